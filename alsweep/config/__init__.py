@@ -1,0 +1,1 @@
+"""What the user asks for: frozen, validated values, cheap to import."""

@@ -1,0 +1,115 @@
+"""A search space: base, seeds and grid, and the trajectories that they mean."""
+
+from collections.abc import Iterator
+from itertools import product
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, field_validator
+
+from alsweep.config.base import Frozen
+from alsweep.config.trajectory import TrajectoryConfig
+from alsweep.errors import ConfigError
+
+Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
+
+
+class ResourcesConfig(Frozen):
+    """What one trajectory gets; never part of a result's identity."""
+
+    cpus: PositiveFloat = Field(1, description="logical CPUs; threads = max(1, cpus)")
+    gpus: NonNegativeFloat = Field(0, description="GPUs; fractions share one")
+    device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
+    models_gib: PositiveFloat = Field(20, description="most disk space for stored members")
+    retries: NonNegativeInt = Field(3, description="new tries after a worker or node is lost")
+
+    @property
+    def threads(self) -> int:
+        """Threads that torch may use."""
+        return max(1, int(self.cpus))
+
+
+class WandbConfig(Frozen):
+    """Where metrics are mirrored to."""
+
+    mode: Literal["offline", "online", "disabled"] = "offline"
+    project: str = "alsweep"
+    entity: str | None = None
+
+
+class SweepConfig(Frozen):
+    """A set of trajectories: the full product of ``grid`` over ``base``, once for each seed."""
+
+    name: Name
+    dataset: Path
+    base: dict[str, Any] = Field(default_factory=dict)
+    seeds: Annotated[tuple[NonNegativeInt, ...], Field(min_length=1)] = (0,)
+    grid: dict[str, Annotated[tuple[Any, ...], Field(min_length=1)]] = Field(default_factory=dict)
+    resources: ResourcesConfig = ResourcesConfig()
+    wandb: WandbConfig = WandbConfig()
+
+    @field_validator("seeds")
+    @classmethod
+    def _seeds_differ(cls, seeds: tuple[int, ...]) -> tuple[int, ...]:
+        if len(set(seeds)) != len(seeds):
+            raise ValueError("a seed is named twice; paired seeds must differ")
+        return seeds
+
+    @field_validator("base")
+    @classmethod
+    def _base_leaves_dataset_and_seed(cls, base: dict[str, Any]) -> dict[str, Any]:
+        for key, home in (("dataset", "dataset"), ("seed", "seeds")):
+            if key in base:
+                raise ValueError(f"'{key}' belongs to the top level, as '{home}'")
+        return base
+
+    def cells(self) -> Iterator[dict[str, Any]]:
+        """Each point of the grid, as a mapping from dotted key to value."""
+        for values in product(*self.grid.values()):
+            yield dict(zip(self.grid, values, strict=True))
+
+    def raw_trajectories(self) -> Iterator[tuple[dict[str, Any], dict[str, Any]]]:
+        """Yield (grid cell, unvalidated trajectory config) for each point and seed.
+
+        Raises:
+            ConfigError: A dotted key runs through something that is not a mapping.
+        """
+        for cell in self.cells():
+            base = _copy(self.base)
+            for key, value in cell.items():
+                _assign(base, key, value)
+            for seed in self.seeds:
+                yield cell, {**base, "dataset": str(self.dataset), "seed": seed}
+
+    def trajectories(self) -> list[TrajectoryConfig]:
+        """All trajectories, in grid order, seeds innermost.
+
+        Raises:
+            ConfigError: A cell does not make a valid TrajectoryConfig; names the key.
+        """
+        from alsweep.config.load import validated
+
+        configs = []
+        for cell, raw in self.raw_trajectories():
+            configs.append(validated(TrajectoryConfig, raw, _locator(cell)))
+        return configs
+
+
+def _locator(cell: dict[str, Any]) -> dict[str, str]:
+    """Where each dotted key of a trajectory stands in the YAML: in the grid or in base."""
+    return {key: f"grid.{key}" for key in cell}
+
+
+def _copy(value: Any) -> Any:
+    return {k: _copy(v) for k, v in value.items()} if isinstance(value, dict) else value
+
+
+def _assign(target: dict[str, Any], dotted: str, value: Any) -> None:
+    """Set ``target[a][b] = value`` for the key ``a.b``, making mappings on the way."""
+    *parents, last = dotted.split(".")
+    for parent in parents:
+        inner = target.setdefault(parent, {})
+        if not isinstance(inner, dict):
+            raise ConfigError(f"grid.{dotted}: '{parent}' is not a mapping in base; write it as one")
+        target = inner
+    target[last] = value

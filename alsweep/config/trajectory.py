@@ -1,0 +1,220 @@
+"""One trajectory: what is annotated, by which strategy, and how the members are trained and run."""
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import (
+    Field,
+    NonNegativeFloat,
+    NonNegativeInt,
+    PositiveFloat,
+    PositiveInt,
+    field_validator,
+    model_serializer,
+    model_validator,
+)
+
+from alsweep.config.base import Frozen, fingerprint
+from alsweep.geometry import Triple
+
+SCHEMA = 1
+"""Part of every trajectory's identity: raised when equal configs would no longer mean equal results."""
+
+Voxels = tuple[PositiveInt, PositiveInt, PositiveInt]
+TileStep = Annotated[float, Field(gt=0, le=1)]
+
+_WHOLE = (1 << 20, 1 << 20, 1 << 20)
+
+
+class StrategySpec(Frozen):
+    """A strategy by name, with parameters; which names and parameters there are is the query room's matter.
+
+    Written flat: ``predictive_entropy`` or ``{name: power_bald, beta: 5, label: mine}``.
+    """
+
+    name: str
+    label: str | None = None
+    parameters: dict[str, Any] = Field(default_factory=dict)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _from_flat(cls, value: Any) -> Any:
+        if isinstance(value, str):
+            return {"name": value}
+        if not isinstance(value, dict) or "parameters" in value:
+            return value
+        known = {key: value[key] for key in ("name", "label") if key in value}
+        return known | {"parameters": {k: v for k, v in value.items() if k not in known}}
+
+    @model_serializer
+    def _to_flat(self) -> dict[str, Any]:
+        label = {} if self.label is None else {"label": self.label}
+        return {"name": self.name} | label | self.parameters
+
+    def identity(self) -> dict[str, Any]:
+        """Everything that changes the queries: name and parameters, not the label."""
+        return {"name": self.name, **self.parameters}
+
+
+class StartingBudgetConfig(Frozen):
+    """The patches annotated before the first training; they depend on the seed, never on the strategy."""
+
+    strategy: StrategySpec = StrategySpec(name="random_fg33_all_classes")
+    patches: PositiveInt | None = Field(None, description="as many as query.patches if left out")
+
+
+class QueryConfig(Frozen):
+    """How much is annotated, and in which units."""
+
+    patches: PositiveInt = Field(description="patches per query (the query size)")
+    patch_size: Voxels | Literal["whole"] = Field(description="voxels (z, y, x), or 'whole' cases")
+    loops: PositiveInt = Field(5, description="trainings; the last is followed by no query")
+    stride: PositiveInt | Voxels = Field(1, description="voxels between candidate starts")
+    overlap: float = Field(0.0, ge=0, lt=1, description="share of a patch that may be annotated")
+    free_label_share: float = Field(0.4, ge=0, le=1)
+    per_case: PositiveInt | None = Field(None, description="most patches per case and query")
+    on_shortfall: Literal["error", "take_all", "fill_random"] = "error"
+
+    @property
+    def box(self) -> Triple:
+        """Patch size in voxels before it is clipped to a case."""
+        return _WHOLE if self.patch_size == "whole" else self.patch_size
+
+    @property
+    def strides(self) -> Triple:
+        """Stride per axis."""
+        return (self.stride,) * 3 if isinstance(self.stride, int) else self.stride
+
+    @property
+    def patch_size_text(self) -> str:
+        """The patch size as tables write it: ``20x20x20``."""
+        return "whole" if self.patch_size == "whole" else "x".join(map(str, self.patch_size))
+
+
+PRESETS: dict[str, dict[str, Any]] = {
+    "small": {
+        "iterations_per_epoch": 50,
+        "patch_size": (32, 32, 32),
+        "features": (8, 16, 32),
+        "optimizer": "adamw_onecycle",
+        "learning_rate": 5e-3,
+        "weight_decay": 1e-4,
+        "deep_supervision": False,
+        "foreground_share": 0.5,
+    },
+    "nnunet": {
+        "iterations_per_epoch": 250,
+        "patch_size": "plan",
+        "features": (32, 64, 128, 256, 320, 320),
+        "optimizer": "sgd_poly",
+        "learning_rate": 1e-2,
+        "weight_decay": 3e-5,
+        "deep_supervision": True,
+        "foreground_share": 0.33,
+    },
+}
+"""Training presets; a key that the user writes wins. The same on every device: a device never changes the science."""
+
+
+class TrainingConfig(Frozen):
+    """How members are trained. A preset fills in what is not written."""
+
+    preset: Literal["small", "nnunet"] = "small"
+    epochs: PositiveInt = 4
+    iterations_per_epoch: PositiveInt
+    members: PositiveInt = 5
+    folds: PositiveInt = Field(5, description="1 trains every member on all annotated cases")
+    mirror_axes: Literal["auto"] | tuple[Literal["z", "y", "x"], ...] = "auto"
+    patch_size: Voxels | Literal["plan"]
+    batch_size: Annotated[int, Field(ge=2, description="one would starve instance norm and oneDNN")] = 2
+    features: tuple[PositiveInt, ...]
+    optimizer: Literal["adamw_onecycle", "sgd_poly"]
+    learning_rate: PositiveFloat
+    weight_decay: NonNegativeFloat
+    deep_supervision: bool
+    foreground_share: float = Field(ge=0, le=1, description="samples centred on foreground")
+    gradient_clip: PositiveFloat = 12.0
+    warm_start: bool = Field(False, description="start from the previous loop's members")
+    precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto"
+
+    @model_validator(mode="before")
+    @classmethod
+    def _fill_from_preset(cls, value: Any) -> Any:
+        if not isinstance(value, dict):
+            return value
+        preset = value.get("preset", "small")
+        # A misspelt preset is filled from "small", so that it is the only error that the user sees.
+        known = isinstance(preset, str) and preset in PRESETS
+        return PRESETS[preset if known else "small"] | value
+
+    @field_validator("features")
+    @classmethod
+    def _at_least_two_levels(cls, features: tuple[int, ...]) -> tuple[int, ...]:
+        if len(features) < 2:
+            raise ValueError("a U-Net needs features for at least two levels")
+        return features
+
+
+class InferenceConfig(Frozen):
+    """How the pool is predicted for a query."""
+
+    tta: bool = Field(False, description="average over mirrored inputs")
+    step: TileStep = Field(0.75, description="tile step as a share of the window")
+
+
+class EvaluationConfig(Frozen):
+    """How validation cases are predicted for Dice; one protocol for all compute options."""
+
+    tta: bool = False
+    step: TileStep = 0.5
+
+
+class TrajectoryConfig(Frozen):
+    """One strategy in one setting with one seed, from starting budget to last loop."""
+
+    dataset: Path
+    strategy: StrategySpec = StrategySpec(name="predictive_entropy")
+    starting_budget: StartingBudgetConfig = StartingBudgetConfig()
+    query: QueryConfig
+    training: TrainingConfig = Field(default_factory=lambda: TrainingConfig.model_validate({}))
+    inference: InferenceConfig = InferenceConfig()
+    evaluation: EvaluationConfig = EvaluationConfig()
+    seed: NonNegativeInt = 0
+
+    @property
+    def starting_patches(self) -> int:
+        """Patches annotated before the first training."""
+        return self.starting_budget.patches or self.query.patches
+
+    def patches_at(self, loop: int) -> int:
+        """Patches annotated when training ``loop`` begins."""
+        return self.starting_patches + loop * self.query.patches
+
+    def identity(self, dataset_fingerprint: str) -> dict[str, Any]:
+        """What the trajectory's results follow from; the dataset enters by fingerprint, the label not at all."""
+        return {
+            **self.plain(),
+            "schema": SCHEMA,
+            "dataset": dataset_fingerprint,
+            "strategy": self.strategy.identity(),
+            "starting_budget": {
+                "strategy": self.starting_budget.strategy.identity(),
+                "patches": self.starting_patches,
+            },
+        }
+
+    def setting_hash(self, dataset_fingerprint: str) -> str:
+        """Hash of everything but strategy and seed: trajectories that may be compared share it."""
+        identity = self.identity(dataset_fingerprint)
+        return fingerprint({k: v for k, v in identity.items() if k not in ("strategy", "seed")})
+
+    def trajectory_id(self, dataset_fingerprint: str) -> str:
+        """Name of the trajectory's folder: at most 60 of ``[a-z0-9._-]``, ending in 8 hex digits of the hash."""
+        digest = fingerprint(self.identity(dataset_fingerprint))[:8]
+        readable = f"{_safe(self.strategy.name)[:32]}-p{self.query.patch_size_text}-s{self.seed}"
+        return f"{readable[:51]}-{digest}"
+
+
+def _safe(text: str) -> str:
+    """Lower-case letters, digits and ``._-`` only."""
+    return "".join(c if c.isascii() and (c.isalnum() or c in "._-") else "_" for c in text.lower())

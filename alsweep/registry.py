@@ -1,0 +1,57 @@
+"""Names for plug-ins: a name (or an alias of it) stands for one class, and a second claim is an error."""
+
+from collections.abc import Iterator
+from difflib import get_close_matches
+from typing import Generic, TypeVar
+
+from alsweep.errors import RegistryError, StrategyError
+
+T = TypeVar("T")
+
+
+class Registry(Generic[T]):
+    """A mapping from names and aliases to plug-ins of one kind.
+
+    Args:
+        kind: What the plug-ins are, for error messages ("strategy").
+    """
+
+    def __init__(self, kind: str) -> None:
+        self._kind = kind
+        self._items: dict[str, T] = {}
+        self._aliases: dict[str, str] = {}
+
+    def add(self, name: str, item: T, aliases: tuple[str, ...] = ()) -> None:
+        """Register ``item``.
+
+        Raises:
+            RegistryError: The name or an alias is taken.
+        """
+        for claimed in (name, *aliases):
+            if claimed in self._items or claimed in self._aliases:
+                raise RegistryError(f"{self._kind} '{claimed}' is registered twice; rename one of them")
+        self._items[name] = item
+        self._aliases |= dict.fromkeys(aliases, name)
+
+    def name(self, name_or_alias: str) -> str:
+        """Return the registered name.
+
+        Raises:
+            StrategyError: Nothing has that name; the message suggests the nearest one.
+        """
+        if name_or_alias in self._items:
+            return name_or_alias
+        if name_or_alias in self._aliases:
+            return self._aliases[name_or_alias]
+        raise StrategyError(f"unknown {self._kind} '{name_or_alias}'{self._suggestion(name_or_alias)}")
+
+    def get(self, name_or_alias: str) -> T:
+        """Return the plug-in of that name or alias; see :meth:`name` for the error."""
+        return self._items[self.name(name_or_alias)]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(sorted(self._items))
+
+    def _suggestion(self, name: str) -> str:
+        near = get_close_matches(name, [*self._items, *self._aliases], n=1)
+        return f"; did you mean '{near[0]}'?" if near else f"; known: {', '.join(self)}"
