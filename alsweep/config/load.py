@@ -111,7 +111,7 @@ def validated(model: type[Model], raw: Any, places: Mapping[str, str]) -> Model:
     except ValidationError as error:
         details = error.errors(include_url=False)
         by_place = {_location(d): _describe(model, d, places) for d in reversed(details)}
-        lines = list(reversed(by_place.values()))
+        lines = [line for place, line in reversed(by_place.items()) if not _deeper(place, by_place)]
         shown = "; ".join(lines[:_MOST_ERRORS])
         more = f"; and {len(lines) - _MOST_ERRORS} more" if len(lines) > _MOST_ERRORS else ""
         raise ConfigError(shown + more) from None
@@ -121,6 +121,11 @@ def _location(detail: ErrorDetails) -> tuple[str, ...]:
     """Key path without pydantic's tags for the members of a union, such as ``literal['whole']``."""
     parts = map(str, detail["loc"])
     return tuple(p for p in parts if "[" not in p and p != "int" and not p.startswith("constrained"))
+
+
+def _deeper(place: tuple[str, ...], places: Iterable[tuple[str, ...]]) -> bool:
+    """Whether another error says more exactly what is wrong inside ``place``."""
+    return any(len(other) > len(place) and other[: len(place)] == place for other in places)
 
 
 def _describe(model: type[BaseModel], detail: ErrorDetails, places: Mapping[str, str]) -> str:
@@ -133,7 +138,8 @@ def _describe(model: type[BaseModel], detail: ErrorDetails, places: Mapping[str,
         return f"{place}: unknown key; {hint}"
     if detail["type"] == "missing":
         return f"{place}: is required"
-    message = detail["msg"].removeprefix("Value error, ")
+    message = detail["msg"].removeprefix("Value error, ").replace("valid dictionary", "mapping")
+    message = message.split(" or instance of ")[0]
     value = detail["input"]
     got = f", got {value!r}" if isinstance(value, (str, int, float, bool, list)) else ""
     return f"{place}: {message[:1].lower()}{message[1:]}{got}"

@@ -1,0 +1,1 @@
+"""The ``alsweep`` command: one file per verb; heavy imports wait until a verb runs."""

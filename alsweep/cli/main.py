@@ -1,0 +1,108 @@
+"""The entry point: registers the verbs and turns errors into one line and an exit code."""
+
+import logging
+import os
+import sys
+import traceback
+from importlib import import_module
+from typing import Annotated
+
+import click
+import typer
+
+from alsweep import __version__
+from alsweep.errors import AlsweepError
+
+VERBS = (
+    "demo",
+    "ingest",
+    "phantom",
+    "inspect",
+    "run",
+    "resume",
+    "status",
+    "report",
+    "queries",
+    "strategies",
+    "doctor",
+)
+INTERRUPTED = 130
+
+app = typer.Typer(
+    help="Sweeps for active learning in 3D biomedical segmentation.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    epilog="--debug, after any verb, shows tracebacks and the log. Start with: alsweep demo",
+)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"alsweep {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _alsweep(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Version.")
+    ] = False,
+) -> None:
+    pass
+
+
+for _verb in VERBS:
+    app.command(_verb)(getattr(import_module(f"alsweep.cli.{_verb}"), _verb))
+
+
+def main() -> None:
+    """Run the command line and exit: 0 done, 1 failed, 2 wrong use or input, 3 partly failed, 130 interrupted."""
+    debug = "--debug" in sys.argv
+    arguments = [argument for argument in sys.argv[1:] if argument != "--debug"]
+    logging.basicConfig(
+        level=logging.DEBUG if debug else logging.WARNING,
+        format="%(levelname)s %(name)s: %(message)s" if debug else "%(levelname)s: %(message)s",
+        stream=sys.stderr,
+    )
+    logging.getLogger("alsweep").setLevel(logging.DEBUG if debug else logging.INFO)
+    sys.exit(_exit_code(arguments, debug))
+
+
+def _exit_code(arguments: list[str], debug: bool) -> int:
+    try:
+        result = app(arguments, standalone_mode=False)
+    except (KeyboardInterrupt, click.exceptions.Abort):
+        _complain("interrupted; what was finished is saved")
+        return INTERRUPTED
+    except click.exceptions.Exit as stop:
+        return stop.exit_code
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
+    except BrokenPipeError:
+        # The reader of our output went away (alsweep ... | head); not an error of ours.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except AlsweepError as error:
+        return _failed(error, str(error), error.exit_code, debug)
+    except OSError as error:
+        place = f"{error.filename}: " if error.filename else ""
+        mend = "; choose another place or mend its permissions" if error.filename else ""
+        return _failed(error, f"{place}{error.strerror or error}{mend}", 2, debug)
+    except Exception as error:  # the last line of defence: a bug, told in one line
+        text = f"{type(error).__name__}: {error}; run again with --debug and report the traceback"
+        return _failed(error, text, 1, debug)
+    return result if isinstance(result, int) else 0
+
+
+def _failed(error: BaseException, message: str, code: int, debug: bool) -> int:
+    if debug:
+        traceback.print_exception(error)
+    _complain(" ".join(message.split()))
+    return code
+
+
+def _complain(message: str) -> None:
+    typer.echo(f"alsweep: error: {message}", err=True)
