@@ -49,6 +49,10 @@ class Registry(Generic[T]):
         """Return the plug-in of that name or alias; see :meth:`name` for the error."""
         return self._items[self.name(name_or_alias)]
 
+    def aliases(self, name: str) -> list[str]:
+        """The other names of a registered plug-in."""
+        return sorted(alias for alias, target in self._aliases.items() if target == name)
+
     def __iter__(self) -> Iterator[str]:
         return iter(sorted(self._items))
 

@@ -1,0 +1,142 @@
+"""From patch scores to patches: greedy, without overlap, with a tie rule that holds on every machine."""
+
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from alsweep.errors import StrategyError
+from alsweep.geometry import Patch, Triple, box_slices, clip_size, triple
+from alsweep.query.aggregate import box_mean, start_grid
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+Box = tuple[Triple, Triple]
+
+
+class Selected(NamedTuple):
+    """A chosen box: its lowest corner, its clipped size, its score."""
+
+    start: Triple
+    size: Triple
+    score: float
+
+
+def select_patches(
+    score: "np.ndarray | Tensor",
+    patch_size: Triple,
+    stride: int | Sequence[int] = 1,
+    taken: Iterable[Box | Patch] = (),
+    *,
+    n: int,
+    overlap: float = 0.0,
+) -> list[Selected]:
+    """Choose the ``n`` best boxes of one volume by their mean score, best first, none overlapping.
+
+    Args:
+        score: Voxel scores ``(z, y, x)``; higher = chosen first.
+        patch_size: ``(z, y, x)`` in voxels; cut to the volume, axis by axis.
+        stride: Voxels between candidate starts.
+        taken: Boxes ``(start, size)`` that may not be touched.
+        n: How many boxes are wanted.
+        overlap: Share of a box (0..1) that may lie in the union of taken and chosen boxes.
+
+    Returns:
+        ``(start, size, score)`` of plain numbers; fewer than ``n`` when nothing more fits. Ties (equal after rounding
+        to float32) go to the lowest start in C order.
+
+    Raises:
+        StrategyError: A mean score is NaN.
+
+    Source: Luth et al. 2025 (nnActive), greedy top-k; the tie rule is ours, the original has none.
+    """
+    shape = triple(score.shape)
+    means = box_mean(score, triple(patch_size), stride)
+    scores = means if isinstance(means, np.ndarray) else means.cpu().numpy()
+    return greedy(scores, shape, triple(patch_size), stride, taken, n=n, overlap=overlap)
+
+
+def greedy(
+    scores: np.ndarray,
+    shape: Triple,
+    patch_size: Triple,
+    stride: int | Sequence[int],
+    taken: Iterable[Box | Patch],
+    *,
+    n: int,
+    overlap: float = 0.0,
+) -> list[Selected]:
+    """Like :func:`select_patches`, from the scores ``(z_start, y_start, x_start)`` of the candidate boxes."""
+    rounded = np.asarray(scores, dtype=np.float32)
+    if np.isnan(rounded).any():
+        raise StrategyError(f"{int(np.isnan(rounded).sum())} patch scores are NaN; mend the score map")
+    field = _Candidates(rounded, shape, clip_size(patch_size, shape), stride, overlap)
+    for box in taken:
+        field.block(*_box(box))
+    chosen: list[Selected] = []
+    while len(chosen) < n and (best := field.pop()) is not None:
+        chosen.append(best)
+        field.block(best.start, best.size)
+    return chosen
+
+
+def _box(box: Box | Patch) -> Box:
+    start, size = (box.start, box.size) if isinstance(box, Patch) else box
+    return triple(start), triple(size)
+
+
+class _Candidates:
+    """The candidate boxes of one volume, and which of them are still free."""
+
+    def __init__(
+        self,
+        scores: np.ndarray,
+        shape: Triple,
+        size: Triple,
+        stride: int | Sequence[int],
+        overlap: float,
+    ) -> None:
+        self._scores = scores
+        self._free = np.ones(scores.shape, dtype=bool)
+        # -inf is a legal score (log 0 in power noise): it is chosen when nothing else is left.
+        self._left = scores.copy()
+        self._starts = [np.asarray(axis) for axis in start_grid(shape, size, stride)]
+        self._size = size
+        self._allowed = overlap * float(np.prod(size))
+        self._covered = np.zeros(shape, dtype=bool) if overlap else None
+
+    def block(self, start: Triple, size: Triple) -> None:
+        """Take out the candidates that touch the box, or mark its voxels where some overlap is allowed."""
+        if self._covered is not None:
+            self._covered[box_slices(start, size)] = True
+            return
+        touching = tuple(
+            slice(
+                int(np.searchsorted(axis, a - own, side="right")),
+                int(np.searchsorted(axis, a + s, side="left")),
+            )
+            for axis, own, a, s in zip(self._starts, self._size, start, size, strict=True)
+        )
+        self._free[touching] = False
+        self._left[touching] = -np.inf
+
+    def pop(self) -> Selected | None:
+        """The best free candidate; None when none is left."""
+        while True:
+            flat = int(self._left.argmax())
+            if not self._free.flat[flat]:
+                # Only -inf is left: the first free candidate in C order, if there is one.
+                flat = int(self._free.argmax())
+                if not self._free.flat[flat]:
+                    return None
+            index = np.unravel_index(flat, self._free.shape)
+            self._free.flat[flat] = False
+            self._left.flat[flat] = -np.inf
+            start = triple(axis[i] for axis, i in zip(self._starts, index, strict=True))
+            if self._covered is None or self._covered_voxels(start) <= self._allowed:
+                return Selected(start, self._size, float(self._scores.flat[flat]))
+
+    def _covered_voxels(self, start: Triple) -> int:
+        assert self._covered is not None
+        return int(np.count_nonzero(self._covered[box_slices(start, self._size)]))
