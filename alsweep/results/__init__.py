@@ -1,0 +1,53 @@
+"""What happened in a sweep: records, the tidy table, and the statistics on it. No torch, no plots.
+
+The public functions are loaded when first used, so that a worker that only writes records needs
+neither pandas nor scipy.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from alsweep.results.metrics import aubc, fg_efficiency, final
+    from alsweep.results.pairwise import minimal_difference, win_matrix
+    from alsweep.results.ranks import kendall_tau, ranking
+    from alsweep.results.records import collect, load_results, read_run, write_results
+
+__all__ = [
+    "aubc",
+    "collect",
+    "fg_efficiency",
+    "final",
+    "kendall_tau",
+    "load_results",
+    "minimal_difference",
+    "ranking",
+    "read_run",
+    "win_matrix",
+    "write_results",
+]
+
+_HOMES = {
+    "aubc": "metrics",
+    "fg_efficiency": "metrics",
+    "final": "metrics",
+    "minimal_difference": "pairwise",
+    "win_matrix": "pairwise",
+    "kendall_tau": "ranks",
+    "ranking": "ranks",
+    "collect": "records",
+    "load_results": "records",
+    "read_run": "records",
+    "write_results": "records",
+}
+
+
+def __getattr__(name: str) -> object:
+    """Load a public function on first use."""
+    if name not in _HOMES:
+        raise AttributeError(f"module 'alsweep.results' has no attribute {name!r}")
+    return getattr(import_module(f"alsweep.results.{_HOMES[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

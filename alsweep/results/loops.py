@@ -1,0 +1,145 @@
+"""One loop's files: its record, and the query that its training is based on."""
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, TypeVar
+
+from pydantic import BaseModel, ValidationError
+
+from alsweep.config.base import Frozen
+from alsweep.errors import RecordError
+from alsweep.files import read_json, write_bytes, write_json
+from alsweep.geometry import Patch, Triple
+
+Model = TypeVar("Model", bound=BaseModel)
+
+_MEND = "restore the file, or delete its trajectory and resume the run"
+
+
+class LoopRecord(Frozen):
+    """What one loop did: counts cumulative at its training, fractions in 0..1, times in seconds.
+
+    Attributes:
+        loop: From 0.
+        dataset: Name of the Dataset.
+        setting: Hash of everything but strategy and seed.
+        start_hash: First 12 hex digits of the hash of the starting budget.
+        foreground_fraction: Annotated share of all foreground voxels in the pool.
+        mean_dice: Mean over foreground classes on the validation cases; None where undefined.
+        dice: Foreground class name to its mean over validation cases; None where undefined.
+        case_dice: Validation case to class name to Dice; None where a class is absent from both
+            label maps.
+        cached_members: Members that were found stored, so that no time was spent on them.
+        members: Keys of the members in the run's models folder.
+    """
+
+    schema_version: Literal[1] = 1
+    loop: int
+    dataset: str
+    setting: str
+    start_hash: str
+    annotated_patches: int
+    annotated_voxels: int
+    foreground_voxels: int
+    foreground_fraction: float
+    annotated_cases: int
+    mean_dice: float | None
+    dice: dict[str, float | None]
+    case_dice: dict[str, dict[str, float | None]]
+    train_seconds: float
+    evaluate_seconds: float
+    query_seconds: float
+    cached_members: int
+    threads: int
+    device: str
+    precision: str
+    members: tuple[str, ...]
+
+    def write(self, folder: Path) -> Path:
+        """Write the record into a trajectory folder, atomically; returns its path."""
+        path = record_path(folder, self.loop)
+        write_json(path, self.plain())
+        return path
+
+    @classmethod
+    def read(cls, path: Path) -> "LoopRecord":
+        """Read one record.
+
+        Raises:
+            RecordError: The file is missing or not a LoopRecord of this version.
+        """
+        return read_model(cls, path)
+
+
+@dataclass(frozen=True)
+class QueriedPatch:
+    """A patch of a query and its score (higher = queried first); None where there is no score."""
+
+    patch: Patch
+    score: float | None = None
+
+
+class _PatchEntry(Frozen):
+    case: str
+    start: Triple
+    size: Triple
+    score: float | None = None
+
+
+class _QueryFile(Frozen):
+    loop: int
+    patches: tuple[_PatchEntry, ...]
+
+
+def record_path(folder: Path, loop: int) -> Path:
+    """Where a trajectory folder keeps the record of ``loop``."""
+    return folder / "records" / f"loop_{loop:03d}.json"
+
+
+def query_path(folder: Path, loop: int) -> Path:
+    """Where a trajectory folder keeps the patches annotated just before training ``loop``."""
+    return folder / "queries" / f"loop_{loop:03d}.json"
+
+
+def write_query(path: Path, loop: int, patches: Iterable[QueriedPatch]) -> None:
+    """Write a query file, atomically, one patch a line, so that equal queries are equal bytes.
+
+    Args:
+        path: See :func:`query_path`.
+        loop: The training before which the patches are annotated.
+        patches: In the order in which they were queried.
+    """
+    lines = [json.dumps(_entry(p).plain(), ensure_ascii=False, allow_nan=False) for p in patches]
+    body = "\n  " + ",\n  ".join(lines) + "\n" if lines else ""
+    write_bytes(path, f'{{"loop": {loop}, "patches": [{body}]}}\n'.encode())
+
+
+def _entry(queried: QueriedPatch) -> _PatchEntry:
+    patch = queried.patch
+    return _PatchEntry(case=patch.case, start=patch.start, size=patch.size, score=queried.score)
+
+
+def read_query(path: Path) -> list[QueriedPatch]:
+    """Return the patches of a query file, in the order in which they were queried.
+
+    Raises:
+        RecordError: The file is missing or not a query file.
+    """
+    entries = read_model(_QueryFile, path).patches
+    return [QueriedPatch(Patch(e.case, e.start, e.size), e.score) for e in entries]
+
+
+def read_model(model: type[Model], path: Path) -> Model:
+    """Read a JSON file into ``model``; every way to fail becomes one line that names the file."""
+    try:
+        return model.model_validate(read_json(path))
+    except FileNotFoundError:
+        raise RecordError(f"{path}: no such file; resume the run to make it") from None
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        place = ".".join(map(str, first["loc"]))
+        raise RecordError(f"{path}: {place}: {first['msg']}; {_MEND}") from None
+    except ValueError as error:
+        raise RecordError(f"{path}: not valid JSON ({error}); {_MEND}") from None

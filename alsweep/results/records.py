@@ -1,0 +1,347 @@
+"""What a run folder says happened, and the tidy table made from it.
+
+A loop is finished when its record is there and the query after it is too (the last loop: the
+record). All that the table holds follows from the finished loops and the resolved configs.
+"""
+
+import io
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from alsweep.config.base import Frozen
+from alsweep.config.trajectory import TrajectoryConfig
+from alsweep.errors import RecordError, RunFolderError
+from alsweep.files import canonical_json, write_bytes
+from alsweep.results.loops import (
+    LoopRecord,
+    QueriedPatch,
+    query_path,
+    read_model,
+    read_query,
+    record_path,
+    write_query,
+)
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import pyarrow as pa
+
+__all__ = [
+    "LoopRecord",
+    "QueriedPatch",
+    "RunFolder",
+    "TrajectoryError",
+    "TrajectoryFolder",
+    "collect",
+    "load_results",
+    "query_path",
+    "read_config",
+    "read_query",
+    "read_records",
+    "read_run",
+    "record_path",
+    "write_query",
+    "write_results",
+]
+
+Status = Literal["done", "running", "truncated", "failed"]
+
+RESULTS_NAME = "results.parquet"
+TABLE_SCHEMA = 1
+"""Version of results.parquet, kept in the file's metadata under ``alsweep.schema``."""
+
+_COLUMNS = {
+    "sweep": "string",
+    "setting": "string",
+    "trajectory": "string",
+    "start_hash": "string",
+    "dataset": "string",
+    "strategy": "string",
+    "strategy_params": "string",
+    "seed": "int64",
+    "loop": "int64",
+    "patch_size": "string",
+    "query_size": "int64",
+    "members": "int64",
+    "tta": "bool",
+    "epochs": "int64",
+    "annotated_patches": "int64",
+    "annotated_voxels": "int64",
+    "foreground_voxels": "int64",
+    "foreground_fraction": "float64",
+    "annotated_cases": "int64",
+    "mean_dice": "float64",
+    # dice_<class name> columns stand here
+    "train_seconds": "float64",
+    "evaluate_seconds": "float64",
+    "query_seconds": "float64",
+    "cached_members": "int64",
+    "threads": "int64",
+    "status": "string",
+}
+
+
+class TrajectoryError(Frozen):
+    """Content of a failed trajectory's error.json: the text, and the loop in which it happened."""
+
+    error: str
+    loop: int | None = None
+
+
+@dataclass(frozen=True)
+class TrajectoryFolder:
+    """What a run folder knows of one trajectory.
+
+    Attributes:
+        id: Name of the folder.
+        folder: Where it lies; it may not exist yet.
+        config: None where the trajectory has not begun.
+        records: Finished loops, in order.
+        status: The trajectory's state.
+        error: Why it failed; None unless it did.
+    """
+
+    id: str
+    folder: Path
+    config: TrajectoryConfig | None
+    records: tuple[LoopRecord, ...]
+    status: Status
+    error: str | None
+
+
+@dataclass(frozen=True)
+class RunFolder:
+    """A run: the name of its sweep and its trajectories, in the order of sweep.yaml."""
+
+    path: Path
+    name: str
+    trajectories: tuple[TrajectoryFolder, ...]
+
+
+def read_config(folder: Path) -> TrajectoryConfig:
+    """Return the resolved config of a trajectory folder.
+
+    Raises:
+        RecordError: It is missing or broken.
+    """
+    return read_model(TrajectoryConfig, folder / "config.json")
+
+
+def read_records(folder: Path) -> tuple[LoopRecord, ...]:
+    """Return the records of a trajectory's finished loops, contiguous from loop 0.
+
+    Raises:
+        RecordError: A record is broken.
+    """
+    records: list[LoopRecord] = []
+    while record_path(folder, len(records)).exists():
+        loop = len(records)
+        if not query_path(folder, loop + 1).exists() and loop + 1 < read_config(folder).query.loops:
+            break
+        records.append(LoopRecord.read(record_path(folder, loop)))
+    return tuple(records)
+
+
+def read_run(run: Path) -> RunFolder:
+    """Read a run folder: all trajectories that sweep.yaml names, with their finished loops.
+
+    Raises:
+        RunFolderError: ``run`` is no run folder.
+        RecordError: A file in it is broken.
+    """
+    name, ids = _read_sweep(run / "sweep.yaml")
+    return RunFolder(run, name, tuple(_read_trajectory(run / "trajectories" / id_) for id_ in ids))
+
+
+def _read_sweep(path: Path) -> tuple[str, list[str]]:
+    """Name and trajectory ids; the rest of sweep.yaml is the sweep's own matter."""
+    from ruamel.yaml import YAML
+    from ruamel.yaml.error import YAMLError
+
+    try:
+        raw = YAML(typ="safe", pure=True).load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise RunFolderError(
+            f"{path.parent}: no sweep.yaml in it; name a run folder that 'alsweep run' wrote"
+        ) from None
+    except YAMLError as error:
+        raise RunFolderError(f"{path}: not valid YAML ({str(error).splitlines()[0]})") from None
+    try:
+        return str(raw["name"]), [str(id_) for id_ in raw["provenance"]["trajectories"]]
+    except (KeyError, TypeError):
+        raise RunFolderError(
+            f"{path}: no 'name' and 'provenance.trajectories' in it; "
+            "make the run again with 'alsweep run'"
+        ) from None
+
+
+def _read_trajectory(folder: Path) -> TrajectoryFolder:
+    if not (folder / "config.json").exists():
+        failure = _read_failure(folder)
+        return TrajectoryFolder(folder.name, folder, None, (), _status(False, failure), failure)
+    config, records = read_config(folder), read_records(folder)
+    done = len(records) == config.query.loops
+    failure = None if done else _read_failure(folder)
+    return TrajectoryFolder(folder.name, folder, config, records, _status(done, failure), failure)
+
+
+def _read_failure(folder: Path) -> str | None:
+    path = folder / "error.json"
+    return read_model(TrajectoryError, path).error if path.exists() else None
+
+
+def _status(done: bool, failure: str | None) -> Status:
+    if done:
+        return "done"
+    return "running" if failure is None else "failed"
+
+
+def collect(run: Path) -> "pd.DataFrame":
+    """Return the tidy table of a run: a row for each finished loop, in the order of sweep.yaml.
+
+    Raises:
+        RunFolderError: ``run`` is no run folder.
+        RecordError: A file in it is broken.
+    """
+    return _to_frame(_table(read_run(run)))
+
+
+def write_results(run: Path) -> Path:
+    """Write RUN/results.parquet from the records, atomically; returns its path."""
+    import pyarrow.parquet as pq
+
+    buffer = io.BytesIO()
+    pq.write_table(_table(read_run(run)), buffer, compression="zstd")
+    path = run / RESULTS_NAME
+    write_bytes(path, buffer.getvalue())
+    return path
+
+
+def load_results(paths: Path | str | Sequence[Path | str]) -> "pd.DataFrame":
+    """Return the tidy table of one or several runs.
+
+    Args:
+        paths: Run folders or parquet files. A folder without results.parquet is collected. A
+            trajectory that is in several runs is taken once: from the first run in which it is
+            done, else from the first.
+
+    Raises:
+        RunFolderError: A folder is no run folder.
+        RecordError: A file is missing, or not a table of this version.
+    """
+    import pandas as pd
+
+    names = [paths] if isinstance(paths, str | Path) else list(paths)
+    if not names:
+        raise RecordError(
+            "load_results: expected at least one run folder or parquet file, got none"
+        )
+    tables = [_load_one(Path(name)) for name in names]
+    return _without_repeats(pd.concat(tables, ignore_index=True) if len(tables) > 1 else tables[0])
+
+
+def _load_one(path: Path) -> "pd.DataFrame":
+    if path.is_dir():
+        inner = path / RESULTS_NAME
+        return _read_parquet(inner) if inner.exists() else collect(path)
+    return _read_parquet(path)
+
+
+def _without_repeats(table: "pd.DataFrame") -> "pd.DataFrame":
+    """Keep each trajectory's rows from one sweep only, done ones first."""
+    order = table.assign(_late=table["status"] != "done").sort_values("_late", kind="stable")
+    chosen = order.groupby("trajectory", sort=False)["sweep"].first()
+    return table[table["sweep"] == table["trajectory"].map(chosen)].reset_index(drop=True)
+
+
+def _read_parquet(path: Path) -> "pd.DataFrame":
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        table = pq.read_table(path)
+    except FileNotFoundError:
+        raise RecordError(
+            f"{path}: no such file; name a run folder or its {RESULTS_NAME}"
+        ) from None
+    except pa.ArrowInvalid:
+        raise RecordError(
+            f"{path}: not a Parquet file; name a run folder or its {RESULTS_NAME}"
+        ) from None
+    version = (table.schema.metadata or {}).get(b"alsweep.schema", b"none").decode()
+    if version != str(TABLE_SCHEMA):
+        raise RecordError(
+            f"{path}: expected a results table of version {TABLE_SCHEMA}, got {version}; "
+            "write it again with 'alsweep report'"
+        )
+    return _to_frame(table)
+
+
+def _to_frame(table: "pa.Table") -> "pd.DataFrame":
+    frame: pd.DataFrame = table.to_pandas()
+    return frame
+
+
+def _table(run: RunFolder) -> "pa.Table":
+    """The Arrow table: columns, types and order of the contract, nothing else."""
+    import pyarrow as pa
+
+    classes = _class_names(run)
+    rows = [
+        _row(run.name, trajectory, trajectory.config, record, classes)
+        for trajectory in run.trajectories
+        if trajectory.config is not None
+        for record in trajectory.records
+    ]
+    kinds = _kinds(classes)
+    types = {
+        "string": pa.string(),
+        "int64": pa.int64(),
+        "float64": pa.float64(),
+        "bool": pa.bool_(),
+    }
+    metadata = {"alsweep.schema": str(TABLE_SCHEMA)}
+    schema = pa.schema([(name, types[kind]) for name, kind in kinds.items()], metadata=metadata)
+    return pa.table({name: [row[name] for row in rows] for name in kinds}, schema=schema)
+
+
+def _class_names(run: RunFolder) -> list[str]:
+    """Foreground classes in the order in which the records name them."""
+    return list(dict.fromkeys(n for t in run.trajectories for r in t.records for n in r.dice))
+
+
+def _kinds(classes: Iterable[str]) -> dict[str, str]:
+    """Column name to type, in the order of the contract."""
+    kinds = {}
+    for name, kind in _COLUMNS.items():
+        kinds[name] = kind
+        if name == "mean_dice":
+            kinds |= {f"dice_{class_name}": "float64" for class_name in classes}
+    return kinds
+
+
+def _row(
+    sweep: str,
+    trajectory: TrajectoryFolder,
+    config: TrajectoryConfig,
+    record: LoopRecord,
+    classes: Iterable[str],
+) -> dict[str, Any]:
+    strategy = config.strategy
+    return {
+        **record.model_dump(include=set(_COLUMNS)),
+        "sweep": sweep,
+        "trajectory": trajectory.id,
+        "strategy": strategy.label or strategy.name,
+        "strategy_params": canonical_json(strategy.parameters),
+        "seed": config.seed,
+        "patch_size": config.query.patch_size_text,
+        "query_size": config.query.patches,
+        "members": config.training.members,
+        "tta": config.inference.tta,
+        "epochs": config.training.epochs,
+        **{f"dice_{name}": record.dice.get(name) for name in classes},
+        "status": trajectory.status,
+    }
