@@ -226,7 +226,11 @@ def _check_parameter(name: str, declared: "Field[Any]", value: object) -> None:
     place = f"strategy '{name}': parameter '{declared.name}'"
     expected = type(declared.default)
     number = isinstance(value, int | float) and not isinstance(value, bool)
-    fits = number and (expected is float or isinstance(value, int)) if expected in (int, float) else False
+    fits = (
+        number and (expected is float or isinstance(value, int))
+        if expected in (int, float)
+        else False
+    )
     if not fits and not isinstance(value, expected):
         raise StrategyError(f"{place} must be of type {expected.__name__}, got {value!r}")
     choices, low, high = (declared.metadata.get(k) for k in ("choices", "low", "high"))

@@ -1,6 +1,6 @@
 """Random placement of patches: uniform, on foreground, on a structure's border; at least two per class."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
@@ -20,6 +20,7 @@ from alsweep.query.select import greedy
 
 if TYPE_CHECKING:
     from alsweep.query.base import Pool, PoolCase, Request
+    from alsweep.types import LabelMap
 
 Mode = Literal["all", "seg", "border"]
 
@@ -34,15 +35,24 @@ class Placer:
     """Places patches of one request in a pool, none overlapping more than allowed.
 
     Args:
-        pool: The pool; its reference labels are asked for only by the foreground modes.
+        cases: The pool's cases.
+        classes: Class names; the index is the label.
+        reference: Ground truth of a case; asked for only by the foreground modes.
         request: Patch size, overlap and limits.
     """
 
-    def __init__(self, pool: "Pool", request: "Request") -> None:
-        self._pool = pool
+    def __init__(
+        self,
+        cases: Sequence["PoolCase"],
+        classes: Sequence[str],
+        reference: Callable[[str], "LabelMap"],
+        request: "Request",
+    ) -> None:
+        self._cases = {case.case: case for case in cases}
+        self._taken = {case.case: list(case.taken) for case in cases}
+        self._labels = range(1, len(classes))
+        self._reference = reference
         self._request = request
-        self._cases = {case.case: case for case in pool.cases}
-        self._taken = {case.case: list(case.taken) for case in pool.cases}
         self._voxels: dict[tuple[str, int, Mode], np.ndarray] = {}
         self.placed: list[Patch] = []
 
@@ -138,15 +148,13 @@ class Placer:
 
     def _on_class(self, case: str, mode: Mode, rng: np.random.Generator) -> Triple | None:
         """A start centred on a voxel of a class drawn from the foreground classes that the case has."""
-        present = [c for c in range(1, len(self._pool.classes)) if self._has(case, c)]
+        present = [c for c in self._labels if self._has(case, c)]
         if not present:
             return None
         label = int(rng.choice(present))
         return self._centred(case, self._class_voxels(case, label, mode), rng)
 
-    def _centred(
-        self, case: str, voxels: np.ndarray, rng: np.random.Generator
-    ) -> Triple | None:
+    def _centred(self, case: str, voxels: np.ndarray, rng: np.random.Generator) -> Triple | None:
         shape, size = self._cases[case].shape, self._size(case)
         for _ in range(TRIES if len(voxels) else 0):
             centre = np.unravel_index(int(voxels[rng.integers(len(voxels))]), shape)
@@ -162,7 +170,7 @@ class Placer:
         """Flat indices of the voxels of a class, or of its border, in one case."""
         key = (case, label, mode)
         if key not in self._voxels:
-            mask = np.asarray(self._pool.reference(case)) == label
+            mask = np.asarray(self._reference(case)) == label
             self._voxels[key] = np.flatnonzero(_border(mask) if mode == "border" else mask)
         return self._voxels[key]
 

@@ -70,7 +70,9 @@ def greedy(
     """Like :func:`select_patches`, from the scores ``(z_start, y_start, x_start)`` of the candidate boxes."""
     rounded = np.asarray(scores, dtype=np.float32)
     if np.isnan(rounded).any():
-        raise StrategyError(f"{int(np.isnan(rounded).sum())} patch scores are NaN; mend the score map")
+        raise StrategyError(
+            f"{int(np.isnan(rounded).sum())} patch scores are NaN; mend the score map"
+        )
     field = _Candidates(rounded, shape, clip_size(patch_size, shape), stride, overlap)
     for box in taken:
         field.block(*_box(box))

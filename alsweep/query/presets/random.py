@@ -18,7 +18,7 @@ class RandomPlacement(Strategy):
     def query(self, pool: Pool, request: Request, rng: Streams) -> list[Choice]:
         """Place the patches; the order is that of placement, and there are no scores."""
         draws = rng("placement")
-        placer = Placer(pool, request)
+        placer = Placer(pool.cases, pool.classes, pool.reference, request)
         if self.all_classes:
             guarantee_classes(placer, pool, range(len(pool.classes)), draws)
         placer.fill(request.patches - len(placer.placed), self.modes, draws)

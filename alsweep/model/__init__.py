@@ -1,0 +1,1 @@
+"""The learner: networks, training on partial labels, sliding-window inference, Dice."""

@@ -1,0 +1,82 @@
+"""Which device and which precision: decided once, recorded, and never able to change the science silently."""
+
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+
+from alsweep.errors import ConfigError
+
+Precision = Literal["fp32", "bf16", "fp16"]
+
+_DTYPES = {"bf16": torch.bfloat16, "fp16": torch.float16}
+
+
+@dataclass(frozen=True)
+class Compute:
+    """Where and how networks run.
+
+    Attributes:
+        device: The torch device.
+        precision: Resolved; part of every member's key, since it changes the weights.
+    """
+
+    device: torch.device
+    precision: Precision
+
+    def autocast(self) -> AbstractContextManager[object]:
+        """Mixed precision for forward passes; nothing at fp32."""
+        if self.precision == "fp32":
+            return nullcontext()
+        return torch.autocast(self.device.type, dtype=_DTYPES[self.precision])
+
+    @property
+    def scales_loss(self) -> bool:
+        """Whether gradients would underflow without loss scaling."""
+        return self.precision == "fp16"
+
+
+def resolve_compute(device: str, precision: str) -> Compute:
+    """Turn ``auto`` into a device and a precision that the machine has.
+
+    On CUDA ``auto`` is bf16 where the card has it, else fp16; elsewhere it is fp32, which every machine computes alike.
+
+    Raises:
+        ConfigError: The device or the precision asked for is not to be had here.
+    """
+    found = torch.device(_best_device() if device == "auto" else device)
+    if found.type == "cuda" and not torch.cuda.is_available():
+        raise ConfigError(
+            "resources.device: no CUDA device is visible; use device: auto, or give resources.gpus"
+        )
+    if found.type == "mps" and not torch.backends.mps.is_available():
+        raise ConfigError("resources.device: no MPS device here; use device: auto")
+    return Compute(found, _precision(found, precision))
+
+
+def _best_device() -> str:
+    if torch.cuda.is_available():
+        return "cuda"
+    return "mps" if torch.backends.mps.is_available() else "cpu"
+
+
+def _precision(device: torch.device, asked: str) -> Precision:
+    if asked == "auto":
+        if device.type != "cuda":
+            return "fp32"
+        return "bf16" if torch.cuda.is_bf16_supported(including_emulation=False) else "fp16"
+    if asked == "fp16" and device.type == "cpu":
+        raise ConfigError("training.precision: fp16 needs a GPU; use auto, fp32 or bf16 on a CPU")
+    if asked == "bf16":
+        return "bf16"
+    return "fp16" if asked == "fp16" else "fp32"
+
+
+def set_threads(threads: int) -> None:
+    """Let torch use ``threads`` cores and only algorithms that repeat themselves bit for bit."""
+    torch.set_num_threads(threads)
+    torch.backends.cudnn.benchmark = False
+    torch.backends.cudnn.deterministic = True
+    # The box means and the statistics need all of float32; TF32 would cost the tie rule its meaning.
+    torch.backends.cuda.matmul.allow_tf32 = False

@@ -1,0 +1,153 @@
+"""Train one member from partial labels."""
+
+import itertools
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from torch import nn
+from torch.optim import SGD, AdamW, Optimizer
+from torch.optim.lr_scheduler import LambdaLR, LRScheduler, OneCycleLR
+
+from alsweep.config.trajectory import TrainingConfig
+from alsweep.errors import TrajectoryFailedError
+from alsweep.model.device import Compute
+from alsweep.model.loss import deep_supervision_loss
+from alsweep.rng import stream
+
+if TYPE_CHECKING:
+    from alsweep.data.patches import PatchSampler
+
+OnEpoch = Callable[[int], None]
+
+
+def fit(
+    network: nn.Module,
+    sampler: "PatchSampler",
+    training: TrainingConfig,
+    axes: tuple[int, ...],
+    compute: Compute,
+    address: tuple[int, int],
+    on_epoch: OnEpoch,
+) -> float:
+    """Train ``network`` in place.
+
+    Args:
+        network: On ``compute.device`` already.
+        sampler: Gives batches of images and partial labels.
+        training: Epochs, optimiser and so on.
+        axes: Spatial axes (0 = z) that may be mirrored.
+        compute: Device and precision.
+        address: (seed, member): all draws follow from these and the epoch.
+        on_epoch: Called with the number of finished epochs.
+
+    Returns:
+        Mean loss of the last epoch.
+
+    Raises:
+        TrajectoryFailedError: The loss is no longer finite, or the device's memory does not suffice.
+    """
+    optimizer, schedule, per_step = _optimizer(network, training)
+    scaler = torch.GradScaler(compute.device.type, enabled=compute.scales_loss)
+    seed, member = address
+    network.train()
+    mean = float("nan")
+    for epoch in range(training.epochs):
+        rng = stream(seed, "train", member, epoch)
+        total = torch.zeros((), device=compute.device)
+        for _ in range(training.iterations_per_epoch):
+            images, targets = _batch(sampler, training.batch_size, axes, rng, compute)
+            total += _step(network, images, targets, optimizer, scaler, training, compute)
+            if per_step:
+                schedule.step()
+        if not per_step:
+            schedule.step()
+        mean = float(total) / training.iterations_per_epoch
+        if not np.isfinite(mean):
+            raise TrajectoryFailedError(
+                f"the training loss of member {member} became {mean} in epoch {epoch}; lower training.learning_rate"
+            )
+        on_epoch(epoch + 1)
+    return mean
+
+
+def _optimizer(network: nn.Module, training: TrainingConfig) -> tuple[Optimizer, LRScheduler, bool]:
+    """Optimiser, schedule, and whether the schedule moves every iteration (else every epoch)."""
+    parameters, rate, decay = network.parameters(), training.learning_rate, training.weight_decay
+    if training.optimizer == "adamw_onecycle":
+        adamw = AdamW(parameters, lr=rate, weight_decay=decay)
+        steps = training.epochs * training.iterations_per_epoch
+        return adamw, OneCycleLR(adamw, max_lr=rate, total_steps=steps, pct_start=0.2), True
+    sgd = SGD(parameters, lr=rate, momentum=0.99, nesterov=True, weight_decay=decay)
+    return sgd, LambdaLR(sgd, lambda epoch: (1 - epoch / training.epochs) ** 0.9), False
+
+
+def _batch(
+    sampler: "PatchSampler",
+    size: int,
+    axes: tuple[int, ...],
+    rng: np.random.Generator,
+    compute: Compute,
+) -> tuple[torch.Tensor, torch.Tensor]:
+    images, targets = sampler.batch(rng, size)
+    for index in range(size):
+        flipped = [axis for axis in axes if rng.random() < 0.5]
+        images[index] = np.flip(images[index], [axis + 1 for axis in flipped])
+        targets[index] = np.flip(targets[index], flipped)
+    to = {"device": compute.device, "non_blocking": True}
+    return torch.from_numpy(images).to(**to), torch.from_numpy(targets).to(**to)
+
+
+def _step(
+    network: nn.Module,
+    images: torch.Tensor,
+    targets: torch.Tensor,
+    optimizer: Optimizer,
+    scaler: torch.GradScaler,
+    training: TrainingConfig,
+    compute: Compute,
+) -> torch.Tensor:
+    optimizer.zero_grad(set_to_none=True)
+    try:
+        with compute.autocast():
+            outputs = network(images)
+        loss = deep_supervision_loss(outputs, targets)
+        scaler.scale(loss).backward()
+    except torch.OutOfMemoryError as error:
+        raise TrajectoryFailedError(
+            "the GPU's memory does not suffice for a training step; lower training.batch_size or "
+            "training.patch_size, or raise resources.gpus so that fewer trajectories share a card"
+        ) from error
+    scaler.unscale_(optimizer)
+    nn.utils.clip_grad_norm_(network.parameters(), training.gradient_clip)
+    scaler.step(optimizer)
+    scaler.update()
+    return loss.detach()
+
+
+def mirror_axes(training: TrainingConfig, classes: tuple[str, ...]) -> tuple[int, ...]:
+    """Spatial axes (0 = z) that may be mirrored, in training and in TTA.
+
+    ``auto`` is all of them, less x where two class names differ only by left and right: a mirrored left kidney would
+    be labelled as the left one still.
+    """
+    if training.mirror_axes != "auto":
+        return tuple("zyx".index(axis) for axis in dict.fromkeys(training.mirror_axes))
+    return (0, 1) if has_sides(classes) else (0, 1, 2)
+
+
+def has_sides(classes: tuple[str, ...]) -> bool:
+    """Whether two class names differ only by left and right.
+
+    >>> has_sides(("background", "kidney_left", "kidney_right"))
+    True
+    """
+    return any(
+        first != second and _swap_sides(first) == second
+        for first, second in itertools.permutations([name.lower() for name in classes], 2)
+    )
+
+
+def _swap_sides(name: str) -> str:
+    return name.replace("left", "\0").replace("right", "left").replace("\0", "right")

@@ -1,0 +1,1 @@
+"""One trajectory on one worker, from starting budget to last loop; knows nothing of Ray."""

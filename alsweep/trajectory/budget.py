@@ -1,0 +1,84 @@
+"""What a strategy is asked for, what it answered, and the starting budget."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import partial
+
+from alsweep.config.trajectory import TrajectoryConfig
+from alsweep.data.annotator import ReferenceLabels
+from alsweep.data.case import Dataset
+from alsweep.errors import PoolExhaustedError
+from alsweep.geometry import Patch
+from alsweep.query.base import Choice, PoolCase, Request, Streams, make_strategy
+from alsweep.query.placement import Placer
+from alsweep.results.records import QueriedPatch
+from alsweep.rng import stream
+from alsweep.trajectory.pool import DatasetPool
+
+
+def request_for(config: TrajectoryConfig, loop: int) -> Request:
+    """What the strategy is asked for in ``loop``."""
+    query = config.query
+    return Request(
+        patches=query.patches,
+        patch_size=query.box,
+        strides=query.strides,
+        overlap=query.overlap,
+        per_case=query.per_case or query.patches,
+        loop=loop,
+        loops=query.loops,
+    )
+
+
+def draw_start(config: TrajectoryConfig, dataset: Dataset) -> list[QueriedPatch]:
+    """Draw the patches annotated before the first training.
+
+    They follow from seed, dataset, starting budget and patch size alone, so that strategies and
+    compute options stay paired.
+
+    Raises:
+        PoolExhaustedError: They do not fit.
+    """
+    start = make_strategy(config.starting_budget.strategy)
+    count = config.starting_patches
+    request = replace(
+        request_for(config, 0), patches=count, per_case=count, overlap=0.0, strides=(1, 1, 1)
+    )
+    pool = DatasetPool(dataset, (), oracle=ReferenceLabels(dataset) if start.uses_oracle else None)
+    rng: Streams = partial(stream, config.seed, "start")
+    return settle(start.query(pool, request, rng), pool, request, rng, config.query.on_shortfall)
+
+
+def settle(
+    choices: Sequence[Choice], pool: DatasetPool, request: Request, rng: Streams, on_shortfall: str
+) -> list[QueriedPatch]:
+    """Turn a strategy's answer into a query, applying ``query.on_shortfall`` once.
+
+    Raises:
+        PoolExhaustedError: Fewer patches fit than were asked for, and the config says ``error``.
+    """
+    found = [QueriedPatch(patch=choice.patch, score=choice.score) for choice in choices]
+    missing = request.patches - len(found)
+    if missing > 0 and on_shortfall == "fill_random":
+        extra = _fill(pool, [q.patch for q in found], replace(request, patches=missing), rng)
+        found += [QueriedPatch(patch=patch, score=None) for patch in extra]
+    if len(found) < request.patches and on_shortfall != "take_all":
+        raise PoolExhaustedError(
+            f"loop {request.loop}: {request.patches} patches are wanted, but only {len(found)} fit into the "
+            f"unannotated space of {len(pool.cases)} cases; lower query.patches or query.patch_size, raise "
+            f"query.per_case, or set query.on_shortfall: take_all"
+        )
+    return found
+
+
+def _fill(
+    pool: DatasetPool, chosen: Sequence[Patch], request: Request, rng: Streams
+) -> Sequence[Patch]:
+    """Uniformly random patches beside those already chosen."""
+    cases = [
+        PoolCase(c.case, c.shape, (*c.taken, *(p for p in chosen if p.case == c.case)))
+        for c in pool.cases
+    ]
+    placer = Placer(cases, pool.classes, pool.reference, replace(request, per_case=request.patches))
+    placer.fill(request.patches, ("all",), rng("fill"))
+    return placer.placed

@@ -1,0 +1,99 @@
+"""Before anything runs: write a trajectory's defaults out, and refuse what cannot work."""
+
+from math import prod
+
+import numpy as np
+
+from alsweep.config.trajectory import StrategySpec, TrajectoryConfig
+from alsweep.data.case import Dataset
+from alsweep.errors import ConfigError, StrategyError
+from alsweep.geometry import clip_size
+from alsweep.query.base import label_of, make_strategy, parameters, strategy_name
+from alsweep.query.placement import PER_CLASS
+
+
+def resolve(config: TrajectoryConfig, dataset: Dataset) -> TrajectoryConfig:
+    """Write out strategy parameters, label and starting patches, and check the config against the dataset.
+
+    Resolving twice changes nothing, so a folder's config.json resolves to itself.
+
+    Raises:
+        ConfigError: The config cannot work on this dataset; names the key and the mend.
+    """
+    start = config.starting_budget
+    resolved = config.model_copy(
+        update={
+            "dataset": dataset.path,
+            "strategy": _resolve_strategy(config.strategy, "base.strategy", labelled=True),
+            "starting_budget": start.model_copy(
+                update={
+                    "strategy": _resolve_strategy(start.strategy, "base.starting_budget.strategy"),
+                    "patches": config.starting_patches,
+                }
+            ),
+        }
+    )
+    _check_start(resolved, dataset)
+    _check_patch_size(resolved, dataset)
+    _check_room(resolved, dataset)
+    return resolved
+
+
+def _resolve_strategy(spec: StrategySpec, place: str, *, labelled: bool = False) -> StrategySpec:
+    try:
+        made = make_strategy(spec)
+        label = label_of(spec) if labelled else spec.label
+    except StrategyError as error:
+        raise ConfigError(f"{place}: {error}") from error
+    return StrategySpec(name=strategy_name(spec.name), label=label, parameters=parameters(made))
+
+
+def _check_start(config: TrajectoryConfig, dataset: Dataset) -> None:
+    """An all_classes start needs room for its guaranteed patches, and every class in two cases."""
+    place = f"base.starting_budget.strategy: {config.starting_budget.strategy.name}"
+    if "predictive" in config.starting_budget.strategy.name:
+        raise ConfigError(f"{place} needs a trained network; choose a random start")
+    if not config.starting_budget.strategy.name.endswith("_all_classes"):
+        return
+    needed = PER_CLASS * len(dataset.classes)
+    if config.starting_patches < needed:
+        raise ConfigError(
+            f"base.starting_budget.patches: {config.starting_patches} are too few, since {PER_CLASS} patches of each "
+            f"of {len(dataset.classes)} classes are guaranteed; write at least {needed}"
+        )
+    for label, name in enumerate(dataset.classes):
+        cases = [case for case in dataset.pool if dataset.cases[case].class_voxels[label]]
+        if len(cases) < PER_CLASS:
+            where = f"only in case {cases[0]}" if cases else "in no case"
+            raise ConfigError(
+                f"{place}: class '{name}' is {where} of the pool, but is needed in {PER_CLASS}; use a start without "
+                f"_all_classes or add cases"
+            )
+
+
+def _check_patch_size(config: TrajectoryConfig, dataset: Dataset) -> None:
+    if config.query.patch_size == "whole":
+        return
+    largest = np.max([dataset.cases[case].shape for case in dataset.pool], axis=0)
+    for axis, size, limit in zip("zyx", config.query.box, largest, strict=True):
+        if size > limit:
+            raise ConfigError(
+                f"base.query.patch_size: {size} voxels along {axis} are more than the largest pool case has "
+                f"({'x'.join(map(str, largest))}); write at most {limit}, or patch_size: whole"
+            )
+
+
+def _check_room(config: TrajectoryConfig, dataset: Dataset) -> None:
+    """Refuse budgets that cannot fit whatever is chosen; a tighter fit is found out while querying."""
+    if config.query.overlap or config.query.on_shortfall == "take_all":
+        return
+    wanted = config.patches_at(config.query.loops - 1)
+    most = sum(
+        prod(n // s for n, s in zip(shape, clip_size(config.query.box, shape), strict=True))
+        for shape in (dataset.cases[case].shape for case in dataset.pool)
+    )
+    if wanted > most:
+        raise ConfigError(
+            f"base.query.patches: {wanted} patches over all loops are more than the {most} that the pool has room for; "
+            f"lower query.patches, query.loops or query.patch_size"
+        )

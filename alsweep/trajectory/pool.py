@@ -1,0 +1,71 @@
+"""The pool as a strategy sees it: shapes, annotated patches, predictions; labels only if declared."""
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING
+
+from alsweep.data.annotator import ReferenceLabels
+from alsweep.data.case import Dataset
+from alsweep.errors import StrategyError
+from alsweep.geometry import Patch
+from alsweep.query.base import PoolCase, Prediction
+
+if TYPE_CHECKING:
+    from alsweep.types import LabelMap
+
+Predict = Callable[[str], Prediction]
+
+
+class DatasetPool:
+    """The pool cases of a dataset.
+
+    Args:
+        dataset: Gives shapes and class names.
+        taken: The patches annotated so far.
+        predict: The ensemble's prediction of a case; None before the first training.
+        oracle: Ground truth for strategies that declare ``uses_oracle``; None for all others.
+        on_case: Called with the number of cases predicted so far.
+    """
+
+    def __init__(
+        self,
+        dataset: Dataset,
+        taken: Sequence[Patch],
+        *,
+        predict: Predict | None = None,
+        oracle: ReferenceLabels | None = None,
+        on_case: Callable[[int], None] = lambda done: None,
+    ) -> None:
+        self.classes = dataset.classes
+        self.cases = tuple(
+            PoolCase(case, dataset.cases[case].shape, tuple(p for p in taken if p.case == case))
+            for case in dataset.pool
+        )
+        self._predict = predict
+        self._oracle = oracle
+        self._on_case = on_case
+
+    def predictions(self) -> Iterator[tuple[PoolCase, Prediction]]:
+        """Predict each case in turn; nothing is kept of the one before.
+
+        Raises:
+            StrategyError: There is no network yet.
+        """
+        if self._predict is None:
+            raise StrategyError(
+                "a starting budget has no network to predict with; choose a random strategy"
+            )
+        for done, case in enumerate(self.cases):
+            self._on_case(done)
+            yield case, self._predict(case.case)
+
+    def reference(self, case: str) -> "LabelMap":
+        """Ground truth of a case.
+
+        Raises:
+            StrategyError: The strategy does not declare ``uses_oracle``.
+        """
+        if self._oracle is None:
+            raise StrategyError(
+                "a strategy asked for reference labels; declare uses_oracle = True on its class"
+            )
+        return self._oracle.volume(case)

@@ -1,0 +1,188 @@
+"""One trajectory, in any Python process: the folder says what is missing, and the runner makes it."""
+
+import time
+from collections.abc import Sequence
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+
+from alsweep.config.base import fingerprint
+from alsweep.config.sweep import ResourcesConfig
+from alsweep.config.trajectory import TrajectoryConfig
+from alsweep.data.case import Dataset
+from alsweep.data.label_store import PartialLabels
+from alsweep.geometry import Patch
+from alsweep.results.records import LoopRecord
+from alsweep.trajectory.budget import draw_start
+from alsweep.trajectory.folder import TrajectoryFolder
+from alsweep.trajectory.plan import resolve
+from alsweep.trajectory.progress import OnProgress, Progress
+from alsweep.trajectory.steps import Evaluation, Member, Steps
+
+__all__ = ["Progress", "Trajectory"]
+
+
+class Trajectory:
+    """One strategy in one setting with one seed, from starting budget to last loop.
+
+    Making one is cheap and writes nothing. :meth:`step` does the next missing loop; after a crash a new object over the
+    same folder goes on where the query log ends, and ends with the same queries and records as an unbroken run.
+
+    Args:
+        config: What to do; it is resolved against the dataset.
+        folder: Where the query log, the records and the view of the labels lie.
+        dataset: Opened already, or None to open ``config.dataset``.
+        models: The model store, shared within a sweep; ``folder/models`` if left out.
+        resources: Threads, device and disk space.
+        on_progress: Called many times a loop.
+
+    Raises:
+        ConfigError: The config cannot work on the dataset.
+        DatasetError: The dataset cannot be opened.
+    """
+
+    def __init__(
+        self,
+        config: TrajectoryConfig,
+        folder: Path,
+        *,
+        dataset: Dataset | None = None,
+        models: Path | None = None,
+        resources: ResourcesConfig | None = None,
+        on_progress: OnProgress | None = None,
+    ) -> None:
+        self.dataset = dataset or Dataset.open(config.dataset)
+        self.config = resolve(config, self.dataset)
+        self.id = self.config.trajectory_id(self.dataset.fingerprint)
+        self.loops = self.config.query.loops
+        self._folder = TrajectoryFolder(Path(folder))
+        self._models = models or Path(folder) / "models"
+        self._resources = resources or ResourcesConfig()
+        self._on_progress = on_progress or (lambda progress: None)
+        self._members: Sequence[Member] = ()
+
+    @cached_property
+    def _steps(self) -> Steps:
+        """Made when first needed: it claims the device and sets this process's threads."""
+        return Steps.make(
+            self.config, self.dataset, self._models, self._resources, self.id, self._on_progress
+        )
+
+    @property
+    def records(self) -> tuple[LoopRecord, ...]:
+        """Records of the finished loops."""
+        return self._folder.finished(self.loops)
+
+    @property
+    def finished(self) -> bool:
+        """Whether every loop is done."""
+        return len(self.records) == self.loops
+
+    @property
+    def setting(self) -> str:
+        """Name of everything but strategy and seed."""
+        query = self.config.query
+        digest = self.config.setting_hash(self.dataset.fingerprint)[:6]
+        return f"{self.dataset.name}-p{query.patch_size_text}-q{query.patches}-{digest}"
+
+    @property
+    def labels(self) -> PartialLabels:
+        """All labels that the trajectory has so far."""
+        committed = [k for k in range(self.loops) if self._folder.has_query(k)]
+        return self._steps.labels(self._folder.patches(len(committed) - 1))
+
+    def run(self) -> tuple[LoopRecord, ...]:
+        """Do all missing loops; return all records."""
+        while not self.finished:
+            self.step()
+        return self.records
+
+    def step(self) -> LoopRecord:
+        """Do the next missing loop: train, evaluate, query, commit.
+
+        Returns:
+            The loop's record.
+
+        Raises:
+            IndexError: The trajectory is finished.
+        """
+        loop = len(self.records)
+        if loop == self.loops:
+            raise IndexError(f"trajectory {self.id} is finished")
+        self._begin()
+        patches = self._folder.patches(loop)
+        members = self._steps.train(loop, patches, self._parents(loop))
+        evaluation = self._steps.evaluate(loop, members)
+        began = time.monotonic()
+        last = loop == self.loops - 1
+        queried = [] if last else self._steps.query(loop, members, patches)
+        record = self._record(loop, patches, members, evaluation, time.monotonic() - began)
+        record.write(self._folder.root)
+        if not last:
+            self._folder.commit_query(loop + 1, queried)
+        self._members = members
+        self._on_progress(Progress(loop, "annotate", 0, 1))
+        self._show_labels()
+        return record
+
+    def _begin(self) -> None:
+        """Write what a new folder lacks: the config and the starting budget."""
+        self._folder.claim(self.config)
+        if not self._folder.has_query(0):
+            self._on_progress(Progress(0, "start", 0, 1))
+            self._folder.commit_query(0, draw_start(self.config, self.dataset))
+            self._show_labels()
+
+    def _parents(self, loop: int) -> Sequence[Member]:
+        """Members of the loop before, for a warm start; loaded (or trained again) after a resume."""
+        if loop == 0 or not self.config.training.warm_start:
+            return ()
+        return self._members or self._steps.train(
+            loop - 1, self._folder.patches(loop - 1), self._parents(loop - 1)
+        )
+
+    def _show_labels(self) -> None:
+        """Bring labels.zarr up to the query log; it is a view for people and tools alone."""
+        names = self.dataset.classes
+        self.labels.write_zarr(self._folder.labels, names, self.dataset.manifest.spacing)
+
+    def _record(
+        self,
+        loop: int,
+        patches: tuple[Patch, ...],
+        members: Sequence[Member],
+        evaluation: Evaluation,
+        query_seconds: float,
+    ) -> LoopRecord:
+        labels = self._steps.labels(patches)
+        counts = labels.class_voxels()
+        pool = np.sum([self.dataset.cases[c].class_voxels for c in self.dataset.pool], axis=0)
+        foreground = int(counts[1:].sum())
+        return LoopRecord(
+            loop=loop,
+            dataset=self.dataset.name,
+            setting=self.setting,
+            start_hash=self._start_hash(),
+            annotated_patches=len(patches),
+            annotated_voxels=labels.annotated_voxels(),
+            foreground_voxels=foreground,
+            foreground_fraction=foreground / max(1, int(pool[1:].sum())),
+            annotated_cases=len(labels.cases),
+            mean_dice=evaluation.mean_dice,
+            dice=evaluation.dice,
+            case_dice=evaluation.case_dice,
+            train_seconds=sum(member.seconds for member in members),
+            evaluate_seconds=evaluation.seconds,
+            query_seconds=query_seconds,
+            cached_members=sum(member.cached for member in members),
+            threads=self._resources.threads,
+            device=str(self._steps.compute.device),
+            precision=self._steps.compute.precision,
+            members=tuple(member.key for member in members),
+        )
+
+    def _start_hash(self) -> str:
+        """What paired trajectories share: dataset and starting patches."""
+        start = [[p.case, p.start, p.size] for p in sorted(self._folder.patches(0))]
+        return fingerprint([self.dataset.fingerprint, start])[:12]

@@ -1,0 +1,37 @@
+"""Loop 0 without a trajectory: what all strategies of one setting and seed share, made once."""
+
+from pathlib import Path
+
+from alsweep.config.base import fingerprint
+from alsweep.config.sweep import ResourcesConfig
+from alsweep.config.trajectory import TrajectoryConfig
+from alsweep.data.case import Dataset
+from alsweep.trajectory.budget import draw_start
+from alsweep.trajectory.progress import OnProgress
+from alsweep.trajectory.steps import Steps
+
+
+def start_key(config: TrajectoryConfig, dataset: Dataset) -> str:
+    """Hash that is equal for all trajectories that share loop 0: its labels, its members, its Dice."""
+    identity = config.identity(dataset.fingerprint)
+    query = {key: identity["query"][key] for key in ("patch_size", "on_shortfall")}
+    shared = ("schema", "dataset", "starting_budget", "training", "evaluation", "seed")
+    return fingerprint({"query": query} | {key: identity[key] for key in shared})
+
+
+def prepare_start(
+    config: TrajectoryConfig,
+    dataset: Dataset,
+    models: Path,
+    resources: ResourcesConfig,
+    on_progress: OnProgress | None = None,
+) -> None:
+    """Train and evaluate loop 0 into the model store; no trajectory's folder is touched.
+
+    Raises:
+        PoolExhaustedError: The starting budget does not fit.
+    """
+    owner = f"start-{start_key(config, dataset)[:12]}"
+    steps = Steps.make(config, dataset, models, resources, owner, on_progress)
+    patches = [queried.patch for queried in draw_start(config, dataset)]
+    steps.evaluate(0, steps.train(0, patches, ()))
