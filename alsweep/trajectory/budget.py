@@ -11,7 +11,7 @@ from alsweep.errors import PoolExhaustedError
 from alsweep.geometry import Patch
 from alsweep.query.base import Choice, PoolCase, Request, Streams, make_strategy
 from alsweep.query.placement import Placer
-from alsweep.results.records import QueriedPatch
+from alsweep.results.loops import QueriedPatch
 from alsweep.rng import stream
 from alsweep.trajectory.pool import DatasetPool
 

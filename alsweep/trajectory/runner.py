@@ -13,11 +13,12 @@ from alsweep.config.trajectory import TrajectoryConfig
 from alsweep.data.case import Dataset
 from alsweep.data.label_store import PartialLabels
 from alsweep.geometry import Patch
-from alsweep.results.records import LoopRecord
+from alsweep.results.loops import LoopRecord
+from alsweep.results.records import read_records
 from alsweep.trajectory.budget import draw_start
-from alsweep.trajectory.folder import TrajectoryFolder
 from alsweep.trajectory.plan import resolve
 from alsweep.trajectory.progress import OnProgress, Progress
+from alsweep.trajectory.query_log import QueryLog
 from alsweep.trajectory.steps import Evaluation, Member, Steps
 
 __all__ = ["Progress", "Trajectory"]
@@ -56,7 +57,8 @@ class Trajectory:
         self.config = resolve(config, self.dataset)
         self.id = self.config.trajectory_id(self.dataset.fingerprint)
         self.loops = self.config.query.loops
-        self._folder = TrajectoryFolder(Path(folder))
+        self._folder = Path(folder)
+        self._log = QueryLog(self._folder)
         self._models = models or Path(folder) / "models"
         self._resources = resources or ResourcesConfig()
         self._on_progress = on_progress or (lambda progress: None)
@@ -72,7 +74,7 @@ class Trajectory:
     @property
     def records(self) -> tuple[LoopRecord, ...]:
         """Records of the finished loops."""
-        return self._folder.finished(self.loops)
+        return read_records(self._folder)
 
     @property
     def finished(self) -> bool:
@@ -89,8 +91,8 @@ class Trajectory:
     @property
     def labels(self) -> PartialLabels:
         """All labels that the trajectory has so far."""
-        committed = [k for k in range(self.loops) if self._folder.has_query(k)]
-        return self._steps.labels(self._folder.patches(len(committed) - 1))
+        committed = [k for k in range(self.loops) if self._log.has(k)]
+        return self._steps.labels(self._log.patches(len(committed) - 1))
 
     def run(self) -> tuple[LoopRecord, ...]:
         """Do all missing loops; return all records."""
@@ -111,16 +113,16 @@ class Trajectory:
         if loop == self.loops:
             raise IndexError(f"trajectory {self.id} is finished")
         self._begin()
-        patches = self._folder.patches(loop)
+        patches = self._log.patches(loop)
         members = self._steps.train(loop, patches, self._parents(loop))
         evaluation = self._steps.evaluate(loop, members)
         began = time.monotonic()
         last = loop == self.loops - 1
         queried = [] if last else self._steps.query(loop, members, patches)
         record = self._record(loop, patches, members, evaluation, time.monotonic() - began)
-        record.write(self._folder.root)
+        record.write(self._folder)
         if not last:
-            self._folder.commit_query(loop + 1, queried)
+            self._log.commit(loop + 1, queried)
         self._members = members
         self._on_progress(Progress(loop, "annotate", 0, 1))
         self._show_labels()
@@ -128,10 +130,10 @@ class Trajectory:
 
     def _begin(self) -> None:
         """Write what a new folder lacks: the config and the starting budget."""
-        self._folder.claim(self.config)
-        if not self._folder.has_query(0):
+        self._log.claim(self.config)
+        if not self._log.has(0):
             self._on_progress(Progress(0, "start", 0, 1))
-            self._folder.commit_query(0, draw_start(self.config, self.dataset))
+            self._log.commit(0, draw_start(self.config, self.dataset))
             self._show_labels()
 
     def _parents(self, loop: int) -> Sequence[Member]:
@@ -139,13 +141,13 @@ class Trajectory:
         if loop == 0 or not self.config.training.warm_start:
             return ()
         return self._members or self._steps.train(
-            loop - 1, self._folder.patches(loop - 1), self._parents(loop - 1)
+            loop - 1, self._log.patches(loop - 1), self._parents(loop - 1)
         )
 
     def _show_labels(self) -> None:
         """Bring labels.zarr up to the query log; it is a view for people and tools alone."""
         names = self.dataset.classes
-        self.labels.write_zarr(self._folder.labels, names, self.dataset.manifest.spacing)
+        self.labels.write_zarr(self._folder / "labels.zarr", names, self.dataset.manifest.spacing)
 
     def _record(
         self,
@@ -184,5 +186,5 @@ class Trajectory:
 
     def _start_hash(self) -> str:
         """What paired trajectories share: dataset and starting patches."""
-        start = [[p.case, p.start, p.size] for p in sorted(self._folder.patches(0))]
+        start = [[p.case, p.start, p.size] for p in sorted(self._log.patches(0))]
         return fingerprint([self.dataset.fingerprint, start])[:12]

@@ -27,7 +27,7 @@ from alsweep.model.inference import predict
 from alsweep.model.network import build_network, training_patch
 from alsweep.model.trainer import fit, mirror_axes
 from alsweep.query.base import Prediction, Streams, make_strategy
-from alsweep.results.records import QueriedPatch
+from alsweep.results.loops import QueriedPatch
 from alsweep.rng import stream, torch_seed
 from alsweep.trajectory.budget import request_for, settle
 from alsweep.trajectory.pool import DatasetPool

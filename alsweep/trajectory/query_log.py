@@ -1,0 +1,54 @@
+"""The query log: which patches were annotated before which training. It is a trajectory's state."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from alsweep.config.trajectory import TrajectoryConfig
+from alsweep.errors import RunFolderError
+from alsweep.files import write_json
+from alsweep.geometry import Patch
+from alsweep.results.loops import QueriedPatch, query_path, read_query, write_query
+from alsweep.results.records import read_config
+
+
+@dataclass(frozen=True)
+class QueryLog:
+    """The query files of one trajectory folder, beside the config that they belong to.
+
+    Attributes:
+        folder: The folder ``RUN/trajectories/ID``.
+    """
+
+    folder: Path
+
+    def claim(self, config: TrajectoryConfig) -> None:
+        """Write config.json, or check that the one there is of the same trajectory.
+
+        Raises:
+            RunFolderError: The folder belongs to another trajectory.
+        """
+        path = self.folder / "config.json"
+        if path.exists():
+            stored = read_config(self.folder)
+            if stored == config:
+                return
+            # The dataset may lie elsewhere and the label may change; what results follow from may not.
+            if stored.identity("") != config.identity(""):
+                raise RunFolderError(f"{path}: is of another trajectory; choose another folder")
+        write_json(path, config.plain())
+
+    def has(self, loop: int) -> bool:
+        """Whether the patches for training ``loop`` are committed."""
+        return query_path(self.folder, loop).exists()
+
+    def commit(self, loop: int, queried: list[QueriedPatch]) -> None:
+        """Append one loop's patches: the commit point of the loop before."""
+        write_query(query_path(self.folder, loop), loop, queried)
+
+    def patches(self, loop: int) -> tuple[Patch, ...]:
+        """All patches annotated when training ``loop`` begins, in the order of the log."""
+        return tuple(
+            queried.patch
+            for k in range(loop + 1)
+            for queried in read_query(query_path(self.folder, k))
+        )
