@@ -1,0 +1,111 @@
+from pathlib import Path
+
+import pytest
+
+from alsweep.config.load import load_sweep
+from alsweep.errors import ConfigError
+
+SPACE = """
+name: demo
+dataset: data/demo
+base:
+  query: {patches: 6, patch_size: [20, 20, 20]}
+  training: {learning_rate: 5e-3}
+seeds: [0, 1]
+grid:
+  strategy: [random, {name: predictive_entropy, label: pe}]
+  query.patches: [6, 12]
+"""
+
+
+@pytest.fixture
+def space(tmp_path: Path) -> Path:
+    path = tmp_path / "space.yaml"
+    path.write_text(SPACE)
+    return path
+
+
+def failure(space: Path, *overrides: str) -> str:
+    with pytest.raises(ConfigError) as caught:
+        load_sweep(space, overrides)
+    message = str(caught.value)
+    assert "\n" not in message
+    assert message.startswith((f"{space}", "--set"))
+    return message
+
+
+def test_the_grid_is_a_full_product_with_seeds_innermost(space):
+    found = [(t.strategy.name, t.query.patches, t.seed) for t in load_sweep(space).trajectories()]
+    assert found == [
+        (name, patches, seed)
+        for name in ("random", "predictive_entropy")
+        for patches in (6, 12)
+        for seed in (0, 1)
+    ]
+
+
+def test_floats_are_those_of_yaml_1_2(space):
+    assert load_sweep(space).trajectories()[0].training.learning_rate == 0.005
+
+
+def test_overrides_reach_any_key(space):
+    overrides = [
+        "base.training.epochs=2",
+        "seeds=[7]",
+        "grid.query.patches=[9]",
+        "resources.cpus=2",
+    ]
+    sweep = load_sweep(space, overrides)
+    assert {(t.query.patches, t.seed, t.training.epochs) for t in sweep.trajectories()} == {
+        (9, 7, 2)
+    }
+    assert sweep.resources.threads == 2
+
+
+@pytest.mark.parametrize(
+    ("override", "words"),
+    [
+        ("bse=1", ["bse: unknown key", "did you mean 'base'"]),
+        ("base.training.epoch=3", ["base.training.epoch: unknown key", "'epochs'"]),
+        ("base.query.stride=0", ["base.query.stride", "greater than 0", "got 0"]),
+        ("grid.query.patches=[6, -2]", ["grid.query.patches", "greater than 0", "got -2"]),
+        ("base.training.preset=smal", ["base.training.preset", "'small' or 'nnunet'"]),
+        ("seeds=[1, 1]", ["seeds", "named twice"]),
+        ("base.seed=1", ["'seed' belongs to the top level, as 'seeds'"]),
+        ("base.training=3", ["base.training: input should be a mapping"]),
+        ("name=a/b", ["name"]),
+        ("resources.cpu=2", ["resources.cpu: unknown key", "'cpus'"]),
+        ("name", ["write PATH=VALUE"]),
+        ("base.training.epochs=[", ["not valid YAML"]),
+    ],
+)
+def test_errors_name_the_key_and_the_mend(space, override, words):
+    message = failure(space, override)
+    for word in words:
+        assert word in message
+
+
+def test_a_bad_patch_size_is_one_complaint_not_one_per_type(space):
+    message = failure(space, "base.query.patch_size=[-2, 3, 4]")
+    assert message.endswith("base.query.patch_size.0: input should be greater than 0, got -2")
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("name: [", "not valid YAML"),
+        ("- a", "expected a mapping"),
+        ("", "expected a mapping"),
+        ("name: a\nname: b", "duplicate key"),
+        ("name: &a [*a]\n", "required"),
+    ],
+)
+def test_broken_files_are_one_line(tmp_path, text, words):
+    path = tmp_path / "broken.yaml"
+    path.write_text(text)
+    assert words in failure(path)
+
+
+def test_a_missing_file_and_a_folder_are_one_line(tmp_path):
+    assert "no such file" in failure(tmp_path / "none.yaml")
+    assert "cannot be read" in failure(tmp_path)

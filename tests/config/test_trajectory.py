@@ -1,0 +1,95 @@
+import re
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import ValidationError
+
+from alsweep import TrajectoryConfig
+
+QUERY = {"patches": 4, "patch_size": [8, 8, 8]}
+
+
+def config(**changes) -> TrajectoryConfig:
+    return TrajectoryConfig.model_validate({"dataset": "data/x", "query": QUERY, **changes})
+
+
+def test_defaults_are_those_of_the_published_yaml():
+    plain = config().plain()
+    assert plain["query"] | {"loops": 5, "stride": 1, "overlap": 0.0} == plain["query"]
+    assert plain["training"]["members"] == plain["training"]["folds"] == 5
+    assert plain["training"]["epochs"] == 4
+    assert plain["training"]["iterations_per_epoch"] == 50
+    assert plain["inference"] == {"tta": False, "step": 0.75}
+    assert plain["evaluation"] == {"tta": False, "step": 0.5}
+    assert plain["starting_budget"]["strategy"] == {"name": "random_fg33_all_classes"}
+
+
+def test_a_config_survives_json():
+    given = config(
+        strategy={"name": "power", "beta": 2, "label": "mine"}, training={"preset": "nnunet"}
+    )
+    assert TrajectoryConfig.model_validate_json(given.model_dump_json()) == given
+
+
+def test_presets_fill_in_what_is_not_written():
+    training = config(training={"preset": "nnunet", "epochs": 7, "learning_rate": 0.5}).training
+    assert training.iterations_per_epoch == 250
+    assert training.optimizer == "sgd_poly"
+    assert (training.epochs, training.learning_rate) == (7, 0.5)
+
+
+def test_resources_and_paths_and_labels_enter_no_hash():
+    base = config()
+    assert config(dataset="/else/where").trajectory_id("f") == base.trajectory_id("f")
+    labelled = config(strategy={"name": "predictive_entropy", "label": "x"})
+    assert labelled.trajectory_id("f") == base.trajectory_id("f")
+    assert base.trajectory_id("g") != base.trajectory_id("f")
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"seed": 1},
+        {"strategy": "random"},
+        {"strategy": {"name": "predictive_entropy", "beta": 2}},
+        {"query": QUERY | {"loops": 6}},
+        {"query": QUERY | {"overlap": 0.5}},
+        {"training": {"epochs": 5}},
+        {"inference": {"tta": True}},
+        {"evaluation": {"step": 0.6}},
+        {"starting_budget": {"patches": 9}},
+    ],
+)
+def test_whatever_changes_the_result_changes_the_id(change):
+    assert config(**change).trajectory_id("f") != config().trajectory_id("f")
+
+
+def test_a_setting_is_everything_but_strategy_and_seed():
+    base = config().setting_hash("f")
+    assert config(seed=3, strategy="random").setting_hash("f") == base
+    assert config(training={"epochs": 5}).setting_hash("f") != base
+
+
+@given(st.text(min_size=1, max_size=80), st.integers(0, 2**60))
+def test_ids_are_short_and_safe_for_any_name(name, seed):
+    found = config(strategy={"name": name}, seed=seed).trajectory_id("f")
+    assert re.fullmatch(r"[a-z0-9._-]{1,51}-[0-9a-f]{8}", found)
+
+
+def test_starting_patches_default_to_the_query_size():
+    assert config().starting_patches == 4
+    assert config(starting_budget={"patches": 9}).patches_at(3) == 9 + 3 * 4
+
+
+def test_whole_cases_and_strides_per_axis():
+    query = config(query={"patches": 1, "patch_size": "whole", "stride": [1, 8, 8]}).query
+    assert query.patch_size_text == "whole"
+    assert query.strides == (1, 8, 8)
+    assert min(query.box) > 100_000
+
+
+@pytest.mark.parametrize("patch", [[0, 8, 8], [8, 8], [-1, 8, 8], "some"])
+def test_impossible_patch_sizes_are_refused(patch):
+    with pytest.raises(ValidationError):
+        config(query={"patches": 1, "patch_size": patch})

@@ -1,0 +1,12 @@
+"""Settings for all tests: one thread each, and examples that are the same on every run in CI."""
+
+import os
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+os.environ.setdefault("WANDB_MODE", "offline")
+
+from hypothesis import settings
+
+settings.register_profile("fast", deadline=None, max_examples=50, derandomize=True)
+settings.register_profile("long", deadline=None, max_examples=1000)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "fast"))
