@@ -1,0 +1,55 @@
+"""Where labels come from: the reference labels of the dataset, revealed patch by patch or, to judge, whole."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+
+from alsweep.data.case import REFERENCE_CHUNK, case_folder
+from alsweep.geometry import box_slices
+
+if TYPE_CHECKING:
+    from alsweep.data.case import Dataset
+    from alsweep.geometry import Triple
+    from alsweep.types import LabelMap
+
+
+class Annotator(Protocol):
+    """Whoever knows the label of a voxel."""
+
+    def reveal(self, case: str, start: Triple, size: Triple) -> LabelMap:
+        """Labels inside one box that lies within the case, uint8 ``(z, y, x)``."""
+        ...
+
+
+class ReferenceLabels:
+    """Ground truth of a dataset, for the oracle and the evaluator alone."""
+
+    def __init__(self, dataset: Dataset) -> None:
+        self._dataset = dataset
+
+    def volume(self, case: str) -> np.memmap[Any, np.dtype[np.uint8]]:
+        """All labels of a case, uint8 ``(z, y, x)``, read-only and memory-mapped.
+
+        Raises:
+            DatasetError: There is no such case.
+        """
+        shape = self._dataset.case(case).shape
+        return np.memmap(
+            case_folder(self._dataset.path, case) / REFERENCE_CHUNK, np.uint8, "r", shape=shape
+        )
+
+
+class Oracle:
+    """An annotator who looks the labels up; simulates a faultless human."""
+
+    def __init__(self, dataset: Dataset) -> None:
+        self._reference = ReferenceLabels(dataset)
+
+    def reveal(self, case: str, start: Triple, size: Triple) -> LabelMap:
+        """Reference labels inside the box.
+
+        They stay in the memory-mapped file, so that annotated patches cost no memory of their own.
+        """
+        return np.asarray(self._reference.volume(case))[box_slices(start, size)]

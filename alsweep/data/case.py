@@ -1,0 +1,273 @@
+"""An ingested Dataset: a manifest and, for every case, an OME-Zarr group whose chunks are memory-mapped."""
+
+from collections.abc import Mapping
+from math import prod
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from pydantic import Field, PositiveInt, ValidationError
+
+from alsweep.config.base import Frozen, fingerprint
+from alsweep.errors import DatasetError
+from alsweep.files import read_json
+from alsweep.geometry import Triple
+
+SCHEMA = 1
+"""Version of the Dataset folder; a reader refuses what is newer than itself."""
+
+MANIFEST = "dataset.json"
+IMAGE_CHUNK = Path("0/c/0/0/0/0")
+REFERENCE = Path("labels/reference")
+REFERENCE_CHUNK = REFERENCE / "0/c/0/0/0"
+
+Spacing = tuple[float, float, float]
+AffineRow = tuple[float, float, float, float]
+Affine = tuple[AffineRow, AffineRow, AffineRow, AffineRow]
+Part = Literal["pool", "validation", "test"]
+Scheme = Literal["zscore", "ct", "none", "rescale_to_0_1", "rgb_to_0_1"]
+
+
+class Normalisation(Frozen):
+    """How the intensities of one channel were changed before resampling.
+
+    The numbers are those of the CT scheme, measured on the foreground of the pool; other schemes need none.
+    """
+
+    scheme: Scheme
+    low: float | None = Field(None, description="0.5 percentile, clipped below")
+    high: float | None = Field(None, description="99.5 percentile, clipped above")
+    mean: float | None = None
+    std: float | None = None
+
+
+class Plan(Frozen):
+    """A network topology that fits the dataset; it follows from shapes and spacing, never from labels.
+
+    Attributes:
+        patch_size: Training patch ``(z, y, x)``, voxels; each axis is a multiple of ``2 ** pooling``.
+        batch_size: Training patches per step.
+        pooling: How often each axis is halved.
+        median_shape: Median shape of the pool on the resampled grid.
+    """
+
+    patch_size: Triple
+    batch_size: PositiveInt
+    pooling: Triple
+    median_shape: Triple
+
+
+class CaseInfo(Frozen):
+    """What is known of one case without reading it.
+
+    Attributes:
+        id: Case id, unique in the dataset.
+        part: Where the case belongs.
+        shape: Resampled grid ``(z, y, x)``.
+        class_voxels: Voxels of each class on that grid, background first.
+        original_shape: Grid of the source ``(z, y, x)``.
+        original_spacing: Voxel size of the source ``(z, y, x)``, mm.
+        affine: Of the source: voxel index ``(x, y, z)`` to RAS, mm.
+        sources: SHA-256 of each source file, by path relative to the raw dataset.
+        image_sha256: Of the stored float32 image.
+        reference_sha256: Of the stored uint8 reference labels.
+    """
+
+    id: str
+    part: Part
+    shape: Triple
+    class_voxels: tuple[int, ...]
+    original_shape: Triple
+    original_spacing: Spacing
+    affine: Affine
+    sources: dict[str, str]
+    image_sha256: str
+    reference_sha256: str
+
+    @property
+    def voxels(self) -> int:
+        """Voxels of the resampled grid."""
+        return prod(self.shape)
+
+
+class DatasetManifest(Frozen):
+    """Content of ``dataset.json``. The index of a class in ``classes`` is its label id."""
+
+    format: Literal["alsweep"] = "alsweep"
+    schema_version: Literal[1] = SCHEMA
+    name: str
+    classes: tuple[str, ...]
+    channels: tuple[str, ...]
+    spacing: Spacing
+    normalisation: tuple[Normalisation, ...]
+    plan: Plan
+    cases: tuple[CaseInfo, ...]
+    fingerprint: str
+
+    def content_fingerprint(self) -> str:
+        """Hash of all that a result can follow from: voxels, classes, spacing, split, normalisation and plan.
+
+        The name, the source files and where the folder lies do not enter.
+        """
+        cases = [
+            case.model_dump(
+                mode="json",
+                include={"id", "part", "shape", "image_sha256", "reference_sha256"},
+            )
+            for case in sorted(self.cases, key=lambda case: case.id)
+        ]
+        return fingerprint(
+            {**self.model_dump(mode="json", exclude={"name", "fingerprint"}), "cases": cases}
+        )
+
+    def sealed(self) -> "DatasetManifest":
+        """The same manifest with the fingerprint that its content has."""
+        return self.model_copy(update={"fingerprint": self.content_fingerprint()})
+
+
+def case_folder(dataset: Path, case: str) -> Path:
+    """The OME-Zarr group of a case."""
+    return dataset / "cases" / f"{case}.ome.zarr"
+
+
+class Dataset:
+    """An immutable, shareable dataset. Ground truth is not reachable from here; see ``data.annotator``.
+
+    Attributes:
+        path: The folder, absolute.
+        manifest: What ``dataset.json`` says.
+        cases: Case infos by id, ids ascending.
+        pool: Ids of the cases that may be annotated, ascending.
+        validation: Ids of the cases that Dice is measured on, ascending.
+        test: Ids of the optional test part, ascending.
+    """
+
+    def __init__(self, path: Path, manifest: DatasetManifest) -> None:
+        self.path = path.absolute()
+        self.manifest = manifest
+        self.cases: Mapping[str, CaseInfo] = {
+            case.id: case for case in sorted(manifest.cases, key=lambda case: case.id)
+        }
+        self.pool = self._part("pool")
+        self.validation = self._part("validation")
+        self.test = self._part("test")
+
+    @classmethod
+    def open(cls, path: Path | str) -> "Dataset":
+        """Open a Dataset folder and check that it is whole; reads the manifest and the file sizes only.
+
+        Raises:
+            DatasetError: There is none, it is something else, it is newer than this version, or it is torn.
+        """
+        folder = Path(path)
+        dataset = cls(folder, _read_manifest(folder))
+        for case in dataset.cases.values():
+            _check_sizes(folder, case, len(dataset.channels))
+        return dataset
+
+    @property
+    def name(self) -> str:
+        """Name for tables and plots."""
+        return self.manifest.name
+
+    @property
+    def fingerprint(self) -> str:
+        """SHA-256 of the content, independent of where the folder lies."""
+        return self.manifest.fingerprint
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Class names; the index is the label id, 0 the background."""
+        return self.manifest.classes
+
+    @property
+    def channels(self) -> tuple[str, ...]:
+        """Channel names."""
+        return self.manifest.channels
+
+    def image(self, case: str) -> "np.memmap[Any, np.dtype[np.float32]]":
+        """The normalised image of a case, float32 ``(channel, z, y, x)``, read-only.
+
+        It is the file of the Zarr chunk itself, memory-mapped: all processes of a node share its pages.
+
+        Raises:
+            DatasetError: There is no such case.
+        """
+        path = case_folder(self.path, case) / IMAGE_CHUNK
+        return np.memmap(path, "<f4", "r", shape=(len(self.channels), *self.case(case).shape))
+
+    def case(self, case: str) -> CaseInfo:
+        """What is known of a case.
+
+        Raises:
+            DatasetError: There is no such case.
+        """
+        try:
+            return self.cases[case]
+        except KeyError:
+            raise DatasetError(
+                f"{self.path}: has no case '{case}'; alsweep inspect lists the cases"
+            ) from None
+
+    def _part(self, part: Part) -> tuple[str, ...]:
+        return tuple(case.id for case in self.cases.values() if case.part == part)
+
+
+def _read_manifest(folder: Path) -> DatasetManifest:
+    raw = _read_raw_manifest(folder)
+    version = raw.get("schema_version")
+    if isinstance(version, int) and version > SCHEMA:
+        raise DatasetError(
+            f"{folder}: was written in format {version} by a newer alsweep, this one reads up to "
+            f"{SCHEMA}; upgrade alsweep or ingest again"
+        )
+    try:
+        manifest = DatasetManifest.model_validate(raw)
+    except ValidationError as error:
+        detail = error.errors(include_url=False)[0]
+        place = ".".join(map(str, detail["loc"]))
+        raise _torn(folder, f"{MANIFEST} is damaged at '{place}': {detail['msg']}") from None
+    if manifest.content_fingerprint() != manifest.fingerprint:
+        raise _torn(folder, f"{MANIFEST} was changed after it was written")
+    return manifest
+
+
+def _read_raw_manifest(folder: Path) -> dict[str, Any]:
+    """The JSON of a folder that says it is alsweep's."""
+    if not folder.exists():
+        raise DatasetError(
+            f"{folder}: no such Dataset; make one with 'alsweep ingest' or 'alsweep phantom'"
+        )
+    try:
+        raw = read_json(folder / MANIFEST)
+    except (FileNotFoundError, NotADirectoryError):
+        raise DatasetError(
+            f"{folder}: is not a Dataset, it has no {MANIFEST}; make one with 'alsweep ingest'"
+        ) from None
+    except (ValueError, RecursionError):
+        raise _torn(folder, f"{MANIFEST} is not JSON") from None
+    if isinstance(raw, dict) and raw.get("format") == "alsweep":
+        return raw
+    raise DatasetError(
+        f"{folder}: is a raw dataset, not a Dataset; run 'alsweep ingest {folder} --out DATASET' "
+        "and name that"
+    )
+
+
+def _check_sizes(folder: Path, case: CaseInfo, channels: int) -> None:
+    """Find a chunk that is missing or cut short, before a memory map of it crashes the process."""
+    for chunk, size in (
+        (IMAGE_CHUNK, 4 * channels * case.voxels),
+        (REFERENCE_CHUNK, case.voxels),
+    ):
+        path = case_folder(folder, case.id) / chunk
+        try:
+            found = path.stat().st_size
+        except (FileNotFoundError, NotADirectoryError):
+            raise _torn(folder, f"{path.relative_to(folder)} is missing") from None
+        if found != size:
+            raise _torn(folder, f"{path.relative_to(folder)} has {found} bytes, expected {size}")
+
+
+def _torn(folder: Path, what: str) -> DatasetError:
+    return DatasetError(f"{folder}: {what}; copy the Dataset again or ingest it anew")

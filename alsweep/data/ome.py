@@ -1,0 +1,182 @@
+"""Writing OME-Zarr 0.5 (Zarr v3): the images and labels of a Dataset, and the partial labels of a trajectory."""
+
+from __future__ import annotations
+
+import colorsys
+import json
+import shutil
+from dataclasses import dataclass
+from math import ceil
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import zarr
+
+from alsweep.data.case import REFERENCE
+from alsweep.files import write_json
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from alsweep.data.case import Affine, Spacing
+    from alsweep.types import LabelMap, Volume
+
+OME_VERSION = "0.5"
+_INNER_CHUNK = 64
+_SPACE = ("z", "y", "x")
+
+
+@dataclass(frozen=True)
+class CaseAttributes:
+    """What the OME-Zarr group of a case says of it.
+
+    OME-Zarr has no place for direction cosines and sources, so they go under a key of our own.
+    """
+
+    name: str
+    channels: tuple[str, ...]
+    classes: tuple[str, ...]
+    spacing: Spacing
+    original_spacing: Spacing
+    affine: Affine
+    sources: dict[str, str]
+
+
+def write_case_group(
+    folder: Path, image: Volume, reference: LabelMap, attributes: CaseAttributes
+) -> None:
+    """Write one case: the image at level 0 and ``labels/reference``, each uncompressed in a single chunk.
+
+    A single raw chunk is a plain binary file of the array, which is what makes memory mapping possible.
+    """
+    group = zarr.create_group(folder, zarr_format=3, attributes=_image_attributes(attributes))
+    _write_raw(group, image.astype("<f4", copy=False), ("c", *_SPACE))
+    zarr.create_group(
+        folder / REFERENCE.parent, zarr_format=3, attributes=_label_list([REFERENCE.name])
+    )
+    a = attributes
+    metadata = label_metadata(REFERENCE.name, a.classes, a.spacing)
+    metadata["image-label"]["source"] = {"image": "../../"}
+    label = zarr.create_group(folder / REFERENCE, zarr_format=3, attributes={"ome": metadata})
+    _write_raw(label, reference.astype(np.uint8, copy=False), _SPACE)
+
+
+def write_sparse_label(
+    folder: Path,
+    labels: LabelMap,
+    metadata: dict[str, Any],
+    notes: dict[str, Any],
+) -> None:
+    """Write one label map that is mostly 255: compressed, one shard, empty chunks left out.
+
+    Args:
+        folder: Replaced if it exists.
+        labels: uint8 ``(z, y, x)``.
+        metadata: From :func:`sparselabel_metadata`.
+        notes: Attributes of our own; ``bytes``, what the array takes on disk, is added.
+    """
+    if folder.exists():
+        shutil.rmtree(folder)
+    chunks = tuple(min(_INNER_CHUNK, n) for n in labels.shape)
+    array = zarr.create_array(
+        folder / "0",
+        shape=labels.shape,
+        dtype="uint8",
+        chunks=chunks,
+        shards=tuple(ceil(n / c) * c for n, c in zip(labels.shape, chunks, strict=True)),
+        fill_value=255,
+        dimension_names=_SPACE,
+        config={"write_empty_chunks": False},
+    )
+    array[...] = labels
+    attributes = {"ome": metadata, "alsweep": {**notes, "bytes": array_bytes(folder)}}
+    # Last, so that a group with metadata is a whole one.
+    (folder / "zarr.json").write_text(json.dumps(_group(attributes)), encoding="utf-8")
+
+
+def array_bytes(folder: Path) -> int:
+    """Bytes that the array of a label image takes on disk; a torn write nearly always changes it."""
+    return sum(file.stat().st_size for file in (folder / "0").rglob("*") if file.is_file())
+
+
+def write_label_list(folder: Path, names: Sequence[str]) -> None:
+    """Write the group metadata that lists the labels in ``folder``."""
+    # Not through zarr, which would write in place: a viewer may be reading.
+    write_json(folder / "zarr.json", _group(_label_list(names)))
+
+
+def _write_raw(group: Any, data: np.ndarray[Any, Any], names: tuple[str, ...]) -> None:
+    array = group.create_array(
+        "0",
+        shape=data.shape,
+        dtype=data.dtype,
+        chunks=data.shape,
+        filters=None,
+        compressors=None,
+        fill_value=0,
+        dimension_names=names,
+        # Otherwise an image of zeros would have no file to map.
+        config={"write_empty_chunks": True},
+    )
+    array[...] = data
+
+
+def _group(attributes: dict[str, Any]) -> dict[str, Any]:
+    return {"zarr_format": 3, "node_type": "group", "attributes": attributes}
+
+
+def _label_list(names: Sequence[str]) -> dict[str, Any]:
+    return {"ome": {"version": OME_VERSION, "labels": list(names)}}
+
+
+def _image_attributes(a: CaseAttributes) -> dict[str, Any]:
+    multiscale = _multiscale(a.name, a.spacing)
+    multiscale["axes"].insert(0, {"name": "c", "type": "channel"})
+    multiscale["datasets"][0]["coordinateTransformations"][0]["scale"].insert(0, 1.0)
+    window = {"start": -2.0, "end": 4.0, "min": -10.0, "max": 10.0}
+    channels = [
+        {"label": channel, "color": "FFFFFF", "window": window, "active": index == 0}
+        for index, channel in enumerate(a.channels)
+    ]
+    return {
+        "ome": {
+            "version": OME_VERSION,
+            "multiscales": [multiscale],
+            "omero": {"channels": channels},
+        },
+        "alsweep": {
+            "affine": a.affine,
+            "original_spacing": a.original_spacing,
+            "sources": a.sources,
+        },
+    }
+
+
+def label_metadata(name: str, classes: Sequence[str], spacing: Spacing) -> dict[str, Any]:
+    """OME-Zarr metadata of a label image; the index of a class is its label, 0 the background."""
+    foreground = list(enumerate(classes))[1:]
+    return {
+        "version": OME_VERSION,
+        "multiscales": [_multiscale(name, spacing)],
+        "image-label": {
+            "version": OME_VERSION,
+            "colors": [{"label-value": v, "rgba": _colour(v)} for v, _ in foreground],
+            "properties": [{"label-value": v, "name": n} for v, n in foreground],
+        },
+    }
+
+
+def _multiscale(name: str, spacing: Spacing) -> dict[str, Any]:
+    scale: dict[str, Any] = {"type": "scale", "scale": [float(s) for s in spacing]}
+    return {
+        "name": name,
+        "axes": [{"name": axis, "type": "space", "unit": "millimeter"} for axis in _SPACE],
+        "datasets": [{"path": "0", "coordinateTransformations": [scale]}],
+    }
+
+
+def _colour(label: int) -> list[int]:
+    """A colour far from those of the neighbouring labels: hues a golden ratio apart."""
+    red, green, blue = colorsys.hsv_to_rgb(label * 0.618034 % 1.0, 0.75, 0.95)
+    return [round(255 * red), round(255 * green), round(255 * blue), 255]

@@ -1,0 +1,157 @@
+"""Training patches: windows of the image around annotated voxels, found through the annotated boxes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import floor
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from alsweep.data.label_store import IGNORE
+from alsweep.errors import DatasetError
+from alsweep.geometry import box_slices, intersection, triple
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from jaxtyping import Float32, Int64, UInt8
+
+    from alsweep.data.case import Dataset
+    from alsweep.data.label_store import PartialLabels
+    from alsweep.geometry import Patch, Triple
+
+    Batch = tuple[Float32[np.ndarray, "sample channel z y x"], UInt8[np.ndarray, "sample z y x"]]
+
+
+@dataclass(frozen=True)
+class _CaseIndex:
+    """The annotated boxes of one case with their class counts."""
+
+    case: str
+    patches: tuple[Patch, ...]
+    counts: Int64[np.ndarray, "box class"]
+
+    @property
+    def foreground(self) -> Int64[np.ndarray, " label"]:
+        """Foreground classes that occur in the boxes."""
+        return 1 + np.flatnonzero(self.counts[:, 1:].sum(axis=0))
+
+
+class PatchSampler:
+    """Draws training patches from the annotated part of some cases; the volumes are never scanned.
+
+    Every sample holds at least one annotated voxel. Cases are drawn uniformly among those that can serve, a
+    voxel uniformly among the annotated ones of the case (one that lies in two overlapping boxes counts twice).
+
+    Args:
+        dataset: Gives the images.
+        labels: What is annotated.
+        cases: The cases to draw from; those without annotated voxels are left out.
+        patch_size: Training patch ``(z, y, x)``, voxels.
+        foreground_share: Share of a batch, in 0..1, that is centred on foreground.
+
+    Raises:
+        DatasetError: No case holds an annotated voxel.
+
+    Source: methods of nnU-Net and nnActive (Isensee et al. 2021; Lüth et al. 2025), with cases drawn among
+    those that hold foreground for the forced samples, where the reference falls back to any voxel.
+    """
+
+    def __init__(
+        self,
+        dataset: Dataset,
+        labels: PartialLabels,
+        cases: Sequence[str],
+        patch_size: Triple,
+        foreground_share: float,
+    ) -> None:
+        self._dataset = dataset
+        self._labels = labels
+        self._size = patch_size
+        self._share = foreground_share
+        indices = [_index(labels, case, len(dataset.classes)) for case in sorted(set(cases))]
+        self._annotated = [index for index in indices if index.counts.any()]
+        self._with_foreground = [index for index in self._annotated if len(index.foreground)]
+        if not self._annotated:
+            raise DatasetError(
+                f"training: none of the {len(cases)} cases holds an annotated voxel; "
+                "raise the starting budget"
+            )
+        self._images: dict[str, np.memmap[Any, np.dtype[np.float32]]] = {}
+
+    def batch(self, rng: np.random.Generator, n: int) -> Batch:
+        """Draw ``n`` training patches.
+
+        The first ``round(n * foreground_share)`` are centred on a foreground voxel, its class drawn uniformly
+        among those annotated in the case. The others hold an annotated voxel of any class at a uniformly
+        random place. Windows are moved inside the image, as those of the sliding window lie at inference.
+
+        Args:
+            rng: Source of all draws.
+            n: Number of patches.
+
+        Returns:
+            Images, float32, zero where the image ends, and labels, uint8, IGNORE where not annotated.
+        """
+        images = np.zeros((n, len(self._dataset.channels), *self._size), dtype=np.float32)
+        targets = np.full((n, *self._size), IGNORE, dtype=np.uint8)
+        forced = floor(n * self._share + 0.5) if self._with_foreground else 0
+        for i in range(n):
+            case, start = self._draw(rng, i < forced)
+            self._fill(images[i], case, start)
+            targets[i] = self._labels.window(case, start, self._size)
+        return images, targets
+
+    def _draw(self, rng: np.random.Generator, forced: bool) -> tuple[str, Triple]:
+        """Case and lowest corner of one window."""
+        candidates = self._with_foreground if forced else self._annotated
+        index = candidates[rng.integers(len(candidates))]
+        if forced:
+            label = int(rng.choice(index.foreground))
+            voxel = self._voxel(rng, index, label)
+            place = tuple(size // 2 for size in self._size)
+        else:
+            voxel = self._voxel(rng, index, None)
+            place = tuple(int(rng.integers(size)) for size in self._size)
+        start = triple(np.subtract(voxel, place))
+        return index.case, _inside(start, self._size, self._dataset.cases[index.case].shape)
+
+    def _voxel(self, rng: np.random.Generator, index: _CaseIndex, label: int | None) -> Triple:
+        """An annotated voxel of a case, of class ``label`` if given: first its box, then its place in it."""
+        weights = index.counts.sum(axis=1) if label is None else index.counts[:, label]
+        ticket = rng.integers(weights.sum())
+        box = int(np.searchsorted(np.cumsum(weights), ticket, side="right"))
+        patch = index.patches[box]
+        if label is None and weights[box] == patch.voxels:
+            place = int(rng.integers(patch.voxels))
+        else:
+            crop = self._labels.crop(patch).ravel()
+            fits = crop != IGNORE if label is None else crop == label
+            place = int(rng.choice(np.flatnonzero(fits)))
+        return triple(np.add(patch.start, np.unravel_index(place, patch.size)))
+
+    def _fill(self, target: Float32[np.ndarray, "channel z y x"], case: str, start: Triple) -> None:
+        if case not in self._images:
+            self._images[case] = self._dataset.image(case)
+        image = self._images[case]
+        common = intersection(start, self._size, (0, 0, 0), self._dataset.cases[case].shape)
+        if common is None:
+            return
+        low, size = common
+        inner = box_slices(triple(np.subtract(low, start)), size)
+        target[(slice(None), *inner)] = image[(slice(None), *box_slices(low, size))]
+
+
+def _index(labels: PartialLabels, case: str, classes: int) -> _CaseIndex:
+    patches = labels.boxes(case)
+    counts = [np.bincount(labels.crop(p).ravel(), minlength=256)[:classes] for p in patches]
+    return _CaseIndex(case, patches, np.array(counts, dtype=np.int64).reshape(-1, classes))
+
+
+def _inside(start: Triple, size: Triple, shape: Triple) -> Triple:
+    """Move a window into the image; on an axis where it is larger, centre the image in it."""
+    return triple(
+        min(max(a, 0), n - s) if s <= n else -((s - n) // 2)
+        for a, s, n in zip(start, size, shape, strict=True)
+    )

@@ -1,0 +1,199 @@
+"""A synthetic dataset for people without data: a body in air with an organ and small lesions to find."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from scipy import ndimage
+
+from alsweep.data.case import Dataset, Normalisation
+from alsweep.data.normalise import zscore
+from alsweep.data.splits import draw_validation
+from alsweep.data.writing import (
+    DatasetHead,
+    PreparedCase,
+    Source,
+    new_dataset,
+    write_case,
+    write_manifest,
+)
+from alsweep.errors import DatasetError
+from alsweep.rng import stream
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from jaxtyping import Bool, Float, Float32
+
+    from alsweep.geometry import Triple
+    from alsweep.types import LabelMap
+
+    Field = Float[np.ndarray, "z y x"]
+    Mask = Bool[np.ndarray, "z y x"]
+
+CLASSES = ("background", "organ", "lesion")
+FEWEST_CASES = 2
+SMALLEST_SHAPE = 16
+
+_ORGAN, _LESION = 1, 2
+_ORGAN_SHARE = 0.03
+_LESION_SHARE = 0.007
+_BODY_RADIUS = 0.86
+_NOISE = 0.12
+_INTENSITY = {"air": 0.0, "body": 0.35, "organ": 0.65, "lesion": 1.0}
+_HEAD = DatasetHead(
+    name="phantom",
+    classes=CLASSES,
+    channels=("intensity",),
+    spacing=(1.0, 1.0, 1.0),
+    normalisation=(Normalisation(scheme="zscore"),),
+)
+
+
+def write_phantom(
+    out: Path,
+    *,
+    cases: int = 16,
+    shape: Triple = (48, 48, 48),
+    seed: int = 0,
+    on_case: Callable[[int], None] | None = None,
+) -> Dataset:
+    """Write a phantom Dataset; equal arguments give equal voxels, and case ``i`` does not depend on ``cases``.
+
+    Each case holds both foreground classes: one or two organs, about 3 % of the voxels together, and two or three
+    bright lesions, about 0.7 %. Hollow shells as bright as a lesion, a bias field and noise make it less easy.
+
+    Args:
+        out: The Dataset folder; must not exist.
+        cases: Number of cases; a quarter of them is for validation.
+        shape: Voxels ``(z, y, x)`` of every case.
+        seed: All draws follow from it.
+        on_case: Called with the number of finished cases.
+
+    Raises:
+        DatasetError: Too few cases, too small a shape, or ``out`` exists.
+    """
+    if cases < FEWEST_CASES:
+        raise DatasetError(
+            f"--cases {cases}: a phantom needs at least {FEWEST_CASES}, one of them to validate on"
+        )
+    if min(shape) < SMALLEST_SHAPE:
+        raise DatasetError(
+            f"--shape {' '.join(map(str, shape))}: a lesion needs at least {SMALLEST_SHAPE} voxels "
+            "on each axis; write larger numbers"
+        )
+    names = [f"phantom_{index:03d}" for index in range(cases)]
+    validation = draw_validation({name: name for name in names})
+    source = Source(shape, (1.0, 1.0, 1.0), _identity(), {})
+    with new_dataset(out) as root:
+        infos = []
+        for name in names:
+            image, labels = make_case(stream(seed, "phantom", name), shape)
+            part = "validation" if name in validation else "pool"
+            prepared = PreparedCase(name, part, zscore(image)[None], labels, source)
+            infos.append(write_case(root, _HEAD, prepared))
+            if on_case is not None:
+                on_case(len(infos))
+        write_manifest(root, _HEAD, infos)
+    return Dataset.open(out)
+
+
+def make_case(
+    rng: np.random.Generator, shape: Triple
+) -> tuple[Float32[np.ndarray, "z y x"], LabelMap]:
+    """Draw one case.
+
+    Returns:
+        Intensities before normalisation, and labels.
+    """
+    scene = _Scene(rng, shape)
+    labels = np.zeros(shape, dtype=np.uint8)
+    organs = scene.blobs(int(rng.integers(1, 3)), _ORGAN_SHARE)
+    lesions = scene.blobs(int(rng.integers(2, 4)), _LESION_SHARE)
+    shells = scene.blobs(int(rng.integers(1, 4)), _LESION_SHARE * 1.5)
+    values = np.where(scene.body, _INTENSITY["body"], _INTENSITY["air"])
+    for blob in organs:
+        labels[blob], values[blob] = _ORGAN, _INTENSITY["organ"]
+    for blob in lesions:
+        labels[blob], values[blob] = _LESION, _INTENSITY["lesion"]
+    for blob in shells:
+        values[blob & ~ndimage.binary_erosion(blob)] = _INTENSITY["lesion"]
+    bias = np.exp(0.1 * _smooth(rng, shape))
+    image = values * bias + rng.normal(0.0, _NOISE, shape)
+    return image.astype(np.float32), labels
+
+
+@dataclass(frozen=True)
+class _Ball:
+    """A sphere in coordinates where the volume is the cube ``[-1, 1]^3``."""
+
+    centre: Float[np.ndarray, " axis"]
+    radius: float
+
+    def clear_of(self, other: _Ball) -> bool:
+        gap = float(np.linalg.norm(self.centre - other.centre))
+        return gap > 1.15 * (self.radius + other.radius)
+
+
+class _Scene:
+    """A body, and the places in it that are still free."""
+
+    def __init__(self, rng: np.random.Generator, shape: Triple) -> None:
+        self._rng = rng
+        axes = [(np.arange(n) + 0.5) * 2.0 / n - 1.0 for n in shape]
+        self._grid = np.stack(np.meshgrid(*axes, indexing="ij"))
+        self._taken: list[_Ball] = []
+        radii = _BODY_RADIUS * rng.uniform(0.92, 1.08, size=(3, 1, 1, 1))
+        distance = np.sqrt(((self._grid / radii) ** 2).sum(axis=0))
+        self.body: Mask = distance + 0.03 * _smooth(rng, shape) < 1.0
+
+    def blobs(self, count: int, share: float) -> list[Mask]:
+        """Draw ``count`` bodies without contact that fill together about ``share`` of the volume."""
+        shares = self._rng.dirichlet(np.full(count, 8.0)) * share * self._rng.uniform(0.75, 1.25)
+        balls = [self._place(float(np.cbrt(6.0 * s / np.pi))) for s in shares]
+        return [self._blob(ball, s) for ball, s in zip(balls, shares, strict=True)]
+
+    def _place(self, radius: float) -> _Ball:
+        """A free place; radii shrink slowly in the search, so that it always ends."""
+        reach = 0.9 * _BODY_RADIUS
+        while True:
+            for _ in range(50):
+                direction = self._rng.normal(size=3)
+                direction /= np.linalg.norm(direction)
+                far = (reach - radius) * np.cbrt(self._rng.uniform())
+                ball = _Ball(direction * far, radius)
+                if all(ball.clear_of(other) for other in self._taken):
+                    self._taken.append(ball)
+                    return ball
+            radius *= 0.9
+
+    def _blob(self, ball: _Ball, share: float) -> Mask:
+        """A bumpy ellipsoid round the ball's centre with exactly its share of the voxels, at least one."""
+        shape = self.body.shape
+        offset = self._grid - ball.centre.reshape(3, 1, 1, 1)
+        stretch = self._rng.uniform(0.85, 1.15, size=(3, 1, 1, 1))
+        distance = np.sqrt(((offset / stretch) ** 2).sum(axis=0))
+        distance *= 1.0 + 0.08 * _smooth(self._rng, (shape[0], shape[1], shape[2]))
+        count = max(1, round(share * distance.size))
+        edge = np.partition(distance.ravel(), count - 1)[count - 1]
+        return distance <= edge
+
+
+def _smooth(rng: np.random.Generator, shape: Triple) -> Field:
+    """A smooth random field with unit variance at its nodes, a few bumps along each axis."""
+    nodes = rng.normal(size=(4, 4, 4))
+    zoom = [n / 4 for n in shape]
+    field: Field = ndimage.zoom(nodes, zoom, order=3, mode="nearest", grid_mode=True)
+    return field
+
+
+def _identity() -> tuple[
+    tuple[float, float, float, float],
+    tuple[float, float, float, float],
+    tuple[float, float, float, float],
+    tuple[float, float, float, float],
+]:
+    return (1.0, 0.0, 0.0, 0.0), (0.0, 1.0, 0.0, 0.0), (0.0, 0.0, 1.0, 0.0), (0.0, 0.0, 0.0, 1.0)

@@ -1,0 +1,195 @@
+"""How a Dataset folder comes into being: beside its place, then renamed; so it is there whole or not at all."""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import os
+import shutil
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from alsweep.data.case import (
+    MANIFEST,
+    CaseInfo,
+    Dataset,
+    DatasetManifest,
+    Normalisation,
+    case_folder,
+)
+from alsweep.data.ome import CaseAttributes, write_case_group
+from alsweep.data.plan import make_plan
+from alsweep.errors import DatasetError
+from alsweep.files import sync_folder, write_json
+from alsweep.geometry import triple
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from alsweep.data.case import Affine, Part, Spacing
+    from alsweep.geometry import Triple
+    from alsweep.types import LabelMap, Volume
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where a case came from: see the fields of :class:`CaseInfo`."""
+
+    shape: Triple
+    spacing: Spacing
+    affine: Affine
+    files: dict[str, str]
+
+
+@dataclass(frozen=True)
+class DatasetHead:
+    """What all cases of a dataset share."""
+
+    name: str
+    classes: tuple[str, ...]
+    channels: tuple[str, ...]
+    spacing: Spacing
+    normalisation: tuple[Normalisation, ...]
+
+
+@dataclass(frozen=True)
+class PreparedCase:
+    """A case as it will be stored: normalised float32 ``(channel, z, y, x)`` and uint8 labels on one grid."""
+
+    id: str
+    part: Part
+    image: Volume
+    reference: LabelMap
+    source: Source
+
+
+def write_case(root: Path, head: DatasetHead, case: PreparedCase) -> CaseInfo:
+    """Write one case durably below ``root`` and return what the manifest says of it."""
+    image = np.ascontiguousarray(case.image, dtype="<f4")
+    reference = np.ascontiguousarray(case.reference, dtype=np.uint8)
+    attributes = CaseAttributes(
+        name=case.id,
+        channels=head.channels,
+        classes=head.classes,
+        spacing=head.spacing,
+        original_spacing=case.source.spacing,
+        affine=case.source.affine,
+        sources=case.source.files,
+    )
+    folder = case_folder(root, case.id)
+    write_case_group(folder, image, reference, attributes)
+    _sync_tree(folder)
+    return CaseInfo(
+        id=case.id,
+        part=case.part,
+        shape=triple(reference.shape),
+        class_voxels=_class_voxels(reference, len(head.classes)),
+        original_shape=case.source.shape,
+        original_spacing=case.source.spacing,
+        affine=case.source.affine,
+        sources=case.source.files,
+        image_sha256=_sha256(image),
+        reference_sha256=_sha256(reference),
+    )
+
+
+def write_manifest(root: Path, head: DatasetHead, cases: Sequence[CaseInfo]) -> DatasetManifest:
+    """Write ``dataset.json``, with the plan that the pool's shapes give and the fingerprint."""
+    pool = [case.shape for case in cases if case.part == "pool"]
+    manifest = DatasetManifest(
+        name=head.name,
+        classes=head.classes,
+        channels=head.channels,
+        spacing=head.spacing,
+        normalisation=head.normalisation,
+        plan=make_plan(pool, head.spacing),
+        cases=tuple(sorted(cases, key=lambda case: case.id)),
+        fingerprint="",
+    ).sealed()
+    write_json(root / MANIFEST, manifest.plain())
+    return manifest
+
+
+@contextmanager
+def new_dataset(out: Path) -> Iterator[Path]:
+    """Give a folder to write a Dataset in; it becomes ``out`` when the block ends, and vanishes if it fails.
+
+    What a killed predecessor left is removed first. A lock on the folder, which the kernel drops with the
+    process, tells a dead predecessor from a living one.
+
+    Raises:
+        DatasetError: ``out`` exists, or another process is writing it.
+    """
+    _refuse_existing(out)
+    out.parent.mkdir(parents=True, exist_ok=True)
+    root = out.parent / f".{out.name}.alsweep-new"
+    root.mkdir(exist_ok=True)
+    with _locked(root, out):
+        # Whoever held the lock may just have finished.
+        _refuse_existing(out)
+        _empty(root)
+        try:
+            yield root
+            Dataset.open(root)
+            _sync_tree(root)
+            root.rename(out)
+        except BaseException:
+            shutil.rmtree(root, ignore_errors=True)
+            raise
+        sync_folder(out.parent)
+
+
+def _refuse_existing(out: Path) -> None:
+    if os.path.lexists(out):
+        raise DatasetError(
+            f"{out}: exists already, and a Dataset is never overwritten; "
+            "choose another --out or remove it"
+        )
+
+
+@contextmanager
+def _locked(folder: Path, out: Path) -> Iterator[None]:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield
+    except BlockingIOError:
+        raise DatasetError(
+            f"{out}: another alsweep is writing it; wait for it or choose another --out"
+        ) from None
+    finally:
+        os.close(descriptor)
+
+
+def _empty(folder: Path) -> None:
+    for entry in folder.iterdir():
+        if entry.is_dir() and not entry.is_symlink():
+            shutil.rmtree(entry)
+        else:
+            entry.unlink()
+
+
+def _sync_tree(folder: Path) -> None:
+    """Flush all files and folders below ``folder``, and itself."""
+    for place, _, files in os.walk(folder, topdown=False):
+        for name in files:
+            _sync_file(Path(place) / name)
+        sync_folder(Path(place))
+
+
+def _sync_file(path: Path) -> None:
+    with path.open("rb") as file:
+        os.fsync(file.fileno())
+
+
+def _class_voxels(reference: LabelMap, classes: int) -> tuple[int, ...]:
+    counts = np.bincount(reference.ravel(), minlength=classes)
+    return tuple(int(count) for count in counts[:classes])
+
+
+def _sha256(array: np.ndarray[Any, Any]) -> str:
+    return hashlib.sha256(array.data).hexdigest()
