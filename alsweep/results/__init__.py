@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from alsweep.results.metrics import aubc, fg_efficiency, final
-    from alsweep.results.pairwise import minimal_difference, win_matrix
-    from alsweep.results.ranks import kendall_tau, ranking
+    from alsweep.results.pairwise import minimal_difference, win_matrix, win_rates
+    from alsweep.results.ranks import kendall_tau, rank_stability, ranking
     from alsweep.results.records import collect, load_results, read_run, write_results
 
 __all__ = [
@@ -21,9 +21,11 @@ __all__ = [
     "kendall_tau",
     "load_results",
     "minimal_difference",
+    "rank_stability",
     "ranking",
     "read_run",
     "win_matrix",
+    "win_rates",
     "write_results",
 ]
 
@@ -33,7 +35,9 @@ _HOMES = {
     "final": "metrics",
     "minimal_difference": "pairwise",
     "win_matrix": "pairwise",
+    "win_rates": "pairwise",
     "kendall_tau": "ranks",
+    "rank_stability": "ranks",
     "ranking": "ranks",
     "collect": "records",
     "load_results": "records",

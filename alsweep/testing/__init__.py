@@ -1,0 +1,1 @@
+"""Help for tests of alsweep and of its plug-ins."""
