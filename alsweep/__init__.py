@@ -1,6 +1,7 @@
 """alsweep: distributed sweeps for active learning in 3D biomedical segmentation.
 
-Importing this package imports neither torch nor ray: the public names below are loaded when first used.
+Importing this package imports neither torch nor ray: the public names below are loaded when first
+used.
 """
 
 from importlib import import_module

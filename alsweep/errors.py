@@ -1,8 +1,8 @@
-"""What can go wrong by a user's hand: one sentence each, naming the file, field or case and the mend."""
+"""What can go wrong by a user's hand: one sentence each, naming place and mend."""
 
 
 class AlsweepError(Exception):
-    """Base of all errors that a user can mend; the command line prints the message and no traceback."""
+    """Base of all errors that a user can mend; shown as one line, without traceback."""
 
     exit_code = 2
 

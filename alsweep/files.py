@@ -1,4 +1,4 @@
-"""Durable small files: a reader sees the old content or the new, never a part, also after a power cut."""
+"""Durable small files: a reader sees the old content or the new, never a part."""
 
 import json
 import os
@@ -19,14 +19,16 @@ def sync_folder(folder: Path) -> None:
 def write_bytes(path: Path, content: bytes) -> None:
     """Replace ``path`` atomically: temporary name, fsync, rename, folder fsync."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
+    descriptor, temporary = tempfile.mkstemp(
+        dir=path.parent, prefix=f".{path.name}.", suffix=".tmp"
+    )
     try:
         with os.fdopen(descriptor, "wb") as file:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
-        os.chmod(temporary, 0o644)
-        os.replace(temporary, path)
+        Path(temporary).chmod(0o644)
+        Path(temporary).replace(path)
     except BaseException:
         Path(temporary).unlink(missing_ok=True)
         raise
@@ -46,4 +48,6 @@ def read_json(path: Path) -> Any:
 
 def canonical_json(value: object) -> str:
     """One text for one value: sorted keys, no white space, no NaN. The base of every hash."""
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False)
+    return json.dumps(
+        value, sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False
+    )

@@ -23,7 +23,7 @@ def clip_size(size: Triple, shape: Triple) -> Triple:
 
 
 def centred_start(centre: Triple, size: Triple, shape: Triple) -> Triple:
-    """Lowest corner of a box of ``size`` around ``centre``, moved inside the volume where it would stick out."""
+    """Lowest corner of a box around ``centre``, moved inside where it would stick out."""
     return triple(
         min(max(c - s // 2, 0), n - s) for c, s, n in zip(centre, size, shape, strict=True)
     )
@@ -90,7 +90,7 @@ def box_slices(start: Triple, size: Triple) -> tuple[slice, slice, slice]:
 
 
 def boxes_intersect(start: Triple, size: Triple, other_start: Triple, other_size: Triple) -> bool:
-    """Whether two half-open boxes share a voxel (methods: they do iff they overlap on every axis)."""
+    """Whether two half-open boxes share a voxel: they do iff they overlap on every axis."""
     return all(
         a < b + t and a + s > b
         for a, s, b, t in zip(start, size, other_start, other_size, strict=True)
@@ -124,7 +124,9 @@ def union_voxels(boxes: Sequence[tuple[Triple, Triple]]) -> int:
     edges = [np.unique(np.concatenate([starts[:, a], stops[:, a]])) for a in range(3)]
     covered = np.zeros([len(edge) - 1 for edge in edges], dtype=bool)
     for start, stop in zip(starts, stops, strict=True):
-        low, high = ([int(np.searchsorted(edges[a], v[a])) for a in range(3)] for v in (start, stop))
+        low, high = (
+            [int(np.searchsorted(edges[a], v[a])) for a in range(3)] for v in (start, stop)
+        )
         covered[tuple(slice(i, j) for i, j in zip(low, high, strict=True))] = True
     cells = np.einsum("i,j,k->ijk", *[np.diff(edge) for edge in edges])
     return int(cells[covered].sum())

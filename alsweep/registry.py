@@ -1,4 +1,4 @@
-"""Names for plug-ins: a name (or an alias of it) stands for one class, and a second claim is an error."""
+"""Names for plug-ins: one name or alias, one class; a second claim is an error."""
 
 from collections.abc import Iterator
 from difflib import get_close_matches
@@ -29,7 +29,9 @@ class Registry(Generic[T]):
         """
         for claimed in (name, *aliases):
             if claimed in self._items or claimed in self._aliases:
-                raise RegistryError(f"{self._kind} '{claimed}' is registered twice; rename one of them")
+                raise RegistryError(
+                    f"{self._kind} '{claimed}' is registered twice; rename one of them"
+                )
         self._items[name] = item
         self._aliases |= dict.fromkeys(aliases, name)
 
@@ -43,7 +45,9 @@ class Registry(Generic[T]):
             return name_or_alias
         if name_or_alias in self._aliases:
             return self._aliases[name_or_alias]
-        raise StrategyError(f"unknown {self._kind} '{name_or_alias}'{self._suggestion(name_or_alias)}")
+        raise StrategyError(
+            f"unknown {self._kind} '{name_or_alias}'{self._suggestion(name_or_alias)}"
+        )
 
     def get(self, name_or_alias: str) -> T:
         """Return the plug-in of that name or alias; see :meth:`name` for the error."""

@@ -1,6 +1,7 @@
-"""Addressed randomness: every draw comes from a generator named by what it is for, never from a carried state.
+"""Addressed randomness: each generator is named by its use, and no state is carried.
 
-A new draw in one place therefore shifts no other, and a resumed trajectory draws what an unbroken one would have drawn.
+A new draw in one place therefore shifts no other, and a resumed trajectory draws what an unbroken
+one would have drawn.
 """
 
 import hashlib
@@ -18,7 +19,7 @@ def _entropy(seed: int, key: tuple[Key, ...]) -> int:
 
 
 def stream(seed: int, *key: Key) -> np.random.Generator:
-    """Return the generator that belongs to (seed, key); equal arguments give equal draws, on every machine.
+    """Return the generator of (seed, key): equal arguments, equal draws, on every machine.
 
     Args:
         seed: The trajectory's seed.

@@ -1,4 +1,4 @@
-"""YAML to configuration; every error names the file, the key path and, for a misspelt key, the nearest one."""
+"""YAML to configuration; errors name the file, the key path and the nearest key."""
 
 from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
@@ -19,7 +19,7 @@ _MOST_ERRORS = 5
 
 
 def load_sweep(path: Path, overrides: Iterable[str] = ()) -> SweepConfig:
-    """Read and validate a search space, with ``PATH=VALUE`` overrides applied; trajectories are checked too.
+    """Read and validate a search space, its ``PATH=VALUE`` overrides and its trajectories.
 
     Raises:
         ConfigError: The file cannot be read, is no YAML mapping, or breaks the schema.
@@ -27,17 +27,12 @@ def load_sweep(path: Path, overrides: Iterable[str] = ()) -> SweepConfig:
     raw = _read_mapping(path)
     for override in overrides:
         apply_override(raw, override)
-    sweep = _named(path, lambda: validated(SweepConfig, raw, {}))
-    _named(path, sweep.trajectories)
-    return sweep
-
-
-def _named(path: Path, make: Any) -> Any:
-    """Put the file's name before a ConfigError's message."""
     try:
-        return make()
+        sweep = validated(SweepConfig, raw, {})
+        sweep.trajectories()
     except ConfigError as error:
         raise ConfigError(f"{path}: {error}") from error
+    return sweep
 
 
 def _read_mapping(path: Path) -> dict[str, Any]:
@@ -90,7 +85,7 @@ def apply_override(raw: dict[str, Any], override: str) -> None:
 
 
 def _override_keys(raw: Mapping[str, Any], dotted: str) -> list[str]:
-    """Split a path at its dots; below ``grid`` the rest is one key, since grid keys are dotted themselves."""
+    """Split a path at its dots; below ``grid`` the rest is one key, being dotted itself."""
     first, _, rest = dotted.partition(".")
     return [first, rest] if first == "grid" and rest else dotted.split(".")
 
@@ -120,7 +115,9 @@ def validated(model: type[Model], raw: Any, places: Mapping[str, str]) -> Model:
 def _location(detail: ErrorDetails) -> tuple[str, ...]:
     """Key path without pydantic's tags for the members of a union, such as ``literal['whole']``."""
     parts = map(str, detail["loc"])
-    return tuple(p for p in parts if "[" not in p and p != "int" and not p.startswith("constrained"))
+    return tuple(
+        p for p in parts if "[" not in p and p != "int" and not p.startswith("constrained")
+    )
 
 
 def _deeper(place: tuple[str, ...], places: Iterable[tuple[str, ...]]) -> bool:

@@ -37,6 +37,14 @@ class WandbConfig(Frozen):
     entity: str | None = None
 
 
+class Provenance(Frozen):
+    """Where a resolved sweep comes from; alsweep writes it into RUN/sweep.yaml, and nobody else need."""
+
+    version: str
+    dataset_fingerprint: str
+    trajectories: tuple[str, ...] = Field(description="ids, in grid order")
+
+
 class SweepConfig(Frozen):
     """A set of trajectories: the full product of ``grid`` over ``base``, once for each seed."""
 
@@ -47,6 +55,7 @@ class SweepConfig(Frozen):
     grid: dict[str, Annotated[tuple[Any, ...], Field(min_length=1)]] = Field(default_factory=dict)
     resources: ResourcesConfig = ResourcesConfig()
     wandb: WandbConfig = WandbConfig()
+    provenance: Provenance | None = None
 
     @field_validator("seeds")
     @classmethod
@@ -110,6 +119,8 @@ def _assign(target: dict[str, Any], dotted: str, value: Any) -> None:
     for parent in parents:
         inner = target.setdefault(parent, {})
         if not isinstance(inner, dict):
-            raise ConfigError(f"grid.{dotted}: '{parent}' is not a mapping in base; write it as one")
+            raise ConfigError(
+                f"grid.{dotted}: '{parent}' is not a mapping in base; write it as one"
+            )
         target = inner
     target[last] = value

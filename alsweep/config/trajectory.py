@@ -18,7 +18,7 @@ from alsweep.config.base import Frozen, fingerprint
 from alsweep.geometry import Triple
 
 SCHEMA = 1
-"""Part of every trajectory's identity: raised when equal configs would no longer mean equal results."""
+"""Part of every identity: raised when equal configs no longer mean equal results."""
 
 Voxels = tuple[PositiveInt, PositiveInt, PositiveInt]
 TileStep = Annotated[float, Field(gt=0, le=1)]
@@ -27,7 +27,7 @@ _WHOLE = (1 << 20, 1 << 20, 1 << 20)
 
 
 class StrategySpec(Frozen):
-    """A strategy by name, with parameters; which names and parameters there are is the query room's matter.
+    """A strategy by name, with parameters; the query room knows which there are.
 
     Written flat: ``predictive_entropy`` or ``{name: power_bald, beta: 5, label: mine}``.
     """
@@ -57,7 +57,7 @@ class StrategySpec(Frozen):
 
 
 class StartingBudgetConfig(Frozen):
-    """The patches annotated before the first training; they depend on the seed, never on the strategy."""
+    """The patches annotated before the first training; independent of the strategy."""
 
     strategy: StrategySpec = StrategySpec(name="random_fg33_all_classes")
     patches: PositiveInt | None = Field(None, description="as many as query.patches if left out")
@@ -113,7 +113,7 @@ PRESETS: dict[str, dict[str, Any]] = {
         "foreground_share": 0.33,
     },
 }
-"""Training presets; a key that the user writes wins. The same on every device: a device never changes the science."""
+"""Training presets, the same on every device; a key that the user writes wins."""
 
 
 class TrainingConfig(Frozen):
@@ -126,7 +126,9 @@ class TrainingConfig(Frozen):
     folds: PositiveInt = Field(5, description="1 trains every member on all annotated cases")
     mirror_axes: Literal["auto"] | tuple[Literal["z", "y", "x"], ...] = "auto"
     patch_size: Voxels | Literal["plan"]
-    batch_size: Annotated[int, Field(ge=2, description="one would starve instance norm and oneDNN")] = 2
+    batch_size: Annotated[
+        int, Field(ge=2, description="one would starve instance norm and oneDNN")
+    ] = 2
     features: tuple[PositiveInt, ...]
     optimizer: Literal["adamw_onecycle", "sgd_poly"]
     learning_rate: PositiveFloat
@@ -191,7 +193,7 @@ class TrajectoryConfig(Frozen):
         return self.starting_patches + loop * self.query.patches
 
     def identity(self, dataset_fingerprint: str) -> dict[str, Any]:
-        """What the trajectory's results follow from; the dataset enters by fingerprint, the label not at all."""
+        """What the results follow from; the dataset enters by fingerprint, the label not."""
         return {
             **self.plain(),
             "schema": SCHEMA,
@@ -209,7 +211,7 @@ class TrajectoryConfig(Frozen):
         return fingerprint({k: v for k, v in identity.items() if k not in ("strategy", "seed")})
 
     def trajectory_id(self, dataset_fingerprint: str) -> str:
-        """Name of the trajectory's folder: at most 60 of ``[a-z0-9._-]``, ending in 8 hex digits of the hash."""
+        """Folder name: at most 60 of ``[a-z0-9._-]``, ending in 8 hex digits of the hash."""
         digest = fingerprint(self.identity(dataset_fingerprint))[:8]
         readable = f"{_safe(self.strategy.name)[:32]}-p{self.query.patch_size_text}-s{self.seed}"
         return f"{readable[:51]}-{digest}"

@@ -20,12 +20,13 @@ _STALE_SECONDS = 24 * 3600
 class ModelStore:
     """Folders named by key, shared by all trajectories of a sweep.
 
-    A publication is one rename of a finished folder: the first wins, and a later one is thrown away, so that equal keys
-    mean equal content for every reader.
+    A publication is one rename of a finished folder: the first wins, and a later one is thrown
+    away, so that equal keys mean equal content for every reader.
 
     Attributes:
         root: The folder; made on first use.
-        most_bytes: What the store may hold; the entries longest unused go first. They can be made again.
+        most_bytes: What the store may hold; the entries longest unused go first. They can be made
+            again.
     """
 
     root: Path
@@ -74,7 +75,7 @@ class ModelStore:
         self._make_room(keep=key)
 
     def _make_room(self, keep: str) -> None:
-        """Remove the entries longest unused until the rest fits, and what killed writers left behind."""
+        """Remove the entries longest unused until the rest fits, and killed writers' remains."""
         entries = []
         for folder in self.root.iterdir():
             try:

@@ -1,4 +1,4 @@
-"""Which device and which precision: decided once, recorded, and never able to change the science silently."""
+"""Which device and which precision: decided once, and recorded."""
 
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
@@ -40,7 +40,8 @@ class Compute:
 def resolve_compute(device: str, precision: str) -> Compute:
     """Turn ``auto`` into a device and a precision that the machine has.
 
-    On CUDA ``auto`` is bf16 where the card has it, else fp16; elsewhere it is fp32, which every machine computes alike.
+    On CUDA ``auto`` is bf16 where the card has it, else fp16; elsewhere it is fp32, which every
+    machine computes alike.
 
     Raises:
         ConfigError: The device or the precision asked for is not to be had here.
@@ -78,5 +79,6 @@ def set_threads(threads: int) -> None:
     torch.set_num_threads(threads)
     torch.backends.cudnn.benchmark = False
     torch.backends.cudnn.deterministic = True
-    # The box means and the statistics need all of float32; TF32 would cost the tie rule its meaning.
+    # The box means and the statistics need all of float32; TF32 would cost the tie rule its
+    # meaning.
     torch.backends.cuda.matmul.allow_tf32 = False

@@ -15,8 +15,8 @@ def make_folds(classes_of: Mapping[str, frozenset[int]], folds: int) -> list[lis
         folds: How many; at least 2.
 
     Returns:
-        The held-out cases of each fold, sorted; None where a class is in fewer than two cases or there are fewer
-        cases than folds, so that members must train on all annotated cases instead.
+        The held-out cases of each fold, sorted; None where a class is in fewer than two cases or
+        there are fewer cases than folds, so that members must train on all annotated cases instead.
 
     Source: Luth et al. 2025 (nnActive), fold creation on partial labels.
     """

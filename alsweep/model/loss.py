@@ -23,9 +23,10 @@ def masked_dice_ce(logits: "Tensor", target: "Tensor") -> "Tensor":
     Returns:
         A scalar; 0 where nothing is annotated.
 
-    Dice is over the foreground classes, the batch taken together, without smoothing: with sparse labels a smoothing
-    constant would reward empty predictions. A class that is nowhere annotated in the batch does not count: its overlap
-    is 0 whatever is predicted, so it would add a constant and no gradient.
+    Dice is over the foreground classes, the batch taken together, without smoothing: with sparse
+    labels a smoothing constant would reward empty predictions. A class that is nowhere annotated in
+    the batch does not count: its overlap is 0 whatever is predicted, so it would add a constant and
+    no gradient.
 
     Source: Isensee et al. 2021 (nnU-Net), loss; Luth et al. 2025 (nnActive), ignore mask.
     """
@@ -50,8 +51,8 @@ def deep_supervision_loss(outputs: "Tensor", target: "Tensor") -> "Tensor":
     """The loss over all scales, weighted 1, 1/2, 1/4 ..., the lowest scale 0 (nnU-Net's rule).
 
     Args:
-        outputs: ``(batch, class, z, y, x)``, or ``(batch, scale, class, z, y, x)`` as DynUNet gives it in training,
-            every scale brought to full resolution.
+        outputs: ``(batch, class, z, y, x)``, or ``(batch, scale, class, z, y, x)`` as DynUNet gives
+            it in training, every scale brought to full resolution.
         target: Class ids, ``(batch, z, y, x)``, ``IGNORE`` where not annotated.
     """
     if outputs.dim() == 5:

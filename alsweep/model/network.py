@@ -32,7 +32,7 @@ def pooling(patch_size: Triple, levels: int) -> tuple[Triple, ...]:
 
 
 def training_patch(training: TrainingConfig, dataset: "Dataset") -> Triple:
-    """The network's input size: the asked-for patch, not larger than needed, divisible by the strides.
+    """The network's input size: as asked, no larger than needed, divisible by the strides.
 
     Args:
         training: Says the size, or ``plan`` for the dataset's own.
@@ -51,7 +51,7 @@ def training_patch(training: TrainingConfig, dataset: "Dataset") -> Triple:
 def build_network(
     training: TrainingConfig, patch_size: Triple, channels: int, classes: int, seed: int
 ) -> DynUNet:
-    """Make a network whose initial weights follow from ``seed`` alone; torch's global state is left as it was."""
+    """Make a network whose weights follow from ``seed``; torch's global state is kept."""
     strides = pooling(patch_size, len(training.features))
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)

@@ -46,7 +46,8 @@ def fit(
         Mean loss of the last epoch.
 
     Raises:
-        TrajectoryFailedError: The loss is no longer finite, or the device's memory does not suffice.
+        TrajectoryFailedError: The loss is no longer finite, or the device's memory does not
+            suffice.
     """
     optimizer, schedule, per_step = _optimizer(network, training)
     scaler = torch.GradScaler(compute.device.type, enabled=compute.scales_loss)
@@ -66,7 +67,8 @@ def fit(
         mean = float(total) / training.iterations_per_epoch
         if not np.isfinite(mean):
             raise TrajectoryFailedError(
-                f"the training loss of member {member} became {mean} in epoch {epoch}; lower training.learning_rate"
+                f"the training loss of member {member} became {mean} in epoch {epoch}; "
+                f"lower training.learning_rate"
             )
         on_epoch(epoch + 1)
     return mean
@@ -92,11 +94,13 @@ def _batch(
 ) -> tuple[torch.Tensor, torch.Tensor]:
     images, targets = sampler.batch(rng, size)
     for index in range(size):
-        flipped = [axis for axis in axes if rng.random() < 0.5]
-        images[index] = np.flip(images[index], [axis + 1 for axis in flipped])
+        flipped = tuple(axis for axis in axes if rng.random() < 0.5)
+        images[index] = np.flip(images[index], tuple(axis + 1 for axis in flipped))
         targets[index] = np.flip(targets[index], flipped)
-    to = {"device": compute.device, "non_blocking": True}
-    return torch.from_numpy(images).to(**to), torch.from_numpy(targets).to(**to)
+    return (
+        torch.from_numpy(images).to(compute.device, non_blocking=True),
+        torch.from_numpy(targets).to(compute.device, non_blocking=True),
+    )
 
 
 def _step(
@@ -129,8 +133,8 @@ def _step(
 def mirror_axes(training: TrainingConfig, classes: tuple[str, ...]) -> tuple[int, ...]:
     """Spatial axes (0 = z) that may be mirrored, in training and in TTA.
 
-    ``auto`` is all of them, less x where two class names differ only by left and right: a mirrored left kidney would
-    be labelled as the left one still.
+    ``auto`` is all of them, less x where two class names differ only by left and right: a mirrored
+    left kidney would be labelled as the left one still.
     """
     if training.mirror_axes != "auto":
         return tuple("zyx".index(axis) for axis in dict.fromkeys(training.mirror_axes))

@@ -30,12 +30,15 @@ def box_mean(score: "Array", patch_size: Triple, stride: int | Sequence[int] = 1
     Args:
         score: Voxel scores, ``(..., z, y, x)``, a numpy array or a tensor on any device.
         patch_size: ``(z, y, x)`` in voxels; cut to the volume, axis by axis.
-        stride: Voxels between starts, an int or ``(z, y, x)``; the last valid start ``S - P`` always counts.
+        stride: Voxels between starts, an int or ``(z, y, x)``; the last valid start ``S - P``
+            always counts.
 
     Returns:
-        Means, ``(..., z_start, y_start, x_start)``, float64 (float32 on a device without it), same kind as ``score``.
+        Means, ``(..., z_start, y_start, x_start)``, float64 (float32 on a device without it), same
+        kind as ``score``.
 
-    Source: Luth et al. 2025 (nnActive), aggregation; as three banded matrix products instead of a convolution.
+    Source: Luth et al. 2025 (nnActive), aggregation; as three banded matrix products instead of a
+    convolution.
     """
     import torch
 
@@ -49,7 +52,7 @@ def box_mean(score: "Array", patch_size: Triple, stride: int | Sequence[int] = 1
     for axis in sorted(range(3), key=lambda a: len(grid[a]) / shape[a]):
         window = _window_matrix(grid[axis], size[axis], shape[axis], means)
         means = torch.movedim(torch.movedim(means, axis - 3, -1) @ window, -1, axis - 3)
-    return means.numpy() if isinstance(score, np.ndarray) else means  # type: ignore[return-value]
+    return means.numpy() if isinstance(score, np.ndarray) else means
 
 
 def _window_matrix(starts: list[int], size: int, length: int, like: "Tensor") -> "Tensor":

@@ -1,4 +1,4 @@
-"""What a strategy is: a frozen dataclass that turns a pool into patches, and how it is found by name."""
+"""Strategies: frozen dataclasses that turn a pool into patches, found by name."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import MISSING, Field, asdict, dataclass, field, fields
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from alsweep.types import LabelMap, Probs
 
 Streams = Callable[..., "np.random.Generator"]
-"""Called with what the draws are for (``"noise", case``), returns the generator that belongs to it."""
+"""Called with what the draws are for (``"noise", case``); returns their generator."""
 
 
 @dataclass(frozen=True)
@@ -105,7 +105,8 @@ class Stages:
 class Strategy:
     """The rule that picks patches. Its dataclass fields are its hyper-parameters.
 
-    A subclass says what it is made of in :meth:`stages`; one that is no composition overrides :meth:`query`.
+    A subclass says what it is made of in :meth:`stages`; one that is no composition overrides
+    :meth:`query`.
     """
 
     uses_oracle: ClassVar[bool] = False
@@ -123,7 +124,8 @@ class Strategy:
         """Choose patches, best first; fewer than asked for where nothing more fits.
 
         Args:
-            pool: The pool; predictions are streamed case by case and nothing per voxel outlives its case.
+            pool: The pool; predictions are streamed case by case and nothing per voxel outlives its
+                case.
             request: How many patches of which size.
             rng: Generators by name; use one per case, so that the number of workers cannot matter.
         """
@@ -159,7 +161,7 @@ def searchable(
     choices: tuple[Any, ...] | None = None,
     help: str,
 ) -> Any:
-    """A hyper-parameter field: its default, its range and its help, in one place for all who ask."""
+    """A hyper-parameter field: default, range and help in one place for all who ask."""
     metadata = {"low": low, "high": high, "log": log, "choices": choices, "help": help}
     return field(default=default, metadata=metadata)
 
@@ -225,19 +227,16 @@ def _unknown_parameter(key: str, known: list[str]) -> str:
 def _check_parameter(name: str, declared: "Field[Any]", value: object) -> None:
     place = f"strategy '{name}': parameter '{declared.name}'"
     expected = type(declared.default)
-    number = isinstance(value, int | float) and not isinstance(value, bool)
-    fits = (
-        number and (expected is float or isinstance(value, int))
-        if expected in (int, float)
-        else False
-    )
-    if not fits and not isinstance(value, expected):
+    whole = isinstance(value, int) and not isinstance(value, bool)
+    if not (isinstance(value, expected) or (expected is float and whole)):
         raise StrategyError(f"{place} must be of type {expected.__name__}, got {value!r}")
     choices, low, high = (declared.metadata.get(k) for k in ("choices", "low", "high"))
     if choices is not None and value not in choices:
         raise StrategyError(f"{place} must be one of {', '.join(map(str, choices))}, got {value!r}")
-    if number and ((low is not None and value < low) or (high is not None and value > high)):  # type: ignore[operator]
-        raise StrategyError(f"{place} must lie in [{low}, {high}], got {value!r}")
+    if isinstance(value, int | float):
+        above, below = low is None or value >= low, high is None or value <= high
+        if not (above and below):
+            raise StrategyError(f"{place} must lie in [{low}, {high}], got {value!r}")
 
 
 def parameters(chosen: Strategy) -> dict[str, Any]:
@@ -256,7 +255,7 @@ def label_of(spec: StrategySpec) -> str:
 
 
 def strategies() -> list[dict[str, Any]]:
-    """All strategies with aliases, summary, source and parameters, as JSON values (``alsweep strategies --json``)."""
+    """All strategies with aliases, summary, source and parameters, as JSON values."""
     _load_presets()
     return [_describe(name) for name in _STRATEGIES]
 
@@ -291,7 +290,7 @@ def _describe_parameter(declared: "Field[Any]") -> dict[str, Any]:
 
 
 def _load_presets() -> None:
-    """Import the preset modules and, through entry points, those of other packages; the second time costs nothing."""
+    """Import the presets and, through entry points, those of other packages; once."""
     import alsweep.query.presets
 
     alsweep.query.presets.load_plugins()

@@ -7,7 +7,8 @@ if TYPE_CHECKING:
     from alsweep.query.base import Prediction
     from alsweep.types import Probs, ScoreMap
 
-# Below every probability that matters and above the smallest float32, so that 0 log 0 = 0 without a branch.
+# Below every probability that matters and above the smallest float32, so that 0 log 0 = 0 without a
+# branch.
 _TINY = 1e-30
 
 

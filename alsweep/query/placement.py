@@ -1,4 +1,4 @@
-"""Random placement of patches: uniform, on foreground, on a structure's border; at least two per class."""
+"""Random placement of patches: uniform, on foreground, on borders, on every class."""
 
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Literal
@@ -28,7 +28,7 @@ TRIES = 600
 """Draws for one patch in one case before it counts as full (methods 3)."""
 
 PER_CLASS = 2
-"""Patches that an ``*_all_classes`` start guarantees, so that every class can be in two folds (methods 2)."""
+"""Patches per class in an ``*_all_classes`` start, so that each can be in two folds."""
 
 
 class Placer:
@@ -68,7 +68,7 @@ class Placer:
         full: set[str] = set()
         position = 0
         while n > 0 and len(full) < len(order):
-            mode = modes[rng.integers(len(modes))]
+            mode = modes[int(rng.integers(len(modes)))]
             # A foreground patch that fits nowhere is placed anywhere, so that the count is kept.
             for attempt in dict.fromkeys((mode, "all")):
                 found = self._next_place(order, position, full, attempt, rng)
@@ -85,7 +85,7 @@ class Placer:
         mode: Mode,
         rng: np.random.Generator,
     ) -> int | None:
-        """Place one patch in the first case from ``position`` on that takes it; return that position."""
+        """Place a patch in the first case from ``position`` on that takes it; return which."""
         for step in range(len(order)):
             case = order[(position + step) % len(order)]
             if case in full or self._at_limit(case):
@@ -106,7 +106,7 @@ class Placer:
         return self._accept(case, start)
 
     def place_on(self, case: str, label: int, rng: np.random.Generator) -> bool:
-        """Try to place one patch on a voxel of class ``label`` in ``case``; True if it was placed."""
+        """Try to place a patch on a voxel of class ``label`` in ``case``; True if it was."""
         return self._accept(case, self._centred(case, self._class_voxels(case, label, "seg"), rng))
 
     def _accept(self, case: str, start: Triple | None) -> bool:
@@ -136,10 +136,13 @@ class Placer:
         """A start drawn uniformly from the free ones; None when there is none."""
         shape, size = self._cases[case].shape, self._size(case)
         for _ in range(TRIES):
-            start = triple(rng.integers(0, n - s + 1) for n, s in zip(shape, size, strict=True))
+            start = triple(
+                int(rng.integers(0, n - s + 1)) for n, s in zip(shape, size, strict=True)
+            )
             if self._fits(case, start):
                 return start
-        # Nearly full: a random score for every start, of which the best free one is as uniform as a lucky draw.
+        # Nearly full: a random score for every start, of which the best free one is as uniform as a
+        # lucky draw.
         starts = [len(axis_starts(n, s, 1)) for n, s in zip(shape, size, strict=True)]
         scores = rng.random(starts, dtype=np.float32)
         taken = self._taken[case]
@@ -147,7 +150,7 @@ class Placer:
         return best[0].start if best else None
 
     def _on_class(self, case: str, mode: Mode, rng: np.random.Generator) -> Triple | None:
-        """A start centred on a voxel of a class drawn from the foreground classes that the case has."""
+        """A start centred on a voxel of a foreground class drawn from those in the case."""
         present = [c for c in self._labels if self._has(case, c)]
         if not present:
             return None
@@ -158,7 +161,7 @@ class Placer:
         shape, size = self._cases[case].shape, self._size(case)
         for _ in range(TRIES if len(voxels) else 0):
             centre = np.unravel_index(int(voxels[rng.integers(len(voxels))]), shape)
-            start = centred_start(triple(centre), size, shape)
+            start = centred_start(triple(map(int, centre)), size, shape)
             if self._fits(case, start):
                 return start
         return None
@@ -188,10 +191,12 @@ def guarantee_classes(
 ) -> None:
     """Place two patches for every class, rarest class first, each in another case.
 
-    Cases without a patch come first, so that the patches spread; they are used again once none is left.
+    Cases without a patch come first, so that the patches spread; they are used again once none is
+    left.
 
     Raises:
-        PoolExhaustedError: A class is in fewer than two cases, or no patch fits on it; names the class.
+        PoolExhaustedError: A class is in fewer than two cases, or no patch fits on it; names the
+            class.
 
     Source: Luth et al. 2025 (nnActive), ``*-all-classes`` starting budgets.
     """
@@ -203,8 +208,8 @@ def guarantee_classes(
         if len(cases) < PER_CLASS:
             where = f"only in case {cases[0]}" if cases else "in no case"
             raise PoolExhaustedError(
-                f"class '{pool.classes[label]}' is {where} of the pool, but an all_classes start needs it in "
-                f"{PER_CLASS}; use a start without _all_classes or add cases"
+                f"class '{pool.classes[label]}' is {where} of the pool, but an all_classes "
+                f"start needs it in {PER_CLASS}; use a start without _all_classes or add cases"
             )
     used: set[str] = set()
     waiting = set(cases_of)
@@ -229,7 +234,7 @@ def _place_class(
             taken.add(case)
     if len(taken) < PER_CLASS:
         raise PoolExhaustedError(
-            f"class '{name}': only {len(taken)} of {PER_CLASS} guaranteed patches could be placed without overlap; "
-            f"lower query.patch_size or use a start without _all_classes"
+            f"class '{name}': only {len(taken)} of {PER_CLASS} guaranteed patches could be placed "
+            f"without overlap; lower query.patch_size or use a start without _all_classes"
         )
     return taken

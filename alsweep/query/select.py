@@ -1,4 +1,4 @@
-"""From patch scores to patches: greedy, without overlap, with a tie rule that holds on every machine."""
+"""From patch scores to patches: greedy, without overlap, ties alike on every machine."""
 
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, NamedTuple
@@ -43,8 +43,8 @@ def select_patches(
         overlap: Share of a box (0..1) that may lie in the union of taken and chosen boxes.
 
     Returns:
-        ``(start, size, score)`` of plain numbers; fewer than ``n`` when nothing more fits. Ties (equal after rounding
-        to float32) go to the lowest start in C order.
+        ``(start, size, score)`` of plain numbers; fewer than ``n`` when nothing more fits. Ties
+        (equal after rounding to float32) go to the lowest start in C order.
 
     Raises:
         StrategyError: A mean score is NaN.
@@ -52,8 +52,10 @@ def select_patches(
     Source: Luth et al. 2025 (nnActive), greedy top-k; the tie rule is ours, the original has none.
     """
     shape = triple(score.shape)
-    means = box_mean(score, triple(patch_size), stride)
-    scores = means if isinstance(means, np.ndarray) else means.cpu().numpy()
+    if isinstance(score, np.ndarray):
+        scores = box_mean(score, triple(patch_size), stride)
+    else:
+        scores = box_mean(score, triple(patch_size), stride).cpu().numpy()
     return greedy(scores, shape, triple(patch_size), stride, taken, n=n, overlap=overlap)
 
 
@@ -67,7 +69,7 @@ def greedy(
     n: int,
     overlap: float = 0.0,
 ) -> list[Selected]:
-    """Like :func:`select_patches`, from the scores ``(z_start, y_start, x_start)`` of the candidate boxes."""
+    """Like :func:`select_patches`, from the scores ``(z_start, y_start, x_start)``."""
     rounded = np.asarray(scores, dtype=np.float32)
     if np.isnan(rounded).any():
         raise StrategyError(
@@ -109,7 +111,7 @@ class _Candidates:
         self._covered = np.zeros(shape, dtype=bool) if overlap else None
 
     def block(self, start: Triple, size: Triple) -> None:
-        """Take out the candidates that touch the box, or mark its voxels where some overlap is allowed."""
+        """Take out candidates that touch the box, or mark its voxels if overlap is allowed."""
         if self._covered is not None:
             self._covered[box_slices(start, size)] = True
             return

@@ -64,9 +64,9 @@ def settle(
         found += [QueriedPatch(patch=patch, score=None) for patch in extra]
     if len(found) < request.patches and on_shortfall != "take_all":
         raise PoolExhaustedError(
-            f"loop {request.loop}: {request.patches} patches are wanted, but only {len(found)} fit into the "
-            f"unannotated space of {len(pool.cases)} cases; lower query.patches or query.patch_size, raise "
-            f"query.per_case, or set query.on_shortfall: take_all"
+            f"loop {request.loop}: {request.patches} patches are wanted, but only {len(found)} "
+            f"fit into the unannotated space of {len(pool.cases)} cases; lower query.patches or "
+            f"query.patch_size, raise query.per_case, or set query.on_shortfall: take_all"
         )
     return found
 

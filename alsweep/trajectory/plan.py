@@ -13,7 +13,7 @@ from alsweep.query.placement import PER_CLASS
 
 
 def resolve(config: TrajectoryConfig, dataset: Dataset) -> TrajectoryConfig:
-    """Write out strategy parameters, label and starting patches, and check the config against the dataset.
+    """Write out strategy parameters, label and starting patches, and check the config.
 
     Resolving twice changes nothing, so a folder's config.json resolves to itself.
 
@@ -58,16 +58,17 @@ def _check_start(config: TrajectoryConfig, dataset: Dataset) -> None:
     needed = PER_CLASS * len(dataset.classes)
     if config.starting_patches < needed:
         raise ConfigError(
-            f"base.starting_budget.patches: {config.starting_patches} are too few, since {PER_CLASS} patches of each "
-            f"of {len(dataset.classes)} classes are guaranteed; write at least {needed}"
+            f"base.starting_budget.patches: {config.starting_patches} are too few: {PER_CLASS} "
+            f"patches for each of {len(dataset.classes)} classes are guaranteed; "
+            f"write at least {needed}"
         )
     for label, name in enumerate(dataset.classes):
         cases = [case for case in dataset.pool if dataset.cases[case].class_voxels[label]]
         if len(cases) < PER_CLASS:
             where = f"only in case {cases[0]}" if cases else "in no case"
             raise ConfigError(
-                f"{place}: class '{name}' is {where} of the pool, but is needed in {PER_CLASS}; use a start without "
-                f"_all_classes or add cases"
+                f"{place}: class '{name}' is {where} of the pool, but is needed in {PER_CLASS}; "
+                f"use a start without _all_classes or add cases"
             )
 
 
@@ -78,13 +79,14 @@ def _check_patch_size(config: TrajectoryConfig, dataset: Dataset) -> None:
     for axis, size, limit in zip("zyx", config.query.box, largest, strict=True):
         if size > limit:
             raise ConfigError(
-                f"base.query.patch_size: {size} voxels along {axis} are more than the largest pool case has "
-                f"({'x'.join(map(str, largest))}); write at most {limit}, or patch_size: whole"
+                f"base.query.patch_size: {size} voxels along {axis} are more than the "
+                f"largest pool case has ({'x'.join(map(str, largest))}); "
+                f"write at most {limit}, or patch_size: whole"
             )
 
 
 def _check_room(config: TrajectoryConfig, dataset: Dataset) -> None:
-    """Refuse budgets that cannot fit whatever is chosen; a tighter fit is found out while querying."""
+    """Refuse budgets that cannot fit whatever is chosen; querying finds tighter limits."""
     if config.query.overlap or config.query.on_shortfall == "take_all":
         return
     wanted = config.patches_at(config.query.loops - 1)
@@ -94,6 +96,6 @@ def _check_room(config: TrajectoryConfig, dataset: Dataset) -> None:
     )
     if wanted > most:
         raise ConfigError(
-            f"base.query.patches: {wanted} patches over all loops are more than the {most} that the pool has room for; "
-            f"lower query.patches, query.loops or query.patch_size"
+            f"base.query.patches: {wanted} patches over all loops are more than the {most} that "
+            f"the pool has room for; lower query.patches, query.loops or query.patch_size"
         )

@@ -1,4 +1,4 @@
-"""The pool as a strategy sees it: shapes, annotated patches, predictions; labels only if declared."""
+"""The pool as a strategy sees it: shapes, patches, predictions; labels if declared."""
 
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING

@@ -32,7 +32,8 @@ class QueryLog:
             stored = read_config(self.folder)
             if stored == config:
                 return
-            # The dataset may lie elsewhere and the label may change; what results follow from may not.
+            # The dataset may lie elsewhere and the label may change; what results follow from may
+            # not.
             if stored.identity("") != config.identity(""):
                 raise RunFolderError(f"{path}: is of another trajectory; choose another folder")
         write_json(path, config.plain())

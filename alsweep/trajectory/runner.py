@@ -1,4 +1,4 @@
-"""One trajectory, in any Python process: the folder says what is missing, and the runner makes it."""
+"""One trajectory in any Python process: the folder says what is missing."""
 
 import time
 from collections.abc import Sequence
@@ -27,8 +27,9 @@ __all__ = ["Progress", "Trajectory"]
 class Trajectory:
     """One strategy in one setting with one seed, from starting budget to last loop.
 
-    Making one is cheap and writes nothing. :meth:`step` does the next missing loop; after a crash a new object over the
-    same folder goes on where the query log ends, and ends with the same queries and records as an unbroken run.
+    Making one is cheap and writes nothing. :meth:`step` does the next missing loop; after a crash a
+    new object over the same folder goes on where the query log ends, and ends with the same queries
+    and records as an unbroken run.
 
     Args:
         config: What to do; it is resolved against the dataset.
@@ -137,7 +138,7 @@ class Trajectory:
             self._show_labels()
 
     def _parents(self, loop: int) -> Sequence[Member]:
-        """Members of the loop before, for a warm start; loaded (or trained again) after a resume."""
+        """Members of the loop before, for a warm start; loaded from the store after a resume."""
         if loop == 0 or not self.config.training.warm_start:
             return ()
         return self._members or self._steps.train(

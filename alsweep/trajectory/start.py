@@ -12,7 +12,7 @@ from alsweep.trajectory.steps import Steps
 
 
 def start_key(config: TrajectoryConfig, dataset: Dataset) -> str:
-    """Hash that is equal for all trajectories that share loop 0: its labels, its members, its Dice."""
+    """Hash, equal for all trajectories that share loop 0: labels, members and Dice."""
     identity = config.identity(dataset.fingerprint)
     query = {key: identity["query"][key] for key in ("patch_size", "on_shortfall")}
     shared = ("schema", "dataset", "starting_budget", "training", "evaluation", "seed")

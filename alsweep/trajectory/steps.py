@@ -72,7 +72,8 @@ class Steps:
     """What the steps of one trajectory need.
 
     Attributes:
-        owner: Who trains; stored beside members, so that "cached" means "by somebody else", also after a crash.
+        owner: Who trains; stored beside members, so that "cached" means "by somebody else", also
+            after a crash.
     """
 
     config: TrajectoryConfig
@@ -125,7 +126,8 @@ class Steps:
             patches: All annotated patches.
             parents: The members of the loop before; used by ``training.warm_start`` alone.
         """
-        # Sorted: equal sets of patches must give equal members, in whatever order they were queried.
+        # Sorted: equal sets of patches must give equal members, in whatever order they were
+        # queried.
         labels = self.labels(sorted(patches))
         held_out = self._folds(labels)
         count = self.config.training.members

@@ -1,4 +1,4 @@
-"""The named strategies, one small file each: importing this package registers every module in it."""
+"""The named strategies, one small file each; importing this registers all of them."""
 
 import logging
 import pkgutil
@@ -14,7 +14,7 @@ for _module in pkgutil.iter_modules(__path__):
 
 @cache
 def load_plugins() -> None:
-    """Load the entry points ``alsweep.strategies`` of installed packages; a broken one is named and left out."""
+    """Load the entry points ``alsweep.strategies``; a broken one is named and left out."""
     for point in entry_points(group="alsweep.strategies"):
         try:
             point.load()

@@ -1,4 +1,4 @@
-"""Random strategies: uniform, or a share of the patches on foreground, each also with every class guaranteed."""
+"""Random strategies: uniform or partly on foreground, also with every class guaranteed."""
 
 from dataclasses import dataclass
 from typing import ClassVar
