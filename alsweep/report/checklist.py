@@ -1,0 +1,117 @@
+"""The reporting checklist: what a reader of a comparison has to be told, from the data."""
+
+from collections.abc import Callable, Iterable
+
+import pandas as pd
+
+from alsweep import __version__
+from alsweep.config.trajectory import TrajectoryConfig
+from alsweep.report.captions import ALPHA, count, notices
+from alsweep.report.study import Study
+from alsweep.report.volumes import Opened
+
+
+def checklist(study: Study, datasets: Iterable[Opened]) -> list[tuple[str, str]]:
+    """Return (item, statement) pairs in a fixed order.
+
+    Args:
+        study: What is reported.
+        datasets: The datasets of the study, as far as they are still there.
+    """
+    configs = study.configs()
+    return [
+        *_data(datasets),
+        ("Budget", _each(configs, _budget)),
+        ("Seeds", _seeds(study)),
+        ("Starting budget", _start(study, configs)),
+        ("Training", _each(configs, _training)),
+        ("Ensemble and TTA", _each(configs, _inference)),
+        ("Oracle use", _oracle(study)),
+        ("Loops in the tests", "All but loop 0, in tests and in the share of budgets."),
+        ("Test", f"Two-sided paired t-test by seed, level {ALPHA:g}; uncorrected and Holm shown."),
+        ("Intervals", "Bands ±1 standard deviation over seeds; ranks 95 % bootstrap over seeds."),
+        ("Missing", " ".join(notices(study)) or "Nothing: every trajectory is finished."),
+        (
+            "Full-data reference",
+            "None in this run; foreground efficiency is therefore not reported.",
+        ),
+        ("Annotation cost", "Patches, voxels and foreground share; no model of annotation time."),
+        ("Selection", "Dice on validation cases; strategies were not tuned by this run."),
+        ("Compute", _compute(study.done)),
+        ("Hardware", _hardware(study)),
+        ("Code", f"alsweep {__version__}"),
+    ]
+
+
+def _data(datasets: Iterable[Opened]) -> list[tuple[str, str]]:
+    return [("Dataset", opened.description) for opened in datasets]
+
+
+def _each(configs: Iterable[TrajectoryConfig], say: Callable[[TrajectoryConfig], str]) -> str:
+    """The distinct statements over all configs."""
+    return "; ".join(dict.fromkeys(say(config) for config in configs)) or "—"
+
+
+def _budget(config: TrajectoryConfig) -> str:
+    query = config.query
+    return (
+        f"{config.starting_patches} patches at the start, {query.patches} a query, "
+        f"{count(query.loops, 'loop')} ({count(query.loops - 1, 'query', 'queries')}), patches of "
+        f"{query.patch_size_text} voxels"
+    )
+
+
+def _training(config: TrajectoryConfig) -> str:
+    training = config.training
+    return (
+        f"preset {training.preset}: {training.epochs} epochs of {training.iterations_per_epoch} "
+        f"iterations, batch {training.batch_size}, {training.optimizer}, "
+        f"{'warm' if training.warm_start else 'cold'} start, precision {training.precision}"
+    )
+
+
+def _inference(config: TrajectoryConfig) -> str:
+    def on(tta: bool) -> str:
+        return "with" if tta else "without"
+
+    return (
+        f"{count(config.training.members, 'member')} over {count(config.training.folds, 'fold')}; "
+        f"queries {on(config.inference.tta)} TTA, evaluation {on(config.evaluation.tta)} TTA"
+    )
+
+
+def _seeds(study: Study) -> str:
+    seeds = sorted(study.done["seed"].unique().tolist())
+    if not seeds:
+        return "No trajectory is finished."
+    return f"{', '.join(map(str, seeds))}; the same for every strategy and compared pair by pair."
+
+
+def _start(study: Study, configs: Iterable[TrajectoryConfig]) -> str:
+    names = dict.fromkeys(config.starting_budget.strategy.name for config in configs)
+    hashes = study.table.groupby(["setting", "seed"])["start_hash"].nunique()
+    if hashes.empty:
+        return ", ".join(names)
+    agree = "agree" if (hashes == 1).all() else "DIFFER: the comparison is not paired"
+    return f"{', '.join(names)}; start_hash of all strategies of a setting and seed: {agree}."
+
+
+def _oracle(study: Study) -> str:
+    users = [look.strategy for look in study.looks if look.oracle]
+    return f"{', '.join(users)} (marked †)" if users else "No strategy uses it to place patches."
+
+
+def _compute(done: pd.DataFrame) -> str:
+    phases = ["train_seconds", "evaluate_seconds", "query_seconds"]
+    hours = float(done[phases].to_numpy().sum()) / 3600
+    stored = int(done["cached_members"].sum())
+    taken = count(stored, "member")
+    return f"{hours:.2f} h of wall-clock time over all workers; {taken} taken from store."
+
+
+def _hardware(study: Study) -> str:
+    records = [record for t in study.trajectories for record in t.records]
+    kinds = dict.fromkeys(
+        f"{r.device}, {r.precision}, {count(r.threads, 'thread')} a trajectory" for r in records
+    )
+    return "; ".join(kinds) or "—"

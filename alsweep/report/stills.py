@@ -1,0 +1,98 @@
+"""The figures that papers and slides need as files: learning curves and win matrix as PNG."""
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+
+from alsweep.report.study import Look, Study
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+_MARKERS = {"circle": "o", "square": "s", "diamond": "D", "triangle-up": "^", "cross": "P"}
+_MOST_COLUMNS = 3
+
+
+def learning_curves(study: Study, table: pd.DataFrame) -> Figure:
+    """Draw mean Dice over annotated patches, one small multiple a setting.
+
+    Args:
+        study: For names, colours and order.
+        table: From :func:`alsweep.report.curves.curve_table`.
+    """
+    settings = list(study.settings.items())
+    columns = max(1, min(_MOST_COLUMNS, len(settings)))
+    rows = max(1, -(-len(settings) // columns))
+    figure = Figure(figsize=(5.6 * columns, 3.9 * rows + 0.5), dpi=150, layout="constrained")
+    for index, (setting, name) in enumerate(settings):
+        axes = figure.add_subplot(rows, columns, index + 1)
+        _draw_curves(axes, study, table[table["setting"] == setting])
+        axes.set_title(name, fontsize=9, loc="left")
+    handles = figure.axes[0].get_legend_handles_labels() if figure.axes else ([], [])
+    if handles[0]:
+        figure.legend(
+            *handles, loc="outside lower center", ncols=min(4, len(handles[0])), frameon=False
+        )
+    return figure
+
+
+def _draw_curves(axes: "Axes", study: Study, table: pd.DataFrame) -> None:
+    for look in study.looks:
+        mine = table[table["strategy"] == look.strategy]
+        x, mean, std = (
+            mine[name].to_numpy(dtype=np.float64) for name in ("annotated_patches", "mean", "std")
+        )
+        axes.fill_between(
+            x, 100 * (mean - std), 100 * (mean + std), color=look.colour, alpha=0.13, lw=0
+        )
+        _draw_line(axes, look, x, 100 * mean)
+    axes.set_xlabel("Annotated patches")
+    axes.set_ylabel("Mean Dice [%]")
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    axes.grid(color="#e5e8ec", linewidth=0.8)
+    axes.spines[["top", "right"]].set_visible(False)
+
+
+def _draw_line(axes: "Axes", look: Look, x: "np.ndarray", y: "np.ndarray") -> None:
+    axes.plot(
+        x,
+        y,
+        label=look.name,
+        color=look.colour,
+        linewidth=1.8,
+        markersize=5,
+        marker=_MARKERS[look.symbol],
+        linestyle="--" if look.baseline else "-",
+        markerfacecolor="white" if look.baseline else look.colour,
+    )
+
+
+def win_matrix_figure(matrix: pd.DataFrame, names: dict[str, str], title: str) -> Figure:
+    """Draw a win matrix as a heat map, 0 to 100 percent.
+
+    Args:
+        matrix: Square frame of fractions, in the order to draw.
+        names: Strategy to the name to print.
+        title: Stands above.
+    """
+    edge = 0.75 * len(matrix) + 2.4
+    figure = Figure(figsize=(edge + 0.6, edge), dpi=150, layout="constrained")
+    axes = figure.add_subplot()
+    values = 100 * matrix.to_numpy(dtype=np.float64)
+    image = axes.imshow(values, cmap="viridis", vmin=0, vmax=100)
+    labels = [names[str(strategy)] for strategy in matrix.index]
+    axes.set_xticks(range(len(labels)), labels, rotation=35, ha="right", rotation_mode="anchor")
+    axes.set_yticks(range(len(labels)), labels)
+    axes.set_xlabel("loses")
+    axes.set_ylabel("wins")
+    axes.spines[:].set_visible(False)
+    for (row, column), value in np.ndenumerate(values):
+        if np.isfinite(value):
+            ink = "black" if value > 60 else "white"
+            axes.text(column, row, f"{value:.1f}", ha="center", va="center", color=ink, fontsize=9)
+    axes.set_title(title, fontsize=10, loc="left")
+    figure.colorbar(image, ax=axes, label="budgets won [%]", shrink=0.8)
+    return figure

@@ -1,0 +1,182 @@
+"""What a report is about: runs, their table, and how strategies and settings are shown."""
+
+import logging
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from alsweep.config.trajectory import StrategySpec, TrajectoryConfig
+from alsweep.query import strategies
+from alsweep.results.records import (
+    RunFolder,
+    TrajectoryFolder,
+    collect,
+    load_results,
+    read_run,
+    write_results,
+)
+
+logger = logging.getLogger(__name__)
+
+PALETTE = (
+    "#0072B2",
+    "#D55E00",
+    "#009E73",
+    "#CC79A7",
+    "#8C6D00",
+    "#56B4E9",
+    "#882255",
+    "#4D4D4D",
+    "#44AA99",
+    "#AA4499",
+)
+"""Colours that stay apart for colour-blind readers (Okabe and Ito, Tol), dark enough for lines."""
+
+TIMES = "\u00d7"
+
+SYMBOLS = ("circle", "square", "diamond", "triangle-up", "cross")
+
+
+@dataclass(frozen=True)
+class Look:
+    """How a strategy is drawn, in all figures alike.
+
+    Attributes:
+        strategy: Its label.
+        colour: Hex.
+        symbol: Marker, in plotly's words.
+        baseline: Uses no network; drawn dashed with white markers.
+        oracle: Looks at the reference labels to place patches; marked in names.
+    """
+
+    strategy: str
+    colour: str
+    symbol: str
+    baseline: bool
+    oracle: bool
+
+    @property
+    def name(self) -> str:
+        """Label for people, with the mark of those who use the oracle."""
+        return f"{self.strategy} †" if self.oracle else self.strategy
+
+
+@dataclass(frozen=True, eq=False)
+class Study:
+    """One or several runs, read once.
+
+    Attributes:
+        runs: In the order given.
+        table: The tidy table, rows of all states.
+        looks: Strategies in the order of the sweep.
+        settings: Hash to a readable name, in the order of the sweep.
+        trajectories: All that have begun, each once.
+    """
+
+    runs: tuple[RunFolder, ...]
+    table: pd.DataFrame
+    looks: tuple[Look, ...]
+    settings: Mapping[str, str]
+    trajectories: tuple[TrajectoryFolder, ...]
+
+    @property
+    def title(self) -> str:
+        """Names of the sweeps."""
+        return ", ".join(dict.fromkeys(run.name for run in self.runs))
+
+    @property
+    def done(self) -> pd.DataFrame:
+        """Rows of finished trajectories."""
+        return self.table[self.table["status"] == "done"]
+
+    @property
+    def class_names(self) -> list[str]:
+        """Foreground classes that have a Dice column."""
+        columns = map(str, self.table.columns)
+        return [c.removeprefix("dice_") for c in columns if c.startswith("dice_")]
+
+    def configs(self) -> list[TrajectoryConfig]:
+        """Configs of all trajectories that have begun."""
+        return [t.config for t in self.trajectories if t.config is not None]
+
+
+def read_study(paths: Sequence[Path]) -> Study:
+    """Read runs, bringing their results.parquet up to date on the way.
+
+    Raises:
+        RunFolderError: A path is no run folder.
+        RecordError: A file in it is broken.
+    """
+    runs = tuple(read_run(path) for path in paths)
+    table = _table(paths)
+    known = {t.id: t for run in reversed(runs) for t in run.trajectories if t.config is not None}
+    order = dict.fromkeys(t.id for run in runs for t in run.trajectories)
+    trajectories = tuple(known[id_] for id_ in order if id_ in known)
+    return Study(runs, table, _looks(trajectories), _setting_names(trajectories), trajectories)
+
+
+def _table(paths: Sequence[Path]) -> pd.DataFrame:
+    try:
+        return load_results([write_results(path) for path in paths])
+    except OSError as error:
+        # A run that somebody else owns can still be reported on.
+        logger.info("results.parquet stays as it is: %s", error)
+        tables = [collect(path) for path in paths]
+        return pd.concat(tables, ignore_index=True).drop_duplicates(["trajectory", "loop"])
+
+
+def _looks(trajectories: Iterable[TrajectoryFolder]) -> tuple[Look, ...]:
+    specs = {_label(t.config.strategy): t.config.strategy for t in trajectories if t.config}
+    known = {name: entry for entry in strategies() for name in (entry["name"], *entry["aliases"])}
+    looks = []
+    for index, (label, spec) in enumerate(specs.items()):
+        colour = PALETTE[index % len(PALETTE)]
+        symbol = SYMBOLS[index // len(PALETTE) % len(SYMBOLS)]
+        # A strategy of a plug-in that is not installed here is drawn plainly.
+        traits = known.get(spec.name, {"needs": ["probs"], "uses_oracle": False})
+        looks.append(Look(label, colour, symbol, not traits["needs"], traits["uses_oracle"]))
+    return tuple(looks)
+
+
+def _label(spec: StrategySpec) -> str:
+    return spec.label or spec.name
+
+
+def _setting_names(trajectories: Iterable[TrajectoryFolder]) -> dict[str, str]:
+    """Name each setting by its dataset and by whatever differs between the settings."""
+    found: dict[str, tuple[str, dict[str, Any]]] = {}
+    for trajectory in trajectories:
+        if trajectory.config is not None and trajectory.records:
+            record = trajectory.records[0]
+            plain = trajectory.config.model_dump(
+                mode="json", exclude={"strategy", "seed", "dataset"}
+            )
+            found.setdefault(record.setting, (record.dataset, dict(_flat(plain))))
+    values = [flat for _, flat in found.values()]
+    differing = [
+        k for k in (values[0] if values else {}) if len({str(v.get(k)) for v in values}) > 1
+    ]
+    always = ["query.patch_size", "query.patches"]
+    keys = [*always, *(k for k in differing if k not in always)]
+    return {
+        setting: " · ".join([dataset, *(_phrase(key, flat[key]) for key in keys)])
+        for setting, (dataset, flat) in found.items()
+    }
+
+
+def _flat(value: Mapping[str, Any], prefix: str = "") -> Iterable[tuple[str, Any]]:
+    for key, inner in value.items():
+        if isinstance(inner, dict):
+            yield from _flat(inner, f"{prefix}{key}.")
+        else:
+            yield f"{prefix}{key}", inner
+
+
+def _phrase(key: str, value: Any) -> str:
+    text = TIMES.join(map(str, value)) if isinstance(value, list) else str(value)
+    if key == "query.patch_size":
+        return f"{text} voxels"
+    return f"{text} patches a query" if key == "query.patches" else f"{key} {text}"

@@ -1,0 +1,120 @@
+"""Where pictures come from: the images and reference labels of the datasets that a study used."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from alsweep.data.annotator import ReferenceLabels
+from alsweep.data.case import Dataset
+from alsweep.errors import DatasetError
+from alsweep.report.study import TIMES, Study
+from alsweep.results.records import TrajectoryFolder
+
+
+class Volumes(Protocol):
+    """Images and labels by case id."""
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Class names; the index is the label, 0 is background."""
+
+    @property
+    def spacing(self) -> tuple[float, float, float]:
+        """Voxel size ``(z, y, x)`` in mm."""
+
+    def image(self, case: str) -> NDArray[np.floating[Any]]:
+        """``(channel, z, y, x)``."""
+
+    def reference(self, case: str) -> NDArray[np.integer[Any]]:
+        """Reference labels ``(z, y, x)``."""
+
+
+class DatasetVolumes:
+    """The volumes of an ingested Dataset."""
+
+    def __init__(self, dataset: Dataset) -> None:
+        self._dataset = dataset
+        self._labels = ReferenceLabels(dataset)
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Class names, background first."""
+        return self._dataset.classes
+
+    @property
+    def spacing(self) -> tuple[float, float, float]:
+        """Voxel size ``(z, y, x)`` in mm."""
+        return self._dataset.manifest.spacing
+
+    def image(self, case: str) -> NDArray[np.floating[Any]]:
+        """``(channel, z, y, x)``."""
+        return self._dataset.image(case)
+
+    def reference(self, case: str) -> NDArray[np.integer[Any]]:
+        """Reference labels ``(z, y, x)``."""
+        return self._labels.volume(case)
+
+
+@dataclass(frozen=True)
+class Opened:
+    """A dataset of the study, or why it cannot be shown.
+
+    Attributes:
+        description: One line for the checklist.
+        volumes: None where the dataset is gone or has changed.
+    """
+
+    description: str
+    volumes: Volumes | None
+
+
+def open_datasets(study: Study) -> Mapping[str, Opened]:
+    """Return the datasets of a study by trajectory id, each opened once."""
+    opened: dict[Path, Opened] = {}
+    found = {}
+    for run in study.runs:
+        for trajectory in run.trajectories:
+            if trajectory.config is not None and trajectory.id not in found:
+                path = trajectory.config.dataset
+                if path not in opened:
+                    opened[path] = _open(run.path, trajectory)
+                found[trajectory.id] = opened[path]
+    return found
+
+
+def open_dataset(run: Path, trajectory: TrajectoryFolder) -> Dataset:
+    """Open the dataset that a trajectory ran on; a run that was moved is looked for beside it.
+
+    Raises:
+        DatasetError: It is gone, or its content is not what the trajectory saw.
+    """
+    assert trajectory.config is not None
+    named = trajectory.config.dataset
+    inside = run / named.name
+    path = inside if not named.exists() and inside.exists() else named
+    dataset = Dataset.open(path)
+    if trajectory.config.trajectory_id(dataset.fingerprint) != trajectory.id:
+        raise DatasetError(
+            f"{path}: its content is not what trajectory {trajectory.id} ran on; "
+            "put the original dataset back"
+        )
+    return dataset
+
+
+def _open(run: Path, trajectory: TrajectoryFolder) -> Opened:
+    try:
+        dataset = open_dataset(run, trajectory)
+    except DatasetError as error:
+        return Opened(f"not available any more ({error})", None)
+    parts = f"{len(dataset.pool)} pool, {len(dataset.validation)} validation"
+    tests = f", {len(dataset.test)} test" if dataset.test else ""
+    spacing = TIMES.join(f"{value:g}" for value in dataset.manifest.spacing)
+    text = (
+        f"{dataset.name}: {parts}{tests} cases; classes {', '.join(dataset.classes[1:])}; spacing "
+        f"{spacing} mm (z, y, x); fingerprint, split included, {dataset.fingerprint[:12]}"
+    )
+    return Opened(text, DatasetVolumes(dataset))
