@@ -94,7 +94,7 @@ class DatasetManifest(Frozen):
     """Content of ``dataset.json``. The index of a class in ``classes`` is its label id."""
 
     format: Literal["alsweep"] = "alsweep"
-    schema_version: Literal[1] = SCHEMA
+    schema_version: Literal[1] = 1
     name: str
     classes: tuple[str, ...]
     channels: tuple[str, ...]

@@ -68,11 +68,11 @@ def zscore(channel: Shaped[np.ndarray, "z y x"]) -> Channel:
     """Zero mean and unit variance over the volume; all zero where it is constant."""
     # In double: the sums over millions of voxels of a float32 CT would lose digits.
     mean, std = float(channel.mean(dtype=np.float64)), float(channel.std(dtype=np.float64))
-    return ((channel - mean) / max(std, _SMALLEST_STD)).astype(np.float32)
+    return np.asarray((channel - mean) / max(std, _SMALLEST_STD), dtype=np.float32)
 
 
 def _ct(channel: Shaped[np.ndarray, "z y x"], how: Normalisation) -> Channel:
     if how.low is None or how.high is None or how.mean is None or how.std is None:
         raise ValueError("a CT normalisation has low, high, mean and std")
     clipped = np.clip(channel, how.low, how.high)
-    return ((clipped - how.mean) / max(how.std, _SMALLEST_STD)).astype(np.float32)
+    return np.asarray((clipped - how.mean) / max(how.std, _SMALLEST_STD), dtype=np.float32)

@@ -28,10 +28,12 @@ if TYPE_CHECKING:
 
     from jaxtyping import Bool, Float, Float32
 
+    from alsweep.data.case import Part
     from alsweep.geometry import Triple
     from alsweep.types import LabelMap
 
     Field = Float[np.ndarray, "z y x"]
+    Point = Float[np.ndarray, " axis"]
     Mask = Bool[np.ndarray, "z y x"]
 
 CLASSES = ("background", "organ", "lesion")
@@ -41,7 +43,9 @@ SMALLEST_SHAPE = 16
 _ORGAN, _LESION = 1, 2
 _ORGAN_SHARE = 0.03
 _LESION_SHARE = 0.007
-_BODY_RADIUS = 0.86
+_BODY_RADIUS = 0.9
+_REACH = 0.9 * _BODY_RADIUS
+_CLUSTER = 0.42
 _NOISE = 0.12
 _INTENSITY = {"air": 0.0, "body": 0.35, "organ": 0.65, "lesion": 1.0}
 _HEAD = DatasetHead(
@@ -92,7 +96,7 @@ def write_phantom(
         infos = []
         for name in names:
             image, labels = make_case(stream(seed, "phantom", name), shape)
-            part = "validation" if name in validation else "pool"
+            part: Part = "validation" if name in validation else "pool"
             prepared = PreparedCase(name, part, zscore(image)[None], labels, source)
             infos.append(write_case(root, _HEAD, prepared))
             if on_case is not None:
@@ -111,8 +115,8 @@ def make_case(
     """
     scene = _Scene(rng, shape)
     labels = np.zeros(shape, dtype=np.uint8)
+    lesions = scene.cluster(int(rng.integers(2, 4)), _LESION_SHARE)
     organs = scene.blobs(int(rng.integers(1, 3)), _ORGAN_SHARE)
-    lesions = scene.blobs(int(rng.integers(2, 4)), _LESION_SHARE)
     shells = scene.blobs(int(rng.integers(1, 4)), _LESION_SHARE * 1.5)
     values = np.where(scene.body, _INTENSITY["body"], _INTENSITY["air"])
     for blob in organs:
@@ -130,7 +134,7 @@ def make_case(
 class _Ball:
     """A sphere in coordinates where the volume is the cube ``[-1, 1]^3``."""
 
-    centre: Float[np.ndarray, " axis"]
+    centre: Point
     radius: float
 
     def clear_of(self, other: _Ball) -> bool:
@@ -151,24 +155,48 @@ class _Scene:
         self.body: Mask = distance + 0.03 * _smooth(rng, shape) < 1.0
 
     def blobs(self, count: int, share: float) -> list[Mask]:
-        """Draw ``count`` bodies without contact that fill together about ``share`` of the volume."""
+        """Draw ``count`` blobs without contact, anywhere in the body.
+
+        Args:
+            count: How many.
+            share: Of the volume's voxels, of all blobs together, on average.
+        """
+        return self._draw(count, share, self._anywhere)
+
+    def cluster(self, count: int, share: float) -> list[Mask]:
+        """Draw blobs like :meth:`blobs`, but close together under the surface of the body.
+
+        A random patch then either holds them all or, more often, none.
+        """
+        corner = self._rng.choice([-1.0, 1.0], size=3) * self._rng.uniform(0.7, 1.3, size=3)
+        anchor = 0.68 * corner / np.linalg.norm(corner)
+
+        def near(radius: float) -> Point:
+            return np.asarray(anchor + _CLUSTER / _REACH * self._anywhere(radius))
+
+        return self._draw(count, share, near)
+
+    def _draw(self, count: int, share: float, centre: Callable[[float], Point]) -> list[Mask]:
         shares = self._rng.dirichlet(np.full(count, 8.0)) * share * self._rng.uniform(0.75, 1.25)
-        balls = [self._place(float(np.cbrt(6.0 * s / np.pi))) for s in shares]
+        balls = [self._place(float(np.cbrt(6.0 * s / np.pi)), centre) for s in shares]
         return [self._blob(ball, s) for ball, s in zip(balls, shares, strict=True)]
 
-    def _place(self, radius: float) -> _Ball:
+    def _place(self, radius: float, centre: Callable[[float], Point]) -> _Ball:
         """A free place; radii shrink slowly in the search, so that it always ends."""
-        reach = 0.9 * _BODY_RADIUS
         while True:
             for _ in range(50):
-                direction = self._rng.normal(size=3)
-                direction /= np.linalg.norm(direction)
-                far = (reach - radius) * np.cbrt(self._rng.uniform())
-                ball = _Ball(direction * far, radius)
-                if all(ball.clear_of(other) for other in self._taken):
+                ball = _Ball(centre(radius), radius)
+                inside = np.linalg.norm(ball.centre) + radius <= _REACH
+                if inside and all(ball.clear_of(other) for other in self._taken):
                     self._taken.append(ball)
                     return ball
             radius *= 0.9
+
+    def _anywhere(self, radius: float) -> Point:
+        """A uniformly random centre of a ball inside the body."""
+        direction = self._rng.normal(size=3)
+        direction /= np.linalg.norm(direction)
+        return np.asarray(direction * (_REACH - radius) * np.cbrt(self._rng.uniform()))
 
     def _blob(self, ball: _Ball, share: float) -> Mask:
         """A bumpy ellipsoid round the ball's centre with exactly its share of the voxels, at least one."""
@@ -179,7 +207,7 @@ class _Scene:
         distance *= 1.0 + 0.08 * _smooth(self._rng, (shape[0], shape[1], shape[2]))
         count = max(1, round(share * distance.size))
         edge = np.partition(distance.ravel(), count - 1)[count - 1]
-        return distance <= edge
+        return np.asarray(distance <= edge)
 
 
 def _smooth(rng: np.random.Generator, shape: Triple) -> Field:
