@@ -151,9 +151,9 @@ class TrainingConfig(Frozen):
 
     @field_validator("features")
     @classmethod
-    def _at_least_two_levels(cls, features: tuple[int, ...]) -> tuple[int, ...]:
-        if len(features) < 2:
-            raise ValueError("a U-Net needs features for at least two levels")
+    def _at_least_three_levels(cls, features: tuple[int, ...]) -> tuple[int, ...]:
+        if len(features) < 3:
+            raise ValueError("a U-Net needs features for at least three levels")
         return features
 
 

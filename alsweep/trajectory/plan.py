@@ -51,7 +51,7 @@ def _resolve_strategy(spec: StrategySpec, place: str, *, labelled: bool = False)
 def _check_start(config: TrajectoryConfig, dataset: Dataset) -> None:
     """An all_classes start needs room for its guaranteed patches, and every class in two cases."""
     place = f"base.starting_budget.strategy: {config.starting_budget.strategy.name}"
-    if "predictive" in config.starting_budget.strategy.name:
+    if make_strategy(config.starting_budget.strategy).needs:
         raise ConfigError(f"{place} needs a trained network; choose a random start")
     if not config.starting_budget.strategy.name.endswith("_all_classes"):
         return

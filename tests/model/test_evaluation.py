@@ -1,0 +1,38 @@
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+from monai.metrics import compute_dice
+
+from alsweep.model.evaluation import case_dice, mean_dice
+
+maps = hnp.arrays(np.uint8, (3, 4, 5), elements=st.integers(0, 3))
+
+
+@given(maps, maps)
+def test_dice_equals_monais(predicted, reference):
+    def onehot(labels):
+        return torch.from_numpy(np.stack([labels == c for c in range(4)])[None])
+
+    expected = compute_dice(
+        onehot(predicted), onehot(reference), include_background=False, ignore_empty=False
+    )
+    found = case_dice(predicted, reference, 4)
+    for ours, theirs, label in zip(found, expected[0].tolist(), (1, 2, 3), strict=True):
+        if (predicted != label).all() and (reference != label).all():
+            assert ours is None
+        else:
+            assert ours == pytest.approx(theirs)
+
+
+def test_mean_dice_is_the_mean_over_classes_of_the_mean_over_cases():
+    mean, per_class = mean_dice({"a": [1.0, None], "b": [0.5, 0.2], "c": [0.0, None]})
+    assert per_class == [0.5, 0.2]
+    assert mean == pytest.approx(0.35)
+
+
+def test_a_class_that_is_nowhere_defined_does_not_count():
+    assert mean_dice({"a": [0.4, None]}) == (0.4, [0.4, None])
+    assert mean_dice({"a": [None]}) == (None, [None])

@@ -1,0 +1,79 @@
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from monai.losses import DiceLoss
+from torch.nn import functional
+
+from alsweep.data.label_store import IGNORE
+from alsweep.model.loss import deep_supervision_loss, masked_dice_ce
+
+
+def batch(seed, classes=3, shape=(2, 5, 4, 3)):
+    generator = torch.Generator().manual_seed(seed)
+    logits = torch.randn(shape[0], classes, *shape[1:], generator=generator)
+    target = torch.randint(0, classes, shape, generator=generator).to(torch.uint8)
+    return logits.requires_grad_(), target
+
+
+@given(st.integers(0, 1000), st.integers(2, 5))
+def test_fully_annotated_loss_is_monais_dice_plus_cross_entropy(seed, classes):
+    logits, target = batch(seed, classes, (2, 6, 6, 6))
+    dice = DiceLoss(
+        include_background=False,
+        to_onehot_y=True,
+        softmax=True,
+        batch=True,
+        smooth_nr=0,
+        smooth_dr=1e-8,
+    )
+    expected = dice(logits, target[:, None]) + functional.cross_entropy(logits, target.long())
+    assert masked_dice_ce(logits, target).item() == pytest.approx(expected.item(), rel=1e-5)
+
+
+@given(st.integers(0, 1000))
+def test_voxels_without_a_label_have_no_gradient_and_no_say(seed):
+    logits, target = batch(seed)
+    target[:, 2:] = IGNORE
+    loss = masked_dice_ce(logits, target)
+    (gradient,) = torch.autograd.grad(loss, logits)
+    assert gradient[:, :, 2:].abs().max() == 0
+    assert gradient[:, :, :2].abs().max() > 0
+    changed = logits.detach().clone()
+    changed[:, :, 2:] = 50.0
+    assert masked_dice_ce(changed, target).item() == pytest.approx(loss.item(), rel=1e-6)
+
+
+def test_a_batch_without_labels_gives_zero_and_not_nan():
+    logits, target = batch(0)
+    loss = masked_dice_ce(logits, torch.full_like(target, IGNORE))
+    (gradient,) = torch.autograd.grad(loss, logits)
+    assert loss.item() == 0
+    assert not gradient.isnan().any()
+
+
+def test_a_class_absent_from_the_labels_leaves_the_dice_of_the_others_alone():
+    logits, target = batch(1, classes=3)
+    target[target == 2] = 0
+    two = logits[:, :2]
+    dice = masked_dice_ce(logits, target) - functional.cross_entropy(logits, target.long())
+    probs = logits.softmax(dim=1)[:, 1]
+    hit = target == 1
+    expected = 1 - 2 * probs[hit].sum() / (probs.sum() + hit.sum())
+    assert dice.item() == pytest.approx(expected.item(), rel=1e-5)
+    assert two.shape[1] == 2
+
+
+def test_a_perfect_prediction_costs_nothing():
+    _, target = batch(2)
+    logits = functional.one_hot(target.long(), 3).movedim(-1, 1).float() * 100
+    assert masked_dice_ce(logits, target).item() == pytest.approx(0, abs=1e-6)
+
+
+def test_deep_supervision_weighs_scales_by_halves_and_the_lowest_not_at_all():
+    logits, target = batch(3)
+    outputs = torch.stack([logits, logits * 2, logits * 3, logits * 4], dim=1)
+    losses = [masked_dice_ce(outputs[:, i], target).item() for i in range(3)]
+    expected = (losses[0] + losses[1] / 2 + losses[2] / 4) / 1.75
+    assert deep_supervision_loss(outputs, target).item() == pytest.approx(expected, rel=1e-6)
+    assert deep_supervision_loss(logits, target).item() == pytest.approx(losses[0], rel=1e-6)

@@ -1,0 +1,56 @@
+import shutil
+
+import numpy as np
+import pytest
+
+from alsweep import Dataset, Trajectory
+from alsweep.data.annotator import ReferenceLabels
+from alsweep.data.case import REFERENCE_CHUNK, case_folder
+from alsweep.errors import StrategyError
+from alsweep.trajectory.pool import DatasetPool
+from tests.trajectory.conftest import log_bytes, make_config
+
+
+def poison(dataset: Dataset, kept) -> None:
+    """Turn every reference label of the pool outside the kept patches into noise."""
+    rng = np.random.default_rng(0)
+    for case in dataset.pool:
+        path = case_folder(dataset.path, case) / REFERENCE_CHUNK
+        path.chmod(0o644)
+        volume = np.memmap(path, np.uint8, "r+", shape=dataset.cases[case].shape)
+        poisoned = rng.integers(0, 3, volume.shape, dtype=np.uint8)
+        for patch in kept:
+            if patch.case == case:
+                poisoned[patch.slices] = volume[patch.slices]
+        volume[:] = poisoned
+        volume.flush()
+
+
+def test_the_learner_never_sees_a_label_outside_the_annotated_patches(phantom, tmp_path):
+    honest = Trajectory(make_config(phantom), tmp_path / "honest", dataset=phantom)
+    records = honest.run()
+    copy = Dataset.open(shutil.copytree(phantom.path, tmp_path / "poisoned"))
+    poison(copy, honest._log.patches(2))
+    reference = ReferenceLabels(copy)
+    case = copy.pool[0]
+    assert not np.array_equal(reference.volume(case), ReferenceLabels(phantom).volume(case))
+
+    # The start may look at labels; from the same start on, nothing may change.
+    blind = Trajectory(make_config(copy), tmp_path / "blind", dataset=copy)
+    blind._log.claim(blind.config)
+    start = tmp_path / "blind" / "queries"
+    start.mkdir()
+    shutil.copy(tmp_path / "honest" / "queries" / "loop_000.json", start)
+    assert [r.members for r in blind.run()] == [r.members for r in records]
+    assert [r.mean_dice for r in blind.records] == [r.mean_dice for r in records]
+    assert log_bytes(tmp_path / "blind") == log_bytes(tmp_path / "honest")
+
+
+def test_a_strategy_without_the_oracle_is_refused_labels(phantom):
+    with pytest.raises(StrategyError, match="declare uses_oracle"):
+        DatasetPool(phantom, ()).reference(phantom.pool[0])
+
+
+def test_a_start_cannot_ask_for_predictions(phantom):
+    with pytest.raises(StrategyError, match="no network to predict with"):
+        next(DatasetPool(phantom, ()).predictions())
