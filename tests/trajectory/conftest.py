@@ -11,7 +11,7 @@ TINY_TRAINING = {
     "members": 2,
     "folds": 2,
     "features": [4, 4, 4],
-    "patch_size": [8, 8, 8],
+    "patch_size": [16, 16, 16],
 }
 
 
