@@ -1,0 +1,48 @@
+"""``alsweep demo``: a small sweep on a synthetic dataset."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from alsweep.config.sweep import SweepConfig
+
+_SPACE = "demo.yaml"
+
+
+def demo(
+    out: Annotated[Path, typer.Option("--out", help="Run folder.")] = Path("runs/demo"),
+) -> int:
+    """Run a small sweep on a synthetic dataset: three strategies, two seeds, a few minutes.
+
+    A second call continues where the first one stopped. The phantom lies in RUN/dataset.
+
+    Example: alsweep demo --out runs/demo
+    """
+    from alsweep.cli.run import make, plan_of
+
+    dataset = out / "dataset"
+    _make_phantom(out, dataset)
+    return make(plan_of(_demo_space(dataset), Path(_SPACE)), out)
+
+
+def _demo_space(dataset: Path) -> "SweepConfig":
+    from importlib.resources import as_file, files
+
+    from alsweep.config.load import load_sweep
+
+    with as_file(files("alsweep.cli") / _SPACE) as space:
+        return load_sweep(space).model_copy(update={"dataset": dataset})
+
+
+def _make_phantom(out: Path, dataset: Path) -> None:
+    """Write the phantom unless it is there; the lock keeps a second demo from doing the same."""
+    from alsweep.data.phantom import write_phantom
+    from alsweep.sweep.run_folder import driver_lock
+
+    with driver_lock(out):
+        if dataset.exists():
+            return
+        typer.echo(f"making a phantom in {dataset}", err=True)
+        write_phantom(dataset)

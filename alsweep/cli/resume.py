@@ -1,0 +1,22 @@
+"""``alsweep resume``: continue a run after a stop or a crash."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def resume(
+    run: Annotated[Path, typer.Argument(help="Run folder.")],
+    address: Annotated[
+        str | None, typer.Option(help="Ray cluster to use; default: a private one here.")
+    ] = None,
+) -> int:
+    """Continue a run after a stop or a crash: make what is missing of it.
+
+    Example: alsweep resume runs/hippocampus-low
+    """
+    from alsweep.cli.run import make, plan_of
+    from alsweep.sweep.run_folder import SPACE, stored_sweep
+
+    return make(plan_of(stored_sweep(run), run / SPACE), run, address)

@@ -1,0 +1,272 @@
+"""``alsweep run``: make what is missing of a search space."""
+
+import os
+import secrets
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from alsweep.config.sweep import SweepConfig, WandbConfig
+    from alsweep.sweep.driver import Outcome
+    from alsweep.sweep.plan import Plan
+    from alsweep.sweep.work import Work
+    from alsweep.tracking.base import BackgroundTracker
+
+SOME_FAILED = 3
+ALL_FAILED = 1
+INTERRUPTED = 130
+_MOST_ERRORS = 5
+_SECONDS_TO_CLOSE = 10.0
+
+_ENVIRONMENT = {
+    "RAY_AIR_NEW_OUTPUT": "0",  # the new output ignores verbose=0
+    "RAY_USAGE_STATS_ENABLED": "0",
+    "RAY_CHDIR_TO_TRIAL_DIR": "0",
+    "RAY_DEDUP_LOGS": "0",
+    "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",  # records are the journal
+    "TUNE_DISABLE_SIGINT_HANDLER": "1",  # Tune's would wait for the loops at hand
+    "TUNE_GLOBAL_CHECKPOINT_S": "3600",  # Tune's own state is never read again
+    "TUNE_WARN_EXCESSIVE_EXPERIMENT_CHECKPOINT_SYNC_THRESHOLD_S": "0",
+}
+
+
+def run(
+    space: Annotated[Path, typer.Argument(help="Search space, a YAML file.")],
+    out: Annotated[
+        Path | None, typer.Option("--out", help="Run folder; default: runs/NAME.")
+    ] = None,
+    set_: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="PATH=VALUE", help="Override a key; may be repeated."),
+    ] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Say what would be done, and write nothing.")
+    ] = False,
+    address: Annotated[
+        str | None, typer.Option(help="Ray cluster to use; default: a private one here.")
+    ] = None,
+) -> int:
+    """Make what is missing of a sweep: run it, continue it, extend it.
+
+    Example: alsweep run search_spaces/hippocampus-low.yaml --set base.training.epochs=2
+    """
+    from alsweep.config.load import load_sweep
+
+    sweep = load_sweep(space, set_ or [])
+    folder = out or Path("runs") / sweep.name
+    plan = plan_of(sweep, space)
+    if dry_run:
+        return tell_what_would_be_done(plan, folder)
+    return make(plan, folder, address)
+
+
+def plan_of(sweep: "SweepConfig", space: Path) -> "Plan":
+    """Resolve a sweep against its dataset; errors name the search space."""
+    from alsweep.data.case import Dataset
+    from alsweep.errors import ConfigError
+    from alsweep.sweep.plan import make_plan
+
+    dataset = Dataset.open(sweep.dataset.absolute())
+    try:
+        return make_plan(sweep, dataset)
+    except ConfigError as error:
+        raise ConfigError(f"{space}: {error}") from error
+
+
+def make(plan: "Plan", run_folder: Path, address: str | None = None) -> int:
+    """Make what is missing of a plan by training, then results and report.
+
+    Returns:
+        The exit code.
+    """
+    from alsweep.sweep.work import Training
+
+    run_folder = run_folder.absolute()
+    return carry_out(
+        plan, run_folder, Training(run_folder, plan.sweep.resources), address, write_report
+    )
+
+
+def carry_out(
+    plan: "Plan",
+    run_folder: Path,
+    work: "Work",
+    address: str | None,
+    report: Callable[[Path], Path],
+) -> int:
+    """Make what is missing of a plan, whatever the work is, and write results and report.
+
+    Args:
+        plan: What to make.
+        run_folder: Absolute.
+        work: Makes trajectories.
+        address: Of a Ray cluster, or None.
+        report: Writes the report of a run folder; returns the page.
+
+    Returns:
+        The exit code.
+    """
+    _prepare_environment(private=address is None)
+    from alsweep.results.records import write_results
+    from alsweep.sweep.run_folder import check_same_sweep, driver_lock, write_space
+
+    check_same_sweep(run_folder, plan)
+    with driver_lock(run_folder):
+        # Again, now that nobody else can be at work in it.
+        check_same_sweep(run_folder, plan)
+        _warn_of_left_out(run_folder, plan)
+        write_space(run_folder, plan)
+        try:
+            outcome = _make_missing(plan, run_folder, work, address)
+        except KeyboardInterrupt:
+            typer.echo(
+                f"interrupted; what was finished is saved. Go on with: alsweep resume {_shown(run_folder)}",
+                err=True,
+            )
+            return INTERRUPTED
+        write_results(run_folder)
+        page = report(run_folder)
+    _tell_results(run_folder, page)
+    return _exit_code(outcome)
+
+
+def _prepare_environment(*, private: bool) -> None:
+    """Ray and Tune read these when they are imported; what the user has set wins."""
+    for name, value in _ENVIRONMENT.items():
+        os.environ.setdefault(name, value)
+    if private:
+        # A private Ray gets a token of its own; without one, Ray would write one into the user's home.
+        os.environ.setdefault("RAY_AUTH_MODE", "token")
+        os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(16))
+
+
+def _warn_of_left_out(run_folder: Path, plan: "Plan") -> None:
+    from alsweep.sweep.run_folder import left_out
+
+    gone = left_out(run_folder, plan)
+    if gone:
+        typer.echo(
+            f"warning: {len(gone)} trajectories that this run had are not in the search space any more ({gone[0]}"
+            f"{', ...' if len(gone) > 1 else ''}); their folders stay, but results and report leave them out",
+            err=True,
+        )
+
+
+def _make_missing(plan: "Plan", run_folder: Path, work: "Work", address: str | None) -> "Outcome":
+    from rich.console import Console
+
+    from alsweep.sweep.display import make_display
+    from alsweep.sweep.driver import make_missing
+    from alsweep.sweep.job import Job
+    from alsweep.sweep.missing import loops_done
+
+    loops = {planned.id: loops_done(run_folder, planned) for planned in plan.trajectories}
+    tracker = _tracker(plan.sweep.wandb, run_folder)
+    try:
+        with make_display(run_folder, plan, loops, Console(stderr=True)) as display:
+            outcome = make_missing(Job(plan, run_folder, work, display, tracker), address)
+    except KeyboardInterrupt:
+        tracker.close(patience=_SECONDS_TO_CLOSE)
+        raise
+    tracker.close()
+    return outcome
+
+
+def _tracker(wandb: "WandbConfig", run_folder: Path) -> "BackgroundTracker":
+    """The tracker that the search space asks for; WANDB_MODE wins, as W&B's users expect."""
+    from alsweep.config.load import validated
+    from alsweep.config.sweep import WandbConfig
+    from alsweep.tracking.base import BackgroundTracker, NullTracker
+    from alsweep.tracking.wandb import WandbTracker
+
+    mode = os.environ.get("WANDB_MODE", wandb.mode)
+    config = validated(WandbConfig, {**wandb.plain(), "mode": mode}, {"mode": "WANDB_MODE"})
+    if config.mode == "disabled":
+        return BackgroundTracker(NullTracker)
+    return BackgroundTracker(lambda: WandbTracker(run_folder, config))
+
+
+def _exit_code(outcome: "Outcome") -> int:
+    if not outcome.failed:
+        return 0
+    for id_, error in list(outcome.failed.items())[:_MOST_ERRORS]:
+        typer.echo(f"failed: {id_}: {' '.join(error.split())}", err=True)
+    total = len(outcome.failed) + outcome.done
+    typer.echo(
+        f"alsweep: error: {len(outcome.failed)} of {total} trajectories failed; mend the cause and resume the run",
+        err=True,
+    )
+    return SOME_FAILED if outcome.done else ALL_FAILED
+
+
+def write_report(run_folder: Path) -> Path:
+    """Write RUN/report; returns the page."""
+    from alsweep.report import write_report as write
+
+    return write([run_folder], run_folder / "report")
+
+
+def _tell_results(run_folder: Path, page: Path) -> None:
+    """A short table and where the report is."""
+    from rich.console import Console
+    from rich.table import Table
+
+    from alsweep.results import aubc, load_results
+
+    table = load_results(run_folder)
+    done = table[table["status"] == "done"]
+    if not done.empty:
+        last = done.sort_values("loop").groupby("trajectory").tail(1)
+        dice = last.groupby("strategy")["mean_dice"].mean()
+        area = aubc(done).groupby("strategy")["aubc"].mean()
+        shown = Table("strategy", "final Dice", "AUBC", "trajectories")
+        for strategy, count in last["strategy"].value_counts(sort=False).sort_index().items():
+            shown.add_row(
+                str(strategy), f"{dice[strategy]:.3f}", f"{area[strategy]:.3f}", str(count)
+            )
+        Console().print(shown)
+    typer.echo(f"report: {_shown(page)}")
+
+
+def _shown(path: Path) -> Path:
+    """A path as the user would write it."""
+    here = Path.cwd()
+    return path.relative_to(here) if path.is_relative_to(here) else path
+
+
+def tell_what_would_be_done(plan: "Plan", run_folder: Path) -> int:
+    """Print what a run would make; writes nothing and starts nothing."""
+    from rich.console import Console
+    from rich.table import Table
+
+    from alsweep.sweep.missing import loops_done, to_do
+    from alsweep.sweep.run_folder import check_same_sweep
+
+    run_folder = run_folder.absolute()
+    check_same_sweep(run_folder, plan)
+    counted = to_do(run_folder, plan)
+    table = Table(*plan.sweep.grid, "seed", "trajectory", "loops done")
+    for planned in plan.trajectories:
+        done = loops_done(run_folder, planned)
+        cell = [
+            planned.label if key == "strategy" else str(value)
+            for key, value in planned.cell.items()
+        ]
+        seed = str(planned.config.seed)
+        table.add_row(*cell, seed, planned.id, f"{done}/{planned.config.query.loops}")
+    console = Console()
+    console.print(table)
+    console.print(
+        f"{plan.sweep.name} on {plan.dataset_name} in {_shown(run_folder)}: {len(plan.trajectories)} trajectories, "
+        f"{counted.finished} done, {counted.unfinished} to do with {counted.loops} loops\n"
+        f"{counted.starts} shared starts; {counted.trainings} trainings "
+        f"({counted.unshared_trainings} without sharing)\n"
+        f"dry run: nothing was written",
+        soft_wrap=True,
+        highlight=False,
+        markup=False,
+    )
+    return 0

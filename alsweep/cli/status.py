@@ -1,0 +1,57 @@
+"""``alsweep status``: how far a run is."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from alsweep.sweep.status import RunStatus, TrajectoryStatus
+
+
+def status(
+    run: Annotated[Path, typer.Argument(help="Run folder.")],
+    as_json: Annotated[bool, typer.Option("--json", help="For machines: one JSON object.")] = False,
+) -> None:
+    """Show what is done, running, failed and waiting, and how long the rest takes.
+
+    Example: alsweep status runs/hippocampus-low
+    """
+    import json
+
+    from alsweep.sweep.status import read_status
+
+    found = read_status(run)
+    if as_json:
+        typer.echo(json.dumps(found.plain(), indent=1))
+        return
+    _print_table(found)
+
+
+def _print_table(found: "RunStatus") -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    from alsweep.sweep.monitor import dice_text, in_words
+
+    table = Table("strategy", "seed", "state", "loops", "now", "last Dice", title=found.name)
+    for one in found.trajectories:
+        loops = f"{one.loops_done}/{one.loops}"
+        table.add_row(
+            one.strategy, str(one.seed), one.state, loops, _now(one), dice_text(one.mean_dice)
+        )
+    console = Console()
+    console.print(table)
+    counts = ", ".join(f"{count} {state}" for state, count in found.counts.items())
+    console.print(f"{counts}; about {in_words(found.seconds_left)} left", highlight=False)
+    for one in found.trajectories:
+        if one.error is not None:
+            typer.echo(f"failed: {one.id}: {' '.join(one.error.split())}")
+    if found.driver is not None:
+        typer.echo(f"at work: {found.driver}")
+    elif found.counts["done"] < len(found.trajectories):
+        typer.echo(f"nobody is at work; go on with: alsweep resume {found.run}")
+
+
+def _now(one: "TrajectoryStatus") -> str:
+    return "" if one.phase is None else f"{one.phase} {one.phase_done}/{one.phase_total}"

@@ -1,0 +1,222 @@
+"""How a sweep looks in a terminal: a live table, or one line a loop where there is no terminal."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from rich.console import Console, Group, RenderableType
+from rich.live import Live
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
+
+from alsweep.results.loops import LoopRecord
+from alsweep.sweep.heartbeat import Beat, read_beat
+from alsweep.sweep.monitor import Pace, Start, dice_text, in_words
+from alsweep.sweep.plan import Plan, Planned
+from alsweep.sweep.run_folder import starts_folder, trajectory_folder
+
+_MOST_ROWS = 20
+_PER_SECOND = 4
+_BAR_WIDTH = 18
+
+
+@dataclass
+class Board:
+    """The state that both displays show.
+
+    Attributes:
+        run: The run folder.
+        plan: What is being made.
+        pace: How fast.
+        loops: Finished loops per trajectory id.
+    """
+
+    run: Path
+    plan: Plan
+    pace: Pace
+    loops: dict[str, int]
+    dice: dict[str, float | None] = field(default_factory=dict)
+    running: dict[str, Planned] = field(default_factory=dict)
+    starts: dict[str, Start] = field(default_factory=dict)
+    failures: int = 0
+
+    @property
+    def done(self) -> int:
+        """Finished trajectories."""
+        return sum(self.loops[p.id] == p.config.query.loops for p in self.plan.trajectories)
+
+    @property
+    def summary(self) -> str:
+        """Totals in one line."""
+        total = len(self.plan.trajectories)
+        failed = f", {self.failures} failed" if self.failures else ""
+        return (
+            f"{self.done}/{total} trajectories done{failed}, {sum(self.loops.values())}/{self.plan.loops} loops, "
+            f"{in_words(self.pace.elapsed)} elapsed, about {in_words(self.pace.seconds_left)} left"
+        )
+
+
+class BoardMonitor:
+    """Keeps a board up to date; the displays add how it is shown."""
+
+    def __init__(self, board: Board) -> None:
+        self.board = board
+
+    def preparing(self, starts: Sequence[Start]) -> None:
+        """See :class:`~alsweep.sweep.monitor.Monitor`."""
+        self.board.starts = {start.key: start for start in starts}
+
+    def prepared(self, start: Start) -> None:
+        """See :class:`~alsweep.sweep.monitor.Monitor`."""
+        self.board.starts.pop(start.key)
+
+    def began(self, planned: Planned) -> None:
+        """See :class:`~alsweep.sweep.monitor.Monitor`."""
+        self.board.pace.start()
+        self.board.running[planned.id] = planned
+
+    def lost(self, planned: Planned) -> None:
+        """See :class:`~alsweep.sweep.monitor.Monitor`."""
+        self.board.running.pop(planned.id, None)
+
+    def loop(self, planned: Planned, record: LoopRecord) -> None:
+        """See :class:`~alsweep.sweep.monitor.Monitor`."""
+        self.board.loops[planned.id] = record.loop + 1
+        self.board.dice[planned.id] = record.mean_dice
+        self.board.pace.finished_loop()
+
+    def failed(self, planned: Planned, error: str) -> None:
+        """See :class:`~alsweep.sweep.monitor.Monitor`."""
+        self.board.running.pop(planned.id, None)
+        self.board.failures += 1
+        self.board.pace.drop(planned.config.query.loops - self.board.loops[planned.id])
+
+    def ended(self, planned: Planned) -> None:
+        """See :class:`~alsweep.sweep.monitor.Monitor`."""
+        self.board.running.pop(planned.id, None)
+
+
+class LineDisplay(BoardMonitor):
+    """One plain line for each event that matters, for logs and pipes."""
+
+    def __init__(self, board: Board, console: Console) -> None:
+        super().__init__(board)
+        self._console = console
+
+    def __enter__(self) -> "LineDisplay":
+        return self
+
+    def __exit__(self, *_: object) -> None: ...
+
+    def _say(self, text: str) -> None:
+        self._console.print(text, markup=False, highlight=False, soft_wrap=True)
+
+    def preparing(self, starts: Sequence[Start]) -> None:
+        """Say how many starts come first."""
+        super().preparing(starts)
+        if starts:
+            sharers = sum(start.sharers for start in starts)
+            self._say(f"preparing loop 0, {len(starts)} for {sharers} trajectories")
+
+    def prepared(self, start: Start) -> None:
+        """Say that a start is ready."""
+        super().prepared(start)
+        self._say(f"loop 0 of seed {start.example.config.seed} is ready for {start.sharers}")
+
+    def lost(self, planned: Planned) -> None:
+        """Say that a worker is gone."""
+        super().lost(planned)
+        self._say(f"warning: the worker of {planned.id} was lost; it is tried again")
+
+    def loop(self, planned: Planned, record: LoopRecord) -> None:
+        """Say what the loop gave."""
+        super().loop(planned, record)
+        board = self.board
+        self._say(
+            f"[{sum(board.loops.values())}/{board.plan.loops}] {planned.label} seed {planned.config.seed} "
+            f"loop {record.loop + 1}/{planned.config.query.loops}: Dice {dice_text(record.mean_dice)}, "
+            f"about {in_words(board.pace.seconds_left)} left"
+        )
+
+    def failed(self, planned: Planned, error: str) -> None:
+        """Say why a trajectory failed."""
+        super().failed(planned, error)
+        self._say(f"failed: {planned.id}: {error}")
+
+
+class LiveDisplay(BoardMonitor):
+    """A table of what runs, drawn again a few times a second from the board and the workers' signs of life."""
+
+    def __init__(self, board: Board, console: Console) -> None:
+        super().__init__(board)
+        self._console = console
+        self._live = Live(
+            console=console, refresh_per_second=_PER_SECOND, get_renderable=self._render
+        )
+
+    def __enter__(self) -> "LiveDisplay":
+        self._live.__enter__()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._live.__exit__(None, None, None)
+
+    def lost(self, planned: Planned) -> None:
+        """Say above the table that a worker is gone."""
+        super().lost(planned)
+        self._console.print(f"warning: the worker of {planned.id} was lost; it is tried again")
+
+    def failed(self, planned: Planned, error: str) -> None:
+        """Say above the table why a trajectory failed."""
+        super().failed(planned, error)
+        self._console.print(Text(f"failed: {planned.id}: {error}", style="red"))
+
+    def _render(self) -> RenderableType:
+        board = self.board
+        table = Table("strategy", "seed", "loop", "now", "", "last Dice", box=None, pad_edge=False)
+        for start in list(board.starts.values())[:_MOST_ROWS]:
+            beat = read_beat(starts_folder(board.run) / start.key)
+            seed = str(start.example.config.seed)
+            table.add_row(f"start for {start.sharers}", seed, "1", *_phase(beat), "")
+        running = list(board.running.values())
+        for planned in running[:_MOST_ROWS]:
+            table.add_row(*self._row(planned))
+        if len(running) > _MOST_ROWS:
+            table.add_row(f"and {len(running) - _MOST_ROWS} more")
+        return Group(table, Text(board.summary, style="bold"))
+
+    def _row(self, planned: Planned) -> tuple[RenderableType, ...]:
+        board = self.board
+        done, loops = board.loops[planned.id], planned.config.query.loops
+        beat = read_beat(trajectory_folder(board.run, planned.id))
+        # A sign of life from before the last finished loop says nothing of the loop at hand.
+        fresh = beat if beat is not None and beat.loop >= done else None
+        return (
+            planned.label,
+            str(planned.config.seed),
+            f"{min(done + 1, loops)}/{loops}",
+            *_phase(fresh),
+            dice_text(board.dice.get(planned.id)),
+        )
+
+
+def _phase(beat: Beat | None) -> tuple[RenderableType, RenderableType]:
+    if beat is None:
+        return "begins", ""
+    return beat.phase, ProgressBar(total=beat.total, completed=beat.done, width=_BAR_WIDTH)
+
+
+def make_display(
+    run: Path, plan: Plan, loops: dict[str, int], console: Console
+) -> LineDisplay | LiveDisplay:
+    """A live table on a terminal, plain lines elsewhere.
+
+    Args:
+        run: The run folder.
+        plan: What is being made.
+        loops: Finished loops per trajectory id.
+        console: Where to; stderr, since stdout is for results.
+    """
+    board = Board(run, plan, Pace(plan.loops - sum(loops.values())), dict(loops))
+    return LiveDisplay(board, console) if console.is_terminal else LineDisplay(board, console)

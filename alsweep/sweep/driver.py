@@ -1,0 +1,51 @@
+"""Make what is missing of a sweep: shared starts first, then the trajectories."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from alsweep.sweep.failure import forget_failure, read_failure
+from alsweep.sweep.job import Job
+from alsweep.sweep.missing import unfinished
+from alsweep.sweep.ray_session import ray_session
+from alsweep.sweep.starts import prepare_starts
+from alsweep.sweep.tuner import run_trajectories
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a sweep ended.
+
+    Attributes:
+        done: Finished trajectories.
+        failed: Id to error of the others.
+    """
+
+    done: int
+    failed: Mapping[str, str]
+
+
+def make_missing(job: Job, address: str | None = None) -> Outcome:
+    """Make what is missing; trajectories that failed before are tried again.
+
+    Args:
+        job: The sweep.
+        address: Of a running Ray cluster; None starts a private Ray.
+
+    Raises:
+        ConfigError: Ray cannot give a worker what it needs.
+        KeyboardInterrupt: Ctrl-C or SIGTERM; all workers are gone, and what was finished is on disk.
+    """
+    for planned in job.plan.trajectories:
+        forget_failure(job.folder(planned))
+        job.mirror(planned)
+    if unfinished(job.run, job.plan):
+        with ray_session(job.resources, address):
+            run_trajectories(job, excluded=prepare_starts(job))
+    return _outcome(job)
+
+
+def _outcome(job: Job) -> Outcome:
+    rest = unfinished(job.run, job.plan)
+    unknown = "it stopped without a word; see the trajectory's log.txt"
+    failed = {planned.id: read_failure(job.folder(planned)) or unknown for planned in rest}
+    return Outcome(len(job.plan.trajectories) - len(rest), failed)

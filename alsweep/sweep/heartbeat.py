@@ -1,0 +1,72 @@
+"""progress.json: where a worker is, for people who watch. Nothing is decided by it, so it is not flushed to disk."""
+
+import json
+import os
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+
+from alsweep.config.base import Frozen
+from alsweep.trajectory.progress import Phase, Progress
+
+NAME = "progress.json"
+_SECONDS_BETWEEN = 0.5
+
+
+class Beat(Frozen):
+    """Content of progress.json: a Progress and when it was."""
+
+    loop: int
+    phase: Phase
+    done: int
+    total: int
+    time: datetime
+
+
+@dataclass
+class Heartbeat:
+    """Writes what it is called with, at most about twice a second; a new phase is always written.
+
+    Attributes:
+        folder: Where progress.json lies.
+        clock: Seconds; tests bring their own.
+    """
+
+    folder: Path
+    clock: Callable[[], float] = time.monotonic
+    _last: float = field(default=float("-inf"), init=False)
+    _phase: tuple[int, Phase] | None = field(default=None, init=False)
+
+    def __call__(self, progress: Progress) -> None:
+        """Write ``progress``, unless something like it was written just now."""
+        now, phase = self.clock(), (progress.loop, progress.phase)
+        if phase == self._phase and now - self._last < _SECONDS_BETWEEN:
+            return
+        self._last, self._phase = now, phase
+        stamp = datetime.now(UTC).isoformat(timespec="milliseconds")
+        text = json.dumps({**vars(progress), "time": stamp})
+        # Nobody's work should stop because nobody can watch it.
+        with suppress(OSError):
+            self._replace(text)
+
+    def _replace(self, text: str) -> None:
+        self.folder.mkdir(parents=True, exist_ok=True)
+        temporary = self.folder / f".{NAME}.{os.getpid()}.tmp"
+        temporary.write_text(text, encoding="utf-8")
+        temporary.replace(self.folder / NAME)
+
+
+def read_beat(folder: Path) -> Beat | None:
+    """Return the last sign of life of a folder; None where there is none that can be read."""
+    try:
+        return Beat.model_validate_json((folder / NAME).read_bytes())
+    except (OSError, ValueError):
+        return None
+
+
+def silent_seconds(beat: Beat) -> float:
+    """Seconds since the sign of life."""
+    return (datetime.now(UTC) - beat.time).total_seconds()

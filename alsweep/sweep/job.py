@@ -1,0 +1,54 @@
+"""A sweep under way: what to make, where, with what, and who hears of it."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from alsweep.config.sweep import ResourcesConfig
+from alsweep.results.records import read_records
+from alsweep.sweep.failure import write_failure
+from alsweep.sweep.monitor import Monitor
+from alsweep.sweep.plan import Plan, Planned
+from alsweep.sweep.run_folder import trajectory_folder
+from alsweep.sweep.work import Work
+from alsweep.tracking.base import Tracked, Tracker
+
+
+@dataclass(frozen=True)
+class Job:
+    """A sweep under way.
+
+    Attributes:
+        plan: What to make.
+        run: The run folder, absolute; the caller holds its lock.
+        work: Makes trajectories.
+        monitor: Hears what happens.
+        tracker: Mirrors the records.
+    """
+
+    plan: Plan
+    run: Path
+    work: Work
+    monitor: Monitor
+    tracker: Tracker
+
+    @property
+    def resources(self) -> ResourcesConfig:
+        """What one worker gets."""
+        return self.plan.sweep.resources
+
+    def folder(self, planned: Planned) -> Path:
+        """Where a trajectory lies."""
+        return trajectory_folder(self.run, planned.id)
+
+    def mirror(self, planned: Planned) -> None:
+        """Bring the tracker up to the trajectory's records."""
+        records = read_records(self.folder(planned))
+        if records:
+            sweep, dataset = self.plan.sweep.name, self.plan.dataset_fingerprint
+            self.tracker.update(Tracked(planned.id, planned.config, sweep, dataset), records)
+
+    def fail(self, planned: Planned, error: str) -> None:
+        """Write down that a trajectory cannot go on."""
+        folder = self.folder(planned)
+        write_failure(folder, error, len(read_records(folder)))
+        self.monitor.failed(planned, error)

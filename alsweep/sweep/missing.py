@@ -1,0 +1,68 @@
+"""What of a plan is not made yet; the run folder alone says so."""
+
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+
+from alsweep.results.records import read_records
+from alsweep.sweep.monitor import Start
+from alsweep.sweep.plan import Plan, Planned
+from alsweep.sweep.run_folder import trajectory_folder
+
+
+def loops_done(run: Path, planned: Planned) -> int:
+    """Finished loops of a trajectory."""
+    return len(read_records(trajectory_folder(run, planned.id)))
+
+
+def unfinished(run: Path, plan: Plan) -> list[Planned]:
+    """Trajectories that lack a loop, in grid order."""
+    return [p for p in plan.trajectories if loops_done(run, p) < p.config.query.loops]
+
+
+def missing_starts(run: Path, plan: Plan) -> list[Start]:
+    """Distinct starts that a trajectory still waits for, in grid order."""
+    waiting = [p for p in plan.trajectories if loops_done(run, p) == 0]
+    sharers = Counter(planned.start for planned in waiting)
+    first: dict[str, Planned] = {}
+    for planned in waiting:
+        first.setdefault(planned.start, planned)
+    return [Start(key, example, sharers[key]) for key, example in first.items()]
+
+
+@dataclass(frozen=True)
+class ToDo:
+    """What a run would make.
+
+    Attributes:
+        finished: Trajectories that are done.
+        unfinished: Trajectories that lack a loop.
+        loops: Loops that lack.
+        starts: Distinct starts to be trained.
+        trainings: Networks to be trained at most, with loop 0 shared; stored members make it fewer.
+        unshared_trainings: How many it would be if each trajectory trained its own loop 0.
+    """
+
+    finished: int
+    unfinished: int
+    loops: int
+    starts: int
+    trainings: int
+    unshared_trainings: int
+
+
+def to_do(run: Path, plan: Plan) -> ToDo:
+    """Count what is missing; writes nothing."""
+    starts = missing_starts(run, plan)
+    rest = unfinished(run, plan)
+    lacking = {p.id: p.config.query.loops - loops_done(run, p) for p in rest}
+    unshared = sum(lacking[p.id] * p.config.training.members for p in rest)
+    saved = sum((start.sharers - 1) * start.example.config.training.members for start in starts)
+    return ToDo(
+        finished=len(plan.trajectories) - len(rest),
+        unfinished=len(rest),
+        loops=sum(lacking.values()),
+        starts=len(starts),
+        trainings=unshared - saved,
+        unshared_trainings=unshared,
+    )

@@ -1,0 +1,108 @@
+"""What the driver tells the people who watch: one interface for a live display, plain lines and tests."""
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from alsweep.results.loops import LoopRecord
+from alsweep.sweep.plan import Planned
+
+
+@dataclass(frozen=True)
+class Start:
+    """A loop 0 to be prepared for all trajectories that share it.
+
+    Attributes:
+        key: The start's hash.
+        example: One of the trajectories that share it.
+        sharers: How many trajectories do.
+    """
+
+    key: str
+    example: Planned
+    sharers: int
+
+
+class Monitor(Protocol):
+    """Hears what happens. Called in the driver's loop, so it must be quick and must not raise."""
+
+    def preparing(self, starts: Sequence[Start]) -> None:
+        """These starts are trained before anything else."""
+
+    def prepared(self, start: Start) -> None:
+        """One of them is done, or has failed."""
+
+    def began(self, planned: Planned) -> None:
+        """A worker works on a trajectory."""
+
+    def lost(self, planned: Planned) -> None:
+        """Its worker died; it is going to be tried again."""
+
+    def loop(self, planned: Planned, record: LoopRecord) -> None:
+        """A loop is finished and durable; told once for each."""
+
+    def failed(self, planned: Planned, error: str) -> None:
+        """A trajectory cannot go on."""
+
+    def ended(self, planned: Planned) -> None:
+        """A trajectory is finished."""
+
+
+@dataclass
+class Pace:
+    """How fast loops are finished, and so how long the rest may take.
+
+    Attributes:
+        left: Loops still to be done.
+        clock: Seconds; tests bring their own.
+    """
+
+    left: int
+    clock: Callable[[], float] = time.monotonic
+    began: float = field(init=False)
+    _counting_since: float | None = field(default=None, init=False)
+    _done: int = field(default=0, init=False)
+
+    def __post_init__(self) -> None:
+        self.began = self.clock()
+
+    def start(self) -> None:
+        """Trajectories begin now: what came before (starting Ray, the shared loop 0) says nothing of their pace."""
+        if self._counting_since is None:
+            self._counting_since = self.clock()
+
+    def finished_loop(self) -> None:
+        """One more loop is done."""
+        self._done += 1
+        self.left -= 1
+
+    def drop(self, loops: int) -> None:
+        """A trajectory failed: these loops will not come."""
+        self.left -= loops
+
+    @property
+    def elapsed(self) -> float:
+        """Seconds since the driver began."""
+        return self.clock() - self.began
+
+    @property
+    def seconds_left(self) -> float | None:
+        """Estimate for the rest; None before anything can be said."""
+        if self._counting_since is None or not self._done:
+            return None
+        return self.left * (self.clock() - self._counting_since) / self._done
+
+
+def in_words(seconds: float | None) -> str:
+    """A duration for people: ``42 s``, ``7 min``, ``3.2 h``."""
+    if seconds is None:
+        return "-"
+    if seconds < 100:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 6000 else f"{seconds / 3600:.1f} h"
+
+
+def dice_text(dice: float | None) -> str:
+    """A Dice for people; ``-`` where it is not defined."""
+    return "-" if dice is None else f"{dice:.3f}"

@@ -1,0 +1,121 @@
+"""What a search space means on a dataset: trajectories with ids, each resolved, and the starts they share."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from alsweep.config.base import fingerprint
+from alsweep.config.sweep import SweepConfig
+from alsweep.config.trajectory import TrajectoryConfig
+from alsweep.data.case import Dataset
+from alsweep.errors import ConfigError
+from alsweep.trajectory.plan import resolve
+from alsweep.trajectory.start import start_key
+
+
+@dataclass(frozen=True)
+class Planned:
+    """One trajectory of a sweep.
+
+    Attributes:
+        id: Name of its folder.
+        config: Resolved.
+        start: Equal for all trajectories that share loop 0.
+        cell: The point of the grid that it stands for, as the user wrote it.
+    """
+
+    id: str
+    config: TrajectoryConfig
+    start: str
+    cell: Mapping[str, Any]
+
+    @property
+    def label(self) -> str:
+        """The strategy as tables name it."""
+        return self.config.strategy.label or self.config.strategy.name
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A sweep on a dataset.
+
+    Attributes:
+        sweep: As the user wrote it.
+        dataset_name: Of the Dataset.
+        dataset_fingerprint: Of the Dataset's content.
+        trajectories: In grid order, seeds innermost.
+    """
+
+    sweep: SweepConfig
+    dataset_name: str
+    dataset_fingerprint: str
+    trajectories: tuple[Planned, ...]
+
+    @property
+    def ids(self) -> tuple[str, ...]:
+        """Names of the trajectories' folders, in grid order."""
+        return tuple(planned.id for planned in self.trajectories)
+
+    @property
+    def loops(self) -> int:
+        """Trainings of ensembles over all trajectories."""
+        return sum(planned.config.query.loops for planned in self.trajectories)
+
+
+def make_plan(sweep: SweepConfig, dataset: Dataset) -> Plan:
+    """Resolve every trajectory of a sweep against its dataset.
+
+    Raises:
+        ConfigError: A trajectory cannot work, is named twice, or shares its label with another strategy.
+    """
+    cells = [cell for cell, _ in sweep.raw_trajectories()]
+    planned = [
+        _plan_one(config, cell, dataset)
+        for config, cell in zip(sweep.trajectories(), cells, strict=True)
+    ]
+    _refuse_repeats(planned)
+    _refuse_shared_labels(planned)
+    return Plan(sweep, dataset.name, dataset.fingerprint, tuple(planned))
+
+
+def _plan_one(config: TrajectoryConfig, cell: Mapping[str, Any], dataset: Dataset) -> Planned:
+    try:
+        resolved = resolve(config, dataset)
+    except ConfigError as error:
+        raise ConfigError(_at_the_grid(str(error), cell)) from error
+    id_ = resolved.trajectory_id(dataset.fingerprint)
+    return Planned(id_, resolved, start_key(resolved, dataset), cell)
+
+
+def _at_the_grid(message: str, cell: Mapping[str, Any]) -> str:
+    """Name the grid where the faulty key stands there and not in base."""
+    for key in cell:
+        if message.startswith((f"base.{key}:", f"base.{key}.")):
+            return "grid" + message.removeprefix("base")
+    return message
+
+
+def _refuse_repeats(planned: list[Planned]) -> None:
+    seen: dict[str, Planned] = {}
+    for one in planned:
+        twin = seen.setdefault(one.id, one)
+        if twin is not one:
+            raise ConfigError(
+                f"grid: {_written(twin.cell)} and {_written(one.cell)} mean the same trajectory {one.id}; "
+                f"leave one of them out"
+            )
+
+
+def _refuse_shared_labels(planned: list[Planned]) -> None:
+    """A label stands for one strategy with one set of parameters, since tables know no more than it."""
+    seen: dict[str, str] = {}
+    for one in planned:
+        identity = fingerprint(one.config.strategy.identity())
+        if seen.setdefault(one.label, identity) != identity:
+            raise ConfigError(
+                f"grid.strategy: two strategies bear the label '{one.label}'; give one of them another 'label'"
+            )
+
+
+def _written(cell: Mapping[str, Any]) -> str:
+    return ", ".join(f"{key}={value}" for key, value in cell.items()) or "base"

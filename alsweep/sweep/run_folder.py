@@ -1,0 +1,174 @@
+"""The run folder: whose it is, which sweep it holds, and that one driver at a time works in it."""
+
+import fcntl
+import os
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from alsweep.config.load import load_sweep
+from alsweep.config.sweep import Provenance, SweepConfig
+from alsweep.errors import RunFolderError
+from alsweep.files import write_bytes
+from alsweep.sweep.plan import Plan
+from alsweep.sweep.space_file import resolved_sweep, to_yaml
+
+SPACE = "sweep.yaml"
+_LOCK = ".alsweep.lock"
+_OUR_BEGINNINGS = {_LOCK, "dataset"}
+"""What a folder holds when it was stopped before its sweep.yaml was written."""
+
+
+def trajectory_folder(run: Path, id_: str) -> Path:
+    """Where a trajectory of a run lies."""
+    return run / "trajectories" / id_
+
+
+def models_folder(run: Path) -> Path:
+    """Where a run keeps members and evaluations."""
+    return run / "models"
+
+
+def starts_folder(run: Path) -> Path:
+    """Where workers that prepare starts leave signs of life."""
+    return run / ".starts"
+
+
+@contextmanager
+def driver_lock(run: Path) -> Iterator[None]:
+    """Hold a run folder for one driver, making the folder where it is not there; a crash lets go by itself.
+
+    Raises:
+        RunFolderError: The folder is not alsweep's, cannot be written, or another driver holds it.
+    """
+    refuse_foreign(run)
+    try:
+        run.mkdir(parents=True, exist_ok=True)
+        lock = (run / _LOCK).open("a+", encoding="utf-8")
+    except OSError as error:
+        raise _unwritable(run, error) from None
+    with lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise RunFolderError(
+                f"{run}: another alsweep ({_holder(run)}) is at work in it; wait for it, or stop it first"
+            ) from None
+        lock.truncate(0)
+        lock.write(f"process {os.getpid()} on {socket.gethostname()}")
+        lock.flush()
+        yield
+
+
+def _unwritable(run: Path, error: OSError) -> RunFolderError:
+    return RunFolderError(
+        f"{run}: cannot be written ({error.strerror}); choose another --out or mend its permissions"
+    )
+
+
+def _holder(run: Path) -> str:
+    return (run / _LOCK).read_text(encoding="utf-8").strip() or "just starting"
+
+
+def active_driver(run: Path) -> str | None:
+    """Who is at work in a run folder, or None; for people, since it may change at once."""
+    try:
+        with (run / _LOCK).open("r", encoding="utf-8") as lock:
+            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return _holder(run)
+    except OSError:
+        return None
+    return None
+
+
+def refuse_foreign(run: Path) -> None:
+    """Refuse a place that holds something which alsweep did not begin.
+
+    Raises:
+        RunFolderError: It does; names it.
+    """
+    if not run.exists():
+        return
+    mend = "choose another --out"
+    if not run.is_dir():
+        raise RunFolderError(f"{run}: is a file, expected a run folder; {mend}")
+    try:
+        names = {entry.name for entry in run.iterdir()}
+    except OSError as error:
+        raise _unwritable(run, error) from None
+    if SPACE in names or not names or (_LOCK in names and names <= _OUR_BEGINNINGS):
+        return
+    raise RunFolderError(
+        f"{run}: holds '{min(names)}' and no {SPACE}, so alsweep did not begin it; {mend}"
+    )
+
+
+def stored_sweep(run: Path) -> SweepConfig:
+    """Return the resolved sweep of a run folder.
+
+    Raises:
+        RunFolderError: There is none.
+    """
+    path = run / SPACE
+    if not path.exists():
+        raise RunFolderError(f"{run}: no {SPACE} in it; name a run folder that 'alsweep run' wrote")
+    sweep = load_sweep(path)
+    provenance_of(run, sweep)
+    return sweep
+
+
+def provenance_of(run: Path, sweep: SweepConfig) -> Provenance:
+    """Return where a stored sweep comes from.
+
+    Raises:
+        RunFolderError: It is a user's search space and not one that alsweep resolved.
+    """
+    if sweep.provenance is None:
+        raise RunFolderError(
+            f"{run}: its {SPACE} was not written by 'alsweep run'; choose another folder"
+        )
+    return sweep.provenance
+
+
+def check_same_sweep(run: Path, plan: Plan) -> None:
+    """Refuse to mix two sweeps, or two datasets, in one folder. Writes nothing.
+
+    Raises:
+        RunFolderError: The folder is foreign, holds another sweep, or was begun on other data.
+    """
+    refuse_foreign(run)
+    if not (run / SPACE).exists():
+        return
+    stored = stored_sweep(run)
+    begun = provenance_of(run, stored)
+    if stored.name != plan.sweep.name:
+        raise RunFolderError(
+            f"{run}: holds the sweep '{stored.name}', not '{plan.sweep.name}'; choose another --out"
+        )
+    if begun.dataset_fingerprint != plan.dataset_fingerprint:
+        raise RunFolderError(
+            f"{run}: was begun on a dataset with fingerprint {begun.dataset_fingerprint[:12]}, but "
+            f"{plan.trajectories[0].config.dataset} has {plan.dataset_fingerprint[:12]}; restore the dataset or "
+            f"choose another --out"
+        )
+
+
+def left_out(run: Path, plan: Plan) -> list[str]:
+    """Trajectories that an earlier state of the sweep had in this folder and that the plan has no more."""
+    if not (run / SPACE).exists():
+        return []
+    earlier = provenance_of(run, stored_sweep(run)).trajectories
+    return [id_ for id_ in earlier if id_ not in plan.ids]
+
+
+def write_space(run: Path, plan: Plan) -> None:
+    """Write RUN/sweep.yaml, unless it says so already."""
+    text = to_yaml(resolved_sweep(plan)).encode()
+    path = run / SPACE
+    try:
+        if not path.exists() or path.read_bytes() != text:
+            write_bytes(path, text)
+    except OSError as error:
+        raise _unwritable(run, error) from None

@@ -1,0 +1,141 @@
+"""How far a run is, read from its folder alone: also from another terminal, also after a crash."""
+
+from collections import Counter
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from alsweep.results.records import TrajectoryFolder, read_run
+from alsweep.sweep.heartbeat import Beat, read_beat, silent_seconds
+from alsweep.sweep.run_folder import active_driver, stored_sweep
+
+State = Literal["done", "running", "failed", "waiting"]
+
+_SILENCE = 600.0
+"""Seconds; a worker that has been silent for longer under a live driver is not counted as running."""
+
+
+@dataclass(frozen=True)
+class TrajectoryStatus:
+    """One trajectory: how far it is.
+
+    Attributes:
+        id: Its folder's name.
+        strategy: Label.
+        seed: Of the trajectory.
+        state: ``waiting`` has loops to do and no worker.
+        loops_done: Finished loops.
+        loops: Of the trajectory.
+        phase: What a worker does in the loop at hand; None without a worker.
+        phase_done: Steps of the phase that are done.
+        phase_total: Steps of the phase.
+        mean_dice: Of the last finished loop.
+        error: Why it failed.
+    """
+
+    id: str
+    strategy: str
+    seed: int
+    state: State
+    loops_done: int
+    loops: int
+    phase: str | None
+    phase_done: int
+    phase_total: int
+    mean_dice: float | None
+    error: str | None
+
+
+@dataclass(frozen=True)
+class RunStatus:
+    """A run: who works in it and how far it is.
+
+    Attributes:
+        run: The folder.
+        name: Of the sweep.
+        driver: Who is at work, or None.
+        trajectories: In grid order.
+        seconds_left: Estimate; None where nothing can be said.
+    """
+
+    run: str
+    name: str
+    driver: str | None
+    trajectories: tuple[TrajectoryStatus, ...]
+    seconds_left: float | None
+
+    @property
+    def counts(self) -> dict[State, int]:
+        """Trajectories in each state."""
+        counted = Counter(trajectory.state for trajectory in self.trajectories)
+        states: tuple[State, ...] = ("done", "running", "failed", "waiting")
+        return {state: counted[state] for state in states}
+
+    def plain(self) -> dict[str, Any]:
+        """As JSON values."""
+        return {**asdict(self), "counts": self.counts}
+
+
+def read_status(run: Path) -> RunStatus:
+    """Read how far a run is.
+
+    Raises:
+        RunFolderError: ``run`` is no run folder.
+        RecordError: A file in it is broken.
+    """
+    sweep = stored_sweep(run)
+    driver = active_driver(run)
+    folders = read_run(run).trajectories
+    trajectories = tuple(
+        _status(folder, config.strategy.label or config.strategy.name, config.seed,
+                config.query.loops, driver is not None)
+        for folder, config in zip(folders, sweep.trajectories(), strict=True)
+    )  # fmt: skip
+    return RunStatus(
+        str(run), sweep.name, driver, trajectories, _seconds_left(folders, trajectories)
+    )
+
+
+def _status(
+    folder: TrajectoryFolder, label: str, seed: int, loops: int, driven: bool
+) -> TrajectoryStatus:
+    done = len(folder.records)
+    beat = read_beat(folder.folder) if driven and done < loops else None
+    alive = beat is not None and beat.loop >= done and silent_seconds(beat) < _SILENCE
+    now = beat if alive else None
+    return TrajectoryStatus(
+        id=folder.id,
+        strategy=label,
+        seed=seed,
+        state=_state(folder, now),
+        loops_done=done,
+        loops=loops,
+        phase=None if now is None else now.phase,
+        phase_done=0 if now is None else now.done,
+        phase_total=0 if now is None else now.total,
+        mean_dice=folder.records[-1].mean_dice if folder.records else None,
+        error=folder.error,
+    )
+
+
+def _state(folder: TrajectoryFolder, beat: Beat | None) -> State:
+    if folder.status == "done" or folder.status == "failed":
+        return folder.status
+    return "waiting" if beat is None else "running"
+
+
+def _seconds_left(
+    folders: tuple[TrajectoryFolder, ...], trajectories: tuple[TrajectoryStatus, ...]
+) -> float | None:
+    """Mean seconds a loop so far, times what is left, over what runs at once."""
+    seconds = [
+        r.train_seconds + r.evaluate_seconds + r.query_seconds
+        for folder in folders
+        for r in folder.records
+        if not r.cached_members
+    ]
+    left = sum(t.loops - t.loops_done for t in trajectories if t.state in ("running", "waiting"))
+    at_once = sum(t.state == "running" for t in trajectories)
+    if not left:
+        return 0.0
+    return left * sum(seconds) / len(seconds) / at_once if seconds and at_once else None

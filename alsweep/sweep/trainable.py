@@ -1,0 +1,141 @@
+"""One trajectory as Tune sees it: a step is a loop. No science, and no state but the trajectory's folder."""
+
+import fcntl
+import logging
+import os
+import socket
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any
+
+from ray import tune
+
+from alsweep.config.trajectory import TrajectoryConfig
+from alsweep.errors import AlsweepError
+from alsweep.sweep.failure import write_failure
+from alsweep.sweep.heartbeat import Heartbeat
+from alsweep.sweep.run_folder import trajectory_folder
+from alsweep.sweep.work import Stepper, Work
+from alsweep.trajectory.progress import Progress
+
+_LOCK = ".worker.lock"
+_LOG = "log.txt"
+_SECONDS_FOR_THE_DEAD = 60.0
+
+
+@dataclass(frozen=True)
+class Assignment:
+    """What all workers of a sweep share; each finds its own trajectory in it by id.
+
+    Attributes:
+        run: The run folder, absolute, on storage that all nodes see.
+        work: Makes trajectories.
+        configs: Trajectory id to resolved config.
+    """
+
+    run: Path
+    work: Work
+    configs: Mapping[str, TrajectoryConfig]
+
+
+class TrajectoryTrainable(tune.Trainable):
+    """A worker. Tune may make one and never step it, so nothing is opened or written before the first step."""
+
+    def setup(self, config: dict[str, Any], assignment: Assignment) -> None:
+        """Remember what to do."""
+        self._id: str = config["trajectory"]
+        self._assignment = assignment
+        self._folder = trajectory_folder(assignment.run, self._id)
+        self._stepper: Stepper | None = None
+        self._lock: IO[str] | None = None
+
+    def step(self) -> dict[str, Any]:
+        """Do the next missing loop; say whether it was the last.
+
+        An AlsweepError would come again, so it ends the trajectory as failed; any other death is Tune's to retry.
+        """
+        try:
+            return self._next_loop()
+        except AlsweepError as error:
+            write_failure(self._folder, str(error), self._loops_done())
+            return {"loop": self._loops_done(), "mean_dice": 0.0, "failed": True, "done": True}
+
+    def _next_loop(self) -> dict[str, Any]:
+        stepper = self._open()
+        if not stepper.finished:
+            stepper.step()
+        record = stepper.records[-1]
+        # A search must never see NaN; a Dice that is not defined counts as the worst.
+        dice = record.mean_dice or 0.0
+        return {
+            "loop": record.loop,
+            "mean_dice": dice,
+            "failed": False,
+            "done": stepper.finished,
+        }
+
+    def _open(self) -> Stepper:
+        if self._stepper is None:
+            self._folder.mkdir(parents=True, exist_ok=True)
+            self._lock = _lock_folder(self._folder)
+            beat = LoggedHeartbeat(self._id, self._folder)
+            config = self._assignment.configs[self._id]
+            self._stepper = self._assignment.work.trajectory(config, self._folder, beat)
+        return self._stepper
+
+    def _loops_done(self) -> int:
+        return 0 if self._stepper is None else len(self._stepper.records)
+
+    def save_checkpoint(self, checkpoint_dir: str) -> dict[str, Any]:
+        """Nothing: the trajectory's folder is the checkpoint."""
+        return {}
+
+    def load_checkpoint(self, checkpoint: dict[str, Any] | None) -> None:
+        """Nothing: a trajectory opened over its folder goes on where its query log ends."""
+
+
+def _lock_folder(folder: Path) -> IO[str]:
+    """Keep a second worker out; one whose node lost its driver may live on for a few seconds.
+
+    Raises:
+        BlockingIOError: The other worker would not die. Tune then tries again.
+    """
+    lock = (folder / _LOCK).open("a", encoding="utf-8")
+    patience = time.monotonic() + _SECONDS_FOR_THE_DEAD
+    while True:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() > patience:
+                raise
+            time.sleep(0.2)
+        else:
+            return lock
+
+
+class LoggedHeartbeat:
+    """A heartbeat that also gives the worker's log the loop for its lines; the log lies beside the records."""
+
+    def __init__(self, name: str, folder: Path) -> None:
+        self._beat = Heartbeat(folder)
+        self._loop = 0
+        handler = logging.FileHandler(folder / _LOG, delay=True, encoding="utf-8")
+        place = f"{socket.gethostname()}/{os.getpid()}"
+        handler.setFormatter(
+            logging.Formatter(f"%(asctime)s {place} {name} loop %(loop)s %(levelname)s %(message)s")
+        )
+        handler.addFilter(self._add_loop)
+        logger = logging.getLogger("alsweep")
+        logger.addHandler(handler)
+        logger.setLevel(logging.INFO)
+
+    def _add_loop(self, record: logging.LogRecord) -> bool:
+        record.loop = self._loop
+        return True
+
+    def __call__(self, progress: Progress) -> None:
+        """Pass the sign of life on."""
+        self._loop = progress.loop
+        self._beat(progress)

@@ -1,0 +1,74 @@
+"""What the sweep needs of a trajectory, and the real thing: training. Tests bring a table-lookup instead."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from alsweep.config.sweep import ResourcesConfig
+from alsweep.config.trajectory import TrajectoryConfig
+from alsweep.results.loops import LoopRecord
+from alsweep.sweep.run_folder import models_folder
+from alsweep.trajectory.progress import OnProgress
+
+
+class Stepper(Protocol):
+    """A trajectory over a folder: the folder says what is missing, a step makes the next loop of it."""
+
+    @property
+    def records(self) -> Sequence[LoopRecord]:
+        """Records of the finished loops."""
+
+    @property
+    def finished(self) -> bool:
+        """Whether every loop is done."""
+
+    def step(self) -> LoopRecord:
+        """Do the next missing loop, up to its commit."""
+
+
+class Work(Protocol):
+    """Makes trajectories in a worker process. It travels there pickled, so it holds plain values only."""
+
+    def trajectory(
+        self, config: TrajectoryConfig, folder: Path, on_progress: OnProgress
+    ) -> Stepper:
+        """A trajectory over ``folder``; making it writes nothing."""
+
+    def prepare_start(self, config: TrajectoryConfig, on_progress: OnProgress) -> None:
+        """Train and evaluate loop 0 for all trajectories that share it."""
+
+
+@dataclass(frozen=True)
+class Training:
+    """Real trajectories: networks trained on a Dataset.
+
+    Attributes:
+        run: The run folder, absolute; members are shared through it.
+        resources: What a worker may use.
+    """
+
+    run: Path
+    resources: ResourcesConfig
+
+    def trajectory(
+        self, config: TrajectoryConfig, folder: Path, on_progress: OnProgress
+    ) -> Stepper:
+        """See :class:`Work`."""
+        from alsweep.trajectory.runner import Trajectory
+
+        return Trajectory(
+            config,
+            folder,
+            models=models_folder(self.run),
+            resources=self.resources,
+            on_progress=on_progress,
+        )
+
+    def prepare_start(self, config: TrajectoryConfig, on_progress: OnProgress) -> None:
+        """See :class:`Work`."""
+        from alsweep.data.case import Dataset
+        from alsweep.trajectory.start import prepare_start
+
+        dataset = Dataset.open(config.dataset)
+        prepare_start(config, dataset, models_folder(self.run), self.resources, on_progress)

@@ -1,0 +1,131 @@
+"""A table-lookup trajectory: the folder protocol of the real one, numbers from a hash, and faults on demand."""
+
+import os
+import signal
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from alsweep.config.base import fingerprint
+from alsweep.config.trajectory import TrajectoryConfig
+from alsweep.errors import PoolExhaustedError
+from alsweep.geometry import Patch
+from alsweep.results.loops import LoopRecord, QueriedPatch, query_path, write_query
+from alsweep.results.records import read_records
+from alsweep.trajectory.progress import OnProgress, Progress
+from alsweep.trajectory.query_log import QueryLog
+
+ERROR = "error"
+KILL = "kill"
+BUG = "bug"
+
+
+@dataclass(frozen=True)
+class TableTrajectory:
+    config: TrajectoryConfig
+    folder: Path
+    on_progress: OnProgress
+    seconds: float
+
+    @property
+    def records(self) -> Sequence[LoopRecord]:
+        return read_records(self.folder)
+
+    @property
+    def finished(self) -> bool:
+        return len(self.records) == self.config.query.loops
+
+    def step(self) -> LoopRecord:
+        loop = len(self.records)
+        log = QueryLog(self.folder)
+        log.claim(self.config)
+        if not log.has(0):
+            log.commit(0, [])
+        for done in range(4):
+            self.on_progress(Progress(loop, "train", done, 4))
+            time.sleep(self.seconds / 4)
+        fault(self.folder, loop)
+        record = table_record(self.config, loop)
+        record.write(self.folder)
+        if loop + 1 < self.config.query.loops:
+            write_query(query_path(self.folder, loop + 1), loop + 1, [queried(self.config, loop)])
+        return record
+
+
+@dataclass(frozen=True)
+class TableWork:
+    run: Path
+    seconds: float = 0.0
+
+    def trajectory(
+        self, config: TrajectoryConfig, folder: Path, on_progress: OnProgress
+    ) -> TableTrajectory:
+        return TableTrajectory(config, folder, on_progress, self.seconds)
+
+    def prepare_start(self, config: TrajectoryConfig, on_progress: OnProgress) -> None:
+        on_progress(Progress(0, "train", 0, 1))
+        models = self.run / "models"
+        models.mkdir(exist_ok=True)
+        time.sleep(self.seconds)
+        fault(self.run / f"start-s{config.seed}", 0)
+        with (models / f"start-s{config.seed}").open("a") as log:
+            log.write("prepared\n")
+
+
+def number(config: TrajectoryConfig, *key: object) -> int:
+    return int(fingerprint([config.identity(""), *key])[:6], 16)
+
+
+def table_record(config: TrajectoryConfig, loop: int) -> LoopRecord:
+    dice = number(config, "dice", loop) / 16**6
+    patches = config.patches_at(loop)
+    return LoopRecord(
+        loop=loop,
+        dataset="phantom",
+        setting=config.setting_hash("")[:12],
+        start_hash=f"{config.seed:012d}",
+        annotated_patches=patches,
+        annotated_voxels=1000 * patches,
+        foreground_voxels=10 * patches,
+        foreground_fraction=patches / 1000,
+        annotated_cases=2,
+        mean_dice=None if dice < 0.01 else dice,
+        dice={"organ": dice, "lesion": None},
+        case_dice={"case_000": {"organ": dice, "lesion": None}},
+        train_seconds=1.0,
+        evaluate_seconds=0.5,
+        query_seconds=0.25,
+        cached_members=0 if loop else config.training.members,
+        threads=1,
+        device="cpu",
+        precision="fp32",
+        members=("a",),
+    )
+
+
+def queried(config: TrajectoryConfig, loop: int) -> QueriedPatch:
+    start = (number(config, "z", loop) % 10, number(config, "y", loop) % 10, 0)
+    return QueriedPatch(Patch("case_000", start, (4, 4, 4)), number(config, "score", loop) / 7)
+
+
+def plant_fault(folder: Path, kind: str, loop: int, times: int = 1) -> None:
+    """Make the trajectory fail when its loop is nearly done."""
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / f"fault-{loop}").write_text(f"{kind} {times}")
+
+
+def fault(folder: Path, loop: int) -> None:
+    path = folder / f"fault-{loop}"
+    if not path.exists():
+        return
+    kind, times = path.read_text().split()
+    if int(times) == 1:
+        path.unlink()
+    else:
+        path.write_text(f"{kind} {int(times) - 1}")
+    if kind == KILL:
+        os.kill(os.getpid(), signal.SIGKILL)
+    if kind == BUG:
+        raise ZeroDivisionError("a bug")
+    raise PoolExhaustedError("the pool is empty; lower query.patches")
