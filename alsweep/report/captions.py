@@ -90,13 +90,12 @@ def power_caption(study: Study) -> str:
         else ""
     )
     return (
-        f"What could be significant at all: with {seeds} (down to {low - 1} "
-        f"{'degree' if low == 2 else 'degrees'} of freedom) a mean difference must exceed "
-        f"{factor:.2f} times the standard deviation of the differences.{remark} "
+        f"What could be significant at all: with {seeds}, a mean difference must exceed "
+        f"{factor:.2f} times the standard deviation of the paired differences.{remark} "
         f"A true difference of {100 * tests['minimal'].median():.2f} Dice points (median over the "
         f"{count(len(tests), 'comparison')}; {100 * tests['minimal'].min():.2f} to "
         f"{100 * tests['minimal'].max():.2f}) would be found with a probability of {POWER:.0%}. "
-        "An empty cell is no proof that two strategies are equal."
+        "A cell of 0 is no proof that two strategies are equal."
     )
 
 

@@ -25,6 +25,7 @@ def layout(**changes: Any) -> dict[str, Any]:
         "margin": {"l": 64, "r": 16, "t": 16, "b": 48},
         "hoverlabel": {"font": {"size": 12}},
         "showlegend": False,
+        "modebar": {"bgcolor": "rgba(0,0,0,0)", "color": "#a7afba", "activecolor": "#1c2430"},
         **changes,
     }
 

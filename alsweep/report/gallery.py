@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from matplotlib.figure import Figure
 
-from alsweep.report.slices import rows_figure
+from alsweep.report.slices import overview_figure, rows_figure
 from alsweep.report.study import Look, Study
 from alsweep.report.volumes import Opened, Volumes
 from alsweep.results.records import TrajectoryFolder, query_path, read_query
@@ -15,6 +15,7 @@ from alsweep.results.records import TrajectoryFolder, query_path, read_query
 _MOST_STRATEGIES = 6
 _MOST_LOOPS = 3
 _PATCHES = 3
+_START_PATCHES = 12
 
 
 @dataclass(frozen=True)
@@ -26,10 +27,18 @@ class Picture:
 
 
 @dataclass(frozen=True)
+class Group:
+    """Pictures under one heading."""
+
+    heading: str
+    pictures: tuple[Picture, ...]
+
+
+@dataclass(frozen=True)
 class Gallery:
     """Pictures, and what to say about them."""
 
-    pictures: tuple[Picture, ...]
+    groups: tuple[Group, ...]
     caption: str
 
 
@@ -49,15 +58,15 @@ def gallery(study: Study, datasets: Mapping[str, Opened]) -> Gallery:
     """
     shown = list(_shown(study))
     lost = {datasets[t.id].description for _, t in shown if datasets[t.id].volumes is None}
-    pictures = []
-    for loop_zero, (look, trajectory) in enumerate(shown):
+    groups: list[Group] = []
+    for look, trajectory in shown:
         volumes = datasets[trajectory.id].volumes
         if volumes is not None:
-            loops = _loops(trajectory)
             # The starting budget is the same for all strategies of a seed: shown once.
-            for loop in loops if loop_zero == 0 else loops[1:]:
-                pictures.append(_picture(volumes, look, trajectory, loop))
-    return Gallery(tuple(pictures), _caption(shown, sorted(lost), bool(pictures)))
+            groups += [] if groups else [_start(volumes, trajectory)]
+            groups.append(_queries(volumes, look, trajectory))
+    filled = tuple(group for group in groups if group.pictures)
+    return Gallery(filled, _caption(shown, sorted(lost), bool(filled)))
 
 
 def _shown(study: Study) -> Iterable[tuple[Look, TrajectoryFolder]]:
@@ -78,21 +87,35 @@ def _existing(trajectory: TrajectoryFolder) -> list[int]:
     return [loop for loop in loops if query_path(trajectory.folder, loop).exists()]
 
 
-def _loops(trajectory: TrajectoryFolder) -> list[int]:
-    """The start, then queries from the first to the last, evenly."""
-    start, *queries = _existing(trajectory)
-    wanted = min(_MOST_LOOPS, len(queries))
-    steps = [round(i * (len(queries) - 1) / max(wanted - 1, 1)) for i in range(wanted)]
-    return [start, *(queries[step] for step in steps)]
-
-
-def _picture(volumes: Volumes, look: Look, trajectory: TrajectoryFolder, loop: int) -> Picture:
+def _start(volumes: Volumes, trajectory: TrajectoryFolder) -> Group:
     assert trajectory.config is not None
-    queried = read_query(query_path(trajectory.folder, loop))[:_PATCHES]
-    what = "starting budget" if loop == 0 else f"{look.strategy}, query {loop}"
-    title = f"{what} · seed {trajectory.config.seed}"
-    image = png(rows_figure(volumes, queried, title))
-    return Picture(title, base64.b64encode(image).decode())
+    queried = read_query(query_path(trajectory.folder, 0))
+    title = f"starting budget, seed {trajectory.config.seed}"
+    shown = queried[:_START_PATCHES]
+    pictures = (_picture(overview_figure(volumes, shown, title), title),) if shown else ()
+    which = (
+        f"{len(shown)} of {len(queried)} patches" if len(shown) < len(queried) else "all patches"
+    )
+    return Group(f"Starting budget, shared by all strategies ({which}, axial)", pictures)
+
+
+def _queries(volumes: Volumes, look: Look, trajectory: TrajectoryFolder) -> Group:
+    """Some queries of one trajectory, evenly from the first to the last."""
+    assert trajectory.config is not None
+    loops = [loop for loop in _existing(trajectory) if loop > 0]
+    wanted = min(_MOST_LOOPS, len(loops))
+    steps = [round(i * (len(loops) - 1) / max(wanted - 1, 1)) for i in range(wanted)]
+    pictures = []
+    for loop in (loops[step] for step in steps):
+        queried = read_query(query_path(trajectory.folder, loop))[:_PATCHES]
+        if queried:
+            figure = rows_figure(volumes, queried, f"query {loop}")
+            pictures.append(_picture(figure, f"{look.strategy}, query {loop}"))
+    return Group(f"{look.name}, seed {trajectory.config.seed}", tuple(pictures))
+
+
+def _picture(figure: Figure, title: str) -> Picture:
+    return Picture(title, base64.b64encode(png(figure)).decode())
 
 
 def _caption(shown: list[tuple[Look, TrajectoryFolder]], lost: list[str], pictures: bool) -> str:
@@ -105,5 +128,5 @@ def _caption(shown: list[tuple[Look, TrajectoryFolder]], lost: list[str], pictur
         f"The first {_PATCHES} patches of some queries, one trajectory a strategy; every other one "
         "is drawn by 'alsweep queries'. Axial, coronal and sagittal slice through the centre of "
         "the patch, first channel. Yellow: the patch. Bold contours: reference labels inside the "
-        f"patch, the only ones that the networks saw; faint ones: not annotated by it.{missing}"
+        f"patch, which the next training sees; faint contours: those outside of it.{missing}"
     )

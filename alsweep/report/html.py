@@ -23,7 +23,19 @@ from alsweep.results import ranking, win_matrix
 
 PAGE = "index.html"
 _MARK = "alsweep report"
-"""In the page's generator tag; a folder whose page lacks it is not ours to write into."""
+"""In the page's generator tag; a page without it is not ours to replace."""
+
+_OURS = {
+    PAGE,
+    "win_matrix.csv",
+    "win_matrix_holm.csv",
+    "ranking.csv",
+    "aubc.csv",
+    "learning_curves.csv",
+    "learning_curves.png",
+    "win_matrix.png",
+    "queries",
+}
 
 
 def write_report(runs: Sequence[Path], out: Path | None = None) -> Path:
@@ -54,12 +66,16 @@ def write_report(runs: Sequence[Path], out: Path | None = None) -> Path:
 
 
 def _check_folder(folder: Path) -> None:
-    page = folder / PAGE
-    if not folder.exists() or (folder.is_dir() and not any(folder.iterdir())):
+    """Refuse a folder that holds something that no report would have put there."""
+    if not folder.exists():
         return
-    known = page.is_file() and _MARK in page.read_text(encoding="utf-8", errors="replace")[:2000]
-    unfinished = folder.is_dir() and not page.exists() and folder.name == "report"
-    if not (known or unfinished):
+    alien = not folder.is_dir() or any(
+        path.name not in _OURS and not path.name.endswith(".tmp") for path in folder.iterdir()
+    )
+    page = folder / PAGE
+    if not alien and page.exists():
+        alien = _MARK not in page.read_text(encoding="utf-8", errors="replace")[:2000]
+    if alien:
         raise RunFolderError(f"{folder}: holds something else than a report; choose another --out")
 
 

@@ -21,7 +21,7 @@ CONTOURS = ("#00e5ff", "#ff5da2", "#7cff6b", "#ff9f1c", "#b39dff", "#ffffff")
 """One colour a foreground class, bright on grey images."""
 
 PLANES = ("axial", "coronal", "sagittal")
-_CELL = 1.75
+_CELL = 1.3
 
 
 def patch_figure(volumes: Volumes, queried: QueriedPatch, title: str) -> Figure:
@@ -41,7 +41,7 @@ def rows_figure(
         cell: Inches of one slice.
     """
     height = cell * len(queried) + 0.22 * len(queried) + 0.62
-    figure = Figure(figsize=(3 * cell, height), facecolor=PAPER, dpi=110)
+    figure = Figure(figsize=(3 * cell, height), facecolor=PAPER, dpi=150)
     grid = figure.add_gridspec(
         len(queried),
         3,
@@ -56,6 +56,8 @@ def rows_figure(
         for axis in range(3):
             axes = figure.add_subplot(grid[row, axis])
             _draw_slice(axes, volumes, patch.patch, axis)
+            place = patch.patch.start[axis] + patch.patch.size[axis] // 2
+            _caption(axes, f"{PLANES[axis]}, {'zyx'[axis]} {place}")
             if axis == 1:
                 axes.set_title(_name(patch), color=INK, fontsize=7, pad=3)
     _frame(figure, volumes, title, height)
@@ -66,31 +68,43 @@ def overview_figure(volumes: Volumes, queried: Sequence[QueriedPatch], title: st
     """Draw all patches of a query small: the axial slice through the centre of each."""
     columns = min(6, len(queried))
     rows = -(-len(queried) // columns)
-    height = (_CELL + 0.2) * rows + 0.62
+    height = (_CELL + 0.3) * rows + 0.7
     width = max(_CELL * columns, 4.5)
-    figure = Figure(figsize=(width, height), facecolor=PAPER, dpi=110)
+    figure = Figure(figsize=(width, height), facecolor=PAPER, dpi=150)
     grid = figure.add_gridspec(
         rows,
         columns,
         left=0.01,
         right=0.99,
         bottom=0.3 / height,
-        top=1 - 0.55 / height,
+        top=1 - 0.65 / height,
         wspace=0.03,
-        hspace=0.16,
+        hspace=0.26,
     )
     for index, patch in enumerate(queried):
         axes = figure.add_subplot(grid[index // columns, index % columns])
         _draw_slice(axes, volumes, patch.patch, 0)
-        axes.set_title(_name(patch), color=INK, fontsize=6, pad=2)
+        axes.set_title(_name(patch, "\n"), color=INK, fontsize=5.5, pad=2)
     _frame(figure, volumes, title, height)
     return figure
 
 
-def _name(queried: QueriedPatch) -> str:
+def _name(queried: QueriedPatch, between: str = " · ") -> str:
     start = ", ".join(map(str, queried.patch.start))
     score = "" if queried.score is None else f" · score {queried.score:.4g}"
-    return f"{queried.patch.case} · ({start}){score}"
+    return f"{queried.patch.case}{between}({start}){score}"
+
+
+def _caption(axes: "Axes", text: str) -> None:
+    axes.text(
+        0.02,
+        0.02,
+        text,
+        transform=axes.transAxes,
+        color=INK,
+        fontsize=5.5,
+        bbox={"facecolor": PAPER, "alpha": 0.6, "linewidth": 0, "pad": 1.2},
+    )
 
 
 def _frame(figure: Figure, volumes: Volumes, title: str, height: float) -> None:

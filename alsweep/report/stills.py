@@ -93,6 +93,6 @@ def win_matrix_figure(matrix: pd.DataFrame, names: dict[str, str], title: str) -
         if np.isfinite(value):
             ink = "black" if value > 60 else "white"
             axes.text(column, row, f"{value:.1f}", ha="center", va="center", color=ink, fontsize=9)
-    axes.set_title(title, fontsize=10, loc="left")
+    figure.suptitle(title, fontsize=9, x=0.02, ha="left")
     figure.colorbar(image, ax=axes, label="budgets won [%]", shrink=0.8)
     return figure

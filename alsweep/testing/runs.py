@@ -8,7 +8,7 @@ from ruamel.yaml import YAML
 
 from alsweep.config.trajectory import StrategySpec, TrajectoryConfig
 from alsweep.files import write_json
-from alsweep.geometry import Patch
+from alsweep.geometry import Patch, Triple
 from alsweep.results.records import LoopRecord, QueriedPatch, query_path, write_query
 from alsweep.rng import stream
 
@@ -26,7 +26,9 @@ def write_run(
     strategies: Mapping[str, float] = STRATEGIES,
     seeds: Sequence[int] = (0, 1),
     loops: int = 4,
-    patch_sizes: Sequence[tuple[int, int, int]] = ((8, 8, 8),),
+    patch_sizes: Sequence[Triple] = ((8, 8, 8),),
+    fingerprint: str = FINGERPRINT,
+    cases: Sequence[str] = CASES,
 ) -> list[str]:
     """Write a finished run folder; the same arguments give the same bytes.
 
@@ -36,7 +38,9 @@ def write_run(
         strategies: Name to the speed of its learning curve.
         seeds: One trajectory for each, strategy and patch size.
         loops: Trainings of each trajectory.
-        patch_sizes: One setting each.
+        patch_sizes: One setting each; three times a patch fits into every case.
+        fingerprint: Of the dataset.
+        cases: Where patches are queried.
 
     Returns:
         The ids of the trajectories, in the order of sweep.yaml.
@@ -46,8 +50,8 @@ def write_run(
         for strategy, speed in strategies.items():
             for seed in seeds:
                 config = trajectory_config(dataset, strategy, size, seed, loops)
-                ids.append(config.trajectory_id(FINGERPRINT))
-                _write_trajectory(run / "trajectories" / ids[-1], config, speed)
+                ids.append(config.trajectory_id(fingerprint))
+                _write_trajectory(run / "trajectories" / ids[-1], config, speed, cases)
     write_sweep(run, dataset, ids)
     return ids
 
@@ -62,7 +66,7 @@ def write_sweep(run: Path, dataset: Path, ids: Sequence[str]) -> None:
 
 
 def trajectory_config(
-    dataset: Path, strategy: str, size: tuple[int, int, int], seed: int, loops: int
+    dataset: Path, strategy: str, size: Triple, seed: int, loops: int
 ) -> TrajectoryConfig:
     """Return a resolved config: its strategy has a label."""
     raw: dict[str, Any] = {
@@ -75,20 +79,22 @@ def trajectory_config(
     return TrajectoryConfig.model_validate(raw)
 
 
-def _write_trajectory(folder: Path, config: TrajectoryConfig, speed: float) -> None:
+def _write_trajectory(
+    folder: Path, config: TrajectoryConfig, speed: float, cases: Sequence[str]
+) -> None:
     write_json(folder / "config.json", config.plain())
     for loop in range(config.query.loops):
-        write_query(query_path(folder, loop), loop, _queried(config, loop))
+        write_query(query_path(folder, loop), loop, _queried(config, loop, cases))
         synthetic_record(config, loop, speed).write(folder)
 
 
-def _queried(config: TrajectoryConfig, loop: int) -> list[QueriedPatch]:
+def _queried(config: TrajectoryConfig, loop: int, cases: Sequence[str]) -> list[QueriedPatch]:
     """Patches on a lattice, so that no two overlap; scored unless they are the start or random."""
     name = config.strategy.name
     scored = loop > 0 and not name.startswith("random")
     rng = stream(config.seed, "synthetic query", "start" if loop == 0 else name, loop)
     edge = config.query.box
-    places = [(case, z, y) for case in CASES for z in range(3) for y in range(3)]
+    places = [(case, z, y) for case in cases for z in range(3) for y in range(3)]
     chosen = rng.permutation(len(places))[: config.query.patches]
     scores = sorted(rng.uniform(0.1, 0.7, size=len(chosen)), reverse=True)
     return [

@@ -4,7 +4,8 @@
   const config = {
     displaylogo: false,
     responsive: true,
-    modeBarButtonsToRemove: ["select2d", "lasso2d", "autoScale2d"],
+    // Named one by one, since some of plotly's own buttons would call on a server.
+    modeBarButtons: [["toImage", "zoom2d", "pan2d", "zoomIn2d", "zoomOut2d", "resetScale2d"]],
   };
   const state = { x: Object.keys(data.budgets)[0], metric: "mean_dice", seeds: false, hidden: new Set() };
   const looks = new Map(data.looks.map((look) => [look.strategy, look]));
@@ -127,7 +128,12 @@
     });
   }
 
-  const draw = (id, figure) => Plotly.react(id, figure.data, figure.layout, config);
+  const draw = (id, figure) => {
+    // On a phone the colour bar would take the room of the cells.
+    const narrow = document.getElementById(id).clientWidth < 420;
+    const shown = figure.data.map((t) => (t.type === "heatmap" && narrow ? { ...t, showscale: false } : t));
+    Plotly.react(id, shown, figure.layout, config);
+  };
 
   data.curves.forEach((curve, index) => {
     const title = data.curves.length > 1 ? curve.title : "";
