@@ -124,13 +124,13 @@ def new_dataset(out: Path) -> Iterator[Path]:
     Raises:
         DatasetError: ``out`` exists, or another process is writing it.
     """
-    _refuse_existing(out)
+    refuse_existing(out)
     out.parent.mkdir(parents=True, exist_ok=True)
     root = out.parent / f".{out.name}.alsweep-new"
     root.mkdir(exist_ok=True)
     with _locked(root, out):
         # Whoever held the lock may just have finished.
-        _refuse_existing(out)
+        refuse_existing(out)
         _empty(root)
         try:
             yield root
@@ -143,7 +143,7 @@ def new_dataset(out: Path) -> Iterator[Path]:
         sync_folder(out.parent)
 
 
-def _refuse_existing(out: Path) -> None:
+def refuse_existing(out: Path) -> None:
     if os.path.lexists(out):
         raise DatasetError(
             f"{out}: exists already, and a Dataset is never overwritten; "

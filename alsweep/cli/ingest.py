@@ -1,0 +1,99 @@
+"""``alsweep ingest``: a raw dataset becomes a Dataset."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import typer
+
+from alsweep.cli.progress import CaseProgress
+
+if TYPE_CHECKING:
+    from alsweep.data.ingest import Ingested
+
+
+def ingest(
+    raw: Annotated[Path, typer.Argument(help="nnU-Net v2 raw or Decathlon folder.")],
+    out: Annotated[Path, typer.Option(help="The Dataset folder to make.")],
+    bad_cases: Annotated[
+        Literal["refuse", "skip"], typer.Option(help="What to do when a case is unusable.")
+    ] = "refuse",
+    group_by: Annotated[
+        str | None,
+        typer.Option(metavar="REGEX", help="Cases with an equal match stay in one part."),
+    ] = None,
+    fold: Annotated[
+        int | None, typer.Option(help="Validating fold of splits_final.json (default 0).")
+    ] = None,
+    spacing: Annotated[
+        tuple[float, float, float] | None,
+        typer.Option(metavar="Z Y X", help="Voxel size in mm (default: median rule)."),
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="For machines: one object.")] = False,
+) -> None:
+    """Check, split, normalise and resample a raw dataset, once; every run then shares the result.
+
+    Example: alsweep ingest nnUNet_raw/Dataset004_Hippocampus --out data/hippocampus
+    """
+    from alsweep.data import ingest as room
+
+    options = room.IngestOptions(
+        skip_bad=bad_cases == "skip",
+        group_by=group_by,
+        fold=fold,
+        spacing=_positive(spacing),
+    )
+    with CaseProgress("ingest") as progress:
+        ingested = room.ingest(raw, out, options, progress.show)
+    for remark in ingested.remarks:
+        typer.echo(f"warning: {remark}", err=True)
+    if as_json:
+        import json
+
+        typer.echo(json.dumps(_summary(ingested), indent=1))
+    else:
+        typer.echo(_text(out, ingested))
+
+
+def _positive(spacing: tuple[float, float, float] | None) -> tuple[float, float, float] | None:
+    from math import isfinite
+
+    from alsweep.errors import IngestError
+
+    if spacing is not None and not all(isfinite(value) and value > 0 for value in spacing):
+        raise IngestError(
+            f"--spacing {' '.join(map(str, spacing))}: write three positive numbers, mm, z y x"
+        )
+    return spacing
+
+
+def _summary(ingested: "Ingested") -> dict[str, Any]:
+    dataset = ingested.dataset
+    return {
+        "dataset": str(dataset.path),
+        "name": dataset.name,
+        "fingerprint": dataset.fingerprint,
+        "cases": {
+            "pool": len(dataset.pool),
+            "validation": len(dataset.validation),
+            "test": len(dataset.test),
+        },
+        "skipped": ingested.skipped,
+        "classes": dataset.classes,
+        "channels": dataset.channels,
+        "spacing": dataset.manifest.spacing,
+        "warnings": ingested.remarks,
+    }
+
+
+def _text(out: Path, ingested: "Ingested") -> str:
+    dataset = ingested.dataset
+    parts = f"{len(dataset.pool)} pool, {len(dataset.validation)} validation"
+    if dataset.test:
+        parts += f", {len(dataset.test)} test"
+    skipped = f"; {len(ingested.skipped)} skipped" if ingested.skipped else ""
+    spacing = " x ".join(f"{value:g}" for value in dataset.manifest.spacing)
+    return (
+        f"{out}: {len(dataset.cases)} cases ({parts}{skipped}), {len(dataset.classes)} classes, "
+        f"{spacing} mm, fingerprint {dataset.fingerprint[:12]}\n"
+        f"look at it with: alsweep inspect {out}"
+    )

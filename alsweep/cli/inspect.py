@@ -1,0 +1,127 @@
+"""``alsweep inspect``: what a Dataset holds."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from alsweep.data.case import CaseInfo, Dataset, Normalisation
+
+_CASE_COLUMNS = 24
+
+
+def inspect(
+    dataset: Annotated[Path, typer.Argument(help="A Dataset folder.")],
+    as_json: Annotated[bool, typer.Option("--json", help="For machines: one object.")] = False,
+) -> None:
+    """Show cases, spacing, classes, channels, normalisation, plan and fingerprint of a Dataset.
+
+    Example: alsweep inspect data/phantom
+    """
+    import json
+
+    from alsweep.data.case import Dataset
+
+    opened = Dataset.open(dataset)
+    if as_json:
+        typer.echo(json.dumps(_summary(opened), indent=1))
+        return
+    from rich.console import Console
+
+    console = Console()
+    console.print(_case_table(opened))
+    console.print(_class_table(opened))
+    for label, text in _facts(opened).items():
+        console.print(f"{label:>14}  {text}", highlight=False, markup=False)
+
+
+def _summary(dataset: "Dataset") -> dict[str, Any]:
+    cases = [
+        case.model_dump(
+            mode="json",
+            include={"id", "part", "shape", "class_voxels", "original_shape", "original_spacing"},
+        )
+        | {"foreground_share": _foreground_share([case])}
+        for case in dataset.cases.values()
+    ]
+    return {
+        "path": str(dataset.path),
+        **dataset.manifest.model_dump(mode="json", exclude={"format", "cases"}),
+        "foreground_share": _foreground_share(list(dataset.cases.values())),
+        "cases": cases,
+    }
+
+
+def _foreground_share(cases: "list[CaseInfo]") -> float:
+    return sum(sum(case.class_voxels[1:]) for case in cases) / sum(case.voxels for case in cases)
+
+
+def _case_table(dataset: "Dataset") -> "Table":
+    from rich.box import SIMPLE_HEAD
+    from rich.table import Table
+
+    table = Table(title=f"Dataset {dataset.name}", box=SIMPLE_HEAD)
+    longest = max(map(len, dataset.cases), default=0)
+    table.add_column("case", overflow="fold", min_width=min(longest, _CASE_COLUMNS))
+    table.add_column("part", no_wrap=True)
+    for name in ("voxels zyx", "source zyx", "source mm"):
+        table.add_column(name, justify="right")
+    for name in dataset.classes[1:]:
+        table.add_column(f"{name} %", justify="right", overflow="fold")
+    for case in dataset.cases.values():
+        shares = [f"{100 * n / case.voxels:.2f}" for n in case.class_voxels[1:]]
+        grids = (_by(case.shape), _by(case.original_shape), _by(case.original_spacing))
+        table.add_row(case.id, case.part, *grids, *shares)
+    return table
+
+
+def _class_table(dataset: "Dataset") -> "Table":
+    from rich.box import SIMPLE_HEAD
+    from rich.table import Table
+
+    table = Table(
+        "label", "class", box=SIMPLE_HEAD, title="Classes, by part: cases with it, voxels"
+    )
+    parts = {
+        "pool": dataset.pool,
+        "validation": dataset.validation,
+        "test": dataset.test,
+    }
+    shown = {part: ids for part, ids in parts.items() if ids}
+    for part in shown:
+        table.add_column(part, justify="right")
+    for label, name in enumerate(dataset.classes):
+        cells = []
+        for ids in shown.values():
+            counts = [dataset.cases[case].class_voxels[label] for case in ids]
+            cells.append(f"{sum(map(bool, counts))} of {len(ids)}, {sum(counts):,}")
+        table.add_row(str(label), name, *cells)
+    return table
+
+
+def _facts(dataset: "Dataset") -> dict[str, str]:
+    manifest, plan = dataset.manifest, dataset.manifest.plan
+    channels = zip(dataset.channels, manifest.normalisation, strict=True)
+    return {
+        "cases": f"{len(dataset.pool)} pool, {len(dataset.validation)} validation, "
+        f"{len(dataset.test)} test",
+        "spacing": f"{_by(manifest.spacing)} mm (z y x)",
+        "channels": "; ".join(f"{name}: {_normalisation(how)}" for name, how in channels),
+        "foreground": f"{100 * _foreground_share(list(dataset.cases.values())):.2f} % of voxels",
+        "plan": f"patch {_by(plan.patch_size)}, batch {plan.batch_size}, "
+        f"halvings {_by(plan.pooling)}, median shape {_by(plan.median_shape)}",
+        "fingerprint": dataset.fingerprint,
+    }
+
+
+def _normalisation(how: "Normalisation") -> str:
+    if how.scheme != "ct":
+        return how.scheme
+    return f"ct, clipped to {how.low:g}..{how.high:g}, mean {how.mean:g}, std {how.std:g}"
+
+
+def _by(numbers: tuple[float, ...]) -> str:
+    return "x".join(f"{number:g}" for number in numbers)
