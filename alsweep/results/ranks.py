@@ -55,7 +55,7 @@ def ranking(
     scores = [
         found
         for setting, group in rows.groupby("setting", sort=True)
-        if len(found := _setting_scores(group, str(setting), metric, full_dice))
+        if not (found := _setting_scores(group, str(setting), metric, full_dice)).empty
     ]
     return _summary([_ranks(frame) for frame in scores])
 

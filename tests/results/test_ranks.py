@@ -64,6 +64,19 @@ def test_nothing_done_gives_an_empty_ranking(make_table):
     assert found.columns.tolist() == ["mean_rank", "low", "high", "settings"]
 
 
+def test_a_setting_without_a_common_seed_is_left_out(make_table):
+    apart = make_table({("a", 0): [0.3, 0.4], ("b", 1): [0.3, 0.5]}, setting="t")
+    found = ranking(pd.concat([three(make_table), apart]))
+    assert found["settings"].to_dict() == {"a": 1, "b": 1, "c": 1}
+    assert ranking(apart).empty
+
+
+def test_one_loop_gives_no_area_to_rank_by(make_table):
+    table = three(make_table).query("loop == 0")
+    assert ranking(table).empty
+    assert ranking(table, "final")["mean_rank"].tolist() == [1, 1, 1]
+
+
 def test_efficiency_ranks_by_rate_and_needs_the_ceiling(make_table):
     assert ranking(three(make_table), "fg_eff", full_dice=0.95).index.tolist() == ["a", "b", "c"]
     with pytest.raises(RecordError, match="full_dice"):

@@ -1,0 +1,32 @@
+import pytest
+import typer
+from typer.testing import CliRunner
+
+from alsweep.cli.report import report
+from alsweep.errors import RunFolderError
+from alsweep.testing.runs import write_run
+
+
+@pytest.fixture(scope="module")
+def app() -> typer.Typer:
+    app = typer.Typer()
+    app.command("report")(report)
+    return app
+
+
+def test_the_place_of_the_page_goes_to_stdout(app, tmp_path):
+    write_run(tmp_path / "run", loops=2)
+    result = CliRunner().invoke(app, [str(tmp_path / "run"), "--out", str(tmp_path / "out")])
+    assert result.exit_code == 0
+    assert result.stdout.strip() == f"report: {tmp_path / 'out' / 'index.html'}"
+    assert (tmp_path / "out" / "ranking.csv").exists()
+
+
+def test_a_folder_that_is_no_run_is_a_users_error(app, tmp_path):
+    result = CliRunner().invoke(app, [str(tmp_path)])
+    assert isinstance(result.exception, RunFolderError)
+    assert not list(tmp_path.iterdir())
+
+
+def test_help_has_an_example(app):
+    assert "Example: alsweep report" in CliRunner().invoke(app, ["--help"]).stdout

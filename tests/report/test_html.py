@@ -1,0 +1,204 @@
+import json
+import re
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from alsweep.errors import RunFolderError
+from alsweep.files import read_json, write_json
+from alsweep.report import write_report
+from alsweep.report.html import embeddable
+from alsweep.results import aubc, collect, win_matrix
+from alsweep.results.records import read_run, record_path
+from alsweep.testing.runs import write_run
+
+
+def data_of(page: Path) -> dict:
+    """What the page's script draws."""
+    text = page.read_text()
+    return json.loads(re.search(r'<script id="data"[^>]*>(.*?)</script>', text, re.S)[1])
+
+
+def visible(page: Path) -> str:
+    """The page without scripts, styles and pictures, white space folded."""
+    text = re.sub(r"<(script|style).*?</\1>", " ", page.read_text(), flags=re.S)
+    return " ".join(re.sub(r"<[^>]*>", " ", text).split())
+
+
+def test_the_report_has_all_its_files_and_the_results_table(page):
+    assert page.parent.name == "report"
+    assert {path.name for path in page.parent.iterdir()} == {
+        "index.html",
+        "win_matrix.csv",
+        "win_matrix_holm.csv",
+        "ranking.csv",
+        "aubc.csv",
+        "learning_curves.csv",
+        "learning_curves.png",
+        "win_matrix.png",
+    }
+    assert (page.parents[1] / "results.parquet").exists()
+
+
+def test_the_page_asks_for_nothing_from_outside(page):
+    text = page.read_text()
+    assert "default-src 'none'" in text
+    assert not re.findall(r"<(?:script|img|iframe)[^>]+src=\"(?!data:)", text)
+    assert not re.findall(
+        r"<link\b|@import|url\(", re.sub(r"<script.*?</script>", "", text, flags=re.S)
+    )
+    assert text.count("plotly.js v") == 1
+
+
+def test_csv_files_hold_what_the_statistics_say(page):
+    folder = page.parent
+    table = collect(page.parents[1])
+    written = pd.read_csv(folder / "win_matrix.csv", index_col=0)
+    assert written.index.tolist() == ["random", "random_fg66", "predictive_entropy"]
+    expected = win_matrix(table).loc[written.index, written.columns]
+    pd.testing.assert_frame_equal(written, expected, check_names=False)
+    areas = pd.read_csv(folder / "aubc.csv")
+    assert areas["aubc"].tolist() == pytest.approx(aubc(table)["aubc"].tolist())
+    curves = pd.read_csv(folder / "learning_curves.csv")
+    first = table.query("strategy == 'random' and loop == 2")["mean_dice"]
+    row = curves.query("strategy == 'random' and loop == 2").iloc[0]
+    assert row["mean"] == pytest.approx(first.mean())
+    assert row["std"] == pytest.approx(first.std(ddof=1))
+    assert row["seeds"] == 2
+
+
+def test_curves_in_the_page_are_the_records_in_percent(page):
+    drawn = data_of(page)
+    table = collect(page.parents[1])
+    curve = drawn["curves"][0]["strategies"][2]
+    assert curve["strategy"] == "predictive_entropy"
+    rows = table.query("strategy == 'predictive_entropy' and seed == 1")
+    seed = curve["seeds"][1]
+    assert seed["y"]["mean_dice"] == pytest.approx((100 * rows["mean_dice"]).tolist(), abs=1e-3)
+    assert seed["y"]["dice_tumour"] == pytest.approx((100 * rows["dice_tumour"]).tolist(), abs=1e-3)
+    assert seed["x"]["annotated_patches"] == [6, 12, 18, 24]
+    shares = (100 * rows["foreground_fraction"]).tolist()
+    assert seed["x"]["foreground_fraction"] == pytest.approx(shares, abs=1e-3)
+
+
+def test_baselines_and_users_of_the_oracle_are_marked(page):
+    looks = {look["strategy"]: look for look in data_of(page)["looks"]}
+    assert looks["random_fg66"]["name"] == "random_fg66 †"
+    assert looks["predictive_entropy"]["name"] == "predictive_entropy"
+    baselines = {name for name, look in looks.items() if look["baseline"]}
+    assert baselines == {"random", "random_fg66"}
+    assert len({look["colour"] for look in looks.values()}) == 3
+
+
+def test_with_two_seeds_the_page_says_how_little_can_be_significant(page):
+    text = visible(page)
+    assert "with 2 seeds, a mean difference must exceed 8.98 times" in text
+    assert "With 2 seeds hardly any win can be significant" in text
+    assert "Loop 0 is the same for all strategies and is left out" in text
+    assert "Nothing: every trajectory is finished." in text
+
+
+def test_no_sentence_says_that_a_strategy_wins(page):
+    text = visible(page)
+    assert not re.search(r"\b(best|winner|outperforms?|superior|recommended)\b", text)
+
+
+def test_unfinished_and_failed_trajectories_are_told_and_left_out(run):
+    late, failed = read_run(run).trajectories[0], read_run(run).trajectories[1]
+    for trajectory in (late, failed):
+        record_path(trajectory.folder, 3).unlink()
+    write_json(failed.folder / "error.json", {"error": "out of <patches>", "loop": 3})
+    page = write_report([run])
+    text = visible(page)
+    assert "1 of 6 trajectories of run is not finished" in text
+    assert f"{failed.id} failed and is left out: out of &lt;patches&gt;" in text
+    assert "4 of 6" in text
+    strategies = [s["strategy"] for s in data_of(page)["curves"][0]["strategies"]]
+    assert strategies == ["random_fg66", "predictive_entropy"]
+
+
+def test_a_run_with_nothing_finished_has_a_report_that_says_so(run):
+    for trajectory in read_run(run).trajectories:
+        record_path(trajectory.folder, 0).unlink()
+    text = visible(write_report([run]))
+    assert "No trajectory is finished yet" in text
+    assert "No test is possible" in text
+    assert "No ranking" in text
+
+
+def test_one_seed_gives_curves_but_no_test(tmp_path):
+    write_run(tmp_path / "run", seeds=(0,))
+    text = visible(write_report([tmp_path / "run"]))
+    assert "Lines are single trajectories (1 seed)" in text
+    assert "No test is possible" in text
+
+
+def test_one_loop_is_enough_for_a_report(tmp_path):
+    write_run(tmp_path / "run", loops=1)
+    assert "No ranking" in visible(write_report([tmp_path / "run"]))
+
+
+def test_undefined_dice_is_a_gap(run):
+    path = record_path(read_run(run).trajectories[0].folder, 1)
+    raw = read_json(path) | {"mean_dice": None, "dice": {"liver": None, "tumour": None}}
+    write_json(path, raw)
+    page = write_report([run])
+    assert "Mean Dice is undefined in 1 loop" in visible(page)
+    assert data_of(page)["curves"][0]["strategies"][0]["seeds"][0]["y"]["mean_dice"][1] is None
+
+
+def test_settings_are_small_multiples_named_by_what_differs(tmp_path):
+    write_run(tmp_path / "run", patch_sizes=((8, 8, 8), (4, 8, 8)))
+    titles = [curve["title"] for curve in data_of(write_report([tmp_path / "run"]))["curves"]]
+    assert titles == [
+        "phantom · 8\u00d78\u00d78 voxels · 6 patches a query",
+        "phantom · 4\u00d78\u00d78 voxels · 6 patches a query",
+    ]
+
+
+def test_several_runs_need_a_place_and_share_one_page(run, tmp_path):
+    write_run(tmp_path / "more", seeds=(2, 3))
+    with pytest.raises(RunFolderError, match="--out"):
+        write_report([run, tmp_path / "more"])
+    page = write_report([run, tmp_path / "more"], tmp_path / "both")
+    assert "12 of 12" in visible(page)
+    seeds = data_of(page)["curves"][0]["strategies"][0]["seeds"]
+    assert [seed["seed"] for seed in seeds] == [0, 1, 2, 3]
+
+
+def test_a_report_is_written_again_but_never_over_something_else(run, tmp_path):
+    assert write_report([run]).read_bytes() == write_report([run]).read_bytes()
+    other = tmp_path / "thesis"
+    other.mkdir()
+    (other / "chapter.tex").write_text("precious")
+    with pytest.raises(RunFolderError, match="something else than a report"):
+        write_report([run], other)
+    (run / "report" / "index.html").write_text("a page of somebody else")
+    with pytest.raises(RunFolderError, match="something else than a report"):
+        write_report([run])
+
+
+def test_a_lost_dataset_leaves_a_report_without_pictures(page):
+    text = visible(page)
+    assert "No pictures: the dataset is not available any more" in text
+
+
+def test_queried_patches_are_shown_with_the_start_once(phantom_run):
+    page = write_report([phantom_run])
+    text = page.read_text()
+    assert text.count("<img alt=") == 1 + 2 * 2
+    assert "Starting budget, shared by all strategies" in text
+    assert "3 pool, 1 validation cases; classes organ, lesion" in visible(page)
+
+
+def test_a_changed_dataset_is_not_shown_as_the_one_that_was_used(phantom_run, tmp_path):
+    write_run(tmp_path / "run", dataset=phantom_run / "dataset", fingerprint="1" * 64)
+    text = visible(write_report([tmp_path / "run"]))
+    assert "its content is not what trajectory" in text
+
+
+def test_embedded_data_cannot_end_its_element():
+    text = embeddable({"name": "</script><b>"})
+    assert "<" not in text
+    assert json.loads(text) == {"name": "</script><b>"}
