@@ -44,6 +44,8 @@ def ingest(
     )
     with CaseProgress("ingest") as progress:
         ingested = room.ingest(raw, out, options, progress.show)
+    for case, reason in ingested.skipped.items():
+        typer.echo(f"warning: skipped case {case}: {reason}", err=True)
     for remark in ingested.remarks:
         typer.echo(f"warning: {remark}", err=True)
     if as_json:

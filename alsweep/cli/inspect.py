@@ -61,25 +61,28 @@ def _foreground_share(cases: "list[CaseInfo]") -> float:
 
 def _case_table(dataset: "Dataset") -> "Table":
     from rich.box import SIMPLE_HEAD
+    from rich.markup import escape
     from rich.table import Table
 
-    table = Table(title=f"Dataset {dataset.name}", box=SIMPLE_HEAD)
+    table = Table(title=escape(f"Dataset {dataset.name}"), box=SIMPLE_HEAD)
     longest = max(map(len, dataset.cases), default=0)
     table.add_column("case", overflow="fold", min_width=min(longest, _CASE_COLUMNS))
     table.add_column("part", no_wrap=True)
-    for name in ("voxels zyx", "source zyx", "source mm"):
-        table.add_column(name, justify="right")
+    for name in ("voxels", "source mm"):
+        table.add_column(name, justify="right", no_wrap=True)
     for name in dataset.classes[1:]:
-        table.add_column(f"{name} %", justify="right", overflow="fold")
+        table.add_column(escape(f"{name} %"), justify="right", overflow="fold")
     for case in dataset.cases.values():
         shares = [f"{100 * n / case.voxels:.2f}" for n in case.class_voxels[1:]]
-        grids = (_by(case.shape), _by(case.original_shape), _by(case.original_spacing))
-        table.add_row(case.id, case.part, *grids, *shares)
+        table.add_row(
+            escape(case.id), case.part, _by(case.shape), _by(case.original_spacing), *shares
+        )
     return table
 
 
 def _class_table(dataset: "Dataset") -> "Table":
     from rich.box import SIMPLE_HEAD
+    from rich.markup import escape
     from rich.table import Table
 
     table = Table(
@@ -98,7 +101,7 @@ def _class_table(dataset: "Dataset") -> "Table":
         for ids in shown.values():
             counts = [dataset.cases[case].class_voxels[label] for case in ids]
             cells.append(f"{sum(map(bool, counts))} of {len(ids)}, {sum(counts):,}")
-        table.add_row(str(label), name, *cells)
+        table.add_row(str(label), escape(name), *cells)
     return table
 
 
@@ -124,4 +127,4 @@ def _normalisation(how: "Normalisation") -> str:
 
 
 def _by(numbers: tuple[float, ...]) -> str:
-    return "x".join(f"{number:g}" for number in numbers)
+    return "x".join(f"{number:.4g}" for number in numbers)

@@ -5,13 +5,15 @@ import os
 import sys
 import traceback
 from importlib import import_module
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
-import click
 import typer
 
 from alsweep import __version__
 from alsweep.errors import AlsweepError
+
+if TYPE_CHECKING:
+    import click
 
 VERBS = (
     "demo",
@@ -27,6 +29,11 @@ VERBS = (
     "doctor",
 )
 INTERRUPTED = 130
+
+# typer may bring a click of its own, whose errors are not those of the package named click.
+_UsageError: "type[click.ClickException]" = next(
+    base for base in typer.BadParameter.__mro__ if base.__name__ == "ClickException"
+)
 
 app = typer.Typer(
     help="Sweeps for active learning in 3D biomedical segmentation.",
@@ -58,7 +65,7 @@ for _verb in VERBS:
 
 
 def main() -> None:
-    """Run the command line and exit: 0 done, 1 failed, 2 wrong use or input, 3 partly failed, 130 interrupted."""
+    """Run the command line; exit 0 done, 1 failed, 2 misused, 3 partly, 130 interrupted."""
     debug = "--debug" in sys.argv
     arguments = [argument for argument in sys.argv[1:] if argument != "--debug"]
     logging.basicConfig(
@@ -73,12 +80,12 @@ def main() -> None:
 def _exit_code(arguments: list[str], debug: bool) -> int:
     try:
         result = app(arguments, standalone_mode=False)
-    except (KeyboardInterrupt, click.exceptions.Abort):
+    except (KeyboardInterrupt, typer.Abort):
         _complain("interrupted; what was finished is saved")
         return INTERRUPTED
-    except click.exceptions.Exit as stop:
+    except typer.Exit as stop:
         return stop.exit_code
-    except click.ClickException as error:
+    except _UsageError as error:
         error.show()
         return error.exit_code
     except BrokenPipeError:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -44,8 +43,6 @@ if TYPE_CHECKING:
     from alsweep.data.case import Part, Spacing
     from alsweep.data.writing import Source
     from alsweep.types import Volume
-
-logger = logging.getLogger(__name__)
 
 OnCase = Callable[[str, int, int], None]
 """Called with the phase, the number of finished cases and the number of all."""
@@ -181,12 +178,11 @@ def _measure(
     )
     facts = [outcome for outcome in outcomes if isinstance(outcome, _Facts)]
     refusals = [outcome for outcome in outcomes if isinstance(outcome, _Refusal)]
-    if refusals and not skip_bad:
+    if refusals and not (skip_bad and facts):
         others = len(refusals) - 1
-        more = f" ({others} other cases are bad too; see '--bad-cases skip')" if others else ""
+        hint = "" if skip_bad else "; see --bad-cases skip"
+        more = f" ({others} more bad cases{hint})" if others else ""
         raise IngestError(refusals[0].reason + more)
-    for refusal in refusals:
-        logger.warning("skipped case %s: %s", refusal.case.id, refusal.reason)
     return facts, {refusal.case.id: refusal.reason for refusal in refusals}
 
 

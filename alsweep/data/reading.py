@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Any
 import nibabel as nib
 import numpy as np
 import SimpleITK as sitk  # noqa: N813  (the name under which everybody knows it)
+from nibabel.filebasedimages import ImageFileError
+from nibabel.spatialimages import HeaderDataError
 
 from alsweep.errors import IngestError
 
@@ -88,6 +90,8 @@ def _content(path: Path, name: str) -> bytes:
         raise IngestError(
             f"{name}: cannot be read ({error.strerror}); mend its permissions"
         ) from None
+    if not content:
+        raise IngestError(f"{name}: is empty; copy or export it again")
     if content.startswith(_LFS):
         raise IngestError(f"{name}: is a Git LFS pointer, not a volume; run 'git lfs pull'")
     return content
@@ -130,7 +134,7 @@ def _read_nifti(content: bytes, path: Path, name: str) -> RawVolume:
     try:
         image = kind.from_bytes(content)
         array = np.asanyarray(image.dataobj)
-    except (nib.spatialimages.HeaderDataError, nib.filebasedimages.ImageFileError, ValueError) as e:
+    except (HeaderDataError, ImageFileError, ValueError) as e:
         raise IngestError(f"{name}: is not a valid NIfTI file ({e}); export it again") from None
     return RawVolume(_native(array.T), spacing, np.array(image.affine, dtype=np.float64), digest)
 
@@ -183,7 +187,7 @@ def _check_dimensions(header: Any, name: str) -> None:
         )
     try:
         header.get_data_dtype()
-    except nib.spatialimages.HeaderDataError:
+    except HeaderDataError:
         raise IngestError(
             f"{name}: its header has an unknown data type {int(header['datatype'])}; export it again"
         ) from None

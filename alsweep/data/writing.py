@@ -144,6 +144,7 @@ def new_dataset(out: Path) -> Iterator[Path]:
 
 
 def refuse_existing(out: Path) -> None:
+    """Raise a DatasetError if there is anything at ``out``, be it a dangling link."""
     if os.path.lexists(out):
         raise DatasetError(
             f"{out}: exists already, and a Dataset is never overwritten; "
