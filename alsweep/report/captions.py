@@ -138,10 +138,9 @@ def ranking_caption(study: Study, ranks: pd.DataFrame) -> str:
     )
     taus = rank_stability(study.table)["tau"].dropna()
     if len(taus):
-        text += (
-            "Leaving out one seed at a time, Kendall's τ with this ranking lies between "
-            f"{taus.min():.2f} and {taus.max():.2f}."
-        )
+        low, high = f"{taus.min():.2f}", f"{taus.max():.2f}"
+        span = f"is {low} each time" if low == high else f"lies between {low} and {high}"
+        text += f"Leaving out one seed at a time, Kendall's τ with this ranking {span}."
     return text
 
 

@@ -40,6 +40,7 @@ def checklist(study: Study, datasets: Iterable[Opened]) -> list[tuple[str, str]]
         ("Compute", _compute(study.done)),
         ("Hardware", _hardware(study)),
         ("Code", f"alsweep {__version__}"),
+        ("Licence of the data", "Not recorded in a Dataset; see its source."),
     ]
 
 
@@ -81,10 +82,13 @@ def _inference(config: TrajectoryConfig) -> str:
 
 
 def _seeds(study: Study) -> str:
-    seeds = sorted(study.done["seed"].unique().tolist())
-    if not seeds:
+    groups = study.done.groupby(["setting", "strategy"])["seed"]
+    each = {tuple(sorted(seeds.unique().tolist())) for _, seeds in groups}
+    if not each:
         return "No trajectory is finished."
-    return f"{', '.join(map(str, seeds))}; the same for every strategy and compared pair by pair."
+    every = ", ".join(map(str, sorted(set().union(*each))))
+    same = "the same for every strategy" if len(each) == 1 else "NOT the same for every strategy"
+    return f"{every}; {same}; only common seeds are compared, pair by pair."
 
 
 def _start(study: Study, configs: Iterable[TrajectoryConfig]) -> str:

@@ -198,6 +198,21 @@ def test_a_changed_dataset_is_not_shown_as_the_one_that_was_used(phantom_run, tm
     assert "its content is not what trajectory" in text
 
 
+def test_seeds_that_differ_between_strategies_are_told(run):
+    record_path(read_run(run).trajectories[0].folder, 3).unlink()
+    assert "0, 1; NOT the same for every strategy" in visible(write_report([run]))
+
+
+def test_a_run_that_cannot_be_written_to_can_be_reported_elsewhere(run, tmp_path, monkeypatch):
+    def refuse(path: Path) -> Path:
+        raise PermissionError(f"{path} is read-only")
+
+    monkeypatch.setattr("alsweep.report.study.write_results", refuse)
+    page = write_report([run], tmp_path / "out")
+    assert "6 of 6" in visible(page)
+    assert not (run / "results.parquet").exists()
+
+
 def test_embedded_data_cannot_end_its_element():
     text = embeddable({"name": "</script><b>"})
     assert "<" not in text
