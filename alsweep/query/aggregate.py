@@ -8,9 +8,14 @@ import numpy as np
 from alsweep.geometry import Triple, axis_starts, clip_size, triple
 
 if TYPE_CHECKING:
+    import torch
     from torch import Tensor
 
     Array = TypeVar("Array", np.ndarray, Tensor)
+
+
+_CACHED_VALUES = 1 << 17
+"""Values that are worked on at once on a CPU: as float64 they fill half of a usual L2 cache."""
 
 
 def strides_of(stride: int | Sequence[int]) -> Triple:
@@ -43,22 +48,37 @@ def box_mean(score: "Array", patch_size: Triple, stride: int | Sequence[int] = 1
     import torch
 
     values = torch.as_tensor(score)
+    # Float64, so that a constant map has one value after rounding to float32: the tie rule needs it.
     dtype = torch.float32 if values.device.type == "mps" else torch.float64
-    shape = triple(values.shape[-3:])
-    size = clip_size(triple(patch_size), shape)
-    grid = start_grid(shape, size, stride)
-    means = values.to(dtype)
-    # The axis that shrinks most comes first, so that the later products are small.
-    for axis in sorted(range(3), key=lambda a: len(grid[a]) / shape[a]):
-        window = _window_matrix(grid[axis], size[axis], shape[axis], means)
-        means = torch.movedim(torch.movedim(means, axis - 3, -1) @ window, -1, axis - 3)
+    *leading, depth, height, width = values.shape
+    size = clip_size(triple(patch_size), (depth, height, width))
+    grid = start_grid((depth, height, width), size, stride)
+    along_z, along_y, along_x = (
+        _window_matrix(starts, s, n, values.device, dtype)
+        for starts, s, n in zip(grid, size, (depth, height, width), strict=True)
+    )
+    planes = values.reshape(-1, height, width)
+    means = torch.cat(
+        [along_y @ (some.to(dtype) @ along_x.T) for some in planes.split(_planes_at_once(values))]
+    )
+    stacked = means.reshape(-1, depth, means.shape[-2] * means.shape[-1])
+    means = (along_z @ stacked).reshape(*leading, *map(len, grid))
     return means.numpy() if isinstance(score, np.ndarray) else means
 
 
-def _window_matrix(starts: list[int], size: int, length: int, like: "Tensor") -> "Tensor":
-    """Matrix ``(length, starts)`` whose column i averages the window at start i."""
+def _planes_at_once(values: "Tensor") -> int:
+    """Planes whose float64 copy stays in a CPU's cache; all of them elsewhere."""
+    if values.device.type != "cpu":
+        return max(1, values.shape[:-2].numel())
+    return max(1, _CACHED_VALUES // values.shape[-2:].numel())
+
+
+def _window_matrix(
+    starts: list[int], size: int, length: int, device: "torch.device", dtype: "torch.dtype"
+) -> "Tensor":
+    """Matrix ``(starts, length)`` whose row i averages the window at start i."""
     import torch
 
-    first = torch.tensor(starts, device=like.device)
-    voxel = torch.arange(length, device=like.device)[:, None]
-    return ((voxel >= first) & (voxel < first + size)).to(like.dtype) / size
+    first = torch.tensor(starts, device=device)[:, None]
+    voxel = torch.arange(length, device=device)
+    return ((voxel >= first) & (voxel < first + size)).to(dtype) / size

@@ -1,0 +1,85 @@
+"""The house holds: imports go one way, and what must be light is light."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+HEAVY = ("torch", "ray", "monai", "pandas", "zarr", "wandb", "plotly", "matplotlib", "scipy")
+
+
+def loaded_after(statement: str) -> set[str]:
+    code = f"import sys\n{statement}\nprint(' '.join(m for m in {HEAVY!r} if m in sys.modules))"
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    return set(run.stdout.split())
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "import alsweep",
+        "from alsweep import SweepConfig, TrajectoryConfig, Patch",
+        "import alsweep.cli.main",
+        "from alsweep.config.load import load_sweep",
+    ],
+)
+def test_what_every_command_needs_loads_nothing_heavy(statement):
+    assert loaded_after(statement) == set()
+
+
+def test_results_need_no_torch():
+    assert "torch" not in loaded_after("from alsweep.results import aubc, win_matrix, ranking")
+
+
+def test_imports_go_one_way():
+    linter = Path(sys.executable).with_name("lint-imports")
+    run = subprocess.run([linter], capture_output=True, text=True, cwd=ROOT, check=False)
+    assert run.returncode == 0, run.stdout
+
+
+def test_no_file_mixes_rooms_under_a_vague_name():
+    names = {path.stem for path in (ROOT / "alsweep").rglob("*.py")}
+    assert not names & {"utils", "helpers", "misc", "common"}
+
+
+def test_modules_and_functions_stay_small():
+    import ast
+
+    for path in (ROOT / "alsweep").rglob("*.py"):
+        text = path.read_text()
+        assert text.count("\n") <= 400, path
+        for node in ast.walk(ast.parse(text)):
+            if isinstance(node, ast.FunctionDef):
+                body = node.body[-1].end_lineno - node.body[0].lineno + 1
+                assert body <= 60, f"{path}: {node.name}"
+
+
+def test_only_the_command_line_prints_and_reads_the_environment():
+    allowed = ("cli",)
+    for path in (ROOT / "alsweep").rglob("*.py"):
+        if path.relative_to(ROOT / "alsweep").parts[0] not in allowed:
+            assert not re.search(r"^\s*print\(", path.read_text(), re.MULTILINE), path
+
+
+def test_public_names_are_those_of_the_contract():
+    import alsweep
+    import alsweep.query
+    import alsweep.results
+
+    public = {"Dataset", "Patch", "PartialLabels", "Trajectory", "TrajectoryConfig", "SweepConfig"}
+    for name in public | {"load_results"}:
+        assert getattr(alsweep, name).__name__ == name
+    for name in (
+        "box_mean",
+        "select_patches",
+        "Strategy",
+        "strategy",
+        "make_strategy",
+        "strategies",
+    ):
+        assert callable(getattr(alsweep.query, name))
+    for name in ("aubc", "fg_efficiency", "win_matrix", "ranking"):
+        assert callable(getattr(alsweep.results, name))
