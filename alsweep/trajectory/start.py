@@ -8,7 +8,6 @@ from alsweep.config.trajectory import TrajectoryConfig
 from alsweep.data.case import Dataset
 from alsweep.trajectory.budget import draw_start
 from alsweep.trajectory.progress import OnProgress
-from alsweep.trajectory.steps import Steps
 
 
 def start_key(config: TrajectoryConfig, dataset: Dataset) -> str:
@@ -31,6 +30,9 @@ def prepare_start(
     Raises:
         PoolExhaustedError: The starting budget does not fit.
     """
+    # Torch and monai come along with it; who only wants the key of a start need not wait.
+    from alsweep.trajectory.steps import Steps
+
     owner = f"start-{start_key(config, dataset)[:12]}"
     steps = Steps.make(config, dataset, models, resources, owner, on_progress)
     patches = [queried.patch for queried in draw_start(config, dataset)]
