@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from alsweep.config.sweep import SweepConfig, WandbConfig
+    from alsweep.config.sweep import ResourcesConfig, SweepConfig, WandbConfig
     from alsweep.sweep.driver import Outcome
     from alsweep.sweep.plan import Plan
     from alsweep.sweep.work import Work
@@ -109,7 +109,7 @@ def carry_out(
     Returns:
         The exit code.
     """
-    _prepare_environment(private=address is None)
+    prepare_environment(plan.sweep.resources, private=address is None)
     from alsweep.results.records import write_results
     from alsweep.sweep.run_folder import check_same_sweep, driver_lock, write_space
 
@@ -133,14 +133,19 @@ def carry_out(
     return _exit_code(outcome)
 
 
-def _prepare_environment(*, private: bool) -> None:
-    """Ray and Tune read these when they are imported; what the user has set wins."""
+def prepare_environment(resources: "ResourcesConfig", *, private: bool) -> None:
+    """Ray, Tune and the workers' numerical libraries read these when they are imported."""
     for name, value in _ENVIRONMENT.items():
         os.environ.setdefault(name, value)
-    if private:
-        # A private Ray gets a token of its own; without one, Ray would write one into the user's home.
-        os.environ.setdefault("RAY_AUTH_MODE", "token")
-        os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(16))
+    if not private:
+        return
+    from alsweep.sweep.threads import thread_variables
+
+    # The number of threads is the search space's, since it can change the last bits of a result.
+    os.environ.update(thread_variables(resources))
+    # Without a token of its own, a private Ray would write one into the user's home.
+    os.environ.setdefault("RAY_AUTH_MODE", "token")
+    os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(16))
 
 
 def _warn_of_left_out(run_folder: Path, plan: "Plan") -> None:
@@ -180,12 +185,14 @@ def _tracker(wandb: "WandbConfig", run_folder: Path) -> "BackgroundTracker":
     from alsweep.config.load import validated
     from alsweep.config.sweep import WandbConfig
     from alsweep.tracking.base import BackgroundTracker, NullTracker
-    from alsweep.tracking.wandb import WandbTracker
+    from alsweep.tracking.wandb import WandbTracker, require_login
 
     mode = os.environ.get("WANDB_MODE", wandb.mode)
     config = validated(WandbConfig, {**wandb.plain(), "mode": mode}, {"mode": "WANDB_MODE"})
     if config.mode == "disabled":
         return BackgroundTracker(NullTracker)
+    if config.mode == "online":
+        require_login()
     return BackgroundTracker(lambda: WandbTracker(run_folder, config))
 
 

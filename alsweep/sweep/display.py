@@ -1,8 +1,11 @@
 """How a sweep looks in a terminal: a live table, or one line a loop where there is no terminal."""
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
@@ -13,8 +16,10 @@ from rich.text import Text
 from alsweep.results.loops import LoopRecord
 from alsweep.sweep.heartbeat import Beat, read_beat
 from alsweep.sweep.monitor import Pace, Start, dice_text, in_words
-from alsweep.sweep.plan import Plan, Planned
 from alsweep.sweep.run_folder import starts_folder, trajectory_folder
+
+if TYPE_CHECKING:
+    from alsweep.sweep.plan import Plan, Planned
 
 _MOST_ROWS = 20
 _PER_SECOND = 4
@@ -104,7 +109,7 @@ class LineDisplay(BoardMonitor):
         super().__init__(board)
         self._console = console
 
-    def __enter__(self) -> "LineDisplay":
+    def __enter__(self) -> LineDisplay:
         return self
 
     def __exit__(self, *_: object) -> None: ...
@@ -155,7 +160,7 @@ class LiveDisplay(BoardMonitor):
             console=console, refresh_per_second=_PER_SECOND, get_renderable=self._render
         )
 
-    def __enter__(self) -> "LiveDisplay":
+    def __enter__(self) -> LiveDisplay:
         self._live.__enter__()
         return self
 

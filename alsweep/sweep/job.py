@@ -1,16 +1,21 @@
 """A sweep under way: what to make, where, with what, and who hears of it."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from alsweep.config.sweep import ResourcesConfig
 from alsweep.results.records import read_records
 from alsweep.sweep.failure import write_failure
 from alsweep.sweep.monitor import Monitor
-from alsweep.sweep.plan import Plan, Planned
 from alsweep.sweep.run_folder import trajectory_folder
 from alsweep.sweep.work import Work
 from alsweep.tracking.base import Tracked, Tracker
+
+if TYPE_CHECKING:
+    from alsweep.sweep.plan import Plan, Planned
 
 
 @dataclass(frozen=True)

@@ -1,13 +1,18 @@
 """What of a plan is not made yet; the run folder alone says so."""
 
+from __future__ import annotations
+
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from alsweep.results.records import read_records
 from alsweep.sweep.monitor import Start
-from alsweep.sweep.plan import Plan, Planned
 from alsweep.sweep.run_folder import trajectory_folder
+
+if TYPE_CHECKING:
+    from alsweep.sweep.plan import Plan, Planned
 
 
 def loops_done(run: Path, planned: Planned) -> int:

@@ -1,12 +1,16 @@
 """What the driver tells the people who watch: one interface for a live display, plain lines and tests."""
 
+from __future__ import annotations
+
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from alsweep.results.loops import LoopRecord
-from alsweep.sweep.plan import Planned
+
+if TYPE_CHECKING:
+    from alsweep.sweep.plan import Planned
 
 
 @dataclass(frozen=True)

@@ -11,9 +11,11 @@ import ray
 
 from alsweep.config.sweep import ResourcesConfig
 from alsweep.errors import ConfigError
+from alsweep.sweep.threads import thread_variables
 
 _log = logging.getLogger(__name__)
 
+_STOPS = (signal.SIGINT, signal.SIGTERM)
 _OBJECT_STORE_BYTES = 200 * 1024**2
 """No volume travels through Ray, so the default share of all memory would only crowd /dev/shm."""
 
@@ -29,8 +31,7 @@ def ray_session(resources: ResourcesConfig, address: str | None = None) -> Itera
     Raises:
         ConfigError: There is no such cluster, or this machine can never give a worker what it needs.
     """
-    variables = {name: str(resources.threads) for name in _THREAD_VARIABLES}
-    _connect(address, {"env_vars": variables})
+    _connect(resources, address)
     # ray.init has just put its own handler here, which would leave by SystemExit.
     previous = {number: signal.signal(number, _interrupt) for number in _STOPS}
     try:
@@ -46,35 +47,29 @@ def ray_session(resources: ResourcesConfig, address: str | None = None) -> Itera
             signal.signal(number, handler)
 
 
-_STOPS = (signal.SIGINT, signal.SIGTERM)
-_THREAD_VARIABLES = (
-    "OMP_NUM_THREADS",
-    "MKL_NUM_THREADS",
-    "OPENBLAS_NUM_THREADS",
-    "NUMEXPR_NUM_THREADS",
-)
-
-
 def _interrupt(number: int, frame: FrameType | None) -> NoReturn:
     raise KeyboardInterrupt
 
 
-def _connect(address: str | None, runtime_env: dict[str, dict[str, str]]) -> None:
-    quiet = {
-        "logging_level": logging.ERROR,
-        "log_to_driver": False,
-        "runtime_env": runtime_env,
-    }
+def _connect(resources: ResourcesConfig, address: str | None) -> None:
     if address is None:
+        # Workers inherit this process's environment, which the command line has prepared; a runtime_env would do
+        # the same, but then each worker starts seconds later.
         ray.init(
             address="local",
             include_dashboard=False,
             object_store_memory=_OBJECT_STORE_BYTES,
-            **quiet,
+            logging_level=logging.ERROR,
+            log_to_driver=False,
         )
         return
     try:
-        ray.init(address=address, **quiet)
+        ray.init(
+            address=address,
+            logging_level=logging.ERROR,
+            log_to_driver=False,
+            runtime_env={"env_vars": thread_variables(resources)},
+        )
     except (ConnectionError, ValueError) as error:
         reason = str(error).splitlines()[0]
         raise ConfigError(

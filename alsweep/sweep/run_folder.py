@@ -1,18 +1,22 @@
 """The run folder: whose it is, which sweep it holds, and that one driver at a time works in it."""
 
+from __future__ import annotations
+
 import fcntl
 import os
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from alsweep.config.load import load_sweep
 from alsweep.config.sweep import Provenance, SweepConfig
 from alsweep.errors import RunFolderError
 from alsweep.files import write_bytes
-from alsweep.sweep.plan import Plan
-from alsweep.sweep.space_file import resolved_sweep, to_yaml
+
+if TYPE_CHECKING:
+    from alsweep.sweep.plan import Plan
 
 SPACE = "sweep.yaml"
 _LOCK = ".alsweep.lock"
@@ -165,6 +169,8 @@ def left_out(run: Path, plan: Plan) -> list[str]:
 
 def write_space(run: Path, plan: Plan) -> None:
     """Write RUN/sweep.yaml, unless it says so already."""
+    from alsweep.sweep.space_file import resolved_sweep, to_yaml
+
     text = to_yaml(resolved_sweep(plan)).encode()
     path = run / SPACE
     try:

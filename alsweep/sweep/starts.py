@@ -51,7 +51,6 @@ def _fail_all(job: Job, start: str, error: str) -> set[str]:
     return {planned.id for planned in lost}
 
 
-# max_calls: a worker leaves after its start, so that its memory is free for the trajectories.
 @ray.remote(max_calls=1)
 def _prepare(work: Work, config: TrajectoryConfig, signs: Path) -> str | None:
     """Prepare a start; return what a user can mend, since an exception would change its class."""

@@ -1,9 +1,11 @@
 """Unfinished trajectories through Tune: one trial each, nothing of Tune's own state ever read again."""
 
+from __future__ import annotations
+
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ray import tune
 
@@ -12,8 +14,10 @@ from alsweep.sweep.crash import in_one_line
 from alsweep.sweep.failure import read_failure
 from alsweep.sweep.job import Job
 from alsweep.sweep.missing import loops_done, unfinished
-from alsweep.sweep.plan import Planned
 from alsweep.sweep.trainable import Assignment, TrajectoryTrainable
+
+if TYPE_CHECKING:
+    from alsweep.sweep.plan import Planned
 
 
 def run_trajectories(job: Job, excluded: set[str]) -> None:

@@ -10,6 +10,7 @@ from typing import Any, Literal
 from alsweep import __version__
 from alsweep.config.base import Frozen, fingerprint
 from alsweep.config.sweep import WandbConfig
+from alsweep.errors import ConfigError
 from alsweep.files import write_json
 from alsweep.results.loops import LoopRecord
 from alsweep.tracking.base import Tracked
@@ -18,17 +19,35 @@ _LONGEST_TAG = 64
 _SYNCED = ".synced"
 
 
+def require_login() -> None:
+    """Make sure that W&B knows the user; on a terminal its client may ask.
+
+    Raises:
+        ConfigError: It does not, and there is nobody to ask.
+    """
+    import wandb
+
+    try:
+        known = wandb.login()
+    except wandb.errors.UsageError:
+        known = False
+    if not known:
+        raise ConfigError(
+            "wandb.mode: online needs a login; run 'wandb login' first, or use mode: offline"
+        )
+
+
 class Mirrored(Frozen):
     """What is known to be in a trajectory's W&B run; written when the run is closed.
 
     Attributes:
         mode: How it got there.
-        folder: The folder of the run's files.
+        folder: Name of the folder of the run's files.
         loops: How many loops the run holds.
     """
 
     mode: Literal["offline", "online"]
-    folder: Path
+    folder: str
     loops: int
 
 
@@ -81,7 +100,7 @@ class WandbTracker:
         if known is None or known.loops < total:
             return False
         return self._at_server(known) or (
-            self._config.mode == "offline" and known.folder.exists()
+            self._config.mode == "offline" and (self._files / known.folder).exists()
         )
 
     def _begin(self, tracked: Tracked, records: Sequence[LoopRecord]) -> _OpenRun:
@@ -125,7 +144,7 @@ class WandbTracker:
 
     def _finish(self, id_: str) -> None:
         opened = self._open.pop(id_)
-        folder = Path(opened.run.dir).parent
+        folder = Path(opened.run.dir).parent.name
         opened.run.finish()
         mirrored = Mirrored(mode=self._mode, folder=folder, loops=opened.loops)
         write_json(self._marker(opened.run.id), mirrored.plain())
@@ -148,7 +167,7 @@ class WandbTracker:
             return None  # then the run is rebuilt from the records, which is always right
 
     def _at_server(self, known: Mirrored) -> bool:
-        return known.mode == "online" or _synced(known.folder)
+        return known.mode == "online" or _synced(self._files / known.folder)
 
     def _remove_unsynced(self, id_: str) -> None:
         for folder in self._files.glob(f"offline-run-*-{id_}"):
