@@ -1,0 +1,164 @@
+from collections import Counter
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from alsweep import PartialLabels, Patch
+from alsweep.data.annotator import Oracle, ReferenceLabels
+from alsweep.data.label_store import IGNORE
+from alsweep.data.patches import PatchSampler
+from alsweep.errors import DatasetError
+from alsweep.rng import stream
+
+
+def annotate(dataset, patches):
+    shapes = {case: dataset.cases[case].shape for case in dataset.pool}
+    return PartialLabels(shapes, len(dataset.classes), Oracle(dataset), patches)
+
+
+def centred(dataset, case, label, size=(8, 8, 8)):
+    """A patch whose middle is a voxel of the class."""
+    labels = ReferenceLabels(dataset).volume(case)
+    z, y, x = np.argwhere(labels == label)[0]
+    start = [
+        int(min(max(v - s // 2, 0), n - s))
+        for v, s, n in zip((z, y, x), size, labels.shape, strict=True)
+    ]
+    return Patch(case, tuple(start), size)
+
+
+@pytest.fixture(scope="module")
+def labels(phantom):
+    first, second, third = phantom.pool[:3]
+    return annotate(
+        phantom,
+        [
+            centred(phantom, first, 1),
+            centred(phantom, first, 2),
+            centred(phantom, second, 2),
+            Patch(third, (0, 0, 0), (6, 6, 6)),
+        ],
+    )
+
+
+def test_images_and_labels_come_from_the_same_window(phantom, labels):
+    sampler = PatchSampler(phantom, labels, phantom.pool, (8, 8, 8), 0.5)
+    images, targets = sampler.batch(stream(0, "test"), 16)
+    assert (images.dtype, images.shape) == (np.float32, (16, 1, 8, 8, 8))
+    assert (targets.dtype, targets.shape) == (np.uint8, (16, 8, 8, 8))
+    windows = {}
+    for case in labels.cases:
+        views = np.lib.stride_tricks.sliding_window_view(phantom.image(case)[0], (8, 8, 8))
+        for start in np.ndindex(views.shape[:3]):
+            windows[views[start].tobytes()] = (case, start)
+    for image, target in zip(images, targets, strict=True):
+        case, start = windows[image[0].tobytes()]
+        assert np.array_equal(target, labels.window(case, start, (8, 8, 8)))
+
+
+@settings(deadline=None, derandomize=True, max_examples=40)
+@given(
+    st.integers(0, 1000),
+    st.tuples(*[st.integers(1, 40)] * 3),
+    st.sampled_from([0.0, 0.33, 1.0]),
+)
+def test_every_patch_holds_an_annotated_voxel_whatever_its_size(phantom, labels, seed, size, share):
+    sampler = PatchSampler(phantom, labels, phantom.pool, size, share)
+    _, targets = sampler.batch(stream(seed, "test"), 4)
+    assert ((targets != IGNORE).reshape(4, -1).sum(axis=1) > 0).all()
+
+
+def test_forced_patches_are_centred_on_foreground_each_class_of_a_case_equally_often(
+    phantom, labels
+):
+    case = phantom.pool[0]
+    sampler = PatchSampler(phantom, labels, [case], (1, 1, 1), 1.0)
+    _, targets = sampler.batch(stream(0, "test"), 2000)
+    counts = Counter(targets.ravel().tolist())
+    assert set(counts) == {1, 2}
+    assert counts[1] == pytest.approx(1000, abs=5 * np.sqrt(500))
+
+
+def test_unforced_patches_meet_the_classes_as_often_as_they_are_annotated(phantom, labels):
+    case = phantom.pool[0]
+    sampler = PatchSampler(phantom, labels, [case], (1, 1, 1), 0.0)
+    _, targets = sampler.batch(stream(0, "test"), 4000)
+    crops = [labels.crop(patch).ravel() for patch in labels.boxes(case)]
+    expected = np.bincount(np.concatenate(crops), minlength=3) / sum(map(len, crops))
+    assert np.bincount(targets.ravel(), minlength=3) / 4000 == pytest.approx(expected, abs=0.04)
+
+
+def test_unforced_annotated_voxels_appear_anywhere_in_the_window(phantom):
+    case = phantom.pool[0]
+    one_voxel = annotate(phantom, [Patch(case, (12, 14, 16), (1, 1, 1))])
+    sampler = PatchSampler(phantom, one_voxel, [case], (4, 4, 4), 0.0)
+    _, targets = sampler.batch(stream(0, "test"), 1500)
+    places = (targets != IGNORE).mean(axis=0)
+    assert places.sum() == pytest.approx(1)
+    assert places == pytest.approx(1 / 64, abs=0.015)
+
+
+def test_the_share_of_forced_patches_is_exact(phantom, labels):
+    only_air = Patch(phantom.pool[0], (0, 0, 0), (2, 2, 2))
+    lesion = centred(phantom, phantom.pool[1], 2)
+    store = annotate(phantom, [only_air, lesion])
+    sampler = PatchSampler(phantom, store, phantom.pool, (1, 1, 1), 0.33)
+    _, targets = sampler.batch(stream(0, "test"), 100)
+    assert (targets[:33] != 0).all()
+
+
+def test_cases_are_drawn_equally_often_whatever_they_hold(phantom):
+    small = Patch(phantom.pool[0], (0, 0, 0), (1, 1, 1))
+    large = Patch(phantom.pool[1], (0, 0, 0), (16, 16, 16))
+    store = annotate(phantom, [small, large])
+    sampler = PatchSampler(phantom, store, phantom.pool, (1, 1, 1), 0.0)
+    images, _ = sampler.batch(stream(0, "test"), 1000)
+    corner = phantom.image(phantom.pool[0])[0, 0, 0, 0]
+    assert (images.ravel() == corner).sum() == pytest.approx(500, abs=5 * np.sqrt(250))
+
+
+def test_without_foreground_every_patch_is_of_the_other_kind(phantom):
+    store = annotate(phantom, [Patch(phantom.pool[0], (0, 0, 0), (3, 3, 3))])
+    sampler = PatchSampler(phantom, store, phantom.pool, (3, 3, 3), 1.0)
+    _, targets = sampler.batch(stream(0, "test"), 8)
+    assert set(np.unique(targets)) == {0, IGNORE}
+
+
+def test_a_window_larger_than_the_volume_is_padded_on_both_sides(phantom):
+    case = phantom.pool[0]
+    whole = annotate(phantom, [Patch(case, (0, 0, 0), (24, 28, 32))])
+    sampler = PatchSampler(phantom, whole, [case], (30, 28, 32), 0.0)
+    images, targets = sampler.batch(stream(0, "test"), 2)
+    assert np.array_equal(images[0, 0, 3:27], phantom.image(case)[0])
+    assert (images[0, 0, :3] == 0).all()
+    assert (images[0, 0, 27:] == 0).all()
+    assert (targets[0, [0, 1, 2, 27, 28, 29]] == IGNORE).all()
+    assert np.array_equal(targets[0, 3:27], ReferenceLabels(phantom).volume(case))
+
+
+def test_voxels_that_the_annotator_left_out_are_never_drawn(phantom):
+    class HalfBlind:
+        def reveal(self, case, start, size):
+            answer = np.full(size, IGNORE, dtype=np.uint8)
+            answer[0, 0, 0] = 1
+            return answer
+
+    case = phantom.pool[0]
+    shapes = {case: phantom.cases[case].shape}
+    store = PartialLabels(shapes, 3, HalfBlind(), [Patch(case, (4, 4, 4), (9, 9, 9))])
+    _, targets = PatchSampler(phantom, store, [case], (1, 1, 1), 0.5).batch(stream(0, "t"), 20)
+    assert (targets == 1).all()
+
+
+def test_equal_generators_give_equal_batches(phantom, labels):
+    sampler = PatchSampler(phantom, labels, phantom.pool, (8, 8, 8), 0.5)
+    first, second = (sampler.batch(stream(3, "test"), 4) for _ in range(2))
+    assert np.array_equal(first[0], second[0])
+    assert np.array_equal(first[1], second[1])
+
+
+def test_nothing_annotated_is_refused(phantom, labels):
+    with pytest.raises(DatasetError, match="none of the 1 cases holds an annotated voxel"):
+        PatchSampler(phantom, labels, [phantom.pool[5]], (8, 8, 8), 0.5)
