@@ -35,7 +35,7 @@ def inspect(
     console.print(_case_table(opened))
     console.print(_class_table(opened))
     for label, text in _facts(opened).items():
-        console.print(f"{label:>14}  {text}", highlight=False, markup=False)
+        console.print(f"{label:>14}  {text}", highlight=False, markup=False, soft_wrap=True)
 
 
 def _summary(dataset: "Dataset") -> dict[str, Any]:

@@ -25,6 +25,7 @@ ANISOTROPIC = 3.0
 
 _COARSE_PERCENTILE = 10
 _CUBIC, _LINEAR = 3, 1
+_TIE = 1e-5
 
 
 def target_spacing(spacings: Sequence[Spacing], shapes: Sequence[Triple]) -> Spacing:
@@ -86,9 +87,11 @@ def resample_labels(labels: LabelMap, shape: Triple, coarse: int | None) -> Labe
     best = np.full(shape, -1.0, dtype=np.float32)
     for label in np.unique(labels):
         membership = _zoom((labels == label).astype(np.float32), shape, coarse, _LINEAR)
-        higher = membership > best
-        result[higher] = label
-        best[higher] = membership[higher]
+        # Halfway between two classes, the higher label
+        # wins as in nnU-Net; rounding must not decide it voxel by voxel.
+        wins = membership >= best - _TIE
+        result[wins] = label
+        best[wins] = membership[wins]
     return result
 
 

@@ -1,0 +1,65 @@
+import json
+import sys
+
+import pytest
+
+from alsweep.cli.main import main
+from alsweep.data.ingest import ingest
+from alsweep.data.phantom import write_phantom
+from tests.data.raws import nnunet
+
+
+def run(monkeypatch, *arguments):
+    monkeypatch.setattr(sys, "argv", ["alsweep", *map(str, arguments)])
+    with pytest.raises(SystemExit) as stop:
+        main()
+    return stop.value.code
+
+
+def test_inspect_shows_cases_classes_plan_and_fingerprint(monkeypatch, capfd, tmp_path):
+    dataset = write_phantom(tmp_path / "p", cases=4, shape=(16, 20, 24))
+    assert run(monkeypatch, "inspect", tmp_path / "p") == 0
+    text = capfd.readouterr().out
+    info = dataset.cases["phantom_002"]
+    row = next(line for line in text.splitlines() if "phantom_002" in line)
+    assert row.split() == [
+        "phantom_002",
+        info.part,
+        "16x20x24",
+        "1x1x1",
+        *(f"{100 * n / 7680:.2f}" for n in info.class_voxels[1:]),
+    ]
+    pool_voxels = sum(dataset.cases[case].class_voxels[2] for case in dataset.pool)
+    assert f"3 of 3, {pool_voxels:,}" in text
+    assert "patch 16x20x24, batch 2, halvings 2x2x2" in text
+    assert dataset.fingerprint in text
+
+
+def test_inspect_tells_the_ct_window(monkeypatch, capfd, tmp_path):
+    raw = nnunet(tmp_path / "raw", channels=("CT", "[bold]PET"))
+    how = ingest(raw, tmp_path / "out").dataset.manifest.normalisation[0]
+    assert run(monkeypatch, "inspect", tmp_path / "out") == 0
+    text = " ".join(capfd.readouterr().out.split())
+    assert f"CT: ct, clipped to {how.low:g}..{how.high:g}" in text
+    assert "[bold]PET: zscore" in text
+
+
+def test_json_says_the_same_to_machines(monkeypatch, capfd, tmp_path):
+    dataset = write_phantom(tmp_path / "p", cases=2, shape=(16, 16, 16))
+    assert run(monkeypatch, "inspect", tmp_path / "p", "--json") == 0
+    summary = json.loads(capfd.readouterr().out)
+    assert summary["fingerprint"] == dataset.fingerprint
+    assert summary["classes"] == ["background", "organ", "lesion"]
+    assert summary["plan"]["patch_size"] == [16, 16, 16]
+    foreground = [sum(case.class_voxels[1:]) / 16**3 for case in dataset.cases.values()]
+    assert [case["foreground_share"] for case in summary["cases"]] == pytest.approx(foreground)
+    assert summary["foreground_share"] == pytest.approx(sum(foreground) / 2)
+
+
+def test_what_is_no_dataset_is_told_in_one_line(monkeypatch, capfd, tmp_path):
+    raw = nnunet(tmp_path / "raw")
+    for path, reason in ((raw, "alsweep ingest"), (tmp_path / "none", "no such Dataset")):
+        assert run(monkeypatch, "inspect", path) == 2
+        stdout, stderr = capfd.readouterr()
+        assert (stdout, stderr.count("\n")) == ("", 1)
+        assert reason in stderr

@@ -1,0 +1,34 @@
+import pytest
+
+from alsweep.data.writing import new_dataset
+from alsweep.errors import DatasetError
+
+
+def test_two_writers_of_one_folder_are_kept_apart(tmp_path):
+    out = tmp_path / "out"
+    with pytest.raises(RuntimeError, match="first"), new_dataset(out):
+        with pytest.raises(DatasetError, match="another alsweep is writing it"), new_dataset(out):
+            pass
+        raise RuntimeError("first")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_predecessors_remains_are_removed(tmp_path):
+    remains = tmp_path / ".out.alsweep-new"
+    (remains / "cases").mkdir(parents=True)
+    (remains / "dataset.json").write_text("{}")
+    with pytest.raises(RuntimeError), new_dataset(tmp_path / "out") as root:
+        assert list(root.iterdir()) == []
+        raise RuntimeError
+
+
+def test_an_unfinished_folder_does_not_take_its_place(tmp_path):
+    with pytest.raises(DatasetError, match="no dataset.json"), new_dataset(tmp_path / "out"):
+        pass
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_dangling_link_is_in_the_way_too(tmp_path):
+    (tmp_path / "out").symlink_to(tmp_path / "nowhere")
+    with pytest.raises(DatasetError, match="exists already"), new_dataset(tmp_path / "out"):
+        pass
