@@ -1,4 +1,4 @@
-"""Where labels come from: the reference labels of the dataset, revealed patch by patch or, to judge, whole."""
+"""Where labels come from: reference labels, revealed patch by patch or, to judge, whole."""
 
 from __future__ import annotations
 

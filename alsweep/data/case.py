@@ -1,4 +1,4 @@
-"""An ingested Dataset: a manifest and, for every case, an OME-Zarr group whose chunks are memory-mapped."""
+"""An ingested Dataset: a manifest and one OME-Zarr group a case, whose chunk is memory-mapped."""
 
 from collections.abc import Mapping
 from math import prod
@@ -31,7 +31,8 @@ Scheme = Literal["zscore", "ct", "none", "rescale_to_0_1", "rgb_to_0_1"]
 class Normalisation(Frozen):
     """How the intensities of one channel were changed before resampling.
 
-    The numbers are those of the CT scheme, measured on the foreground of the pool; other schemes need none.
+    The numbers are those of the CT scheme, measured on the foreground of the pool; other schemes
+    need none.
     """
 
     scheme: Scheme
@@ -42,10 +43,10 @@ class Normalisation(Frozen):
 
 
 class Plan(Frozen):
-    """A network topology that fits the dataset; it follows from shapes and spacing, never from labels.
+    """A network topology that fits the dataset; it follows from shapes and spacing, not labels.
 
     Attributes:
-        patch_size: Training patch ``(z, y, x)``, voxels; each axis is a multiple of ``2 ** pooling``.
+        patch_size: Training patch ``(z, y, x)``, voxels; divisible by ``2 ** pooling``.
         batch_size: Training patches per step.
         pooling: How often each axis is halved.
         median_shape: Median shape of the pool on the resampled grid.
@@ -105,9 +106,10 @@ class DatasetManifest(Frozen):
     fingerprint: str
 
     def content_fingerprint(self) -> str:
-        """Hash of all that a result can follow from: voxels, classes, spacing, split, normalisation and plan.
+        """Hash of all that a result can follow from.
 
-        The name, the source files and where the folder lies do not enter.
+        Voxels, classes, channels, spacing, split, normalisation and plan enter; the name, the
+        source files and where the folder lies do not.
         """
         cases = [
             case.model_dump(
@@ -131,7 +133,7 @@ def case_folder(dataset: Path, case: str) -> Path:
 
 
 class Dataset:
-    """An immutable, shareable dataset. Ground truth is not reachable from here; see ``data.annotator``.
+    """An immutable, shareable dataset, without a way to the ground truth; see ``data.annotator``.
 
     Attributes:
         path: The folder, absolute.
@@ -154,10 +156,11 @@ class Dataset:
 
     @classmethod
     def open(cls, path: Path | str) -> "Dataset":
-        """Open a Dataset folder and check that it is whole; reads the manifest and the file sizes only.
+        """Open a Dataset folder and check that it is whole; reads manifest and file sizes only.
 
         Raises:
-            DatasetError: There is none, it is something else, it is newer than this version, or it is torn.
+            DatasetError: There is none, it is something else, it is newer than this version, or it
+                is torn.
         """
         folder = Path(path)
         dataset = cls(folder, _read_manifest(folder))
@@ -188,7 +191,8 @@ class Dataset:
     def image(self, case: str) -> "np.memmap[Any, np.dtype[np.float32]]":
         """The normalised image of a case, float32 ``(channel, z, y, x)``, read-only.
 
-        It is the file of the Zarr chunk itself, memory-mapped: all processes of a node share its pages.
+        It is the file of the Zarr chunk itself, memory-mapped: all processes of a node share its
+        pages.
 
         Raises:
             DatasetError: There is no such case.

@@ -55,7 +55,8 @@ def read_case(
         stacked: Whether the channels are the last axis of one file.
 
     Raises:
-        IngestError: A file is missing, malformed or does not fit the others; one line names it and the mend.
+        IngestError: A file is missing, malformed or does not fit the others; one line names it and
+            the mend.
     """
     check_paths(root, case)
     volumes = [read_volume(root / path, str(root / path), stacked=stacked) for path in case.images]

@@ -60,7 +60,8 @@ class IngestOptions:
     Attributes:
         skip_bad: Leave unusable cases out instead of refusing the dataset.
         group_by: Regular expression for the group of a case; see ``data.splits``.
-        fold: Fold of ``splits_final.json`` that validates; None means the first, if there is that file.
+        fold: Fold of ``splits_final.json`` that validates; None means the first, if there is that
+            file.
         spacing: Of the resampled grid ``(z, y, x)``, mm; None means the median rule.
         workers: Processes; None means what the CPUs and the amount of data suggest.
     """
@@ -89,7 +90,7 @@ class Ingested:
 
 @dataclass(frozen=True)
 class _Facts:
-    """What the first pass learns of a case: its grid, its label ids, and CT intensities of its foreground."""
+    """What the first pass learns of a case; ``foreground``: CT intensities of each channel."""
 
     case: RawCase
     source: Source
@@ -120,8 +121,8 @@ def ingest(
 ) -> Ingested:
     """Make the Dataset ``out`` of the raw dataset ``raw``, or leave nothing at ``out``.
 
-    Every volume is read twice, once to check and measure and once to convert, so that memory holds one case per
-    process however large the dataset is.
+    Every volume is read twice, once to check and measure and once to convert, so that memory holds
+    one case per process however large the dataset is.
 
     Args:
         raw: nnU-Net v2 raw or Decathlon folder; told apart by ``dataset.json``.
@@ -308,7 +309,8 @@ def _normalisation(
     values = np.concatenate(foreground)
     if not len(values):
         raise IngestError(
-            f"channel '{channel}': no pool case has foreground to measure the CT window on; add labels"
+            f"channel '{channel}': no pool case has foreground to measure the CT window on; "
+            "add labels"
         )
     return ct_normalisation(values)
 

@@ -1,4 +1,4 @@
-"""Partial labels: what the annotator revealed, as boxes; never a dense label volume per trajectory."""
+"""Partial labels: what the annotator revealed, as boxes; never a dense label volume."""
 
 from __future__ import annotations
 
@@ -130,7 +130,7 @@ class PartialLabels:
         return self._crops[patch]
 
     def window(self, case: str, start: Triple, size: Triple) -> LabelMap:
-        """Labels of a box as a new array: IGNORE, also outside the volume, but for annotated voxels.
+        """Labels of a box as a new array: IGNORE, also outside the volume, where not annotated.
 
         Args:
             case: Case id.
@@ -148,7 +148,10 @@ class PartialLabels:
         return labels
 
     def class_voxels(self, case: str | None = None) -> Int64[np.ndarray, " class"]:
-        """Annotated voxels of each class, of one case or of all; each voxel once, ignore-coded ones not at all."""
+        """Annotated voxels of each class, of one case or of all.
+
+        Each voxel counts once, however many boxes hold it, and ignore-coded ones not at all.
+        """
         counts = np.zeros(self._classes, dtype=np.int64)
         for name in self.cases if case is None else (case,):
             for index, patch in enumerate(self.boxes(name)):
@@ -174,9 +177,10 @@ class PartialLabels:
         return more
 
     def write_zarr(self, path: Path, names: tuple[str, ...], spacing: Spacing) -> None:
-        """Bring a ``labels.zarr`` up to date for people and tools; the training path never reads it.
+        """Bring a ``labels.zarr`` up to date, for people and tools; training never reads it.
 
-        One OME-Zarr label a case. Only cases whose patches changed, or whose files are torn, are written.
+        One OME-Zarr label a case. Only cases whose patches changed, or whose files are torn, are
+        written.
 
         Args:
             path: The Zarr group; made when missing.
@@ -204,7 +208,8 @@ class PartialLabels:
 def _check(patch: Patch, shapes: Mapping[str, Triple]) -> None:
     if patch.case not in shapes:
         raise DatasetError(
-            f"query log: case '{patch.case}' is not in the pool; use the Dataset that the run began with"
+            f"query log: case '{patch.case}' is not in the pool; "
+            "use the Dataset that the run began with"
         )
     if not patch.inside(shapes[patch.case]):
         raise DatasetError(
@@ -214,7 +219,7 @@ def _check(patch: Patch, shapes: Mapping[str, Triple]) -> None:
 
 
 def _is_current(folder: Path, digest: str) -> bool:
-    """Whether the label image shows the patches of ``digest`` and is as large as when it was written."""
+    """Whether the label image shows the patches of ``digest`` and has kept its size."""
     from alsweep.data.ome import array_bytes
 
     try:
@@ -225,7 +230,7 @@ def _is_current(folder: Path, digest: str) -> bool:
 
 
 def _replace_folder(new: Path, place: Path) -> None:
-    """Put a finished folder in its place; a kill in between leaves none, which the next write mends."""
+    """Put a finished folder in its place; a kill in between leaves none, which the next mends."""
     if place.exists():
         old = place.with_name(f".{place.name}.old.tmp")
         place.rename(old)

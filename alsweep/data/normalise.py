@@ -36,7 +36,8 @@ def scheme_for(channel: str) -> Scheme:
 def ct_normalisation(foreground: Float32[np.ndarray, " voxel"]) -> Normalisation:
     """Clip limits and z-score of a CT channel from a sample of the pool's foreground intensities.
 
-    Source: Isensee et al. 2021, nnU-Net: percentiles 0.5 and 99.5, mean and standard deviation of all of it.
+    Source: Isensee et al. 2021, nnU-Net: percentiles 0.5 and 99.5, mean and standard deviation of
+        all of it.
     """
     values = foreground.astype(np.float64)
     low, high = np.percentile(values, (0.5, 99.5))

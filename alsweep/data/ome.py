@@ -1,4 +1,4 @@
-"""Writing OME-Zarr 0.5 (Zarr v3): the images and labels of a Dataset, and the partial labels of a trajectory."""
+"""Writing OME-Zarr 0.5 (Zarr v3): images and labels of a Dataset, and partial labels."""
 
 from __future__ import annotations
 
@@ -46,9 +46,10 @@ class CaseAttributes:
 def write_case_group(
     folder: Path, image: Volume, reference: LabelMap, attributes: CaseAttributes
 ) -> None:
-    """Write one case: the image at level 0 and ``labels/reference``, each uncompressed in a single chunk.
+    """Write one case: image and ``labels/reference``, each at level 0, uncompressed, in one chunk.
 
-    A single raw chunk is a plain binary file of the array, which is what makes memory mapping possible.
+    A single raw chunk is a plain binary file of the array, which is what makes memory mapping
+    possible.
     """
     group = zarr.create_group(folder, zarr_format=3, attributes=_image_attributes(attributes))
     _write_raw(group, image.astype("<f4", copy=False), ("c", *_SPACE))
@@ -96,7 +97,7 @@ def write_sparse_label(
 
 
 def array_bytes(folder: Path) -> int:
-    """Bytes that the array of a label image takes on disk; a torn write nearly always changes it."""
+    """Bytes that the array of a label image takes on disk; a torn write nearly always differs."""
     return sum(file.stat().st_size for file in (folder / "0").rglob("*") if file.is_file())
 
 

@@ -67,7 +67,7 @@ def map_cases(
 
 
 def _follow_parent() -> None:
-    """Leave Ctrl-C to the parent, and end with it even when it is killed: orphans would go on writing."""
+    """Leave Ctrl-C to the parent, and end with it even if it is killed: orphans would write on."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     parent = multiprocessing.parent_process()
     if parent is None:

@@ -1,4 +1,4 @@
-"""Training patches: windows of the image around annotated voxels, found through the annotated boxes."""
+"""Training patches: windows round annotated voxels, found through the annotated boxes."""
 
 from __future__ import annotations
 
@@ -41,8 +41,9 @@ class _CaseIndex:
 class PatchSampler:
     """Draws training patches from the annotated part of some cases; the volumes are never scanned.
 
-    Every sample holds at least one annotated voxel. Cases are drawn uniformly among those that can serve, a
-    voxel uniformly among the annotated ones of the case (one that lies in two overlapping boxes counts twice).
+    Every sample holds at least one annotated voxel. Cases are drawn uniformly among those that can
+    serve, a voxel uniformly among the annotated ones of the case (one that lies in two overlapping
+    boxes counts twice).
 
     Args:
         dataset: Gives the images.
@@ -54,8 +55,8 @@ class PatchSampler:
     Raises:
         DatasetError: No case holds an annotated voxel.
 
-    Source: methods of nnU-Net and nnActive (Isensee et al. 2021; Lüth et al. 2025), with cases drawn among
-    those that hold foreground for the forced samples, where the reference falls back to any voxel.
+    Source: nnU-Net (Isensee et al. 2021) and nnActive (Lüth et al. 2025). Here the cases of forced
+    samples are drawn among those with foreground; the reference falls back to any voxel instead.
     """
 
     def __init__(
@@ -83,16 +84,18 @@ class PatchSampler:
     def batch(self, rng: np.random.Generator, n: int) -> Batch:
         """Draw ``n`` training patches.
 
-        The first ``round(n * foreground_share)`` are centred on a foreground voxel, its class drawn uniformly
-        among those annotated in the case. The others hold an annotated voxel of any class at a uniformly
-        random place. Windows are moved inside the image, as those of the sliding window lie at inference.
+        The first ``round(n * foreground_share)`` are centred on a foreground voxel, its class drawn
+        uniformly among those annotated in the case. The others hold an annotated voxel of any class
+        at a uniformly random place. Windows are moved inside the image, as those of the sliding
+        window lie at inference.
 
         Args:
             rng: Source of all draws.
             n: Number of patches.
 
         Returns:
-            Images, float32, zero where the image ends, and labels, uint8, IGNORE where not annotated.
+            Images, float32, zero where the image ends, and labels, uint8, IGNORE where not
+            annotated.
         """
         images = np.zeros((n, len(self._dataset.channels), *self._size), dtype=np.float32)
         targets = np.full((n, *self._size), IGNORE, dtype=np.uint8)
@@ -118,7 +121,7 @@ class PatchSampler:
         return index.case, _inside(start, self._size, self._dataset.cases[index.case].shape)
 
     def _voxel(self, rng: np.random.Generator, index: _CaseIndex, label: int | None) -> Triple:
-        """An annotated voxel of a case, of class ``label`` if given: first its box, then its place in it."""
+        """An annotated voxel of a case, of class ``label`` if given: its box, then its place."""
         weights = index.counts.sum(axis=1) if label is None else index.counts[:, label]
         ticket = rng.integers(weights.sum())
         box = int(np.searchsorted(np.cumsum(weights), ticket, side="right"))

@@ -1,4 +1,4 @@
-"""A synthetic dataset for people without data: a body in air with an organ and small lesions to find."""
+"""A synthetic dataset for people without data: a body with an organ and small lesions."""
 
 from __future__ import annotations
 
@@ -65,10 +65,12 @@ def write_phantom(
     seed: int = 0,
     on_case: Callable[[int], None] | None = None,
 ) -> Dataset:
-    """Write a phantom Dataset; equal arguments give equal voxels, and case ``i`` does not depend on ``cases``.
+    """Write a phantom Dataset; equal arguments give equal voxels.
 
-    Each case holds both foreground classes: one or two organs, about 3 % of the voxels together, and two or three
-    bright lesions, about 0.7 %. Hollow shells as bright as a lesion, a bias field and noise make it less easy.
+    A case does not depend on how many there are. Each holds both foreground classes: one or two
+    organs, about 3 % of the voxels together, and two or three bright lesions, about 0.7 %, close
+    together so that most random patches miss them. Hollow shells as bright as a lesion, a bias
+    field and noise make it less easy.
 
     Args:
         out: The Dataset folder; must not exist.
@@ -199,7 +201,7 @@ class _Scene:
         return np.asarray(direction * (_REACH - radius) * np.cbrt(self._rng.uniform()))
 
     def _blob(self, ball: _Ball, share: float) -> Mask:
-        """A bumpy ellipsoid round the ball's centre with exactly its share of the voxels, at least one."""
+        """A bumpy ellipsoid round the ball's centre with exactly its share of the voxels."""
         shape = self.body.shape
         offset = self._grid - ball.centre.reshape(3, 1, 1, 1)
         stretch = self._rng.uniform(0.85, 1.15, size=(3, 1, 1, 1))

@@ -1,4 +1,4 @@
-"""A network topology for a dataset, in the manner of nnU-Net: from median shape and spacing alone."""
+"""A network topology for a dataset as nnU-Net makes it: from median shape and spacing alone."""
 
 from collections.abc import Sequence
 from math import prod
@@ -19,9 +19,10 @@ _MOST_OF_DATASET = 0.05
 def make_plan(shapes: Sequence[Triple], spacing: Spacing) -> Plan:
     """Choose training patch, batch size and pooling.
 
-    The patch is the median case, cut to 128^3 voxels where it is larger by shortening the axis that is
-    longest in mm; then each axis is padded to a multiple of what it is pooled by. nnU-Net instead estimates the
-    memory of the network; the voxel budget is what that comes to for its 8 GB default.
+    The patch is the median case, cut to 128^3 voxels where it is larger by shortening the axis that
+    is longest in mm; then each axis is padded to a multiple of what it is pooled by. nnU-Net
+    instead estimates the memory of the network; the voxel budget is what that comes to for its 8 GB
+    default.
 
     Args:
         shapes: Shapes of the pool cases on the resampled grid.
@@ -42,7 +43,7 @@ def make_plan(shapes: Sequence[Triple], spacing: Spacing) -> Plan:
 
 
 def _cut(shape: Triple, spacing: Spacing) -> Triple:
-    """Shorten the physically longest axis until the voxel budget is kept, so that the patch nears a cube in mm."""
+    """Shorten the axis that is longest in mm until the voxel budget is kept."""
     size = list(shape)
     while prod(size) > _PATCH_VOXELS:
         axis = max(range(3), key=lambda a: size[a] * spacing[a])
@@ -51,7 +52,7 @@ def _cut(shape: Triple, spacing: Spacing) -> Triple:
 
 
 def _pooling(size: Triple, spacing: Spacing) -> Triple:
-    """Halve, up to five times, the axes that keep four voxels and are not yet twice as coarse as the finest."""
+    """Halve the axes that keep four voxels and are not twice as coarse as the finest."""
     left, coarse, times = list(size), list(spacing), [0, 0, 0]
     for _ in range(_MOST_POOLINGS):
         able = [a for a in range(3) if left[a] >= 2 * _SMALLEST]

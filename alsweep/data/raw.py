@@ -1,4 +1,4 @@
-"""What a raw dataset folder holds, in nnU-Net v2 or Decathlon layout; reads names and JSON, no volume."""
+"""What a raw dataset holds, in nnU-Net v2 or Decathlon layout; reads names and JSON only."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _CHANNEL = re.compile(r"(?P<case>.+)_(?P<channel>\d{4})")
 
 @dataclass(frozen=True)
 class RawCase:
-    """Where the files of a case ought to be, relative to the raw dataset; whether they are, reading tells."""
+    """Where the files of a case ought to be, relative to the raw dataset."""
 
     id: str
     origin: Origin
@@ -99,8 +99,8 @@ def read_raw(root: Path) -> RawDataset:
     """Find out what a raw dataset holds.
 
     Raises:
-        IngestError: The folder or its ``dataset.json`` is missing or malformed, has regions or an ignore label,
-            or two cases have the same id.
+        IngestError: The folder or its ``dataset.json`` is missing or malformed, has regions or an
+            ignore label, or two cases have the same id.
     """
     if not root.is_dir():
         raise IngestError(f"{root}: is not a folder; name an nnU-Net or Decathlon dataset")
@@ -133,7 +133,8 @@ def _read_json(root: Path, name: str) -> Any:
         return read_json(root / name)
     except FileNotFoundError:
         raise IngestError(
-            f"{root / name}: is missing; name the folder that holds it, such as Dataset004_Hippocampus"
+            f"{root / name}: is missing; name the folder that holds it, "
+            "such as Dataset004_Hippocampus"
         ) from None
     except (ValueError, RecursionError) as error:
         reason = str(error).split(":")[0]
@@ -147,7 +148,8 @@ def _parsed(model: type[Any], raw: Any, name: str = DESCRIPTION) -> Any:
         detail = error.errors(include_url=False)[0]
         place = ".".join(map(str, detail["loc"]))
         raise IngestError(
-            f"{name}: '{place}': {detail['msg'].lower()}, got {str(detail['input'])[:60]!r}; mend it"
+            f"{name}: '{place}': {detail['msg'].lower()}, got {str(detail['input'])[:60]!r}; "
+            "mend it"
         ) from None
 
 
@@ -215,7 +217,7 @@ def _by_index(names: Mapping[str, str], key: str) -> tuple[str, ...]:
 
 
 def _cases_in(root: Path, origin: Origin, ending: str, channels: int) -> list[RawCase]:
-    """Cases of one pair of folders; a test image without a label is no case, since it cannot be used."""
+    """Cases of one pair of folders; a test image without a label is of no use and no case."""
     images, labels = (f"{kind}{_FOLDERS[origin]}" for kind in ("images", "labels"))
     if not (root / images).is_dir():
         if origin == "training":
@@ -254,7 +256,8 @@ def _case_of(root: Path, folder: str, name: str, ending: str, channels: int) -> 
     match = _CHANNEL.fullmatch(_without(root, folder, name, ending))
     if match is None:
         raise IngestError(
-            f"{root / folder / name}: must be named CASE_0000{ending} with the channel's number; rename it"
+            f"{root / folder / name}: must be named CASE_0000{ending} with the channel's number; "
+            "rename it"
         )
     if int(match["channel"]) >= channels:
         raise IngestError(

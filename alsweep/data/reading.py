@@ -1,4 +1,4 @@
-"""Reading one volume from a file that nobody vouches for: NIfTI with nibabel, NRRD and MetaImage with SimpleITK."""
+"""Reading one volume from a file that nobody vouches for: NIfTI, NRRD or MetaImage."""
 
 from __future__ import annotations
 
@@ -65,8 +65,8 @@ def read_volume(path: Path, name: str, *, stacked: bool = False) -> RawVolume:
         stacked: Whether a fourth axis, last in the file, is allowed and means channels.
 
     Raises:
-        IngestError: The file is missing, no regular file, truncated, corrupt, not a 3D volume of finite numbers,
-            or has no positive spacing. One line with the mend.
+        IngestError: The file is missing, no regular file, truncated, corrupt, not a 3D volume of
+            finite numbers, or has no positive spacing. One line with the mend.
     """
     content = _content(path, name)
     if path.name.endswith((".nii", ".nii.gz")):
@@ -140,7 +140,7 @@ def _read_nifti(content: bytes, path: Path, name: str) -> RawVolume:
 
 
 def _unzip(content: bytes, name: str, most: int | None, limit: int = 0) -> bytes:
-    """Decompress the first ``most`` bytes, or all and thereby check the CRC; never much more than ``limit``."""
+    """Decompress the first ``most`` bytes, or all and so check the CRC; refuse over ``limit``."""
     parts, total = [], 0
     try:
         with gzip.GzipFile(fileobj=io.BytesIO(content)) as file:
@@ -189,7 +189,8 @@ def _check_dimensions(header: Any, name: str) -> None:
         header.get_data_dtype()
     except HeaderDataError:
         raise IngestError(
-            f"{name}: its header has an unknown data type {int(header['datatype'])}; export it again"
+            f"{name}: its header has an unknown data type {int(header['datatype'])}; "
+            "export it again"
         ) from None
 
 
@@ -241,7 +242,8 @@ def _read_itk(content: bytes, path: Path, name: str) -> RawVolume:
         ) from None
     if len(shape) != 3 or image.GetNumberOfComponentsPerPixel() != 1:
         raise IngestError(
-            f"{name}: is not three-dimensional with one number a voxel; write one 3D file per channel"
+            f"{name}: is not three-dimensional with one number a voxel; "
+            "write one 3D file per channel"
         )
     x, y, z = spacing
     array = sitk.GetArrayFromImage(image)

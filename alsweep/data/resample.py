@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     Channel = Float32[np.ndarray, "z y x"]
 
 ANISOTROPIC = 3.0
-"""From this ratio of the coarsest to the next spacing on, slices are treated as pictures of their own."""
+"""Above this ratio of spacings, slices are treated as pictures of their own."""
 
 _COARSE_PERCENTILE = 10
 _CUBIC, _LINEAR = 3, 1
@@ -35,9 +35,10 @@ def target_spacing(spacings: Sequence[Spacing], shapes: Sequence[Triple]) -> Spa
         spacings: Of each case ``(z, y, x)``, mm.
         shapes: Of each case ``(z, y, x)``, voxels.
 
-    Source: Isensee et al. 2021, nnU-Net: if one axis is over three times as coarse as the others and has under a
-    third of their voxels, its spacing is the 10th percentile, so that thin-sliced cases lose less, yet not finer
-    than the other axes.
+    Source: Isensee et al. 2021, nnU-Net: if one axis is over three times as coarse as the others
+        and has under a
+    third of their voxels, its spacing is the 10th percentile, so that thin-sliced cases lose less,
+    yet not finer than the other axes.
     """
     median = np.median(np.array(spacings, dtype=np.float64), axis=0)
     size = np.median(np.array(shapes, dtype=np.float64), axis=0)
@@ -57,7 +58,7 @@ def resampled_shape(shape: Triple, spacing: Spacing, target: Spacing) -> Triple:
 
 
 def coarse_axis(spacing: Spacing, target: Spacing) -> int | None:
-    """The axis along which slices are not interpolated, if the source or the target grid is anisotropic."""
+    """The axis along which slices are not interpolated, if either grid is anisotropic."""
     for grid in (spacing, target):
         axis = int(np.argmax(grid))
         if max(grid) > ANISOTROPIC * min(grid):
@@ -79,7 +80,8 @@ def resample_image(channel: Channel, shape: Triple, coarse: int | None) -> Chann
 def resample_labels(labels: LabelMap, shape: Triple, coarse: int | None) -> LabelMap:
     """Give each voxel the class whose linearly interpolated membership is highest.
 
-    No class appears that was not there, and borders are smooth, unlike those of nearest-neighbour sampling.
+    No class appears that was not there, and borders are smooth, unlike those of nearest-neighbour
+    sampling.
     """
     if labels.shape == shape:
         return labels
@@ -113,7 +115,7 @@ def _nearest(old: int, new: int) -> Int64[np.ndarray, " slice"]:
 
 
 def _spline(array: Channel, shape: tuple[int, ...], order: int) -> Channel:
-    """Spline interpolation where the outer faces of both grids coincide, not the centres of their corners."""
+    """Spline interpolation where the outer faces of both grids coincide, not voxel centres."""
     if array.shape == shape:
         return array
     factors = [new / old for new, old in zip(shape, array.shape, strict=True)]

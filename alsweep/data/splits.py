@@ -12,7 +12,7 @@ _FEWEST = 2
 
 
 def group_cases(cases: Sequence[str], pattern: str | None) -> dict[str, str]:
-    """Group of each case: the part of its id that ``pattern`` finds (its first group, if it has one).
+    """Group of each case: what ``pattern`` finds in its id (its first group, if it has one).
 
     Without a pattern every case is its own group: names are never guessed from.
 
@@ -25,7 +25,8 @@ def group_cases(cases: Sequence[str], pattern: str | None) -> dict[str, str]:
         compiled = re.compile(pattern)
     except re.error as error:
         raise IngestError(
-            f"--group-by '{pattern}': is not a regular expression ({error}); write one like '^[^_]+'"
+            f"--group-by '{pattern}': is not a regular expression ({error}); "
+            "write one like '^[^_]+'"
         ) from None
     return {case: _group(compiled, case) for case in cases}
 

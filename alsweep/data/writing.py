@@ -1,4 +1,4 @@
-"""How a Dataset folder comes into being: beside its place, then renamed; so it is there whole or not at all."""
+"""How a Dataset folder comes into being: beside its place, then renamed, so whole or not."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ class DatasetHead:
 
 @dataclass(frozen=True)
 class PreparedCase:
-    """A case as it will be stored: normalised float32 ``(channel, z, y, x)`` and uint8 labels on one grid."""
+    """A case as it will be stored: normalised float32 image and uint8 labels on one grid."""
 
     id: str
     part: Part
@@ -116,10 +116,10 @@ def write_manifest(root: Path, head: DatasetHead, cases: Sequence[CaseInfo]) -> 
 
 @contextmanager
 def new_dataset(out: Path) -> Iterator[Path]:
-    """Give a folder to write a Dataset in; it becomes ``out`` when the block ends, and vanishes if it fails.
+    """Give a folder to write a Dataset in; it becomes ``out`` at the end, or vanishes on failure.
 
-    What a killed predecessor left is removed first. A lock on the folder, which the kernel drops with the
-    process, tells a dead predecessor from a living one.
+    What a killed predecessor left is removed first. A lock on the folder, which the kernel drops
+    with the process, tells a dead predecessor from a living one.
 
     Raises:
         DatasetError: ``out`` exists, or another process is writing it.

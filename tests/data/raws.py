@@ -88,7 +88,7 @@ def decathlon(root: Path, cases=4, channels=2) -> Path:
 
 
 def edit_header(path: Path, field: str, value: object) -> None:
-    """Change one field of the header of a .nii.gz as it is stored, past all checks of the library."""
+    """Change one field of the header of a .nii.gz as it is stored, past the library's checks."""
     raw = bytearray(gzip.decompress(path.read_bytes()))
     header = nib.Nifti1Header(bytes(raw[:348]), check=False)
     header[field] = value

@@ -47,7 +47,7 @@ def test_a_decathlon_folder_is_read_with_its_channels(tmp_path):
     assert dataset.classes == ("background", "organ", "lesion")
     assert list(dataset.cases) == [f"case_{i}" for i in range(4)]
     for channel in range(2):
-        image, labels = volume(seed=20 + channel)
+        image, _ = volume(seed=20 + channel)
         stored = dataset.image("case_2")[channel]
         assert np.corrcoef(stored.ravel(), image.ravel())[0, 1] > 0.999
     first = volume(seed=0)[1]

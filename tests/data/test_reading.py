@@ -3,7 +3,7 @@ import gzip
 import nibabel as nib
 import numpy as np
 import pytest
-import SimpleITK as sitk
+import SimpleITK as sitk  # noqa: N813
 
 from alsweep.data.reading import read_volume
 from alsweep.errors import IngestError
