@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from jaxtyping import Shaped
 
+    from alsweep.data.case import AffineRow
     from alsweep.types import LabelMap
 
 AFFINE_TOLERANCE = 1e-3
@@ -69,14 +70,14 @@ def read_case(
         str(path): volume.sha256
         for path, volume in zip((*case.images, case.label), (*volumes, label), strict=True)
     }
-    x_to_mm = volumes[0].affine
+    affine = volumes[0].affine
     return RawImages(
         channels=_split_channels(volumes, channels, first),
         labels=_checked_labels(label.array, classes, str(root / case.label)),
         source=Source(
             shape=triple(volumes[0].array.shape[-3:]),
             spacing=volumes[0].spacing,
-            affine=_rows(x_to_mm),
+            affine=(_row(affine[0]), _row(affine[1]), _row(affine[2]), _row(affine[3])),
             files=files,
         ),
     )
@@ -117,6 +118,10 @@ def _split_channels(
 
 
 def _checked_labels(labels: Shaped[np.ndarray, "z y x"], classes: int, name: str) -> LabelMap:
+    integral = labels.dtype.kind in "iub" or bool((labels == np.rint(labels)).all())
+    if integral and labels.min() >= 0 and labels.max() < classes:
+        return labels.astype(np.uint8)
+    # Sorting all voxels takes seconds, so only a message that needs the values pays for it.
     found = np.unique(labels)
     broken = found[found != np.rint(found)]
     if len(broken):
@@ -125,12 +130,10 @@ def _checked_labels(labels: Shaped[np.ndarray, "z y x"], classes: int, name: str
             "resample labels with nearest neighbour"
         )
     foreign = found[(found < 0) | (found >= classes)]
-    if len(foreign):
-        raise IngestError(
-            f"{name}: holds labels that {DESCRIPTION} does not name ({_few(foreign)}); "
-            "name or remove them"
-        )
-    return labels.astype(np.uint8)
+    raise IngestError(
+        f"{name}: holds labels that {DESCRIPTION} does not name ({_few(foreign)}); "
+        "name or remove them"
+    )
 
 
 def _few(values: np.ndarray[Any, Any]) -> str:
@@ -142,5 +145,6 @@ def _by(shape: tuple[int, ...]) -> str:
     return "x".join(map(str, shape))
 
 
-def _rows(affine: np.ndarray[Any, Any]) -> Any:
-    return tuple(tuple(float(value) for value in row) for row in affine)
+def _row(values: np.ndarray[Any, Any]) -> AffineRow:
+    a, b, c, d = (float(value) for value in values)
+    return a, b, c, d

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from alsweep.data.case import CaseInfo, Dataset, Normalisation
-from alsweep.data.checking import read_case
+from alsweep.data.checking import RawImages, read_case
 from alsweep.data.normalise import ct_normalisation, normalise, scheme_for
 from alsweep.data.parallel import map_cases
 from alsweep.data.raw import SPLITS, Fold, RawCase, RawDataset, read_raw
@@ -204,7 +204,7 @@ def _examine(dataset: RawDataset, case: RawCase) -> _Facts | _Refusal:
     )
 
 
-def _read(dataset: RawDataset, case: RawCase) -> Any:
+def _read(dataset: RawDataset, case: RawCase) -> RawImages:
     return read_case(
         dataset.root,
         case,

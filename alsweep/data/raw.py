@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
@@ -21,6 +21,7 @@ SPLITS = "splits_final.json"
 MOST_CLASSES = 255
 """Label 255 means "not annotated", so classes end at 254."""
 
+Model = TypeVar("Model", bound=BaseModel)
 Origin = Literal["training", "validation", "test"]
 _FOLDERS: dict[Origin, str] = {"training": "Tr", "validation": "Val", "test": "Ts"}
 _CHANNEL = re.compile(r"(?P<case>.+)_(?P<channel>\d{4})")
@@ -47,7 +48,8 @@ class RawDataset:
         channels: Names.
         stacked: Whether the channels of a case are the last axis of one file.
         cases: Ascending by id.
-        folds: Validation cases of each fold of ``splits_final.json``, or None without that file.
+        folds: The folds of ``splits_final.json``, or None without that file.
+        announced: Training cases that ``dataset.json`` promises, if it does.
     """
 
     root: Path
@@ -60,34 +62,36 @@ class RawDataset:
     announced: int | None
 
 
-class Fold(BaseModel):
+class _Foreign(BaseModel):
+    """JSON that others write: keys that we do not know are theirs."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+
+class Fold(_Foreign):
     """One entry of ``splits_final.json``."""
 
     train: tuple[str, ...]
     val: tuple[str, ...]
 
 
-class _Splits(BaseModel):
+class _Splits(_Foreign):
     folds: tuple[Fold, ...]
 
 
-class _Nnunet(BaseModel):
-    model_config = ConfigDict(extra="ignore")
-
+class _Nnunet(_Foreign):
     channel_names: dict[str, str]
     labels: dict[str, int | list[int]]
     file_ending: str
     numTraining: int | None = None  # noqa: N815  (the format's own key)
 
 
-class _Entry(BaseModel):
+class _Entry(_Foreign):
     image: str
     label: str
 
 
-class _Decathlon(BaseModel):
-    model_config = ConfigDict(extra="ignore")
-
+class _Decathlon(_Foreign):
     name: str | None = None
     modality: dict[str, str]
     labels: dict[str, str]
@@ -141,7 +145,7 @@ def _read_json(root: Path, name: str) -> Any:
         raise IngestError(f"{root / name}: is not valid JSON ({reason}); mend it") from None
 
 
-def _parsed(model: type[Any], raw: Any, name: str = DESCRIPTION) -> Any:
+def _parsed(model: type[Model], raw: Any, name: str = DESCRIPTION) -> Model:
     try:
         return model.model_validate(raw)
     except ValidationError as error:
@@ -270,8 +274,7 @@ def _case_of(root: Path, folder: str, name: str, ending: str, channels: int) -> 
 def _folds(root: Path) -> tuple[Fold, ...] | None:
     if not (root / SPLITS).exists():
         return None
-    parsed: _Splits = _parsed(_Splits, {"folds": _read_json(root, SPLITS)}, SPLITS)
-    return parsed.folds
+    return _parsed(_Splits, {"folds": _read_json(root, SPLITS)}, SPLITS).folds
 
 
 # Decathlon

@@ -136,7 +136,11 @@ def _read_nifti(content: bytes, path: Path, name: str) -> RawVolume:
         array = np.asanyarray(image.dataobj)
     except (HeaderDataError, ImageFileError, ValueError) as e:
         raise IngestError(f"{name}: is not a valid NIfTI file ({e}); export it again") from None
-    return RawVolume(_native(array.T), spacing, np.array(image.affine, dtype=np.float64), digest)
+    array = array.T
+    while array.ndim > 3 and len(array) == 1:
+        # Many tools write a trailing axis of length one.
+        array = array[0]
+    return RawVolume(_native(array), spacing, np.array(image.affine, dtype=np.float64), digest)
 
 
 def _unzip(content: bytes, name: str, most: int | None, limit: int = 0) -> bytes:

@@ -61,6 +61,12 @@ def test_channels_of_a_4d_file_come_first(tmp_path):
     assert np.array_equal(read_volume(tmp_path / "x.nii.gz", "x", stacked=True).array, both)
 
 
+@pytest.mark.parametrize("stacked", [True, False])
+def test_a_trailing_axis_of_length_one_is_no_fourth_axis(tmp_path, stacked):
+    save(tmp_path / "x.nii.gz", ARRAY[None])
+    assert np.array_equal(read_volume(tmp_path / "x.nii.gz", "x", stacked=stacked).array, ARRAY)
+
+
 @pytest.mark.parametrize("ending", [".nii", ".nii.gz", ".nrrd", ".mha"])
 @pytest.mark.parametrize("kept", [0.2, 0.7, 0.97])
 def test_truncated_files_are_found(tmp_path, ending, kept):
