@@ -13,7 +13,7 @@ import numpy as np
 from alsweep.data.case import CaseInfo, Dataset, Normalisation
 from alsweep.data.checking import RawImages, read_case
 from alsweep.data.normalise import ct_normalisation, normalise, scheme_for
-from alsweep.data.parallel import map_cases
+from alsweep.data.parallel import CasePool
 from alsweep.data.raw import SPLITS, Fold, RawCase, RawDataset, read_raw
 from alsweep.data.resample import (
     coarse_axis,
@@ -136,19 +136,15 @@ def ingest(
     """
     refuse_existing(out)
     dataset = read_raw(raw)
-    workers = options.workers or _workers(dataset)
-    facts, skipped = _measure(dataset, options.skip_bad, workers, on_case)
-    parts = _parts(dataset, [fact.case for fact in facts], options)
-    head = _head(dataset, facts, parts, options.spacing)
-    with new_dataset(out) as root:
-        target = _Target(dataset, root, head, parts)
-        infos = map_cases(
-            partial(_convert, target),
-            [fact.case for fact in facts],
-            workers,
-            _counting(on_case, "writing", len(facts)),
-        )
-        write_manifest(root, head, infos)
+    with CasePool(options.workers or _workers(dataset)) as pool:
+        facts, skipped = _measure(dataset, options.skip_bad, pool, on_case)
+        cases = [fact.case for fact in facts]
+        parts = _parts(dataset, cases, options)
+        head = _head(dataset, facts, parts, options.spacing)
+        with new_dataset(out) as root:
+            convert = partial(_convert, _Target(dataset, root, head, parts))
+            infos = pool.map(convert, cases, _counting(on_case, "writing", len(cases)))
+            write_manifest(root, head, infos)
     return Ingested(Dataset.open(out), skipped, _remarks(dataset, facts, parts))
 
 
@@ -168,13 +164,12 @@ def _workers(dataset: RawDataset) -> int:
 
 
 def _measure(
-    dataset: RawDataset, skip_bad: bool, workers: int, on_case: OnCase | None
+    dataset: RawDataset, skip_bad: bool, pool: CasePool, on_case: OnCase | None
 ) -> tuple[list[_Facts], dict[str, str]]:
     """Check all cases; bad ones are refused together or left out, each by name."""
-    outcomes = map_cases(
+    outcomes = pool.map(
         partial(_examine, dataset),
         dataset.cases,
-        workers,
         _counting(on_case, "checking", len(dataset.cases)),
     )
     facts = [outcome for outcome in outcomes if isinstance(outcome, _Facts)]

@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from multiprocessing.connection import wait
+from types import TracebackType
 from typing import TypeVar
 
 from alsweep.errors import IngestError
@@ -22,48 +23,68 @@ class WorkerLostError(IngestError):
     exit_code = 1
 
 
-def map_cases(
-    work: Callable[[Task], Result],
-    tasks: Sequence[Task],
-    workers: int,
-    on_done: Callable[[int], None],
-) -> list[Result]:
-    """Apply ``work`` to every task.
+class CasePool:
+    """Processes that work on cases; a context manager, so that several passes share them.
 
     Args:
-        work: A function of a module, since processes import it.
-        tasks: Its arguments.
-        workers: Processes; with one the work is done in this process.
-        on_done: Called with the number of finished tasks.
-
-    Returns:
-        Results in the order of the tasks.
-
-    Raises:
-        WorkerLostError: A process was killed from outside.
+        workers: Number of processes; with one the work is done in this process.
     """
-    if workers <= 1 or len(tasks) <= 1:
-        results = []
-        for task in tasks:
-            results.append(work(task))
-            on_done(len(results))
-        return results
-    pool = ProcessPoolExecutor(
-        min(workers, len(tasks)), multiprocessing.get_context("spawn"), _follow_parent
-    )
-    try:
-        futures = [pool.submit(work, task) for task in tasks]
-        for done, future in enumerate(as_completed(futures), start=1):
-            future.result()
-            on_done(done)
+
+    def __init__(self, workers: int) -> None:
+        self._pool = (
+            ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"), _follow_parent)
+            if workers > 1
+            else None
+        )
+
+    def __enter__(self) -> "CasePool":
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if self._pool is not None:
+            self._pool.shutdown(cancel_futures=True)
+
+    def map(
+        self,
+        work: Callable[[Task], Result],
+        tasks: Sequence[Task],
+        on_done: Callable[[int], None],
+    ) -> list[Result]:
+        """Apply ``work`` to every task.
+
+        Args:
+            work: A function of a module, since processes import it.
+            tasks: Its arguments.
+            on_done: Called with the number of finished tasks.
+
+        Returns:
+            Results in the order of the tasks.
+
+        Raises:
+            WorkerLostError: A process was killed from outside.
+        """
+        if self._pool is None:
+            return [_told(work(task), done, on_done) for done, task in enumerate(tasks, start=1)]
+        futures = [self._pool.submit(work, task) for task in tasks]
+        try:
+            for done, future in enumerate(as_completed(futures), start=1):
+                _told(future.result(), done, on_done)
+        except BrokenProcessPool:
+            raise WorkerLostError(
+                "ingest: a worker process was killed, most often for want of memory; "
+                "free memory and run it again"
+            ) from None
         return [future.result() for future in futures]
-    except BrokenProcessPool:
-        raise WorkerLostError(
-            "ingest: a worker process was killed, most often for want of memory; "
-            "free memory and run it again"
-        ) from None
-    finally:
-        pool.shutdown(cancel_futures=True)
+
+
+def _told(result: Result, done: int, on_done: Callable[[int], None]) -> Result:
+    on_done(done)
+    return result
 
 
 def _follow_parent() -> None:
