@@ -227,13 +227,12 @@ def _tell_results(run_folder: Path, page: Path) -> None:
     done = table[table["status"] == "done"]
     if not done.empty:
         last = done.sort_values("loop").groupby("trajectory").tail(1)
-        dice = last.groupby("strategy")["mean_dice"].mean()
-        area = aubc(done).groupby("strategy")["aubc"].mean()
+        keys = ["setting", "strategy", "seed"]
+        curves = last.merge(aubc(done), on=keys).groupby("strategy")
         shown = Table("strategy", "final Dice", "AUBC", "trajectories")
-        for strategy, count in last["strategy"].value_counts(sort=False).sort_index().items():
-            shown.add_row(
-                str(strategy), f"{dice[strategy]:.3f}", f"{area[strategy]:.3f}", str(count)
-            )
+        for strategy, rows in curves:
+            dice, area = (f"{rows[column].mean():.3f}" for column in ("mean_dice", "aubc"))
+            shown.add_row(str(strategy), dice, area, str(len(rows)))
         Console().print(shown)
     typer.echo(f"report: {_shown(page)}")
 

@@ -37,7 +37,7 @@ def to_yaml(sweep: SweepConfig) -> str:
     """The text of a search space."""
     yaml = YAML(typ="safe", pure=True)
     yaml.default_flow_style = None  # lists of plain values on one line, mappings in blocks
-    yaml.sort_base_mapping_type_on_output = False
+    yaml.representer.sort_base_mapping_type_on_output = False
     yaml.width = 100
     stream = io.StringIO()
     yaml.dump(sweep.plain(), stream)

@@ -24,7 +24,8 @@ def prepare_starts(job: Job) -> set[str]:
     """
     starts = missing_starts(job.run, job.plan)
     job.monitor.preparing(starts)
-    task = _prepare.options(
+    # max_calls: a worker leaves after its start, so that its memory is free for trajectories.
+    task = ray.remote(max_calls=1)(_prepare).options(
         num_cpus=job.resources.cpus,
         num_gpus=job.resources.gpus,
         max_retries=job.resources.retries,
@@ -51,7 +52,6 @@ def _fail_all(job: Job, start: str, error: str) -> set[str]:
     return {planned.id for planned in lost}
 
 
-@ray.remote(max_calls=1)
 def _prepare(work: Work, config: TrajectoryConfig, signs: Path) -> str | None:
     """Prepare a start; return what a user can mend, since an exception would change its class."""
     try:

@@ -4,7 +4,6 @@ Usage: python fake_alsweep.py SECONDS_PER_LOOP VERB ARGUMENTS...
 """
 
 import sys
-from functools import partial
 from pathlib import Path
 
 from alsweep.cli import main, run

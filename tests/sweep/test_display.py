@@ -1,0 +1,84 @@
+import io
+from pathlib import Path
+
+from rich.console import Console
+
+from alsweep.sweep.display import LineDisplay, LiveDisplay, make_display
+from alsweep.sweep.heartbeat import Heartbeat
+from alsweep.sweep.missing import missing_starts
+from alsweep.sweep.plan import Plan
+from alsweep.sweep.run_folder import starts_folder, trajectory_folder
+from alsweep.trajectory.progress import Progress
+from tests.sweep.conftest import MakePlan
+from tests.sweep.fakes import table_record
+
+
+def console(*, terminal: bool) -> Console:
+    return Console(file=io.StringIO(), force_terminal=terminal, width=100, color_system=None)
+
+
+def text_of(console: Console) -> str:
+    assert isinstance(console.file, io.StringIO)
+    return console.file.getvalue()
+
+
+def follow_one_trajectory(display: LineDisplay | LiveDisplay, plan: Plan, run: Path) -> None:
+    one, other = plan.trajectories[:2]
+    start = missing_starts(run, plan)[0]
+    display.preparing([start])
+    display.prepared(start)
+    display.began(one)
+    display.loop(one, table_record(one.config, 0))
+    display.lost(one)
+    display.began(one)
+    display.failed(other, "no room; lower query.patches")
+
+
+def test_without_a_terminal_each_event_is_one_plain_line(run: Path, plan_of: MakePlan) -> None:
+    plan = plan_of()
+    out = console(terminal=False)
+    with make_display(run, plan, dict.fromkeys(plan.ids, 0), out) as display:
+        follow_one_trajectory(display, plan, run)
+    dice = table_record(plan.trajectories[0].config, 0).mean_dice
+    assert text_of(out).splitlines() == [
+        "preparing loop 0, 1 for 2 trajectories",
+        "loop 0 of seed 0 is ready for 2",
+        f"[1/12] random seed 0 loop 1/3: Dice {dice:.3f}, about 0 s left",
+        f"warning: the worker of {plan.ids[0]} was lost; it is tried again",
+        f"failed: {plan.ids[1]}: no room; lower query.patches",
+    ]
+
+
+def test_live_table_shows_what_runs_and_the_totals(run: Path, plan_of: MakePlan) -> None:
+    plan = plan_of()
+    one = plan.trajectories[0]
+    out = console(terminal=True)
+    with make_display(run, plan, dict.fromkeys(plan.ids, 0), out) as display:
+        follow_one_trajectory(display, plan, run)
+        Heartbeat(trajectory_folder(run, one.id))(Progress(1, "evaluate", 1, 4))
+    shown = text_of(out)
+    dice = table_record(one.config, 0).mean_dice
+    row = next(line for line in reversed(shown.splitlines()) if line.startswith("random"))
+    assert "2/3" in row
+    assert "evaluate" in row
+    assert f"{dice:.3f}" in row
+    assert "0/4 trajectories done, 1 failed, 1/12 loops" in shown
+
+
+def test_live_table_shows_starts_while_they_are_prepared(run: Path, plan_of: MakePlan) -> None:
+    plan = plan_of()
+    start = missing_starts(run, plan)[1]
+    out = console(terminal=True)
+    with make_display(run, plan, dict.fromkeys(plan.ids, 0), out) as display:
+        display.preparing([start])
+        Heartbeat(starts_folder(run) / start.key)(Progress(0, "train", 3, 10))
+    row = next(line for line in text_of(out).splitlines() if line.startswith("start for 2"))
+    assert row.split()[3:6] == ["1", "1", "train"]
+
+
+def test_a_resumed_sweep_counts_the_loops_that_were_done(run: Path, plan_of: MakePlan) -> None:
+    plan = plan_of()
+    loops = {id_: 3 if id_ == plan.ids[0] else 0 for id_ in plan.ids}
+    display = make_display(run, plan, loops, console(terminal=False))
+    assert display.board.summary.startswith("1/4 trajectories done, 3/12 loops")
+    assert display.board.pace.left == 9

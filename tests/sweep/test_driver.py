@@ -1,0 +1,264 @@
+"""Whole sweeps on a real Ray, in processes of their own, with table-lookup trajectories; and what kills them."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+from alsweep.data.case import Dataset
+from alsweep.results.records import load_results
+from alsweep.sweep.plan import Plan
+from alsweep.sweep.run_folder import trajectory_folder, write_space
+from alsweep.sweep.space_file import to_yaml
+from tests.sweep.conftest import MakePlan, sweep_of
+from tests.sweep.fakes import BUG, ERROR, KILL, plant_fault
+
+pytestmark = pytest.mark.ray
+
+REPOSITORY = Path(__file__).parents[2]
+SECONDS = 120
+TIMES = ["train_seconds", "evaluate_seconds", "query_seconds"]
+
+
+class Driver:
+    """Alsweep processes over one run folder and one sweep: two strategies, one seed."""
+
+    def __init__(self, dataset: Dataset, folder: Path) -> None:
+        self.run, self.space = folder / "run", folder / "tiny.yaml"
+        self.space.write_text(to_yaml(sweep_of(dataset, seeds=[0])))
+        self._processes: list[subprocess.Popen[str]] = []
+
+    def start(self, *verb: str, seconds: float = 0.0) -> subprocess.Popen[str]:
+        command = [sys.executable, "-m", "tests.sweep.fake_alsweep", str(seconds), *verb]
+        path = f"{REPOSITORY}{os.pathsep}{os.environ.get('PYTHONPATH', '')}"
+        process = subprocess.Popen(
+            command,
+            cwd=REPOSITORY,
+            env={**os.environ, "PYTHONPATH": path},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+        )
+        self._processes.append(process)
+        return process
+
+    def start_run(self, *options: str, seconds: float = 0.0) -> subprocess.Popen[str]:
+        return self.start("run", str(self.space), "--out", str(self.run), *options, seconds=seconds)
+
+    def finish(self, process: subprocess.Popen[str]) -> tuple[int, str, str]:
+        out, err = process.communicate(timeout=SECONDS)
+        return process.returncode, out, err
+
+    def complete(self, *options: str) -> tuple[int, str, str]:
+        return self.finish(self.start_run(*options))
+
+    def resume(self) -> tuple[int, str, str]:
+        return self.finish(self.start("resume", str(self.run)))
+
+    def stop_all(self) -> None:
+        for process in self._processes:
+            if process.poll() is None:
+                process.kill()
+                process.communicate()
+
+
+@pytest.fixture
+def driver(dataset: Dataset, tmp_path: Path) -> Iterator[Driver]:
+    made = Driver(dataset, tmp_path)
+    yield made
+    made.stop_all()
+
+
+def wait_for(condition: Callable[[], bool], seconds: float = SECONDS) -> None:
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "waited in vain"
+        time.sleep(0.05)
+
+
+def records_of(run: Path) -> list[Path]:
+    return list(run.glob("trajectories/*/records/*.json"))
+
+
+def queries_of(run: Path) -> dict[str, bytes]:
+    files = run.glob("trajectories/*/queries/*.json")
+    return {str(path.relative_to(run)): path.read_bytes() for path in files}
+
+
+def assert_equal_runs(run: Path, unbroken: Path) -> None:
+    assert queries_of(run) == queries_of(unbroken)
+    table, expected = (load_results(path).drop(columns=TIMES) for path in (run, unbroken))
+    assert table.equals(expected)
+
+
+@pytest.fixture(scope="module")
+def unbroken(dataset: Dataset, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A sweep that nobody disturbed."""
+    made = Driver(dataset, tmp_path_factory.mktemp("unbroken"))
+    code, out, err = made.complete()
+    assert code == 0, err
+    assert "report: " in out
+    assert err.count("Dice") == 6
+    return made.run
+
+
+@pytest.fixture
+def plan(plan_of: MakePlan) -> Plan:
+    return plan_of(seeds=[0])
+
+
+def begin(driver: Driver, plan: Plan) -> None:
+    """Make a folder with planted faults a run that has done nothing yet."""
+    write_space(driver.run, plan)
+
+
+def test_a_sweep_makes_everything_once(unbroken: Path, plan: Plan) -> None:
+    table = load_results(unbroken)
+    assert len(table) == 6
+    assert set(table["status"]) == {"done"}
+    assert list(dict.fromkeys(table["trajectory"])) == list(plan.ids)
+    assert (unbroken / "models" / "start-s0").read_text() == "prepared\n"
+    assert (unbroken / "report" / "index.html").exists()
+    assert not (unbroken / ".tune").exists()
+    assert not (unbroken / ".starts").exists()
+
+
+def test_a_killed_worker_is_replaced_within_the_run(
+    driver: Driver, unbroken: Path, plan: Plan
+) -> None:
+    killed, buggy = plan.ids
+    plant_fault(trajectory_folder(driver.run, killed), KILL, loop=1)
+    plant_fault(trajectory_folder(driver.run, buggy), BUG, loop=2)
+    begin(driver, plan)
+    code, _, err = driver.complete()
+    assert code == 0, err
+    assert f"warning: the worker of {killed} was lost" in err
+    assert_equal_runs(driver.run, unbroken)
+
+
+@pytest.mark.slow
+def test_deterministic_failures_are_not_retried_and_a_new_run_tries_again(
+    driver: Driver, unbroken: Path, plan: Plan
+) -> None:
+    failing, dying = plan.ids
+    plant_fault(trajectory_folder(driver.run, failing), ERROR, loop=1)
+    plant_fault(trajectory_folder(driver.run, dying), KILL, loop=2, times=2)
+    begin(driver, plan)
+    code, _, err = driver.complete("--set", "resources.retries=1")
+    assert code == 1
+    assert "2 of 2 trajectories failed" in err.splitlines()[-1]
+    error = json.loads((trajectory_folder(driver.run, failing) / "error.json").read_text())
+    assert error == {"error": "the pool is empty; lower query.patches", "loop": 1}
+    died = json.loads((trajectory_folder(driver.run, dying) / "error.json").read_text())
+    assert died["loop"] == 2
+    assert "the worker died" in died["error"]
+    assert set(load_results(driver.run)["status"]) == {"failed"}
+    assert driver.resume()[0] == 0
+    assert_equal_runs(driver.run, unbroken)
+    assert not (trajectory_folder(driver.run, failing) / "error.json").exists()
+
+
+def test_a_start_that_fails_fails_those_that_share_it_and_no_others(
+    driver: Driver, plan: Plan
+) -> None:
+    plant_fault(driver.run / "start-s1", ERROR, loop=0)
+    begin(driver, plan)
+    code, _, err = driver.complete("--set", "seeds=[0,1]")
+    assert code == 3
+    assert "2 of 4 trajectories failed" in err.splitlines()[-1]
+    table = load_results(driver.run)
+    assert set(table["seed"]) == {0}
+    assert set(table["status"]) == {"done"}
+
+
+def test_all_failed_is_exit_code_one(driver: Driver, plan: Plan) -> None:
+    plant_fault(driver.run / "start-s0", ERROR, loop=0)
+    begin(driver, plan)
+    code, _, err = driver.complete()
+    assert code == 1
+    assert "2 of 2 trajectories failed" in err.splitlines()[-1]
+
+
+@pytest.mark.parametrize("records", [pytest.param(0, marks=pytest.mark.slow), 3])
+def test_after_kill_9_of_the_driver_resume_ends_with_the_same_results(
+    driver: Driver, unbroken: Path, records: int
+) -> None:
+    process = driver.start_run(seconds=0.3)
+    wait_for(
+        lambda: (driver.run / "sweep.yaml").exists() and len(records_of(driver.run)) >= records
+    )
+    process.kill()
+    process.communicate(timeout=SECONDS)
+    code, out, err = driver.resume()
+    assert code == 0, err
+    assert_equal_runs(driver.run, unbroken)
+
+
+def alive(process: psutil.Process) -> bool:
+    try:
+        return process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
+
+
+@pytest.mark.parametrize(
+    "stop", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.slow)]
+)
+def test_an_interrupt_is_tidy_and_says_how_to_go_on(
+    driver: Driver, unbroken: Path, stop: signal.Signals
+) -> None:
+    process = driver.start_run("--set", "wandb.mode=offline", seconds=0.5)
+    wait_for(lambda: len(records_of(driver.run)) >= 2)
+    family = psutil.Process(process.pid).children(recursive=True)
+    assert any("ray::" in child.name() for child in family)
+    os.killpg(process.pid, stop)  # as a terminal does
+    began = time.monotonic()
+    code, _, err = driver.finish(process)
+    assert code == 130
+    assert time.monotonic() - began < 20
+    assert err.splitlines()[-1].endswith(f"Go on with: alsweep resume {driver.run}")
+    wait_for(lambda: not any(alive(child) for child in family), seconds=10)
+    assert driver.resume()[0] == 0
+    assert_equal_runs(driver.run, unbroken)
+
+
+def test_a_second_driver_gets_one_clear_line(driver: Driver) -> None:
+    first = driver.start_run(seconds=1.0)
+    wait_for(lambda: (driver.run / "sweep.yaml").exists())
+    code, out, err = driver.complete()
+    assert code == 2
+    assert f"{driver.run}: another alsweep (process {first.pid}" in err.splitlines()[-1]
+    assert out == ""
+
+
+@pytest.mark.slow
+def test_what_is_done_is_not_done_again_and_a_sweep_can_be_extended(
+    driver: Driver, unbroken: Path
+) -> None:
+    assert driver.complete()[0] == 0
+    before = {path: path.stat().st_mtime_ns for path in records_of(driver.run)}
+    began = time.monotonic()
+    code, out, _ = driver.complete()
+    assert code == 0
+    assert "report: " in out
+    code, _, err = driver.complete("--set", "seeds=[0,1]")
+    assert code == 0
+    assert err.count("Dice") == 6
+    assert {path: path.stat().st_mtime_ns for path in before} == before
+    table = load_results(driver.run)
+    assert sorted(table["seed"].unique()) == [0, 1]
+    assert len(table) == 12
+
+
+def test_more_cpus_than_there_are_is_refused_instead_of_waiting(driver: Driver) -> None:
+    code, _, err = driver.complete("--set", "resources.cpus=4096")
+    assert code == 2
+    assert "resources.cpus: a worker needs 4096, but Ray has" in err.splitlines()[-1]

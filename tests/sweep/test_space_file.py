@@ -1,0 +1,72 @@
+from pathlib import Path
+
+import pytest
+
+from alsweep import __version__
+from alsweep.config.load import load_sweep
+from alsweep.data.case import Dataset
+from alsweep.sweep.plan import Plan, make_plan
+from alsweep.sweep.space_file import resolved_sweep, to_yaml
+from tests.sweep.conftest import MakePlan
+
+GRIDS = [
+    {},
+    {"strategy": ["random", {"name": "random_fg66", "label": "mine"}]},
+    {"query.patch_size": [[8, 8, 8], [6, 7, 8]], "strategy": ["random"]},
+    {"query.patches": [6, 7]},
+    {"training": [{"preset": "small", "members": 1}, {"epochs": 2}]},
+    {"training.epochs": [1, 2], "training.members": [1, 3]},
+    {"starting_budget.strategy": ["random_all_classes", "random_fg33_all_classes"]},
+    {"starting_budget.strategy.name": ["random_all_classes", "random_fg33_all_classes"]},
+]
+
+
+def reloaded(plan: Plan, dataset: Dataset, folder: Path) -> Plan:
+    path = folder / "sweep.yaml"
+    path.write_text(to_yaml(resolved_sweep(plan)))
+    return make_plan(load_sweep(path), dataset)
+
+
+@pytest.mark.parametrize("grid", GRIDS, ids=lambda grid: "+".join(grid) or "none")
+def test_resolved_sweep_means_the_same_trajectories(
+    plan_of: MakePlan, dataset: Dataset, tmp_path: Path, grid: dict
+) -> None:
+    plan = plan_of(grid=grid, base={**BASE, "starting_budget": {"strategy": START}})
+    again = reloaded(plan, dataset, tmp_path)
+    assert [one.config for one in again.trajectories] == [one.config for one in plan.trajectories]
+    assert again.ids == plan.ids
+
+
+BASE = {"query": {"patches": 6, "loops": 2, "patch_size": [8, 8, 8]}}
+START = {"name": "random_all_classes"}
+
+
+def test_resolving_a_resolved_sweep_changes_no_byte(
+    plan_of: MakePlan, dataset: Dataset, tmp_path: Path
+) -> None:
+    plan = plan_of()
+    text = to_yaml(resolved_sweep(plan))
+    assert to_yaml(resolved_sweep(reloaded(plan, dataset, tmp_path))) == text
+
+
+def test_defaults_and_provenance_are_written_out(plan_of: MakePlan, dataset: Dataset) -> None:
+    plan = plan_of()
+    written = resolved_sweep(plan).plain()
+    assert written["base"]["training"]["learning_rate"] == 5e-3
+    assert written["base"]["starting_budget"]["patches"] == 6
+    assert written["base"]["evaluation"] == {"tta": False, "step": 0.5}
+    assert written["resources"]["retries"] == 3
+    assert written["grid"]["strategy"][0] == {"name": "random", "label": "random"}
+    assert written["provenance"] == {
+        "version": __version__,
+        "dataset_fingerprint": dataset.fingerprint,
+        "trajectories": list(plan.ids),
+    }
+
+
+def test_what_differs_between_trajectories_is_not_in_base(plan_of: MakePlan) -> None:
+    plan = plan_of(grid={"training.preset": ["small", "nnunet"]})
+    training = resolved_sweep(plan).base["training"]
+    assert "features" not in training
+    assert "preset" not in training
+    assert training["members"] == 2

@@ -1,0 +1,67 @@
+from pathlib import Path
+
+from alsweep.sweep.failure import write_failure
+from alsweep.sweep.heartbeat import Heartbeat
+from alsweep.sweep.run_folder import driver_lock, trajectory_folder, write_space
+from alsweep.sweep.status import read_status
+from alsweep.trajectory.progress import Progress
+from tests.sweep.conftest import MakePlan
+from tests.sweep.fakes import table_record
+from tests.sweep.test_missing import do_loops
+
+
+def begun(run: Path, plan_of: MakePlan) -> list[Path]:
+    """A run with one trajectory done, one in loop 1, one failed and one that has not begun."""
+    plan = plan_of()
+    write_space(run, plan)
+    folders = [trajectory_folder(run, id_) for id_ in plan.ids]
+    do_loops(run, plan, index=0, loops=3)
+    do_loops(run, plan, index=1, loops=1)
+    Heartbeat(folders[1])(Progress(1, "train", 2, 4))
+    write_failure(folders[2], "the pool is empty", 0)
+    return folders
+
+
+def test_states_under_a_live_driver(run: Path, plan_of: MakePlan) -> None:
+    begun(run, plan_of)
+    with driver_lock(run):
+        status = read_status(run)
+    assert [one.state for one in status.trajectories] == ["done", "running", "failed", "waiting"]
+    assert status.counts == {"done": 1, "running": 1, "failed": 1, "waiting": 1}
+    running, failed = status.trajectories[1], status.trajectories[2]
+    assert (running.phase, running.phase_done, running.phase_total) == ("train", 2, 4)
+    assert (running.loops_done, running.loops) == (1, 3)
+    assert failed.error == "the pool is empty"
+    # 5 loops left of 1.75 s each (the loops whose members were not shared), one at a time
+    assert status.seconds_left == 5 * 1.75
+
+
+def test_without_a_driver_nothing_runs(run: Path, plan_of: MakePlan) -> None:
+    begun(run, plan_of)
+    status = read_status(run)
+    assert status.driver is None
+    assert [one.state for one in status.trajectories] == ["done", "waiting", "failed", "waiting"]
+    assert status.seconds_left is None
+
+
+def test_a_sign_of_life_from_before_the_last_finished_loop_is_stale(
+    run: Path, plan_of: MakePlan
+) -> None:
+    folders = begun(run, plan_of)
+    Heartbeat(folders[1])(Progress(0, "annotate", 0, 1))
+    with driver_lock(run):
+        assert read_status(run).trajectories[1].state == "waiting"
+
+
+def test_status_knows_strategy_and_seed_of_what_has_not_begun(run: Path, plan_of: MakePlan) -> None:
+    begun(run, plan_of)
+    last = read_status(run).trajectories[3]
+    assert (last.strategy, last.seed, last.mean_dice) == ("predictive_entropy", 1, None)
+
+
+def test_json_has_counts_and_numbers(run: Path, plan_of: MakePlan) -> None:
+    begun(run, plan_of)
+    plain = read_status(run).plain()
+    assert plain["counts"]["done"] == 1
+    config = plan_of().trajectories[0].config
+    assert plain["trajectories"][0]["mean_dice"] == table_record(config, 2).mean_dice
