@@ -1,4 +1,4 @@
-"""Loop 0 of each setting and seed, trained once for all trajectories that share it, before these begin."""
+"""Loop 0 of each setting and seed, trained once for all trajectories that share it."""
 
 import shutil
 from pathlib import Path

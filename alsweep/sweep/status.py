@@ -12,7 +12,7 @@ from alsweep.sweep.run_folder import active_driver, stored_sweep
 State = Literal["done", "running", "failed", "waiting"]
 
 _SILENCE = 600.0
-"""Seconds; a worker that has been silent for longer under a live driver is not counted as running."""
+"""Seconds; a worker that has been silent for longer is not counted as running."""
 
 
 @dataclass(frozen=True)
