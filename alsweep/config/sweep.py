@@ -38,7 +38,7 @@ class WandbConfig(Frozen):
 
 
 class Provenance(Frozen):
-    """Where a resolved sweep comes from; alsweep writes it into RUN/sweep.yaml, and nobody else need."""
+    """Where a resolved sweep comes from; written into RUN/sweep.yaml by alsweep alone."""
 
     version: str
     dataset_fingerprint: str
