@@ -193,8 +193,8 @@ def wandb_settings(written: "WandbConfig") -> "WandbConfig":
     Raises:
         ConfigError: There is no such mode, or it needs a login that is not there.
     """
-    from alsweep.config.load import validated
     from alsweep.config.sweep import WandbConfig
+    from alsweep.config.validation import validated
     from alsweep.tracking.wandb import require_login
 
     mode = os.environ.get("WANDB_MODE", written.mode)
