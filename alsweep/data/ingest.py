@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
+from math import prod
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -20,7 +21,7 @@ from alsweep.data.notes import Notes
 from alsweep.data.parallel import CasePool, WorkerLostError
 from alsweep.data.plans_file import read_plans
 from alsweep.data.raw import read_raw
-from alsweep.data.reading import promised_voxels
+from alsweep.data.reading import MOST_VOXELS, promised_voxels
 from alsweep.data.remarks import remarks
 from alsweep.data.resample import (
     coarse_axis,
@@ -155,6 +156,7 @@ def ingest(
         found = measure(dataset, notes, pool, skip_bad=options.skip_bad, on_done=on_done)
         parts = assign_parts(dataset, list(found.facts), options.fold, options.group_by)
         head = _head(dataset, found.facts, parts, options.spacing, prescribed)
+        _check_growth(dataset, found.facts, head.spacing)
         infos = pool.map(
             partial(_convert, _Target(replace(dataset, cases=()), notes, head)),
             [_Task(case, facts, parts[case.id]) for case, facts in found.facts.items()],
@@ -227,6 +229,21 @@ def _head(
         outputs=dataset.labels.declared,
         plan=prescribed.plan if prescribed else None,
     )
+
+
+def _check_growth(
+    dataset: RawDataset, facts: Mapping[RawCase, CaseFacts], spacing: Spacing
+) -> None:
+    """Refuse a case whose header, or a target, makes it absurdly large."""
+    for case, fact in facts.items():
+        shape = resampled_shape(fact.source.crop.size, fact.source.spacing, spacing)
+        if prod(shape) > MOST_VOXELS:
+            voxels = "x".join(map(str, shape))
+            target = " x ".join(f"{value:g}" for value in spacing)
+            raise IngestError(
+                f"{dataset.root / case.images[0]}: would have {voxels} voxels at a spacing of "
+                f"{target} mm; mend its header or give a coarser --spacing"
+            )
 
 
 def _target_spacing(pool: Sequence[CaseFacts]) -> Spacing:

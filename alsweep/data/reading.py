@@ -217,7 +217,8 @@ def _nifti_array(
         try:
             image = kind.from_stream(stream)
             scaled = image.dataobj.slope != 1 or image.dataobj.inter != 0
-            array = image.dataobj.get_scaled(np.float32) if scaled else np.asanyarray(image.dataobj)
+            # In single precision, as nnU-Net: half the memory of what nibabel would take.
+            array = np.asanyarray(image.dataobj, dtype=np.float32 if scaled else None)
         except (HeaderDataError, ImageFileError, ValueError, TypeError) as e:
             raise IngestError(f"{name}: is not a valid NIfTI file ({e}); export it again") from None
     if array.dtype == np.float64:
