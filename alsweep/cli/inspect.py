@@ -42,7 +42,15 @@ def _summary(dataset: "Dataset") -> dict[str, Any]:
     cases = [
         case.model_dump(
             mode="json",
-            include={"id", "part", "shape", "class_voxels", "original_shape", "original_spacing"},
+            include={
+                "id",
+                "part",
+                "shape",
+                "class_voxels",
+                "original_shape",
+                "original_spacing",
+                "crop",
+            },
         )
         | {"foreground_share": _foreground_share([case])}
         for case in dataset.cases.values()
@@ -108,6 +116,8 @@ def _class_table(dataset: "Dataset") -> "Table":
 def _facts(dataset: "Dataset") -> dict[str, str]:
     manifest, plan = dataset.manifest, dataset.manifest.plan
     channels = zip(dataset.channels, manifest.normalisation, strict=True)
+    regions = "; ".join(f"{r.name}: {', '.join(map(str, r.labels))}" for r in manifest.regions)
+    free = sum(case.free_sha256 is not None for case in dataset.cases.values())
     return {
         "cases": f"{len(dataset.pool)} pool, {len(dataset.validation)} validation, "
         f"{len(dataset.test)} test",
@@ -116,13 +126,15 @@ def _facts(dataset: "Dataset") -> dict[str, str]:
         "foreground": f"{100 * _foreground_share(list(dataset.cases.values())):.2f} % of voxels",
         "plan": f"patch {_by(plan.patch_size)}, batch {plan.batch_size}, "
         f"halvings {_by(plan.pooling)}, median shape {_by(plan.median_shape)}",
+        **({"regions": regions} if regions else {}),
+        **({"free labels": f"in {free} cases"} if free else {}),
         "fingerprint": dataset.fingerprint,
     }
 
 
 def _normalisation(how: "Normalisation") -> str:
     if how.scheme != "ct":
-        return how.scheme
+        return how.scheme + (" of the nonzero voxels" if how.masked else "")
     return f"ct, clipped to {how.low:g}..{how.high:g}, mean {how.mean:g}, std {how.std:g}"
 
 

@@ -92,14 +92,18 @@ def resample_image(channel: Channel, shape: Triple, coarse: int | None) -> Chann
         return channel
     if coarse is None:
         spread = channel.min(), channel.max()
-        return np.asarray(np.clip(_interpolate(channel, shape, _CUBIC), *spread))
+        finer = _interpolate(channel, shape, _CUBIC)
+        np.clip(finer, *spread, out=finer)
+        return finer
     planes = tuple(axis for axis in range(3) if axis != coarse)
     spread = (
         channel.min(axis=planes, keepdims=True),
         channel.max(axis=planes, keepdims=True),
     )
     within = _with_length(shape, coarse, channel.shape[coarse])
-    zoomed = np.clip(_interpolate(channel, within, _CUBIC), *spread)
+    zoomed = _interpolate(channel, within, _CUBIC)
+    if zoomed is not channel:
+        np.clip(zoomed, *spread, out=zoomed)
     return np.take(zoomed, _nearest(channel.shape[coarse], shape[coarse]), axis=coarse)
 
 

@@ -1,12 +1,13 @@
 import json
 import sys
 
+import numpy as np
 import pytest
 
 from alsweep.cli.main import main
 from alsweep.data.ingest import ingest
 from alsweep.data.phantom import write_phantom
-from tests.data.raws import nnunet
+from tests.data.raws import describe, nnunet, save, volume
 
 
 def run(monkeypatch, *arguments):
@@ -63,3 +64,20 @@ def test_what_is_no_dataset_is_told_in_one_line(monkeypatch, capfd, tmp_path):
         stdout, stderr = capfd.readouterr()
         assert (stdout, stderr.count("\n")) == ("", 1)
         assert reason in stderr
+
+
+def test_inspect_tells_of_regions_masks_and_free_labels(monkeypatch, capfd, tmp_path):
+    raw = nnunet(tmp_path / "raw")
+    describe(
+        raw,
+        labels={"background": 0, "whole": [1, 2], "core": [2]},
+        regions_class_order=[1, 2],
+        use_mask_for_norm=True,
+    )
+    save(raw / "addTr/case_0.nii.gz", np.full(volume()[1].shape, 255, np.uint8))
+    ingest(raw, tmp_path / "out")
+    assert run(monkeypatch, "inspect", tmp_path / "out") == 0
+    text = " ".join(capfd.readouterr().out.split())
+    assert "regions whole: 1, 2; core: 2" in text
+    assert "free labels in 1 cases" in text
+    assert "MR: zscore of the nonzero voxels" in text

@@ -1,10 +1,14 @@
 import json
+import os
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from alsweep.data.annotator import ReferenceLabels
-from alsweep.data.ingest import IngestOptions, ingest
+from alsweep.data.ingest import IngestOptions, _workers, ingest
+from alsweep.data.raw import read_raw
+from alsweep.data.writing import write_case
 from alsweep.errors import IngestError
 from tests.data.raws import decathlon, describe, nnunet, save, volume
 
@@ -242,3 +246,94 @@ def test_a_failure_while_writing_leaves_nothing(tmp_path, monkeypatch):
     with pytest.raises(OSError, match="No space left"):
         made(nnunet(tmp_path / "raw"), tmp_path / "out", workers=1)
     assert [p.name for p in tmp_path.iterdir()] == ["raw"]
+
+
+def _stop_after(monkeypatch, cases):
+    """Ctrl-C when so many cases are written."""
+    done = []
+
+    def counted(*arguments):
+        if len(done) == cases:
+            raise KeyboardInterrupt
+        done.append(arguments)
+        return write_case(*arguments)
+
+    monkeypatch.setattr("alsweep.data.ingest.write_case", counted)
+    return done
+
+
+def test_an_interrupted_ingest_is_gone_on_with(tmp_path, monkeypatch):
+    raw = nnunet(tmp_path / "raw", cases=5)
+    whole = made(raw, tmp_path / "whole")
+    _stop_after(monkeypatch, 3)
+    with pytest.raises(KeyboardInterrupt):
+        made(raw, tmp_path / "out", workers=1)
+    assert not (tmp_path / "out").exists()
+    redone = _stop_after(monkeypatch, 99)
+    assert made(raw, tmp_path / "out", workers=1).fingerprint == whole.fingerprint
+    assert len(redone) == 2
+
+
+def test_what_changed_in_between_is_done_anew(tmp_path, monkeypatch):
+    raw = nnunet(tmp_path / "raw", cases=5)
+    _stop_after(monkeypatch, 3)
+    with pytest.raises(KeyboardInterrupt):
+        made(raw, tmp_path / "out", workers=1)
+    save(raw / "imagesTr/case_1_0000.nii.gz", volume(seed=99)[0])
+    redone = _stop_after(monkeypatch, 99)
+    resumed = made(raw, tmp_path / "out", workers=1)
+    assert len(redone) == 3
+    assert resumed.fingerprint == made(raw, tmp_path / "fresh").fingerprint
+
+
+def test_another_spacing_does_all_cases_anew_but_measures_none(tmp_path, monkeypatch):
+    raw = nnunet(tmp_path / "raw", cases=5)
+    _stop_after(monkeypatch, 3)
+    with pytest.raises(KeyboardInterrupt):
+        made(raw, tmp_path / "out", workers=1)
+    redone = _stop_after(monkeypatch, 99)
+    monkeypatch.setattr("alsweep.data.measuring._facts", None)
+    resumed = made(raw, tmp_path / "out", workers=1, spacing=(2.0, 1.0, 1.0))
+    assert len(redone) == 5
+    assert resumed.cases["case_0"].shape == (6, 10, 8)
+
+
+def test_a_file_that_changes_between_the_passes_is_found(tmp_path):
+    raw = nnunet(tmp_path / "raw")
+
+    def meddle(phase, done, total):
+        if (phase, done) == ("checking", total):
+            save(raw / "labelsTr/case_3.nii.gz", 0 * volume()[1])
+
+    with pytest.raises(IngestError, match="was changed while it was being ingested"):
+        ingest(raw, tmp_path / "out", IngestOptions(workers=1), meddle)
+    assert not (tmp_path / "out").exists()
+
+
+def test_few_workers_are_used_where_a_case_is_large(tmp_path, monkeypatch):
+    raw = nnunet(tmp_path / "raw")
+    dataset = read_raw(raw)
+    monkeypatch.setattr("alsweep.data.ingest._BYTES_PER_WORKER", 1)
+    monkeypatch.setattr("os.sched_getaffinity", lambda _: range(8))
+    assert _workers(dataset) == 4
+    physical = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    monkeypatch.setattr("alsweep.data.ingest._BYTES_PER_VOXEL", physical // (960 * 2 * 3))
+    assert _workers(dataset) == 3
+
+
+def test_rgb_that_is_none_is_refused(tmp_path):
+    raw = nnunet(tmp_path / "raw", channels=("rgb_to_0_1",))
+    save(raw / "imagesTr/case_2_0000.nii.gz", volume()[0] * 3)
+    with pytest.raises(IngestError, match=r"case_2_0000.nii.gz: .* expected 0 to 255"):
+        made(raw, tmp_path / "out")
+
+
+def test_plans_that_normalise_otherwise_than_the_name_says_are_remarked(tmp_path):
+    raw, plans = nnunet(tmp_path / "raw"), tmp_path / "plans.json"
+    golden = json.loads((Path(__file__).parents[1] / "golden/nnunet_plans.json").read_text())
+    plans.write_text(json.dumps(golden["tiny"]["ct"]["plans_file"]))
+    ingested = ingest(raw, tmp_path / "out", IngestOptions(plans=plans))
+    assert ingested.remarks == (
+        "the plans normalise channel 'MR' by ct, its name stands for zscore",
+    )
+    assert ingested.dataset.manifest.normalisation[0].scheme == "ct"
