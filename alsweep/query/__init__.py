@@ -3,6 +3,7 @@
 from alsweep.query.aggregate import box_mean
 from alsweep.query.base import (
     Choice,
+    Embedding,
     Pool,
     PoolCase,
     Prediction,
@@ -18,6 +19,7 @@ from alsweep.query.select import select_patches
 
 __all__ = [
     "Choice",
+    "Embedding",
     "Pool",
     "PoolCase",
     "Prediction",

@@ -15,7 +15,10 @@ from alsweep.registry import Registry
 if TYPE_CHECKING:
     import numpy as np
 
-    from alsweep.types import LabelMap, Probs
+    from jaxtyping import Float
+    from torch import Tensor
+
+    from alsweep.types import LabelMap, Probs, ScoreMap
 
 Streams = Callable[..., "np.random.Generator"]
 """Called with what the draws are for (``"noise", case``); returns their generator."""
@@ -54,14 +57,32 @@ class PoolCase:
 
 
 @dataclass(frozen=True)
+class Embedding:
+    """What the encoders see of one case: features of their second-deepest stage, on a coarse grid.
+
+    Attributes:
+        features: ``(feature, z, y, x)``, float16 or float32; members concatenated over ``feature``.
+        cell: Voxels per grid cell, ``(z, y, x)``.
+    """
+
+    features: "Float[Tensor, 'feature z y x']"
+    cell: tuple[float, float, float]
+
+
+@dataclass(frozen=True)
 class Prediction:
     """What the ensemble says of one case, folded over members; never on disk.
 
     Attributes:
         mean_probs: Mean softmax, ``(class, z, y, x)``.
+        mean_entropy: Mean over members of each member's entropy, ``(z, y, x)``, nats; given to
+            strategies that need ``"mean_entropy"``.
+        embedding: Encoder features; given to strategies that need ``"embedding"``.
     """
 
     mean_probs: "Probs"
+    mean_entropy: "ScoreMap | None" = None
+    embedding: Embedding | None = None
 
 
 @dataclass(frozen=True)
