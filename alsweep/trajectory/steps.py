@@ -274,7 +274,7 @@ class Steps:
         networks = [member.network for member in members]
         axes = self.axes if tta else ()
         image = self.dataset.image(case)
-        return Prediction(predict(networks, image, self.window, step, axes, self.compute))
+        return Prediction(predict(networks, image, self.window, step, axes, self.compute).probs)
 
     def query(
         self, loop: int, members: Sequence[Member], taken: Sequence[Patch]
