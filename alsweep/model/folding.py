@@ -23,37 +23,44 @@ class Folded:
         features: Encoder features on a coarse grid, ``(feature, z, y, x)``, those of all members
             one after the other; None unless asked for.
         cell: Voxels per grid cell, ``(z, y, x)``; None without features.
+        members: Each member's probabilities, float16; empty unless asked for, since their memory
+            grows with the number of members.
     """
 
     probs: "Probs"
     mean_entropy: "ScoreMap | None" = None
     features: "Tensor | None" = None
     cell: tuple[float, float, float] | None = None
+    members: "tuple[Probs, ...]" = ()
 
 
 class Fold:
     """Running sums over members.
 
     Args:
-        needs: ``mean_entropy`` sums entropies, too; other names change nothing here.
+        needs: With ``mean_entropy`` entropies are summed, too; with ``members`` each member is
+            kept. Other names change nothing here.
     """
 
     def __init__(self, needs: Collection[str]) -> None:
-        self._wants_entropy = "mean_entropy" in needs
-        self._members = 0
+        self._needs = frozenset(needs)
+        self._count = 0
+        self._members: list[Probs] = []
         self._probs: Probs | None = None
         self._entropy: ScoreMap | None = None
 
     def add(self, probs: "Probs") -> None:
         """Count a member in; its tensor is the fold's from now on and may be overwritten."""
-        if self._wants_entropy:
+        if "members" in self._needs:
+            self._members.append(probs.half())
+        if "mean_entropy" in self._needs:
             own = entropy(probs)
             self._entropy = own if self._entropy is None else self._entropy.add_(own)
         self._probs = probs if self._probs is None else self._probs.add_(probs)
-        self._members += 1
+        self._count += 1
 
     def means(self) -> Folded:
         """The means over all members; ends the fold, whose sums become the means."""
         assert self._probs is not None, "an ensemble has at least one member"
-        mean_entropy = None if self._entropy is None else self._entropy.div_(self._members)
-        return Folded(self._probs.div_(self._members), mean_entropy)
+        mean_entropy = None if self._entropy is None else self._entropy.div_(self._count)
+        return Folded(self._probs.div_(self._count), mean_entropy, members=tuple(self._members))

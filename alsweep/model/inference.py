@@ -56,11 +56,12 @@ def predict(
         step: Distance of neighbouring windows as a share of the window, in (0, 1].
         axes: Axes (0 = z) to mirror for test-time augmentation; empty for none.
         compute: Device and precision.
-        needs: What is wanted beside the mean probability: ``mean_entropy``, ``embedding``.
+        needs: What is wanted beside the mean probability: ``mean_entropy``, ``embedding``,
+            ``members``.
 
     Returns:
         Float32 tensors on ``compute.device``, float16 for features; probabilities sum to 1 over
-        ``class``. But for features, memory does not grow with the number of members.
+        ``class``. Memory grows with the number of members for ``embedding`` and ``members`` alone.
 
     Raises:
         TrajectoryFailedError: The device's memory does not suffice.

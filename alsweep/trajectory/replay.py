@@ -1,24 +1,50 @@
 """One query of a trajectory once more: its networks, from the store, asked by any strategy."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from alsweep.config.sweep import ResourcesConfig
-from alsweep.config.trajectory import StrategySpec, TrajectoryConfig
+from alsweep.config.trajectory import StrategySpec
 from alsweep.data.case import Dataset
-from alsweep.errors import ConfigError, RunFolderError
+from alsweep.errors import ConfigError, RunFolderError, StrategyError
 from alsweep.geometry import Patch, union_voxels
 from alsweep.model.network import build_network
-from alsweep.query.base import Prediction
-from alsweep.results.loops import LoopRecord, QueriedPatch
+from alsweep.query.base import Prediction, make_strategy
+from alsweep.query.maps import MAPS
+from alsweep.results.loops import QueriedPatch
 from alsweep.results.mix import ClassMix, class_mix
+from alsweep.results.records import TrajectoryFolder
 from alsweep.rng import torch_seed
 from alsweep.trajectory.plan import resolve
 from alsweep.trajectory.progress import OnProgress
 from alsweep.trajectory.query_log import QueryLog
 from alsweep.trajectory.steps import Member, Steps
+
+if TYPE_CHECKING:
+    from alsweep.types import LabelMap, ScoreMap
+
+
+@dataclass(frozen=True)
+class VoxelScore:
+    """A map from the ensemble's prediction to voxel scores, with a name for people."""
+
+    name: str
+    needs: tuple[str, ...]
+    map: "Callable[[Prediction], ScoreMap]"
+
+
+def voxel_score(strategy: StrategySpec) -> VoxelScore:
+    """What a strategy scores voxels with; predictive entropy where it scores none."""
+    try:
+        name = make_strategy(strategy).stages().map
+    except StrategyError:
+        name = "predictive_entropy"
+    return VoxelScore(name.replace("_", " "), ("probs",), MAPS[name])
 
 
 @dataclass(frozen=True)
@@ -59,33 +85,35 @@ class Replay:
     Nothing is trained and nothing is written.
 
     Args:
-        config: The trajectory's, resolved.
-        folder: RUN/trajectories/ID.
-        record: Of the loop that made the query: the one before it.
+        trajectory: It has come to ``loop``.
+        loop: The query's patches are annotated just before this training; 1 or later.
         dataset: What the trajectory ran on.
         models: The run's model store.
         on_progress: Called for each case that is predicted.
 
     Raises:
-        ConfigError: The device that the config asks for is not to be had.
+        ConfigError: The starting budget was asked for, which no network chose, or the device that
+            the config asks for is not to be had.
         RunFolderError: A network is not stored any more.
     """
 
     def __init__(
         self,
-        config: TrajectoryConfig,
-        folder: Path,
-        record: LoopRecord,
+        trajectory: TrajectoryFolder,
+        loop: int,
         *,
         dataset: Dataset,
         models: Path,
         on_progress: OnProgress | None = None,
     ) -> None:
-        self._record = record
-        self._log = QueryLog(folder)
+        if loop == 0:
+            raise ConfigError("--loop 0: no network chose the starting budget; ask for 1 or later")
+        assert trajectory.config is not None
+        self._record = trajectory.records[loop - 1]
+        self._log = QueryLog(trajectory.folder)
         # As many threads as then: sums in another order could turn a near-tie.
-        resources = ResourcesConfig(cpus=record.threads)
-        config = config.model_copy(update={"dataset": dataset.path})
+        resources = ResourcesConfig(cpus=self._record.threads)
+        config = trajectory.config.model_copy(update={"dataset": dataset.path})
         self._steps = Steps.make(config, dataset, models, resources, "replay", on_progress)
         self._members = self._stored()
 
@@ -106,10 +134,14 @@ class Replay:
         labels = self._steps.labels(patches)
         return class_mix(map(labels.crop, patches), len(self._steps.dataset.classes))
 
-    def predict(self, case: str, needs: Sequence[str]) -> Prediction:
-        """The ensemble's prediction of a pool case, as the query saw it."""
+    def scored(self, case: str, score: VoxelScore) -> "tuple[LabelMap, NDArray[np.floating[Any]]]":
+        """Predicted labels and voxel scores of a pool case, as the query saw them."""
         inference = self._steps.config.inference
-        return self._steps.predict(self._members, case, inference.step, inference.tta, needs)
+        prediction = self._steps.predict(
+            self._members, case, inference.step, inference.tta, score.needs
+        )
+        labels = prediction.mean_probs.argmax(dim=0).to("cpu").numpy().astype(np.uint8)
+        return labels, score.map(prediction).float().to("cpu").numpy()
 
     def _asking(self, strategy: StrategySpec) -> Steps:
         config = self._steps.config.model_copy(update={"strategy": strategy})
