@@ -71,7 +71,10 @@ def box_mean(score: "Array", patch_size: Triple, stride: int | Sequence[int] = 1
     )
     planes = values.reshape(-1, height, width)
     means = torch.cat(
-        [along_y @ (some.to(dtype) @ along_x.T) for some in torch.split(planes, _planes_at_once(values))]
+        [
+            along_y @ (some.to(dtype) @ along_x.T)
+            for some in torch.split(planes, _planes_at_once(values))
+        ]
     )
     stacked = means.reshape(-1, depth, means.shape[-2] * means.shape[-1])
     means = (along_z @ stacked).reshape(*leading, *map(len, grid))

@@ -15,7 +15,7 @@ from alsweep.errors import ConfigError, RunFolderError, StrategyError
 from alsweep.geometry import Patch, union_voxels
 from alsweep.model.network import build_network
 from alsweep.query.base import Prediction, make_strategy
-from alsweep.query.maps import MAPS
+from alsweep.query.maps import PredictiveEntropyMap, VoxelMap
 from alsweep.results.loops import QueriedPatch
 from alsweep.results.mix import ClassMix, class_mix
 from alsweep.results.records import TrajectoryFolder
@@ -41,10 +41,12 @@ class VoxelScore:
 def voxel_score(strategy: StrategySpec) -> VoxelScore:
     """What a strategy scores voxels with; predictive entropy where it scores none."""
     try:
-        name = make_strategy(strategy).stages().map
+        composition = make_strategy(strategy).composition
     except StrategyError:
-        name = "predictive_entropy"
-    return VoxelScore(name.replace("_", " "), ("probs",), MAPS[name])
+        composition = None
+    own = None if composition is None else composition.map
+    score = own if isinstance(own, VoxelMap) else PredictiveEntropyMap()
+    return VoxelScore(score.name.replace("_", " "), score.needs, score)
 
 
 @dataclass(frozen=True)

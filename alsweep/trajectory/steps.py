@@ -31,6 +31,7 @@ from alsweep.results.loops import QueriedPatch
 from alsweep.rng import stream, torch_seed
 from alsweep.trajectory.budget import request_for, settle
 from alsweep.trajectory.pool import DatasetPool
+from alsweep.trajectory.precomputed import replayed
 from alsweep.trajectory.progress import OnProgress, Phase, Progress
 
 NUMERICS = 1
@@ -74,6 +75,7 @@ class Steps:
     Attributes:
         owner: Who trains; stored beside members, so that "cached" means "by somebody else", also
             after a crash.
+        workers: Cases of the pool that are scored at the same time.
     """
 
     config: TrajectoryConfig
@@ -82,6 +84,7 @@ class Steps:
     compute: Compute
     owner: str
     on_progress: OnProgress
+    workers: int = 1
 
     @classmethod
     def make(
@@ -101,7 +104,8 @@ class Steps:
         set_threads(resources.threads)
         compute = resolve_compute(resources.device, config.training.precision)
         store = ModelStore(models, int(resources.models_gib * _GIB))
-        return cls(config, dataset, store, compute, owner, on_progress or (lambda progress: None))
+        tell = on_progress or (lambda progress: None)
+        return cls(config, dataset, store, compute, owner, tell, resources.threads)
 
     @property
     def window(self) -> Triple:
@@ -291,7 +295,7 @@ class Steps:
         embedding = None
         if folded.features is not None and folded.cell is not None:
             embedding = Embedding(folded.features, folded.cell)
-        return Prediction(folded.probs, folded.mean_entropy, embedding)
+        return Prediction(folded.probs, folded.mean_entropy, embedding, folded.members)
 
     def query(
         self, loop: int, members: Sequence[Member], taken: Sequence[Patch]
@@ -310,6 +314,8 @@ class Steps:
                 members, case, inference.step, inference.tta, chosen.needs
             ),
             oracle=ReferenceLabels(self.dataset) if chosen.uses_oracle else None,
+            replay=partial(replayed, self.config, taken, loop),
+            workers=self.workers,
             on_case=lambda done: self._tell(loop, "query", done, len(self.dataset.pool)),
         )
         rng: Streams = partial(stream, self.config.seed, "query", loop)

@@ -49,7 +49,11 @@ def _ablations() -> dict[str, dict[str, float | str]]:
         name, r = f"class_power_pe{percent}", percent / 100
         names[f"{name}_exp"] = {"r": r}
         for kind, temperature in (("smooth", 2.0), ("sharp", 0.5)):
-            sigmoid: dict[str, float | str] = {"r": r, "schedule": "sigmoid", "temperature": temperature}
+            sigmoid: dict[str, float | str] = {
+                "r": r,
+                "schedule": "sigmoid",
+                "temperature": temperature,
+            }
             names[f"{name}_{kind}_sigmoid"] = sigmoid
     return names
 
