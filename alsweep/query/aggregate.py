@@ -165,12 +165,14 @@ class VoxelScores:
         """1, or with ``by_class`` one more than there are foreground classes."""
         return 1 + (self.prediction.foreground.shape[0] if self.by_class else 0)
 
-    def slabs(self) -> "Iterator[tuple[int, Iterator[Tensor]]]":
-        """Yield the first plane of each slab and its channels, ``(z, y, x)``, the general first."""
-        probs = self.prediction.mean_probs
-        planes = _planes_at_once(probs[0])
-        for first in range(0, probs.shape[1], planes):
-            yield first, self._channels(self.prediction.planes(first, first + planes))
+    def slabs(self, begin: int, stop: int) -> "Iterator[tuple[int, Iterator[Tensor]]]":
+        """Yield the first plane of each slab in ``[begin, stop)`` and its channels.
+
+        A channel is ``(z, y, x)``; the general one comes first.
+        """
+        step = _planes_at_once(self.prediction.mean_probs[0])
+        for first in range(begin, stop, step):
+            yield first, self._channels(self.prediction.planes(first, min(first + step, stop)))
 
     def _channels(self, slab: "Prediction") -> "Iterator[Tensor]":
         """One channel at a time: all of them would not stay in the cache."""
@@ -184,7 +186,9 @@ class VoxelScores:
         """Yield the channels one by one, each of the whole case, ``(z, y, x)``."""
         import torch
 
-        general = torch.cat([next(channels) for _, channels in self.slabs()])
+        general = torch.cat(
+            [next(channels) for _, channels in self.slabs(0, self.prediction.shape[0])]
+        )
         yield general
         if self.by_class:
             for probs in self.prediction.foreground:
@@ -217,29 +221,65 @@ class Mean(Aggregate):
         import torch
 
         device = scores.prediction.mean_probs.device
-        along_z, along_y, along_x = windows.matrices(device)
-        sums = torch.zeros(
+        along_z, *in_plane = windows.matrices(device)
+        means = torch.zeros(
             (scores.channels, *map(len, windows.grid)), dtype=along_z.dtype, device=device
         )
-        waiting: list[list[Tensor]] = [[] for _ in range(scores.channels)]
-        begin = 0
-        for first, channels in scores.slabs():
-            for kept, values in zip(waiting, channels, strict=True):
-                kept.append(along_y @ (values.to(along_x.dtype) @ along_x.T))
-            stop = first + waiting[0][-1].shape[0]
-            # A few planes at a time: each addition goes over all windows that touch them.
-            if stop - begin >= _PLANES or stop == windows.shape[0]:
-                touched = _touched(windows.grid[0], windows.size[0], begin, stop)
-                weights = along_z[touched, begin:stop]
-                for total, kept in zip(sums, waiting, strict=True):
-                    total[touched] += torch.tensordot(weights, torch.cat(kept), dims=1)
-                    kept.clear()
-                begin = stop
-        return sums
+        for planes in _blocks(windows):
+            begin, stop = planes[0], planes[-1]
+            touched = _touched(windows.grid[0], windows.size[0], begin, stop)
+            weights = along_z[touched][:, planes[:-1]]
+            for total, sums in zip(means, _plane_sums(scores, planes, in_plane), strict=True):
+                total[touched] += torch.tensordot(weights, sums, dims=1)
+        return means
 
 
 _PLANES = 16
-"""Planes that are averaged along z at once."""
+"""Planes that are averaged along z at once: each addition goes over all windows that touch them."""
+
+
+def _blocks(windows: Windows) -> list[list[int]]:
+    """Cut the planes where a window begins or ends, and group the parts into blocks.
+
+    Returns:
+        For each block its cuts, first plane to last plane + 1. All windows hold either all planes
+        between two cuts or none, so those may be summed up before anything else is done.
+    """
+    starts, size = windows.grid[0], windows.size[0]
+    cuts = sorted({edge for start in starts for edge in (start, start + size)})
+    blocks = [[cuts[0]]]
+    for cut in cuts[1:]:
+        blocks[-1].append(cut)
+        if cut - blocks[-1][0] >= _PLANES and cut != cuts[-1]:
+            blocks.append([cut])
+    return blocks
+
+
+def _plane_sums(
+    scores: VoxelScores, cuts: list[int], in_plane: "Sequence[Tensor]"
+) -> "list[Tensor]":
+    """For each channel ``(part, y_start, x_start)``: in-plane means, summed between two cuts."""
+    import torch
+
+    along_y, along_x = in_plane
+    parts, (begin, stop) = len(cuts) - 1, (cuts[0], cuts[-1])
+    alone = parts == stop - begin
+    shape = (scores.channels, parts, *scores.prediction.shape[1:])
+    sums = torch.zeros((0,) if alone else shape, dtype=along_x.dtype, device=along_x.device)
+    part_of = [i for i in range(parts) for _ in range(cuts[i], cuts[i + 1])]
+    index = torch.tensor(part_of, device=along_x.device)
+    found: list[list[Tensor]] = [[] for _ in range(scores.channels)]
+    for first, channels in scores.slabs(begin, stop):
+        for channel, values in enumerate(channels):
+            exact = values.to(along_x.dtype)
+            if alone:
+                found[channel].append(along_y @ (exact @ along_x.T))
+            else:
+                own = index[first - begin : first - begin + len(exact)]
+                sums[channel].index_add_(0, own, exact)
+    if not alone:
+        return [along_y @ (total @ along_x.T) for total in sums]
+    return [torch.cat(kept) for kept in found]
 
 
 def _touched(starts: list[int], size: int, first: int, stop: int) -> slice:
