@@ -88,7 +88,7 @@ def ignores_the_number_of_workers(strategy: Strategy) -> None:
 
 def reads_labels_only_if_declared(strategy: Strategy) -> None:
     """Ground truth is asked for by strategies with ``uses_oracle = True`` alone."""
-    pool = _pool(strategy)
+    pool = replace(_pool(strategy), oracle=True)
     _ask(strategy, pool, _request())
     declared = strategy.uses_oracle
     assert declared or not pool.reference_reads, "labels were read; declare uses_oracle = True"
