@@ -210,6 +210,12 @@ def strategies() -> list[dict[str, Any]]:
     return [_describe(name) for name in _STRATEGIES]
 
 
+def registered_in(package: str) -> set[str]:
+    """Names of the strategies that were defined in a package."""
+    _load_presets()
+    return {n for n in _STRATEGIES if _STRATEGIES.get(n).__module__.startswith(f"{package}.")}
+
+
 def _describe(name: str) -> dict[str, Any]:
     cls = _STRATEGIES.get(name)
     summary, source = doc_parts(cls)
