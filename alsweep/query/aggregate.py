@@ -267,7 +267,6 @@ def _plane_sums(
     shape = (scores.channels, parts, *scores.prediction.shape[1:])
     sums = torch.zeros((0,) if alone else shape, dtype=along_x.dtype, device=along_x.device)
     part_of = [i for i in range(parts) for _ in range(cuts[i], cuts[i + 1])]
-    index = torch.tensor(part_of, device=along_x.device)
     found: list[list[Tensor]] = [[] for _ in range(scores.channels)]
     for first, channels in scores.slabs(begin, stop):
         for channel, values in enumerate(channels):
@@ -275,8 +274,9 @@ def _plane_sums(
             if alone:
                 found[channel].append(along_y @ (exact @ along_x.T))
             else:
-                own = index[first - begin : first - begin + len(exact)]
-                sums[channel].index_add_(0, own, exact)
+                # One by one: adding with an index is not deterministic on every device.
+                for part, plane in zip(part_of[first - begin :], exact, strict=False):
+                    sums[channel, part] += plane
     if not alone:
         return [along_y @ (total @ along_x.T) for total in sums]
     return [torch.cat(kept) for kept in found]

@@ -38,8 +38,8 @@ def _ask(strategy: Strategy, pool: ArrayPool, request: Request, seed: int = 0) -
     return strategy.query(pool, request, make_streams(seed, request.loop))
 
 
-def _request(patches: int = _PATCHES, **changes: int) -> Request:
-    return replace(make_request(patches, (5, 5, 5), strides=(2, 1, 1)), **changes)
+def _request(patches: int = _PATCHES, *, per_case: int | None = None, loop: int = 0) -> Request:
+    return make_request(patches, (5, 5, 5), strides=(2, 1, 1), per_case=per_case, loop=loop)
 
 
 def gives_the_exact_count(strategy: Strategy) -> None:
@@ -146,7 +146,7 @@ def keeps_the_limit_per_case(strategy: Strategy) -> None:
 def works_in_every_loop(strategy: Strategy) -> None:
     """The first and the last query give the exact count."""
     for loop in (0, 3):
-        found = len(_ask(strategy, _pool(strategy), _request(loop=loop, loops=5)))
+        found = len(_ask(strategy, _pool(strategy), _request(loop=loop)))
         assert found == _PATCHES, f"in loop {loop} {found} patches came instead of {_PATCHES}"
 
 
