@@ -36,7 +36,7 @@ def open_replay(query: "Query", progress: CaseProgress) -> "Replay":
 def seen_by(replay: "Replay", strategy: "StrategySpec", patches: "Iterable[Patch]") -> "Seen":
     """What the networks said in ``patches``, with the voxel scores of ``strategy``."""
     from alsweep.report.views import look
-    from alsweep.trajectory.replay import voxel_score
+    from alsweep.trajectory.replay import voxel_map
 
-    score = voxel_score(strategy)
-    return look(patches, partial(replay.scored, score=score), score.name)
+    score = voxel_map(strategy)
+    return look(patches, partial(replay.scored, score=score), score.name.replace("_", " "))

@@ -149,12 +149,12 @@ def _file_name(label: str) -> str:
 
 def _print(summary: dict[str, Any], classes: "Sequence[str]") -> None:
     from rich.console import Console
+    from rich.markup import escape
     from rich.table import Table
 
     real, tried = summary["queried"], summary["tried"]
-    table = Table(
-        "", f"queried: {real['strategy']}", f"tried: {tried['strategy']}", title="Two queries"
-    )
+    heads = (f"queried: {real['strategy']}", f"tried: {tried['strategy']}")
+    table = Table("", *map(escape, heads), title="Two queries")
     table.add_row("patches", *(str(len(side["patches"])) for side in (real, tried)))
     table.add_row("foreground", *(f"{100 * s['foreground_share']:.2f} %" for s in (real, tried)))
     for label, name in enumerate(classes):
@@ -162,12 +162,10 @@ def _print(summary: dict[str, Any], classes: "Sequence[str]") -> None:
             f"{100 * side['class_shares'][label]:.2f} % in {side['patches_with_class'][label]}"
             for side in (real, tried)
         ]
-        table.add_row(name, *cells)
-    console = Console()
-    console.print(table)
+        table.add_row(escape(name), *cells)
+    Console().print(table)
     agreed = summary["agreement"]
-    console.print(
+    typer.echo(
         f"of the tried patches {agreed['same']} are the same and {agreed['touching']} touch a "
-        f"queried one; IoU of the voxels {agreed['iou']:.3f}; {summary['seconds']:.1f} s",
-        highlight=False,
+        f"queried one; IoU of the voxels {agreed['iou']:.3f}; {summary['seconds']:.1f} s"
     )

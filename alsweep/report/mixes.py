@@ -27,7 +27,7 @@ def mix_figure(
 
     Args:
         mixes: Name and classes of each query, in order.
-        pool: Classes of the whole pool, for comparison; its ``patches`` are not read.
+        pool: Classes of the whole pool, for comparison; without patches.
         classes: Class names; the index is the label.
         title: Stands above.
     """
@@ -41,8 +41,8 @@ def mix_figure(
         colour = CONTOURS[(label - 1) % len(CONTOURS)]
         axes.bar(range(len(bars)), heights, 0.7, bottom=base, color=colour, label=name)
         base = [low + height for low, height in zip(base, heights, strict=True)]
-    for place, (top, (name, mix)) in enumerate(zip(base, bars, strict=True)):
-        note = "" if name == "pool" else f"\n{_with_foreground(mix)}"
+    for place, (top, (_, mix)) in enumerate(zip(base, bars, strict=True)):
+        note = f"\nin {', '.join(map(str, mix.patches[1:]))}" if mix.patches else ""
         axes.annotate(
             f"{top:.2g} %{note}", (place, top), color=INK, fontsize=6.5, ha="center", va="bottom"
         )
@@ -55,11 +55,6 @@ def mix_figure(
     for text in legend.get_texts():
         text.set_color(INK)
     return figure
-
-
-def _with_foreground(mix: ClassMix) -> str:
-    """How many patches hold which class, classes in order."""
-    return " · ".join(map(str, mix.patches[1:])) + " patches"
 
 
 def _in_ink(axes: "Axes") -> None:

@@ -167,7 +167,8 @@ def _draw_mix(query: Query, volumes: DatasetVolumes, path: Path) -> Path:
     dataset = query.dataset
     cases = [dataset.cases[case].class_voxels for case in dataset.pool]
     pool = ClassMix(tuple(map(sum, zip(*cases, strict=True))), ())
-    title = f"{query.trajectory.id}: foreground in each query, patches with each class"
+    names = ", ".join(dataset.classes[1:])
+    title = f"{query.trajectory.id}\nforeground in each query, and in how many patches: {names}"
     return _write(path, png(mix_figure(mixes, pool, dataset.classes, title)))
 
 

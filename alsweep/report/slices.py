@@ -8,6 +8,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.gridspec import GridSpec, GridSpecFromSubplotSpec, SubplotSpec
 from matplotlib.patches import Rectangle
+from matplotlib.patheffects import withStroke
 from numpy.typing import NDArray
 
 from alsweep.geometry import Patch, Triple
@@ -24,6 +25,7 @@ CONTOURS = ("#00e5ff", "#ff5da2", "#7cff6b", "#ff9f1c", "#b39dff", "#ffffff")
 """One colour a foreground class, bright on grey images."""
 
 PLANES = ("axial", "coronal", "sagittal")
+_PREDICTED = "- - predicted"
 _CELL = 1.3
 _COLUMNS = 6
 _PAIR_COLUMNS = 3
@@ -78,7 +80,7 @@ def rows_figure(
         for axis, axes in enumerate(upper):
             _caption(axes, f"{PLANES[axis]}, {'zyx'[axis]} {centre(patch.patch)[axis]}")
         upper[1].set_title(_name(patch), color=INK, fontsize=7, pad=3)
-    _frame(figure, volumes, title, height, seen)
+    _frame(figure, volumes, title, height, _notes(seen))
     return figure
 
 
@@ -94,7 +96,7 @@ def overview_figure(
     margins = _margins(0.3 / height, 1 - 0.65 / height)
     grid = figure.add_gridspec(rows, columns, **margins, wspace=0.03, hspace=0.26 / layers)
     _fill(figure, grid, volumes, Panel(title, queried, seen))
-    _frame(figure, volumes, title, height, seen)
+    _frame(figure, volumes, title, height, _notes(seen))
     return figure
 
 
@@ -108,22 +110,30 @@ def pair_figure(volumes: Volumes, left: Panel, right: Panel, title: str) -> Figu
         title: Stands above.
     """
     panels = (left, right)
-    seen = next((panel.seen for panel in panels if panel.seen is not None), None)
     rows = max(1, *(-(-len(panel.queried) // _PAIR_COLUMNS) for panel in panels))
-    layers = 1 if seen is None else 2
-    height = (_CELL * layers + 0.3) * rows + 1.0
+    layers = 1 if left.seen is None and right.seen is None else 2
+    height = (_CELL * layers + 0.3) * rows + 1.1
     width = 2 * _CELL * _PAIR_COLUMNS + 0.4
     figure = Figure(figsize=(width, height), facecolor=PAPER, dpi=150)
     shared = {q.patch for q in left.queried} & {q.patch for q in right.queried}
     for panel, (low, high) in zip(panels, ((0.01, 0.475), (0.525, 0.99)), strict=True):
-        margins = {"left": low, "right": high, "bottom": 0.3 / height, "top": 1 - 0.95 / height}
+        margins = {"left": low, "right": high, "bottom": 0.3 / height, "top": 1 - 1.05 / height}
         grid = figure.add_gridspec(
             rows, _PAIR_COLUMNS, **margins, wspace=0.03, hspace=0.26 / layers
         )
         _fill(figure, grid, volumes, panel, shared)
         middle = (low + high) / 2
-        figure.text(middle, 1 - 0.48 / height, panel.title, color=INK, fontsize=7.5, ha="center")
-    _frame(figure, volumes, title, height, seen)
+        below = "" if panel.seen is None else f"\nlower: {panel.seen.score}"
+        figure.text(
+            middle,
+            1 - 0.4 / height,
+            f"{panel.title}{below}",
+            color=INK,
+            fontsize=7.5,
+            ha="center",
+            va="top",
+        )
+    _frame(figure, volumes, title, height, [_PREDICTED] * (layers - 1))
     return figure
 
 
@@ -189,15 +199,20 @@ def _caption(axes: "Axes", text: str) -> None:
     )
 
 
-def _frame(figure: Figure, volumes: Volumes, title: str, height: float, seen: Seen | None) -> None:
-    """Title above; colour of each class, kinds of lines and the scores below."""
+def _frame(
+    figure: Figure, volumes: Volumes, title: str, height: float, notes: Sequence[str]
+) -> None:
+    """Title above; colour of each class and notes below."""
     figure.text(0.5, 1 - 0.2 / height, title, color=INK, fontsize=9, ha="center", weight="bold")
     legend = [(f"— {name}", _contour(i)) for i, name in enumerate(volumes.classes[1:])]
-    if seen is not None:
-        legend += [("- - predicted", INK), (f"lower: {seen.score}", INK)]
+    legend += [(note, INK) for note in notes]
     for index, (text, colour) in enumerate(legend):
         place = (index + 0.5) / len(legend)
         figure.text(place, 0.1 / height, text, color=colour, fontsize=7, ha="center")
+
+
+def _notes(seen: Seen | None) -> list[str]:
+    return [] if seen is None else [_PREDICTED, f"lower: {seen.score}"]
 
 
 def _contour(index: int) -> str:
@@ -260,7 +275,10 @@ def _show(
 
 def _rectangle(start: Triple, size: Triple, down: int, right: int, colour: str) -> Rectangle:
     corner = (start[right] - 0.5, start[down] - 0.5)
-    return Rectangle(corner, size[right], size[down], fill=False, edgecolor=colour, linewidth=1.2)
+    box = Rectangle(corner, size[right], size[down], fill=False, edgecolor=colour, linewidth=1.2)
+    # Without a dark rim the box would be lost on bright scores.
+    box.set_path_effects([withStroke(linewidth=2.6, foreground=PAPER)])
+    return box
 
 
 def _draw_contours(

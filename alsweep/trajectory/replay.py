@@ -1,6 +1,6 @@
 """One query of a trajectory once more: its networks, from the store, asked by any strategy."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 from alsweep.config.sweep import ResourcesConfig
 from alsweep.config.trajectory import StrategySpec
 from alsweep.data.case import Dataset
-from alsweep.errors import ConfigError, RunFolderError, StrategyError
+from alsweep.errors import ConfigError, RunFolderError
 from alsweep.geometry import Patch, union_voxels
 from alsweep.model.network import build_network
-from alsweep.query.base import Prediction, make_strategy
+from alsweep.query.base import make_strategy
 from alsweep.query.maps import PredictiveEntropyMap, VoxelMap
 from alsweep.results.loops import QueriedPatch
 from alsweep.results.mix import ClassMix, class_mix
@@ -26,27 +26,15 @@ from alsweep.trajectory.query_log import QueryLog
 from alsweep.trajectory.steps import Member, Steps
 
 if TYPE_CHECKING:
-    from alsweep.types import LabelMap, ScoreMap
+    from alsweep.types import LabelMap
 
 
-@dataclass(frozen=True)
-class VoxelScore:
-    """A map from the ensemble's prediction to voxel scores, with a name for people."""
-
-    name: str
-    needs: tuple[str, ...]
-    map: "Callable[[Prediction], ScoreMap]"
-
-
-def voxel_score(strategy: StrategySpec) -> VoxelScore:
+def voxel_map(strategy: StrategySpec) -> VoxelMap:
     """What a strategy scores voxels with; predictive entropy where it scores none."""
-    try:
-        composition = make_strategy(strategy).composition
-    except StrategyError:
-        composition = None
-    own = None if composition is None else composition.map
-    score = own if isinstance(own, VoxelMap) else PredictiveEntropyMap()
-    return VoxelScore(score.name.replace("_", " "), score.needs, score)
+    composition = make_strategy(strategy).composition
+    if composition is not None and isinstance(composition.map, VoxelMap):
+        return composition.map
+    return PredictiveEntropyMap()
 
 
 @dataclass(frozen=True)
@@ -136,14 +124,14 @@ class Replay:
         labels = self._steps.labels(patches)
         return class_mix(map(labels.crop, patches), len(self._steps.dataset.classes))
 
-    def scored(self, case: str, score: VoxelScore) -> "tuple[LabelMap, NDArray[np.floating[Any]]]":
+    def scored(self, case: str, score: VoxelMap) -> "tuple[LabelMap, NDArray[np.floating[Any]]]":
         """Predicted labels and voxel scores of a pool case, as the query saw them."""
         inference = self._steps.config.inference
         prediction = self._steps.predict(
             self._members, case, inference.step, inference.tta, score.needs
         )
         labels = prediction.mean_probs.argmax(dim=0).to("cpu").numpy().astype(np.uint8)
-        return labels, score.map(prediction).float().to("cpu").numpy()
+        return labels, score(prediction).float().to("cpu").numpy()
 
     def _asking(self, strategy: StrategySpec) -> Steps:
         config = self._steps.config.model_copy(update={"strategy": strategy})

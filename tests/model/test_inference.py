@@ -104,6 +104,14 @@ def test_folding_equals_the_computation_on_stacked_members():
     assert found.features is None
 
 
+def test_members_are_kept_apart_where_a_strategy_needs_them():
+    needs = ("probs", "members")
+    found = predict([Pointwise(1.0), Pointwise(-3.0)], image(), (4, 4, 4), 1.0, (), CPU, needs)
+    assert [one.dtype for one in found.members] == [torch.float16] * 2
+    torch.testing.assert_close(sum(found.members).float() / 2, found.probs, atol=1e-3, rtol=0)
+    assert predict([Pointwise(1.0)], image(), (4, 4, 4), 1.0, (), CPU).members == ()
+
+
 def test_probabilities_do_not_depend_on_what_else_is_wanted():
     networks = [Encoding(1.0), Encoding(2.0)]
     plain = predict(networks, image(), (4, 4, 4), 0.5, (0, 2), CPU)

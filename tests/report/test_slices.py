@@ -66,7 +66,8 @@ def test_a_case_without_foreground_has_a_box_and_no_contour(volumes):
 def test_an_overview_has_one_slice_a_patch(volumes, patches, grid):
     figure = overview_figure(volumes, [PATCH] * patches, "")
     assert len(figure.axes) == patches
-    assert figure.axes[0].get_gridspec().get_geometry() == grid
+    place = figure.axes[0].get_subplotspec().get_topmost_subplotspec()
+    assert place.get_gridspec().get_geometry() == grid
 
 
 def test_a_patch_one_voxel_thin_can_be_drawn(volumes):
