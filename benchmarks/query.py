@@ -47,9 +47,13 @@ class Case:
     taken: tuple[Patch, ...] = field(default=())
 
 
-def _case(name: str, shape: Triple, box: Triple, stride: Triple, classes: int, taken: int = 3) -> Case:
+def _case(
+    name: str, shape: Triple, box: Triple, stride: Triple, classes: int, taken: int = 3
+) -> Case:
     """A case with boxes already annotated along its diagonal."""
-    starts = [tuple((n - b) * i // 2 for n, b in zip(shape, box, strict=True)) for i in range(taken)]
+    starts = [
+        tuple((n - b) * i // 2 for n, b in zip(shape, box, strict=True)) for i in range(taken)
+    ]
     return Case(name, shape, box, stride, classes, tuple(Patch(name, s, box) for s in starts))
 
 
@@ -78,7 +82,9 @@ def members_of(case: Case, count: int) -> list[torch.Tensor]:
 # The plain way.
 
 
-def plain(case: Case, members: list[torch.Tensor], strategy: str) -> tuple[dict[str, float], list[Triple]]:
+def plain(
+    case: Case, members: list[torch.Tensor], strategy: str
+) -> tuple[dict[str, float], list[Triple]]:
     """Seconds of each part, and the starts chosen."""
     clock = Clock()
     stacked = torch.stack(members)
@@ -186,7 +192,9 @@ class TimedEngine(Engine):
         return scores
 
 
-def ours(case: Case, members: list[torch.Tensor], strategy: str) -> tuple[dict[str, float], list[Triple]]:
+def ours(
+    case: Case, members: list[torch.Tensor], strategy: str
+) -> tuple[dict[str, float], list[Triple]]:
     """Seconds of each part, and the starts chosen."""
     chosen = make_strategy(strategy)
     composition = chosen.composition
@@ -259,8 +267,12 @@ def main() -> None:
     parser.add_argument("--without-plain", action="store_true", help="ours alone")
     given = parser.parse_args()
     torch.set_num_threads(1)
-    print("CPU time, parts in ms: plain map/aggregate/select, ours fold/map+aggregate/select; MiB above the members")
-    head = f"{'case':12} {'strategy':19} {'plain':>22} {'sum':>8} {'ours':>18} {'sum':>8} {'ratio':>6}"
+    print(
+        "CPU time, parts in ms: plain map/aggregate/select, ours fold/map+aggregate/select; MiB above the members"
+    )
+    head = (
+        f"{'case':12} {'strategy':19} {'plain':>22} {'sum':>8} {'ours':>18} {'sum':>8} {'ratio':>6}"
+    )
     print(f"{head} {'read':>6} {'MiB':>6} {'plain':>6}  same")
     for case in CASES[:-1] if given.quick else CASES:
         if given.only is None or case.name in given.only:
@@ -280,14 +292,24 @@ def measure(case: Case, members: list[torch.Tensor], with_plain: bool) -> None:
             slow, expected = plain(case, members, strategy)
             if sum(slow.values()) < 10:
                 slow, expected = median(lambda s=strategy: plain(case, members, s), 3)
-            slow_memory = extra_mib(lambda s=strategy: plain(case, members, s)) if sum(slow.values()) < 10 else 0
+            slow_memory = (
+                extra_mib(lambda s=strategy: plain(case, members, s))
+                if sum(slow.values()) < 10
+                else 0
+            )
             # Float32 convolution rounds differently: near-ties may swap, so agreement is counted.
-            same = "" if strategy == "clasp_pe" else f"{len(set(expected) & set(found))}/{len(expected)}"
+            same = (
+                ""
+                if strategy == "clasp_pe"
+                else f"{len(set(expected) & set(found))}/{len(expected)}"
+            )
             before = f"{in_ms(slow):>22} {1e3 * sum(slow.values()):8.0f}"
             ratio, slow_mib = f"{sum(slow.values()) / total:6.1f}", f"{slow_memory:6.0f}"
         else:
             before, ratio, slow_mib, same = f"{'-':>22} {'-':>8}", f"{'-':>6}", f"{'-':>6}", ""
-        print(f"{case.name:12} {strategy:19} {before} {line} {ratio} {1e3 * read:6.1f} {memory:6.0f} {slow_mib}  {same}")
+        print(
+            f"{case.name:12} {strategy:19} {before} {line} {ratio} {1e3 * read:6.1f} {memory:6.0f} {slow_mib}  {same}"
+        )
 
 
 def _read(members: list[torch.Tensor]) -> float:

@@ -35,11 +35,11 @@ def queries(
 
 
 def _seen(query: "Query") -> "Seen":
-    from alsweep.cli.networks import open_replay, seen_by
+    from alsweep.cli.networks import open_networks, seen_by
     from alsweep.cli.progress import CaseProgress
 
     assert query.trajectory.config is not None
     with CaseProgress("queries") as progress:
-        replay = open_replay(query, progress)
+        networks = open_networks(query, progress)
         patches = [one.patch for one in query.queried]
-        return seen_by(replay, query.trajectory.config.strategy, patches)
+        return seen_by(networks, query.trajectory.config.strategy, patches)

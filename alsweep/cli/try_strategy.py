@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from alsweep.config.trajectory import StrategySpec
     from alsweep.report.queries import Query
     from alsweep.results.records import QueriedPatch
-    from alsweep.trajectory.replay import Replay
+    from alsweep.trajectory.replay import StoredNetworks
 
 
 def try_strategy(
@@ -43,18 +43,18 @@ def try_strategy(
     """
     import json
 
-    from alsweep.cli.networks import open_replay
+    from alsweep.cli.networks import open_networks
     from alsweep.cli.progress import CaseProgress
     from alsweep.report.queries import open_query
 
     query = open_query(run, trajectory, loop)
     spec = _spec(strategy, settings or [])
     with CaseProgress("try") as progress:
-        replay = open_replay(query, progress)
+        networks = open_networks(query, progress)
         began = time.monotonic()
-        found = replay.ask(spec)
-        summary = _summary(query, replay, spec, found) | {"seconds": time.monotonic() - began}
-        picture = _draw(query, replay, spec, found, out)
+        found = networks.ask(spec)
+        summary = _summary(query, networks, spec, found) | {"seconds": time.monotonic() - began}
+        picture = _draw(query, networks, spec, found, out)
     if as_json:
         typer.echo(json.dumps(summary | {"picture": str(picture)}, indent=1))
         return
@@ -83,12 +83,17 @@ def _spec(strategy: str, settings: "Sequence[str]") -> "StrategySpec":
     if not isinstance(raw, dict):
         raise ConfigError(f"{strategy}: expected a strategy's name, or a mapping as in YAML")
     for setting in settings:
+        if not setting.partition("=")[1]:
+            raise ConfigError(f"--set {setting}: write NAME=VALUE, e.g. beta=5")
         apply_override(raw, setting)
     return validated(StrategySpec, raw, {})
 
 
 def _summary(
-    query: "Query", replay: "Replay", spec: "StrategySpec", found: "Sequence[QueriedPatch]"
+    query: "Query",
+    networks: "StoredNetworks",
+    spec: "StrategySpec",
+    found: "Sequence[QueriedPatch]",
 ) -> dict[str, Any]:
     from dataclasses import asdict
 
@@ -102,15 +107,17 @@ def _summary(
         "trajectory": query.trajectory.id,
         "loop": query.loop,
         "agreement": asdict(agreed),
-        "queried": _plain(config.strategy.label or config.strategy.name, query.queried, replay),
-        "tried": _plain(label_of(spec), found, replay),
+        "queried": _plain(config.strategy.label or config.strategy.name, query.queried, networks),
+        "tried": _plain(label_of(spec), found, networks),
     }
 
 
-def _plain(label: str, queried: "Sequence[QueriedPatch]", replay: "Replay") -> dict[str, Any]:
+def _plain(
+    label: str, queried: "Sequence[QueriedPatch]", networks: "StoredNetworks"
+) -> dict[str, Any]:
     from dataclasses import asdict
 
-    mix = replay.mix(queried)
+    mix = networks.mix(queried)
     return {
         "strategy": label,
         "foreground_share": mix.foreground_share,
@@ -123,7 +130,7 @@ def _plain(label: str, queried: "Sequence[QueriedPatch]", replay: "Replay") -> d
 
 def _draw(
     query: "Query",
-    replay: "Replay",
+    networks: "StoredNetworks",
     spec: "StrategySpec",
     found: "Sequence[QueriedPatch]",
     out: Path | None,
@@ -135,8 +142,8 @@ def _draw(
 
     config = query.trajectory.config
     assert config is not None
-    real = seen_by(replay, config.strategy, [one.patch for one in query.queried])
-    tried = seen_by(replay, spec, [one.patch for one in found])
+    real = seen_by(networks, config.strategy, [one.patch for one in query.queried])
+    tried = seen_by(networks, spec, [one.patch for one in found])
     label = label_of(spec)
     default = query.run / "report" / "try" / query.trajectory.id / f"loop_{query.loop:03d}"
     path = (out or default) / f"{_file_name(label)}.png"

@@ -1,4 +1,4 @@
-"""One query of a trajectory once more: its networks, from the store, asked by any strategy."""
+"""A query once more: the networks that it was made with, from the store, asked by any strategy."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -69,8 +69,8 @@ def _voxels(patches: Iterable[Patch]) -> int:
     return sum(union_voxels([(p.start, p.size) for p in own]) for own in by_case.values())
 
 
-class Replay:
-    """A query that a trajectory made, and the networks that it was made with.
+class StoredNetworks:
+    """The networks that a trajectory made one of its queries with.
 
     Nothing is trained and nothing is written.
 
@@ -104,7 +104,7 @@ class Replay:
         # As many threads as then: sums in another order could turn a near-tie.
         resources = ResourcesConfig(cpus=self._record.threads)
         config = trajectory.config.model_copy(update={"dataset": dataset.path})
-        self._steps = Steps.make(config, dataset, models, resources, "replay", on_progress)
+        self._steps = Steps.make(config, dataset, models, resources, "try", on_progress)
         self._members = self._stored()
 
     def ask(self, strategy: StrategySpec) -> list[QueriedPatch]:
