@@ -4,12 +4,16 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from alsweep.query.maps import entropy
-
 if TYPE_CHECKING:
     from torch import Tensor
 
     from alsweep.types import Probs, ScoreMap
+
+# Below every probability that matters and above the smallest float32: 0 log 0 = 0 without a branch.
+_TINY = 1e-30
+
+_CACHED_VOXELS = 1 << 15
+"""Voxels of one class that are worked on at once on a CPU: a few such rows fit its L2 cache."""
 
 
 @dataclass(frozen=True)
@@ -54,8 +58,9 @@ class Fold:
         if "members" in self._needs:
             self._members.append(probs.half())
         if "mean_entropy" in self._needs:
-            own = entropy(probs)
-            self._entropy = own if self._entropy is None else self._entropy.add_(own)
+            if self._entropy is None:
+                self._entropy = probs.new_zeros(probs.shape[1:])
+            _add_entropy(probs, self._entropy)
         self._probs = probs if self._probs is None else self._probs.add_(probs)
         self._count += 1
 
@@ -64,3 +69,13 @@ class Fold:
         assert self._probs is not None, "an ensemble has at least one member"
         mean_entropy = None if self._entropy is None else self._entropy.div_(self._count)
         return Folded(self._probs.div_(self._count), mean_entropy, members=tuple(self._members))
+
+
+def _add_entropy(probs: "Probs", total: "ScoreMap") -> None:
+    """Add the entropy over the class axis to ``total``, without a tensor as large as ``probs``."""
+    flat, sums = probs.reshape(probs.shape[0], -1), total.view(-1)
+    voxels = _CACHED_VOXELS if flat.device.type == "cpu" else flat.shape[1]
+    for first in range(0, flat.shape[1], voxels):
+        part = slice(first, first + voxels)
+        for row in flat[:, part]:
+            sums[part].addcmul_(row, row.clamp_min(_TINY).log_(), value=-1)
