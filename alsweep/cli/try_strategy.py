@@ -71,8 +71,9 @@ def _spec(strategy: str, settings: "Sequence[str]") -> "StrategySpec":
     from ruamel.yaml import YAML
     from ruamel.yaml.error import YAMLError
 
-    from alsweep.config.load import apply_override, validated
+    from alsweep.config.load import apply_override
     from alsweep.config.trajectory import StrategySpec
+    from alsweep.config.validation import validated
     from alsweep.errors import ConfigError
 
     try:
