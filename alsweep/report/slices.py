@@ -225,9 +225,11 @@ def _draw_slice(
     """Image, reference contours (bold where annotated, faint elsewhere), prediction and box."""
     down, right = (other for other in range(3) if other != axis)
     place = centre(patch)[axis]
-    image = np.take(volumes.image(patch.case)[0], place, axis=axis)
+    volume = volumes.image(patch.case)[0]
+    image = np.take(volume, place, axis=axis)
     labels = np.take(volumes.reference(patch.case), place, axis=axis)
-    low, high = np.percentile(image, [1, 99.5])
+    # Of the case, so that air stays dark where a slice holds nothing else; a part of it will do.
+    low, high = np.percentile(volume[::3, ::3, ::3], [1, 99.5])
     _show(axes, image, volumes, axis, "gray", (float(low), float(high)))
     classes = len(volumes.classes)
     _draw_contours(axes, labels, classes, (0, 0), linewidths=0.6, alpha=0.45)

@@ -46,6 +46,13 @@ def test_slices_go_through_the_centre_of_the_patch(volumes):
     np.testing.assert_array_equal(shown[2], image[:, :, 10])
 
 
+def test_grey_values_mean_the_same_in_all_slices_of_a_case(volumes):
+    inside = rows_figure(volumes, [PATCH], "").axes[0].images[0]
+    outside = rows_figure(volumes, [QueriedPatch(Patch("a", (0, 0, 0), (2, 2, 2)))], "")
+    assert outside.axes[0].images[0].get_array().max() == 0
+    assert outside.axes[0].images[0].get_clim() == inside.get_clim()
+
+
 def test_anisotropic_voxels_keep_their_shape(volumes):
     aspects = [axes.get_aspect() for axes in patch_figure(volumes, PATCH, "").axes]
     assert aspects == [1.0, 2.0, 2.0]
