@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Protocol
+from weakref import WeakValueDictionary
 
 import numpy as np
 
@@ -28,6 +29,11 @@ class ReferenceLabels:
 
     def __init__(self, dataset: Dataset) -> None:
         self._dataset = dataset
+        # A map keeps a file open: crops that share one keep a case's file open once, however many
+        # there are, and no map outlives its use.
+        self._open: WeakValueDictionary[str, np.memmap[Any, np.dtype[np.uint8]]] = (
+            WeakValueDictionary()
+        )
 
     def volume(self, case: str) -> np.memmap[Any, np.dtype[np.uint8]]:
         """All labels of a case, uint8 ``(z, y, x)``, read-only and memory-mapped.
@@ -35,10 +41,12 @@ class ReferenceLabels:
         Raises:
             DatasetError: There is no such case.
         """
-        shape = self._dataset.case(case).shape
-        return np.memmap(
-            case_folder(self._dataset.path, case) / REFERENCE_CHUNK, np.uint8, "r", shape=shape
-        )
+        volume = self._open.get(case)
+        if volume is None:
+            path = case_folder(self._dataset.path, case) / REFERENCE_CHUNK
+            volume = np.memmap(path, np.uint8, "r", shape=self._dataset.case(case).shape)
+            self._open[case] = volume
+        return volume
 
 
 class Oracle:
