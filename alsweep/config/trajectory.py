@@ -21,6 +21,7 @@ SCHEMA = 1
 """Part of every identity: raised when equal configs no longer mean equal results."""
 
 Voxels = tuple[PositiveInt, PositiveInt, PositiveInt]
+CaseSampling = Literal["uniform", "annotated_volume"]
 TileStep = Annotated[float, Field(gt=0, le=1)]
 
 _WHOLE = (1 << 20, 1 << 20, 1 << 20)
@@ -135,6 +136,9 @@ class TrainingConfig(Frozen):
     weight_decay: NonNegativeFloat
     deep_supervision: bool
     foreground_share: float = Field(ge=0, le=1, description="samples centred on foreground")
+    case_sampling: CaseSampling = Field(
+        "uniform", description="cases equally often, or each in proportion to its annotated voxels"
+    )
     gradient_clip: PositiveFloat = 12.0
     warm_start: bool = Field(False, description="start from the previous loop's members")
     precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto"

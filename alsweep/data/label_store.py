@@ -12,7 +12,7 @@ import numpy as np
 
 from alsweep.config.base import fingerprint
 from alsweep.errors import DatasetError
-from alsweep.geometry import Patch, box_slices, intersection, triple, union_voxels
+from alsweep.geometry import Patch, box_slices, intersection, triple
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -31,6 +31,21 @@ IGNORE = 255
 
 
 @dataclass(frozen=True)
+class _Common:
+    """The voxels that a window and an annotated box share.
+
+    Attributes:
+        index: Of the box.
+        here: The voxels, as an index into the window.
+        there: The same, as an index into the box's crop.
+    """
+
+    index: int
+    here: tuple[slice, slice, slice]
+    there: tuple[slice, slice, slice]
+
+
+@dataclass(frozen=True)
 class _Boxes:
     """The annotated boxes of one case, in log order."""
 
@@ -44,30 +59,29 @@ class _Boxes:
     def stops(self) -> Int64[np.ndarray, "box 3"]:
         return np.array([patch.stop for patch in self.patches])
 
-    def meeting(self, start: Triple, size: Triple) -> list[int]:
-        """Indices of the boxes that share a voxel with the given one, in log order."""
-        stop = np.add(start, size)
-        hit = (self.starts < stop).all(axis=1) & (self.stops > np.array(start)).all(axis=1)
-        return [int(i) for i in np.flatnonzero(hit)]
+    def meeting(self, start: Triple, size: Triple) -> list[_Common]:
+        """What the boxes share with the given one, in log order."""
+        # All boxes of the case at once: training asks this for every window.
+        low = np.maximum(self.starts, start)
+        high = np.minimum(self.stops, np.add(start, size))
+        hit = np.flatnonzero((low < high).all(axis=1))
+        extent = (high - low)[hit].tolist()
+        here, there = (low - start)[hit].tolist(), (low - self.starts)[hit].tolist()
+        return [
+            _Common(int(i), box_slices(h, e), box_slices(t, e))
+            for i, h, t, e in zip(hit, here, there, extent, strict=True)
+        ]
 
     def owned(self, index: int) -> Bool[np.ndarray, "z y x"] | None:
         """Voxels of a box that no later box covers, or None where it owns them all."""
         patch = self.patches[index]
-        later = [i for i in self.meeting(patch.start, patch.size) if i > index]
+        later = [c for c in self.meeting(patch.start, patch.size) if c.index > index]
         if not later:
             return None
         mask = np.ones(patch.size, dtype=bool)
-        for i in later:
-            mask[_within(patch, self.patches[i])] = False
+        for common in later:
+            mask[common.here] = False
         return mask
-
-
-def _within(patch: Patch, other: Patch) -> tuple[slice, slice, slice]:
-    """The part of ``patch`` that ``other`` covers, as an index into the patch's crop."""
-    common = intersection(patch.start, patch.size, other.start, other.size)
-    if common is None:
-        return slice(0, 0), slice(0, 0), slice(0, 0)
-    return box_slices(triple(np.subtract(common[0], patch.start)), common[1])
 
 
 def _show_free(labels: LabelMap, free: LabelMap, window: Patch) -> None:
@@ -173,10 +187,8 @@ class PartialLabels:
         if case not in self._boxes:
             return labels
         boxes = self._boxes[case]
-        here = Patch(case, start, size)
-        for index in boxes.meeting(start, size):
-            patch = boxes.patches[index]
-            labels[_within(here, patch)] = self.crop(patch)[_within(patch, here)]
+        for common in boxes.meeting(start, size):
+            labels[common.here] = self.crop(boxes.patches[common.index])[common.there]
         return labels
 
     def overlap(self, patch: Patch) -> float:
@@ -186,10 +198,10 @@ class PartialLabels:
         """
         if patch.case not in self._boxes:
             return 0.0
-        boxes = self._boxes[patch.case]
-        others = [boxes.patches[i] for i in boxes.meeting(patch.start, patch.size)]
-        shared = [intersection(patch.start, patch.size, o.start, o.size) for o in others]
-        return union_voxels([box for box in shared if box is not None]) / patch.voxels
+        mask = np.zeros(patch.size, dtype=bool)
+        for common in self._boxes[patch.case].meeting(patch.start, patch.size):
+            mask[common.here] = True
+        return float(mask.mean())
 
     def free_share(self, patch: Patch) -> float:
         """Share of a candidate's voxels, in 0..1, that bear a free label."""
