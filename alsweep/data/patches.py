@@ -47,6 +47,18 @@ class _CaseIndex:
         """Annotated voxels of the boxes."""
         return int(self.counts.sum())
 
+    @cached_property
+    def tickets(self) -> dict[int | None, Int64[np.ndarray, " box"]]:
+        """Running sum over the boxes of the voxels of a class; under None of all."""
+        by_class: dict[int | None, Int64[np.ndarray, " box"]] = {
+            label: np.cumsum(self.counts[:, label]) for label in range(self.counts.shape[1])
+        }
+        return {None: np.cumsum(self.counts.sum(axis=1)), **by_class}
+
+    def voxels_in(self, box: int) -> int:
+        """Annotated voxels of one box."""
+        return int(self.counts[box].sum())
+
 
 class _Urn:
     """Cases to draw from."""
@@ -141,7 +153,7 @@ class PatchSampler:
         urn = self._with_foreground if forced and self._with_foreground else self._annotated
         index = urn.draw(rng)
         if forced:
-            label = int(rng.choice(index.foreground))
+            label = int(index.foreground[rng.integers(len(index.foreground))])
             voxel = self._voxel(rng, index, label)
             place = tuple(size // 2 for size in self._size)
         else:
@@ -152,16 +164,15 @@ class PatchSampler:
 
     def _voxel(self, rng: np.random.Generator, index: _CaseIndex, label: int | None) -> Triple:
         """An annotated voxel of a case, of class ``label`` if given: its box, then its place."""
-        weights = index.counts.sum(axis=1) if label is None else index.counts[:, label]
-        ticket = rng.integers(weights.sum())
-        box = int(np.searchsorted(np.cumsum(weights), ticket, side="right"))
+        tickets = index.tickets[label]
+        box = int(np.searchsorted(tickets, rng.integers(tickets[-1]), side="right"))
         patch = index.patches[box]
-        if label is None and weights[box] == patch.voxels:
+        if label is None and index.voxels_in(box) == patch.voxels:
             place = int(rng.integers(patch.voxels))
         else:
             crop = self._labels.crop(patch).ravel()
-            fits = crop != IGNORE if label is None else crop == label
-            place = int(rng.choice(np.flatnonzero(fits)))
+            fits = np.flatnonzero(crop != IGNORE if label is None else crop == label)
+            place = int(fits[rng.integers(len(fits))])
         return triple(np.add(patch.start, np.unravel_index(place, patch.size)))
 
     def _fill(self, target: Float32[np.ndarray, "channel z y x"], case: str, start: Triple) -> None:
