@@ -25,6 +25,7 @@ VERBS = (
     "status",
     "report",
     "queries",
+    "export",
     "strategies",
     "doctor",
 )
