@@ -260,24 +260,23 @@ class PartialLabels:
         for case, boxes in self._boxes.items():
             digest = fingerprint([[patch.start, patch.size] for patch in boxes.patches])
             notes = {"patches": digest}
-            if not is_whole(path / case, notes):
+            if not is_whole(path / case, self._shapes[case], notes):
                 metadata = label_metadata(case, names, spacing)
-                self._write_case(path, case, {"ome": metadata, "alsweep": notes})
+                self._write_case(path / case, case, {"ome": metadata, "alsweep": notes})
         write_label_list(path, self.cases)
 
-    def _write_case(self, path: Path, case: str, attributes: dict[str, Any]) -> None:
+    def _write_case(self, folder: Path, case: str, attributes: dict[str, Any]) -> None:
         from alsweep.data.sparse import touched_chunks, write_sparse_label
 
-        shape, temporary = self._shapes[case], path / f".{case}.tmp"
+        shape = self._shapes[case]
         boxes = [(patch.start, patch.size) for patch in self._boxes[case].patches]
         write_sparse_label(
-            temporary,
+            folder,
             shape,
             touched_chunks(shape, boxes),
             lambda start, size: self._annotated(case, start, size),
             attributes,
         )
-        _replace_folder(temporary, path / case)
 
 
 def _check(patch: Patch, shapes: Mapping[str, Triple]) -> None:
@@ -291,14 +290,3 @@ def _check(patch: Patch, shapes: Mapping[str, Triple]) -> None:
             f"query log: patch at {patch.start} of size {patch.size} leaves case '{patch.case}' of "
             f"shape {shapes[patch.case]}; use the Dataset that the run began with"
         )
-
-
-def _replace_folder(new: Path, place: Path) -> None:
-    """Put a finished folder in its place; a kill in between leaves none, which the next mends."""
-    if place.exists():
-        old = place.with_name(f".{place.name}.old.tmp")
-        place.rename(old)
-        new.rename(place)
-        shutil.rmtree(old)
-    else:
-        new.rename(place)

@@ -56,42 +56,60 @@ def write_sparse_label(
 ) -> None:
     """Write one label map whose voxels outside ``chunks`` are all 255.
 
-    Memory is that of one chunk and of the compressed result, whatever the size of the case.
+    Memory is that of one chunk and of the compressed result, whatever the size of the case. What is
+    there already is replaced file by file, so that a viewer sees the old labels or the new.
 
     Args:
-        folder: Replaced if it exists.
+        folder: The group of the label; made when missing.
         shape: Of the label map ``(z, y, x)``.
         chunks: From :func:`touched_chunks`.
         window: Gives the labels of a box ``(start, size)``, 255 outside the case.
         attributes: Of the group; under the key ``alsweep`` the SHA-256 of the shard is added.
     """
-    if folder.exists():
-        shutil.rmtree(folder)
-    _declare(folder / "0", shape)
+    if not _is_declared(folder / "0", shape):
+        shutil.rmtree(folder, ignore_errors=True)
+        _declare(folder / "0", shape)
     shard = _shard(shape, chunks, window)
     if shard:
-        (folder / _SHARD).parent.mkdir(parents=True)
-        (folder / _SHARD).write_bytes(shard)
+        _replace(folder / _SHARD, shard)
+    else:
+        (folder / _SHARD).unlink(missing_ok=True)
     own = {**attributes["alsweep"], "sha256": hashlib.sha256(shard).hexdigest()}
     group = {
         "zarr_format": 3,
         "node_type": "group",
         "attributes": {**attributes, "alsweep": own},
     }
-    # Last, so that a group with metadata is a whole one.
-    (folder / "zarr.json").write_text(json.dumps(group), encoding="utf-8")
+    # Last, since it vouches for the rest.
+    _replace(folder / "zarr.json", json.dumps(group).encode())
 
 
-def is_whole(folder: Path, notes: dict[str, str]) -> bool:
-    """Whether a label map that was written with ``notes`` lies in ``folder``, undamaged."""
+def _replace(path: Path, content: bytes) -> None:
+    """Put a file in its place whole, but not durably: the query log can make it again."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.tmp")
+    temporary.write_bytes(content)
+    temporary.replace(path)
+
+
+def is_whole(folder: Path, shape: Triple, notes: dict[str, str]) -> bool:
+    """Whether a label map of ``shape`` that was written with ``notes`` is there, undamaged."""
     try:
         found = read_json(folder / "zarr.json")["attributes"]["alsweep"]
-        read_json(folder / "0" / "zarr.json")
         shard = folder / _SHARD
         content = shard.read_bytes() if shard.exists() else b""
     except (OSError, ValueError, KeyError, TypeError):
         return False
-    return bool(found == {**notes, "sha256": hashlib.sha256(content).hexdigest()})
+    whole = {**notes, "sha256": hashlib.sha256(content).hexdigest()}
+    return bool(found == whole) and _is_declared(folder / "0", shape)
+
+
+def _is_declared(array: Path, shape: Triple) -> bool:
+    """Whether there is the metadata of an array of ``shape``."""
+    try:
+        return bool(read_json(array / "zarr.json")["shape"] == list(shape))
+    except (OSError, ValueError, KeyError, TypeError):
+        return False
 
 
 def _declare(array: Path, shape: Triple) -> None:

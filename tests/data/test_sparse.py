@@ -36,7 +36,7 @@ def test_zarr_reads_back_what_was_written(tmp_path_factory, shape, seed):
     array = zarr.open_array(folder / "0", mode="r")
     assert np.array_equal(array[:], labels)
     assert np.array_equal(array[box], labels[box])
-    assert is_whole(folder, {"who": "test"})
+    assert is_whole(folder, shape, {"who": "test"})
 
 
 @given(
@@ -65,7 +65,7 @@ def test_chunks_without_labels_take_no_bytes(tmp_path):
     write(tmp_path / "c", labels, every_chunk(labels.shape))
     assert not (tmp_path / "c/0/c").exists()
     assert (zarr.open_array(tmp_path / "c/0", mode="r")[:] == FILL).all()
-    assert is_whole(tmp_path / "c", {"who": "test"})
+    assert is_whole(tmp_path / "c", (128, 128, 128), {"who": "test"})
 
 
 def test_memory_is_that_of_chunks_not_of_the_case(tmp_path):
@@ -90,6 +90,17 @@ def test_memory_is_that_of_chunks_not_of_the_case(tmp_path):
 @pytest.mark.parametrize("other", [{"who": "somebody"}, {}, {"who": "test", "more": "notes"}])
 def test_a_label_of_other_notes_is_not_the_one_that_is_wanted(tmp_path, other):
     write(tmp_path / "a", np.zeros((4, 4, 4), np.uint8), [(0, 0, 0)])
-    assert is_whole(tmp_path / "a", {"who": "test"})
-    assert not is_whole(tmp_path / "a", other)
-    assert not is_whole(tmp_path / "b", {"who": "test"})
+    assert is_whole(tmp_path / "a", (4, 4, 4), {"who": "test"})
+    assert not is_whole(tmp_path / "a", (4, 4, 4), other)
+    assert not is_whole(tmp_path / "a", (4, 4, 5), {"who": "test"})
+    assert not is_whole(tmp_path / "b", (4, 4, 4), {"who": "test"})
+
+
+def test_another_map_in_its_place_leaves_nothing_of_the_old(tmp_path):
+    write(tmp_path / "a", np.zeros((4, 4, 4), np.uint8), [(0, 0, 0)])
+    write(tmp_path / "a", np.full((4, 4, 4), FILL, np.uint8), [])
+    assert is_whole(tmp_path / "a", (4, 4, 4), {"who": "test"})
+    assert (zarr.open_array(tmp_path / "a/0", mode="r")[:] == FILL).all()
+    write(tmp_path / "a", np.ones((9, 70, 2), np.uint8), [(0, 0, 0), (0, 1, 0)])
+    assert (zarr.open_array(tmp_path / "a/0", mode="r")[:] == np.ones((9, 70, 2))).all()
+    assert not list(tmp_path.rglob("*.tmp"))
