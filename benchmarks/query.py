@@ -2,8 +2,8 @@
 
     python benchmarks/query.py [--quick]
 
-The plain way is what a first version would do, and what the study that this project answers does: a convolution with a
-box kernel, a full sort, and a list of candidates tested for overlap one by one.
+The plain way is what a first version would do, and what the study that this project answers does: a
+convolution with a box kernel, a full sort, and a list of candidates tested for overlap one by one.
 """
 
 import argparse

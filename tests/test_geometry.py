@@ -6,8 +6,8 @@ from hypothesis import strategies as st
 from alsweep.geometry import (
     Patch,
     axis_starts,
-    boxes_intersect,
     box_slices,
+    boxes_intersect,
     centred_start,
     clip_size,
     intersection,

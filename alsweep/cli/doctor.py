@@ -143,10 +143,11 @@ def _ray() -> Finding:
     prepare_environment(resources, private=True)
     from alsweep.errors import ConfigError
     from alsweep.sweep.ray_session import ray_session
+    from alsweep.sweep.stops import stops_raise
 
     began = time.monotonic()
     try:
-        with ray_session(resources):
+        with stops_raise(), ray_session(resources):
             return Finding("Ray", f"starts in {time.monotonic() - began:.0f} s")
     except (ConfigError, OSError, RuntimeError, TimeoutError) as error:
         text = str(error).splitlines()[0]
@@ -154,7 +155,7 @@ def _ray() -> Finding:
 
 
 def _wandb() -> Finding:
-    """Which mode counts; whether W&B knows the user is its own matter, and asked when a run needs it."""
+    """Which mode counts; whether W&B knows the user is asked when a run needs it."""
     mode = os.environ.get("WANDB_MODE")
     if mode is None:
         return Finding("W&B", "the search space's mode counts (offline by default)")

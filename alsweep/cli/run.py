@@ -109,26 +109,26 @@ def carry_out(
     Returns:
         The exit code.
     """
+    wandb = wandb_settings(plan.sweep.wandb)
     prepare_environment(plan.sweep.resources, private=address is None)
     from alsweep.results.records import write_results
     from alsweep.sweep.run_folder import check_same_sweep, driver_lock, write_space
+    from alsweep.sweep.stops import stops_raise
 
     check_same_sweep(run_folder, plan)
-    with driver_lock(run_folder):
+    with driver_lock(run_folder), stops_raise():
         # Again, now that nobody else can be at work in it.
         check_same_sweep(run_folder, plan)
         _warn_of_left_out(run_folder, plan)
-        write_space(run_folder, plan)
         try:
-            outcome = _make_missing(plan, run_folder, work, address)
+            write_space(run_folder, plan)
+            outcome = _make_missing(plan, run_folder, work, _tracker(wandb, run_folder), address)
+            write_results(run_folder)
+            page = report(run_folder)
         except KeyboardInterrupt:
-            typer.echo(
-                f"interrupted; what was finished is saved. Go on with: alsweep resume {_shown(run_folder)}",
-                err=True,
-            )
+            mend = f"alsweep resume {_shown(run_folder)}"
+            typer.echo(f"interrupted; what was finished is saved. Go on with: {mend}", err=True)
             return INTERRUPTED
-        write_results(run_folder)
-        page = report(run_folder)
     _tell_results(run_folder, page)
     return _exit_code(outcome)
 
@@ -152,15 +152,23 @@ def _warn_of_left_out(run_folder: Path, plan: "Plan") -> None:
     from alsweep.sweep.run_folder import left_out
 
     gone = left_out(run_folder, plan)
-    if gone:
-        typer.echo(
-            f"warning: {len(gone)} trajectories that this run had are not in the search space any more ({gone[0]}"
-            f"{', ...' if len(gone) > 1 else ''}); their folders stay, but results and report leave them out",
-            err=True,
-        )
+    if not gone:
+        return
+    names = gone[0] if len(gone) == 1 else f"{gone[0]}, ..."
+    typer.echo(
+        f"warning: {len(gone)} trajectories of this run are not in the search space any more "
+        f"({names}); their folders stay, but results and report leave them out",
+        err=True,
+    )
 
 
-def _make_missing(plan: "Plan", run_folder: Path, work: "Work", address: str | None) -> "Outcome":
+def _make_missing(
+    plan: "Plan",
+    run_folder: Path,
+    work: "Work",
+    tracker: "BackgroundTracker",
+    address: str | None,
+) -> "Outcome":
     from rich.console import Console
 
     from alsweep.sweep.display import make_display
@@ -169,31 +177,40 @@ def _make_missing(plan: "Plan", run_folder: Path, work: "Work", address: str | N
     from alsweep.sweep.missing import loops_done
 
     loops = {planned.id: loops_done(run_folder, planned) for planned in plan.trajectories}
-    tracker = _tracker(plan.sweep.wandb, run_folder)
     try:
         with make_display(run_folder, plan, loops, Console(stderr=True)) as display:
             outcome = make_missing(Job(plan, run_folder, work, display, tracker), address)
-    except KeyboardInterrupt:
+    except BaseException:
         tracker.close(patience=_SECONDS_TO_CLOSE)
         raise
     tracker.close()
     return outcome
 
 
-def _tracker(wandb: "WandbConfig", run_folder: Path) -> "BackgroundTracker":
-    """The tracker that the search space asks for; WANDB_MODE wins, as W&B's users expect."""
-    from alsweep.config.load import validated
-    from alsweep.config.sweep import WandbConfig
-    from alsweep.tracking.base import BackgroundTracker, NullTracker
-    from alsweep.tracking.wandb import WandbTracker, require_login
+def wandb_settings(written: "WandbConfig") -> "WandbConfig":
+    """The search space's settings, but WANDB_MODE wins, as W&B's users expect.
 
-    mode = os.environ.get("WANDB_MODE", wandb.mode)
-    config = validated(WandbConfig, {**wandb.plain(), "mode": mode}, {"mode": "WANDB_MODE"})
-    if config.mode == "disabled":
-        return BackgroundTracker(NullTracker)
-    if config.mode == "online":
+    Raises:
+        ConfigError: There is no such mode, or it needs a login that is not there.
+    """
+    from alsweep.config.sweep import WandbConfig
+    from alsweep.config.validation import validated
+    from alsweep.tracking.wandb import require_login
+
+    mode = os.environ.get("WANDB_MODE", written.mode)
+    settings = validated(WandbConfig, {**written.plain(), "mode": mode}, {"mode": "WANDB_MODE"})
+    if settings.mode == "online":
         require_login()
-    return BackgroundTracker(lambda: WandbTracker(run_folder, config))
+    return settings
+
+
+def _tracker(settings: "WandbConfig", run_folder: Path) -> "BackgroundTracker":
+    from alsweep.tracking.base import BackgroundTracker, NullTracker
+    from alsweep.tracking.wandb import WandbTracker
+
+    if settings.mode == "disabled":
+        return BackgroundTracker(NullTracker)
+    return BackgroundTracker(lambda: WandbTracker(run_folder, settings))
 
 
 def _exit_code(outcome: "Outcome") -> int:
@@ -202,10 +219,8 @@ def _exit_code(outcome: "Outcome") -> int:
     for id_, error in list(outcome.failed.items())[:_MOST_ERRORS]:
         typer.echo(f"failed: {id_}: {' '.join(error.split())}", err=True)
     total = len(outcome.failed) + outcome.done
-    typer.echo(
-        f"alsweep: error: {len(outcome.failed)} of {total} trajectories failed; mend the cause and resume the run",
-        err=True,
-    )
+    text = f"{len(outcome.failed)} of {total} trajectories failed"
+    typer.echo(f"alsweep: error: {text}; mend the cause and resume the run", err=True)
     return SOME_FAILED if outcome.done else ALL_FAILED
 
 
@@ -266,8 +281,9 @@ def tell_what_would_be_done(plan: "Plan", run_folder: Path) -> int:
     console = Console()
     console.print(table)
     console.print(
-        f"{plan.sweep.name} on {plan.dataset_name} in {_shown(run_folder)}: {len(plan.trajectories)} trajectories, "
-        f"{counted.finished} done, {counted.unfinished} to do with {counted.loops} loops\n"
+        f"{plan.sweep.name} on {plan.dataset_name} in {_shown(run_folder)}: "
+        f"{len(plan.trajectories)} trajectories, {counted.finished} done, "
+        f"{counted.unfinished} to do with {counted.loops} loops\n"
         f"{counted.starts} shared starts; {counted.trainings} trainings "
         f"({counted.unshared_trainings} without sharing)\n"
         f"dry run: nothing was written",

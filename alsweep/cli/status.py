@@ -44,6 +44,8 @@ def _print_table(found: "RunStatus") -> None:
     console.print(table)
     counts = ", ".join(f"{count} {state}" for state, count in found.counts.items())
     console.print(f"{counts}; about {in_words(found.seconds_left)} left", highlight=False)
+    if found.starts:
+        typer.echo(f"loop 0 is being prepared for all that share it ({found.starts} starts)")
     for one in found.trajectories:
         if one.error is not None:
             typer.echo(f"failed: {one.id}: {' '.join(one.error.split())}")

@@ -9,6 +9,7 @@ from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, fie
 
 from alsweep.config.base import Frozen
 from alsweep.config.trajectory import TrajectoryConfig
+from alsweep.config.validation import validated
 from alsweep.errors import ConfigError
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
@@ -38,7 +39,7 @@ class WandbConfig(Frozen):
 
 
 class Provenance(Frozen):
-    """Where a resolved sweep comes from; alsweep writes it into RUN/sweep.yaml, and nobody else need."""
+    """Where a resolved sweep comes from; written into RUN/sweep.yaml by alsweep alone."""
 
     version: str
     dataset_fingerprint: str
@@ -96,17 +97,15 @@ class SweepConfig(Frozen):
         Raises:
             ConfigError: A cell does not make a valid TrajectoryConfig; names the key.
         """
-        from alsweep.config.load import validated
-
         configs = []
         for cell, raw in self.raw_trajectories():
-            configs.append(validated(TrajectoryConfig, raw, _locator(cell)))
+            configs.append(validated(TrajectoryConfig, raw, _locator(cell), "base."))
         return configs
 
 
 def _locator(cell: dict[str, Any]) -> dict[str, str]:
     """Where each dotted key of a trajectory stands in the YAML: in the grid or in base."""
-    return {key: f"grid.{key}" for key in cell}
+    return {"dataset": "dataset", "seed": "seeds"} | {key: f"grid.{key}" for key in cell}
 
 
 def _copy(value: Any) -> Any:

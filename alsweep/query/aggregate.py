@@ -48,7 +48,7 @@ def box_mean(score: "Array", patch_size: Triple, stride: int | Sequence[int] = 1
     import torch
 
     values = torch.as_tensor(score)
-    # Float64, so that a constant map has one value after rounding to float32: the tie rule needs it.
+    # Float64, so that a constant map has one value after rounding to float32: ties depend on it.
     dtype = torch.float32 if values.device.type == "mps" else torch.float64
     *leading, depth, height, width = values.shape
     size = clip_size(triple(patch_size), (depth, height, width))
@@ -58,9 +58,8 @@ def box_mean(score: "Array", patch_size: Triple, stride: int | Sequence[int] = 1
         for starts, s, n in zip(grid, size, (depth, height, width), strict=True)
     )
     planes = values.reshape(-1, height, width)
-    means = torch.cat(
-        [along_y @ (some.to(dtype) @ along_x.T) for some in planes.split(_planes_at_once(values))]
-    )
+    parts = torch.split(planes, _planes_at_once(values))
+    means = torch.cat([along_y @ (some.to(dtype) @ along_x.T) for some in parts])
     stacked = means.reshape(-1, depth, means.shape[-2] * means.shape[-1])
     means = (along_z @ stacked).reshape(*leading, *map(len, grid))
     return means.numpy() if isinstance(score, np.ndarray) else means

@@ -30,7 +30,7 @@ def entropy(probs: "Probs") -> "ScoreMap":
     import torch
 
     flat = probs.reshape(probs.shape[0], -1)
-    parts = [_minus_p_log_p(some) for some in flat.split(_voxels_at_once(flat), dim=1)]
+    parts = [_minus_p_log_p(some) for some in torch.split(flat, _voxels_at_once(flat), dim=1)]
     return torch.cat(parts).reshape(probs.shape[1:])
 
 

@@ -1,1 +1,4 @@
-"""Many trajectories: what a search space means, and the making of what is missing of it. Only this room imports ray."""
+"""Many trajectories: what a search space means, and making what is missing of it.
+
+Only this room imports ray.
+"""

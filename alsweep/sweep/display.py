@@ -57,7 +57,8 @@ class Board:
         total = len(self.plan.trajectories)
         failed = f", {self.failures} failed" if self.failures else ""
         return (
-            f"{self.done}/{total} trajectories done{failed}, {sum(self.loops.values())}/{self.plan.loops} loops, "
+            f"{self.done}/{total} trajectories done{failed}, "
+            f"{sum(self.loops.values())}/{self.plan.loops} loops, "
             f"{in_words(self.pace.elapsed)} elapsed, about {in_words(self.pace.seconds_left)} left"
         )
 
@@ -139,8 +140,9 @@ class LineDisplay(BoardMonitor):
         super().loop(planned, record)
         board = self.board
         self._say(
-            f"[{sum(board.loops.values())}/{board.plan.loops}] {planned.label} seed {planned.config.seed} "
-            f"loop {record.loop + 1}/{planned.config.query.loops}: Dice {dice_text(record.mean_dice)}, "
+            f"[{sum(board.loops.values())}/{board.plan.loops}] {planned.label} "
+            f"seed {planned.config.seed} loop {record.loop + 1}/{planned.config.query.loops}: "
+            f"Dice {dice_text(record.mean_dice)}, "
             f"about {in_words(board.pace.seconds_left)} left"
         )
 
@@ -151,7 +153,7 @@ class LineDisplay(BoardMonitor):
 
 
 class LiveDisplay(BoardMonitor):
-    """A table of what runs, drawn again a few times a second from the board and the workers' signs of life."""
+    """A table of what runs, drawn anew from the board and the workers' signs of life."""
 
     def __init__(self, board: Board, console: Console) -> None:
         super().__init__(board)

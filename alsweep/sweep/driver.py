@@ -33,7 +33,7 @@ def make_missing(job: Job, address: str | None = None) -> Outcome:
 
     Raises:
         ConfigError: Ray cannot give a worker what it needs.
-        KeyboardInterrupt: Ctrl-C or SIGTERM; all workers are gone, and what was finished is on disk.
+        KeyboardInterrupt: Ctrl-C or SIGTERM; no worker is left, and finished loops are safe.
     """
     for planned in job.plan.trajectories:
         forget_failure(job.folder(planned))

@@ -1,4 +1,4 @@
-"""progress.json: where a worker is, for people who watch. Nothing is decided by it, so it is not flushed to disk."""
+"""progress.json: where a worker is, for people who watch; nothing is decided by it."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""What the driver tells the people who watch: one interface for a live display, plain lines and tests."""
+"""What the driver tells those who watch: one interface for displays and tests."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ class Pace:
         self.began = self.clock()
 
     def start(self) -> None:
-        """Trajectories begin now: what came before (starting Ray, the shared loop 0) says nothing of their pace."""
+        """Trajectories begin now; starting Ray and the shared loop 0 say nothing of their pace."""
         if self._counting_since is None:
             self._counting_since = self.clock()
 

@@ -1,4 +1,4 @@
-"""What a search space means on a dataset: trajectories with ids, each resolved, and the starts they share."""
+"""What a search space means on a dataset: resolved trajectories and the starts they share."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -66,7 +66,7 @@ def make_plan(sweep: SweepConfig, dataset: Dataset) -> Plan:
     """Resolve every trajectory of a sweep against its dataset.
 
     Raises:
-        ConfigError: A trajectory cannot work, is named twice, or shares its label with another strategy.
+        ConfigError: A trajectory cannot work or is named twice, or two strategies share a label.
     """
     cells = [cell for cell, _ in sweep.raw_trajectories()]
     planned = [
@@ -101,19 +101,20 @@ def _refuse_repeats(planned: list[Planned]) -> None:
         twin = seen.setdefault(one.id, one)
         if twin is not one:
             raise ConfigError(
-                f"grid: {_written(twin.cell)} and {_written(one.cell)} mean the same trajectory {one.id}; "
-                f"leave one of them out"
+                f"grid: {_written(twin.cell)} and {_written(one.cell)} mean the same "
+                f"trajectory {one.id}; leave one of them out"
             )
 
 
 def _refuse_shared_labels(planned: list[Planned]) -> None:
-    """A label stands for one strategy with one set of parameters, since tables know no more than it."""
+    """A label stands for one strategy with one set of parameters: tables know no more."""
     seen: dict[str, str] = {}
     for one in planned:
         identity = fingerprint(one.config.strategy.identity())
         if seen.setdefault(one.label, identity) != identity:
             raise ConfigError(
-                f"grid.strategy: two strategies bear the label '{one.label}'; give one of them another 'label'"
+                f"grid.strategy: two strategies bear the label '{one.label}'; "
+                "give one of them another 'label'"
             )
 
 

@@ -41,7 +41,7 @@ def starts_folder(run: Path) -> Path:
 
 @contextmanager
 def driver_lock(run: Path) -> Iterator[None]:
-    """Hold a run folder for one driver, making the folder where it is not there; a crash lets go by itself.
+    """Hold a run folder for one driver, and make it where it is not there; a crash lets go of it.
 
     Raises:
         RunFolderError: The folder is not alsweep's, cannot be written, or another driver holds it.
@@ -57,7 +57,8 @@ def driver_lock(run: Path) -> Iterator[None]:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise RunFolderError(
-                f"{run}: another alsweep ({_holder(run)}) is at work in it; wait for it, or stop it first"
+                f"{run}: another alsweep ({_holder(run)}) is at work in it; "
+                "wait for it, or stop it first"
             ) from None
         lock.truncate(0)
         lock.write(f"process {os.getpid()} on {socket.gethostname()}")
@@ -154,13 +155,13 @@ def check_same_sweep(run: Path, plan: Plan) -> None:
     if begun.dataset_fingerprint != plan.dataset_fingerprint:
         raise RunFolderError(
             f"{run}: was begun on a dataset with fingerprint {begun.dataset_fingerprint[:12]}, but "
-            f"{plan.trajectories[0].config.dataset} has {plan.dataset_fingerprint[:12]}; restore the dataset or "
-            f"choose another --out"
+            f"{plan.trajectories[0].config.dataset} has {plan.dataset_fingerprint[:12]}; "
+            "restore the dataset or choose another --out"
         )
 
 
 def left_out(run: Path, plan: Plan) -> list[str]:
-    """Trajectories that an earlier state of the sweep had in this folder and that the plan has no more."""
+    """Trajectories that an earlier state of the sweep had here, and that the plan has no more."""
     if not (run / SPACE).exists():
         return []
     earlier = provenance_of(run, stored_sweep(run)).trajectories

@@ -1,4 +1,4 @@
-"""RUN/sweep.yaml: the sweep as it was resolved, every default written out, and loadable like any search space."""
+"""RUN/sweep.yaml: the sweep with every default written out, loadable like any search space."""
 
 import io
 from collections.abc import Iterator, Mapping, Sequence

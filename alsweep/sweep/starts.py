@@ -1,4 +1,4 @@
-"""Loop 0 of each setting and seed, trained once for all trajectories that share it, before these begin."""
+"""Loop 0 of each setting and seed, trained once for all trajectories that share it."""
 
 import shutil
 from pathlib import Path
@@ -31,6 +31,7 @@ def prepare_starts(job: Job) -> set[str]:
         max_retries=job.resources.retries,
     )
     signs = starts_folder(job.run)
+    shutil.rmtree(signs, ignore_errors=True)  # of a driver that was killed
     waiting = {task.remote(job.work, s.example.config, signs / s.key): s for s in starts}
     failed: set[str] = set()
     while waiting:
@@ -39,6 +40,7 @@ def prepare_starts(job: Job) -> set[str]:
             error = _error_of(ready)
             if error is not None:
                 failed |= _fail_all(job, start.key, error)
+            shutil.rmtree(signs / start.key, ignore_errors=True)
             job.monitor.prepared(start)
     shutil.rmtree(signs, ignore_errors=True)
     return failed

@@ -7,12 +7,12 @@ from typing import Any, Literal
 
 from alsweep.results.records import TrajectoryFolder, read_run
 from alsweep.sweep.heartbeat import Beat, read_beat, silent_seconds
-from alsweep.sweep.run_folder import active_driver, stored_sweep
+from alsweep.sweep.run_folder import active_driver, starts_folder, stored_sweep
 
 State = Literal["done", "running", "failed", "waiting"]
 
 _SILENCE = 600.0
-"""Seconds; a worker that has been silent for longer under a live driver is not counted as running."""
+"""Seconds; a worker that has been silent for longer is not counted as running."""
 
 
 @dataclass(frozen=True)
@@ -54,6 +54,7 @@ class RunStatus:
         run: The folder.
         name: Of the sweep.
         driver: Who is at work, or None.
+        starts: Shared starts that are being prepared; trajectories wait for theirs.
         trajectories: In grid order.
         seconds_left: Estimate; None where nothing can be said.
     """
@@ -61,6 +62,7 @@ class RunStatus:
     run: str
     name: str
     driver: str | None
+    starts: int
     trajectories: tuple[TrajectoryStatus, ...]
     seconds_left: float | None
 
@@ -92,7 +94,12 @@ def read_status(run: Path) -> RunStatus:
         for folder, config in zip(folders, sweep.trajectories(), strict=True)
     )  # fmt: skip
     return RunStatus(
-        str(run), sweep.name, driver, trajectories, _seconds_left(folders, trajectories)
+        run=str(run),
+        name=sweep.name,
+        driver=driver,
+        starts=0 if driver is None else len(list(starts_folder(run).glob("*"))),
+        trajectories=trajectories,
+        seconds_left=_seconds_left(folders, trajectories),
     )
 
 

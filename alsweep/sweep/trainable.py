@@ -1,4 +1,4 @@
-"""One trajectory as Tune sees it: a step is a loop. No science, and no state but the trajectory's folder."""
+"""One trajectory as Tune sees it: a step is a loop, and the folder is all the state there is."""
 
 import fcntl
 import logging
@@ -41,7 +41,7 @@ class Assignment:
 
 
 class TrajectoryTrainable(tune.Trainable):
-    """A worker. Tune may make one and never step it, so nothing is opened or written before the first step."""
+    """A worker; nothing is opened before its first step, since Tune may never come to that."""
 
     def setup(self, config: dict[str, Any], assignment: Assignment) -> None:
         """Remember what to do."""
@@ -54,7 +54,8 @@ class TrajectoryTrainable(tune.Trainable):
     def step(self) -> dict[str, Any]:
         """Do the next missing loop; say whether it was the last.
 
-        An AlsweepError would come again, so it ends the trajectory as failed; any other death is Tune's to retry.
+        An AlsweepError would come again, so it ends the trajectory as failed; any other death is
+        Tune's to retry.
         """
         try:
             return self._next_loop()
@@ -116,7 +117,7 @@ def _lock_folder(folder: Path) -> IO[str]:
 
 
 class LoggedHeartbeat:
-    """A heartbeat that also gives the worker's log the loop for its lines; the log lies beside the records."""
+    """A heartbeat that also tells the worker's log, beside the records, which loop it is in."""
 
     def __init__(self, name: str, folder: Path) -> None:
         self._beat = Heartbeat(folder)

@@ -1,4 +1,4 @@
-"""Unfinished trajectories through Tune: one trial each, nothing of Tune's own state ever read again."""
+"""Unfinished trajectories through Tune: one trial each; Tune's own state is never read again."""
 
 from __future__ import annotations
 
@@ -117,7 +117,7 @@ class Follower(tune.Callback):
             self._job.monitor.ended(planned)
 
     def _tell_new_loops(self, planned: Planned) -> None:
-        """What is durable counts, not what Tune was told: a retry may tell a loop twice, or skip one."""
+        """What is durable counts: a retry may tell Tune of a loop twice, or skip one."""
         records = read_records(self._job.folder(planned))
         for record in records[self._told[planned.id] :]:
             self._job.monitor.loop(planned, record)

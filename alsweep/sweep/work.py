@@ -1,4 +1,4 @@
-"""What the sweep needs of a trajectory, and the real thing: training. Tests bring a table-lookup instead."""
+"""What the sweep needs of a trajectory, and the real thing: training."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from alsweep.trajectory.progress import OnProgress
 
 
 class Stepper(Protocol):
-    """A trajectory over a folder: the folder says what is missing, a step makes the next loop of it."""
+    """A trajectory over a folder: the folder says what is missing, a step makes the next loop."""
 
     @property
     def records(self) -> Sequence[LoopRecord]:
@@ -28,7 +28,7 @@ class Stepper(Protocol):
 
 
 class Work(Protocol):
-    """Makes trajectories in a worker process. It travels there pickled, so it holds plain values only."""
+    """Makes trajectories in a worker process; it is pickled, so it holds plain values only."""
 
     def trajectory(
         self, config: TrajectoryConfig, folder: Path, on_progress: OnProgress

@@ -1,1 +1,1 @@
-"""Mirrors of the records, for people; nothing is read back from them. Only this room imports wandb."""
+"""Mirrors of the records, for people; nothing is read back. Only this room imports wandb."""

@@ -36,7 +36,7 @@ class Tracked:
 
 
 class Tracker(Protocol):
-    """A mirror of records. It can be shown the same ones again, also by another process, and has them once."""
+    """A mirror of records: shown the same ones again, also by another process, it has them once."""
 
     def update(self, tracked: Tracked, records: Sequence[LoopRecord]) -> None:
         """Bring the mirror of one trajectory up to its records: all finished loops, from loop 0."""
@@ -58,8 +58,8 @@ class NullTracker:
 class BackgroundTracker:
     """A tracker in a thread of its own, since a driver's loop must not wait for a mirror.
 
-    An error in the mirror is logged once and ends the mirroring, never the sweep: the records have it all, and the next
-    run brings the mirror up to them.
+    An error in the mirror is logged once and ends the mirroring, never the sweep: the records have
+    it all, and the next run brings the mirror up to them.
 
     Args:
         make: Makes the tracker, in the thread.
@@ -94,8 +94,8 @@ class BackgroundTracker:
             tracker.close()
         except Exception as error:  # whatever a service's client raises must not end the sweep
             _log.warning(
-                "warning: metrics are mirrored no more (%s: %s); all results are in the run folder, and the next "
-                "'alsweep resume' mirrors them",
+                "warning: metrics are mirrored no more (%s: %s); all results are in the run "
+                "folder, and the next 'alsweep resume' mirrors them",
                 type(error).__name__,
                 error,
             )

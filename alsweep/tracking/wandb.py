@@ -1,4 +1,4 @@
-"""Weights & Biases: one run a trajectory, rebuilt from the records at any time, never a second one."""
+"""Weights & Biases: one run a trajectory, never a second one, whatever is killed."""
 
 import math
 import shutil
@@ -62,8 +62,9 @@ class _OpenRun:
 class WandbTracker:
     """Mirrors records to W&B: ``update`` opens a trajectory's run, and its last loop closes it.
 
-    Offline, W&B cannot continue a run: each process writes a folder of its own. So an earlier folder that was not
-    synced is removed and the run rebuilt from the records. Online, the run is continued after its last step.
+    Offline, W&B cannot continue a run: each process writes a folder of its own. So an earlier
+    folder that was not synced is removed, and the run rebuilt from the records. Online, the run is
+    continued after its last step.
 
     Args:
         run_folder: W&B's files lie in its ``wandb`` folder.
@@ -181,7 +182,7 @@ def _synced(folder: Path) -> bool:
 
 
 def run_id(tracked: Tracked) -> str:
-    """Name of a trajectory's run at W&B: the same in every sweep and on every machine, 32 hex digits."""
+    """A trajectory's id at W&B, 32 hex digits: the same in every sweep and on every machine."""
     identity = tracked.config.identity(tracked.dataset_fingerprint)
     return fingerprint({"trajectory": tracked.id, "identity": identity})[:32]
 
@@ -202,7 +203,7 @@ def full_config(tracked: Tracked, first: LoopRecord) -> dict[str, Any]:
 
 
 def metrics(record: LoopRecord) -> dict[str, float | int]:
-    """What a run shows of a loop; what is not defined is left out, since W&B would plot it as 0 or NaN."""
+    """What a run shows of a loop; what is not defined is left out, not plotted as 0."""
     values = {
         "mean_dice": record.mean_dice,
         **{f"dice/{name}": dice for name, dice in record.dice.items()},
@@ -221,7 +222,7 @@ def metrics(record: LoopRecord) -> dict[str, float | int]:
 
 
 def summary(records: Sequence[LoopRecord], total: int) -> dict[str, float | int | bool]:
-    """What W&B's table of runs is filtered by; what sums up a whole trajectory only where it is whole."""
+    """What W&B's table of runs is filtered by; results only where the trajectory is finished."""
     finished = len(records) == total
     values: dict[str, float | int | bool | None] = {
         "n_patches": records[-1].annotated_patches,

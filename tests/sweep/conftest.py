@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from alsweep.config.load import validated
 from alsweep.config.sweep import SweepConfig
+from alsweep.config.validation import validated
 from alsweep.data.case import Dataset
 from alsweep.data.phantom import write_phantom
 from alsweep.sweep.plan import Plan, make_plan

@@ -1,4 +1,4 @@
-"""A table-lookup trajectory: the folder protocol of the real one, numbers from a hash, and faults on demand."""
+"""A table-lookup trajectory: the real folder protocol, numbers from a hash, faults on demand."""
 
 import os
 import signal

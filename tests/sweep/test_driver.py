@@ -1,4 +1,4 @@
-"""Whole sweeps on a real Ray, in processes of their own, with table-lookup trajectories; and what kills them."""
+"""Whole sweeps on a real Ray, with table-lookup trajectories, and what kills them."""
 
 import json
 import os
@@ -19,6 +19,7 @@ from alsweep.sweep.run_folder import trajectory_folder, write_space
 from alsweep.sweep.space_file import to_yaml
 from tests.sweep.conftest import MakePlan, sweep_of
 from tests.sweep.fakes import BUG, ERROR, KILL, plant_fault
+from tests.tracking.wandb_files import read_offline_run
 
 pytestmark = pytest.mark.ray
 
@@ -41,7 +42,7 @@ class Driver:
         process = subprocess.Popen(
             command,
             cwd=REPOSITORY,
-            env={**os.environ, "PYTHONPATH": path},
+            env={**without_wandb_mode(), "PYTHONPATH": path},
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
@@ -75,6 +76,10 @@ def driver(dataset: Dataset, tmp_path: Path) -> Iterator[Driver]:
     made = Driver(dataset, tmp_path)
     yield made
     made.stop_all()
+
+
+def without_wandb_mode() -> dict[str, str]:
+    return {name: value for name, value in os.environ.items() if name != "WANDB_MODE"}
 
 
 def wait_for(condition: Callable[[], bool], seconds: float = SECONDS) -> None:
@@ -197,7 +202,7 @@ def test_after_kill_9_of_the_driver_resume_ends_with_the_same_results(
     )
     process.kill()
     process.communicate(timeout=SECONDS)
-    code, out, err = driver.resume()
+    code, _, err = driver.resume()
     assert code == 0, err
     assert_equal_runs(driver.run, unbroken)
 
@@ -228,6 +233,14 @@ def test_an_interrupt_is_tidy_and_says_how_to_go_on(
     wait_for(lambda: not any(alive(child) for child in family), seconds=10)
     assert driver.resume()[0] == 0
     assert_equal_runs(driver.run, unbroken)
+    folders = list((driver.run / "wandb").glob("offline-run-*"))
+    mirrored = {run.name: run.steps for run in map(read_offline_run, folders)}
+    assert len(folders) == 2
+    assert mirrored == {id_: [0, 1, 2] for id_ in load_results(unbroken)["trajectory"]}
+
+
+def test_a_disabled_tracker_leaves_no_trace(unbroken: Path) -> None:
+    assert not (unbroken / "wandb").exists()
 
 
 def test_a_second_driver_gets_one_clear_line(driver: Driver) -> None:
@@ -245,7 +258,6 @@ def test_what_is_done_is_not_done_again_and_a_sweep_can_be_extended(
 ) -> None:
     assert driver.complete()[0] == 0
     before = {path: path.stat().st_mtime_ns for path in records_of(driver.run)}
-    began = time.monotonic()
     code, out, _ = driver.complete()
     assert code == 0
     assert "report: " in out

@@ -2,7 +2,7 @@ from pathlib import Path
 
 from alsweep.sweep.failure import write_failure
 from alsweep.sweep.heartbeat import Heartbeat
-from alsweep.sweep.run_folder import driver_lock, trajectory_folder, write_space
+from alsweep.sweep.run_folder import driver_lock, starts_folder, trajectory_folder, write_space
 from alsweep.sweep.status import read_status
 from alsweep.trajectory.progress import Progress
 from tests.sweep.conftest import MakePlan
@@ -57,6 +57,14 @@ def test_status_knows_strategy_and_seed_of_what_has_not_begun(run: Path, plan_of
     begun(run, plan_of)
     last = read_status(run).trajectories[3]
     assert (last.strategy, last.seed, last.mean_dice) == ("predictive_entropy", 1, None)
+
+
+def test_starts_count_only_under_a_live_driver(run: Path, plan_of: MakePlan) -> None:
+    begun(run, plan_of)
+    Heartbeat(starts_folder(run) / "abc")(Progress(0, "train", 0, 1))
+    assert read_status(run).starts == 0
+    with driver_lock(run):
+        assert read_status(run).starts == 1
 
 
 def test_json_has_counts_and_numbers(run: Path, plan_of: MakePlan) -> None:

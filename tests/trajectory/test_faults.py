@@ -62,9 +62,11 @@ def crash(monkeypatch, owner, name, call: int, when: str) -> None:
 def test_a_crash_between_any_two_steps_changes_nothing(
     unbroken, phantom, tmp_path, monkeypatch, owner, name, call, when
 ):
-    with monkeypatch.context() as patched, pytest.raises(Killed):
+    broken = Trajectory(make_config(phantom), tmp_path / "t", dataset=phantom)
+    with monkeypatch.context() as patched:
         crash(patched, owner, name, call, when)
-        Trajectory(make_config(phantom), tmp_path / "t", dataset=phantom).run()
+        with pytest.raises(Killed):
+            broken.run()
     resumed = Trajectory(make_config(phantom), tmp_path / "t", dataset=phantom)
     resumed.run()
     assert log_bytes(tmp_path / "t") == log_bytes(unbroken._folder)

@@ -1,0 +1,139 @@
+import os
+import sys
+from pathlib import Path
+
+import pytest
+
+from alsweep.cli.main import main
+from alsweep.cli.run import prepare_environment
+from alsweep.config.load import load_sweep
+from alsweep.config.sweep import ResourcesConfig
+from alsweep.data.phantom import write_phantom
+
+ROOT = Path(__file__).parents[2]
+SPACES = [*sorted((ROOT / "search_spaces").glob("*.yaml")), ROOT / "alsweep/cli/demo.yaml"]
+
+SPACE = """
+name: tiny
+dataset: {dataset}
+base:
+  query: {{patches: 6, loops: 3, patch_size: [8, 8, 8]}}
+  training: {{members: 2}}
+seeds: [0, 1]
+grid:
+  strategy: [random, predictive_entropy]
+wandb: {{mode: disabled}}
+"""
+
+
+def call(monkeypatch: pytest.MonkeyPatch, *arguments: object) -> int:
+    monkeypatch.setattr(sys, "argv", ["alsweep", *map(str, arguments)])
+    with pytest.raises(SystemExit) as stop:
+        main()
+    assert isinstance(stop.value.code, int)
+    return stop.value.code
+
+
+@pytest.fixture(scope="session")
+def dataset(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("cli") / "dataset"
+    return write_phantom(out, cases=4, shape=(24, 24, 24)).path
+
+
+@pytest.fixture
+def space(dataset: Path, tmp_path: Path) -> Path:
+    path = tmp_path / "tiny.yaml"
+    path.write_text(SPACE.format(dataset=dataset))
+    return path
+
+
+@pytest.mark.parametrize("path", SPACES, ids=lambda path: path.stem)
+def test_every_search_space_loads(path: Path) -> None:
+    sweep = load_sweep(path)
+    assert sweep.name == path.stem
+    assert len(sweep.trajectories()) >= 2
+
+
+def test_dry_run_tells_all_and_writes_nothing(
+    space: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+) -> None:
+    monkeypatch.setenv("COLUMNS", "200")
+    monkeypatch.setitem(sys.modules, "ray", None)  # importing it would raise
+    out = tmp_path / "run"
+    assert call(monkeypatch, "run", space, "--out", out, "--dry-run") == 0
+    assert not out.exists()
+    text = capsys.readouterr().out
+    assert "4 trajectories, 0 done, 4 to do with 12 loops" in text
+    assert "2 shared starts; 20 trainings (24 without sharing)" in text
+    assert text.count("0/3") == 4
+
+
+def test_default_run_folder_is_named_after_the_sweep(
+    space: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert call(monkeypatch, "run", space, "--dry-run") == 0
+    assert "tiny on phantom in runs/tiny" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("override", "line"),
+    [
+        ("base.trainign.epochs=2", "base.trainign: unknown key; did you mean 'training'?"),
+        ("grid.strategy=[randon]", "did you mean 'random'?"),
+        ("base.query.patch_size=[8, -8, 8]", "base.query.patch_size.1"),
+        ("base.query.patch_size=[8, 99, 8]", "99 voxels along y are more than"),
+        ("base.starting_budget.patches=5", "5 are too few"),
+        ("dataset=/nowhere", "/nowhere"),
+        ("seeds=[0, 0]", "a seed is named twice"),
+    ],
+)
+def test_wrong_input_is_one_line_and_exit_code_2(
+    space: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture,
+    override: str,
+    line: str,
+) -> None:
+    out = tmp_path / "run"
+    assert call(monkeypatch, "run", space, "--out", out, "--set", override) == 2
+    captured = capsys.readouterr()
+    assert line in captured.err.splitlines()[-1]
+    assert captured.out == ""
+    assert not out.exists()
+
+
+@pytest.mark.parametrize("options", [[], ["--dry-run"]])
+def test_an_out_that_holds_something_else_is_refused(
+    space: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture,
+    options: list[str],
+) -> None:
+    (tmp_path / "home").mkdir()
+    (tmp_path / "home" / "notes.txt").write_text("mine")
+    assert call(monkeypatch, "run", space, "--out", tmp_path / "home", *options) == 2
+    assert "alsweep did not begin it" in capsys.readouterr().err.splitlines()[-1]
+    assert [path.name for path in (tmp_path / "home").iterdir()] == ["notes.txt"]
+
+
+def test_an_unknown_wandb_mode_in_the_environment_is_named(
+    space: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+) -> None:
+    monkeypatch.setenv("WANDB_MODE", "sideways")
+    assert call(monkeypatch, "run", space, "--out", tmp_path / "run") == 2
+    assert not (tmp_path / "run").exists()
+    assert "WANDB_MODE: input should be 'offline'" in capsys.readouterr().err.splitlines()[-1]
+
+
+def test_threads_are_the_search_spaces_and_other_settings_the_users(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(os, "environ", {"OMP_NUM_THREADS": "64", "RAY_AIR_NEW_OUTPUT": "1"})
+    prepare_environment(ResourcesConfig(cpus=2.5), private=True)
+    assert os.environ["OMP_NUM_THREADS"] == "2"
+    assert os.environ["MKL_NUM_THREADS"] == "2"
+    assert os.environ["RAY_AIR_NEW_OUTPUT"] == "1"
+    assert len(os.environ["RAY_AUTH_TOKEN"]) == 32

@@ -1,0 +1,63 @@
+import logging
+import threading
+
+import pytest
+
+from alsweep.tracking.base import BackgroundTracker, NullTracker, Tracked
+from tests.tracking.conftest import TrackedOf
+
+
+class Recorder:
+    def __init__(self) -> None:
+        self.updates: list[tuple[str, int]] = []
+        self.closed = False
+        self.thread = threading.current_thread()
+
+    def update(self, tracked: Tracked, records: object) -> None:
+        self.updates.append((tracked.id, len(records)))  # type: ignore[arg-type]
+
+    def close(self) -> None:
+        self.closed = True
+
+
+class Broken(NullTracker):
+    def update(self, tracked: Tracked, records: object) -> None:
+        raise ConnectionError("no route")
+
+
+def test_updates_arrive_in_order_in_another_thread(tracked_of: TrackedOf) -> None:
+    made: list[Recorder] = []
+    tracker = BackgroundTracker(lambda: made.append(Recorder()) or made[0])  # type: ignore[func-returns-value]
+    tracked, records = tracked_of(seed=0)
+    for count in (1, 2, 3):
+        tracker.update(tracked, records[:count])
+    tracker.close()
+    assert made[0].updates == [(tracked.id, 1), (tracked.id, 2), (tracked.id, 3)]
+    assert made[0].closed
+    assert made[0].thread is not threading.main_thread()
+
+
+def test_a_broken_mirror_warns_once_and_stops_nothing(
+    tracked_of: TrackedOf, caplog: pytest.LogCaptureFixture
+) -> None:
+    tracker = BackgroundTracker(Broken)
+    tracked, records = tracked_of(seed=0)
+    with caplog.at_level(logging.WARNING):
+        for _ in range(3):
+            tracker.update(tracked, records)
+        tracker.close()
+    (line,) = caplog.messages
+    assert "warning: metrics are mirrored no more (ConnectionError: no route)" in line
+
+
+def test_closing_waits_no_longer_than_told(tracked_of: TrackedOf) -> None:
+    stuck = threading.Event()
+
+    class Stuck(NullTracker):
+        def update(self, tracked: Tracked, records: object) -> None:
+            stuck.wait(20)
+
+    tracker = BackgroundTracker(Stuck)
+    tracker.update(*tracked_of(seed=0))
+    tracker.close(patience=0.05)
+    stuck.set()
