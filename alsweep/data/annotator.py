@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from alsweep.types import LabelMap
 
 
+_OPEN_CASES = 256
+
+
 class Annotator(Protocol):
     """Whoever knows the label of a voxel."""
 
@@ -48,6 +51,11 @@ class ReferenceLabels:
             self._open[case] = volume
         return volume
 
+    @property
+    def open_cases(self) -> int:
+        """How many cases' files are open, because somebody holds labels of them."""
+        return len(self._open)
+
 
 class Oracle:
     """An annotator who looks the labels up; simulates a faultless human."""
@@ -58,6 +66,8 @@ class Oracle:
     def reveal(self, case: str, start: Triple, size: Triple) -> LabelMap:
         """Reference labels inside the box.
 
-        They stay in the memory-mapped file, so that annotated patches cost no memory of their own.
+        They stay in the memory-mapped file, so that annotated patches cost no memory of their own;
+        but not in more files than a process may well keep open: labels of further cases are copied.
         """
-        return np.asarray(self._reference.volume(case))[box_slices(start, size)]
+        labels = np.asarray(self._reference.volume(case))[box_slices(start, size)]
+        return labels if self._reference.open_cases <= _OPEN_CASES else labels.copy()

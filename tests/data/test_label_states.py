@@ -104,7 +104,7 @@ class Machine(RuleBasedStateMachine):
     def write_the_view(self, tear):
         path = self.folder / "labels.zarr"
         if tear and path.exists():
-            for shard in path.glob("*/0/c/0/0/0"):
+            for shard in path.glob("*/0/c.0.0.0"):
                 shard.write_bytes(shard.read_bytes()[1:])
         self.store.write_zarr(path, ("background", "organ", "lesion"), (1.0, 1.0, 1.0))
         view = zarr.open_group(path, mode="r")

@@ -250,22 +250,22 @@ def test_only_cases_with_new_patches_are_written_again(tmp_path):
     path = tmp_path / "labels.zarr"
     store = labels([FIRST, SECOND])
     store.write_zarr(path, NAMES, SPACING)
-    before = {case: (path / case / "0/c/0/0/0").stat().st_ino for case in SHAPES}
+    before = {case: (path / case / "0/c.0.0.0").stat().st_ino for case in SHAPES}
     more = store.with_patches([Patch("b", (0, 3, 8), (2, 2, 2))])
     more.write_zarr(path, NAMES, SPACING)
-    assert (path / "a/0/c/0/0/0").stat().st_ino == before["a"]
-    assert (path / "b/0/c/0/0/0").stat().st_ino != before["b"]
+    assert (path / "a/0/c.0.0.0").stat().st_ino == before["a"]
+    assert (path / "b/0/c.0.0.0").stat().st_ino != before["b"]
     assert np.array_equal(written(path, "b"), more.window("b", (0, 0, 0), SHAPES["b"]))
     assert sorted(p.name for p in path.iterdir()) == ["a", "b", "zarr.json"]
 
 
 def _truncate(path):
-    chunk = path / "a/0/c/0/0/0"
+    chunk = path / "a/0/c.0.0.0"
     chunk.write_bytes(chunk.read_bytes()[:-9])
 
 
 def _zeros(path):
-    chunk = path / "a/0/c/0/0/0"
+    chunk = path / "a/0/c.0.0.0"
     chunk.write_bytes(bytes(chunk.stat().st_size))
 
 
@@ -274,7 +274,7 @@ def _zeros(path):
     [
         _truncate,
         _zeros,
-        lambda path: (path / "a/0/c/0/0/0").unlink(),
+        lambda path: (path / "a/0/c.0.0.0").unlink(),
         lambda path: (path / "a/0/zarr.json").unlink(),
         lambda path: (path / "a/0/zarr.json").write_bytes(b""),
         lambda path: (path / "stranger").mkdir(),
