@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
 IGNORE = 255
 """Label code of a voxel whose label the trainer may not see."""
+
+_OPEN_CASES = 64
 
 
 @dataclass(frozen=True)
@@ -125,7 +127,8 @@ class PartialLabels:
         self._shapes = shapes
         self._classes = classes
         self._annotator = annotator
-        self._free = free
+        # Training asks for every window; each map of a file keeps it open.
+        self._free = None if free is None else lru_cache(_OPEN_CASES)(free)
         self._crops: dict[Patch, LabelMap] = {}
         self._boxes: dict[str, _Boxes] = {}
         self._append(tuple(patches))
@@ -233,8 +236,9 @@ class PartialLabels:
 
     def with_patches(self, new: Iterable[Patch]) -> PartialLabels:
         """The labels after ``new`` patches were annotated too; what was read already is shared."""
-        more = PartialLabels(self._shapes, self._classes, self._annotator, free=self._free)
-        more.patches, more._boxes, more._crops = self.patches, self._boxes, self._crops
+        more = PartialLabels(self._shapes, self._classes, self._annotator)
+        more.patches, more._boxes = self.patches, self._boxes
+        more._crops, more._free = self._crops, self._free
         more._append(tuple(new))
         return more
 
