@@ -20,6 +20,9 @@ from alsweep.geometry import Triple
 SCHEMA = 1
 """Part of every identity: raised when equal configs no longer mean equal results."""
 
+COMPOSED = "stages"
+"""The name of every strategy whose stages are spelled out, and the key that they stand under."""
+
 Voxels = tuple[PositiveInt, PositiveInt, PositiveInt]
 CaseSampling = Literal["uniform", "annotated_volume"]
 TileStep = Annotated[float, Field(gt=0, le=1)]
@@ -30,7 +33,8 @@ _WHOLE = (1 << 20, 1 << 20, 1 << 20)
 class StrategySpec(Frozen):
     """A strategy by name, with parameters; the query room knows which there are.
 
-    Written flat: ``predictive_entropy`` or ``{name: power_bald, beta: 5, label: mine}``.
+    Written flat: ``predictive_entropy`` or ``{name: power_bald, beta: 5, label: mine}``. Stages
+    spelled out, ``{stages: {map: margin, noise: power}, label: mine}``, bear the name ``stages``.
     """
 
     name: str
@@ -44,6 +48,10 @@ class StrategySpec(Frozen):
             return {"name": value}
         if not isinstance(value, dict) or "parameters" in value:
             return value
+        if COMPOSED in value:
+            if value.get("name", COMPOSED) != COMPOSED:
+                raise ValueError("a strategy has either a name or stages; call it by a label")
+            value = {**value, "name": COMPOSED}
         known = {key: value[key] for key in ("name", "label") if key in value}
         return known | {"parameters": {k: v for k, v in value.items() if k not in known}}
 

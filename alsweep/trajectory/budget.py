@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
+from math import isfinite
 
 from alsweep.config.trajectory import TrajectoryConfig
 from alsweep.data.annotator import ReferenceLabels
@@ -57,7 +58,7 @@ def settle(
     Raises:
         PoolExhaustedError: Fewer patches fit than were asked for, and the config says ``error``.
     """
-    found = [QueriedPatch(patch=choice.patch, score=choice.score) for choice in choices]
+    found = [QueriedPatch(patch=c.patch, score=_finite(c.score)) for c in choices]
     missing = request.patches - len(found)
     if missing > 0 and on_shortfall == "fill_random":
         extra = _fill(pool, [q.patch for q in found], replace(request, patches=missing), rng)
@@ -69,6 +70,11 @@ def settle(
             f"query.patch_size, raise query.per_case, or set query.on_shortfall: take_all"
         )
     return found
+
+
+def _finite(score: float | None) -> float | None:
+    """None for what JSON cannot hold: the logarithm of a score of 0 in power noise."""
+    return None if score is None or not isfinite(score) else score
 
 
 def _fill(

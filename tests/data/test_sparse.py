@@ -43,14 +43,12 @@ def test_zarr_reads_back_what_was_written(tmp_path_factory, shape, seed):
     st.tuples(*[st.integers(1, 300)] * 3).flatmap(
         lambda shape: st.tuples(st.just(shape), st.tuples(*[st.integers(0, n - 1) for n in shape]))
     ),
-    st.tuples(*[st.integers(1, 100)] * 3),
+    st.tuples(*[st.integers(1, 30)] * 3),
 )
 def test_a_chunk_is_touched_iff_it_shares_a_voxel(shape_and_start, size):
     shape, start = shape_and_start
     size = tuple(min(s, n - a) for s, n, a in zip(size, shape, start, strict=True))
-    mask = np.zeros(shape, bool)
-    mask[tuple(slice(a, a + s) for a, s in zip(start, size, strict=True))] = True
-    where = np.argwhere(mask) // np.array(chunk_size(shape))
+    where = (np.argwhere(np.ones(size)) + start) // np.array(chunk_size(shape))
     assert touched_chunks(shape, [(start, size)]) == sorted(set(map(tuple, where.tolist())))
 
 
