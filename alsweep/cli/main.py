@@ -26,6 +26,7 @@ VERBS = (
     "report",
     "queries",
     "try",
+    "export",
     "strategies",
     "doctor",
 )

@@ -24,6 +24,7 @@ COMPOSED = "stages"
 """The name of every strategy whose stages are spelled out, and the key that they stand under."""
 
 Voxels = tuple[PositiveInt, PositiveInt, PositiveInt]
+CaseSampling = Literal["uniform", "annotated_volume"]
 TileStep = Annotated[float, Field(gt=0, le=1)]
 
 _WHOLE = (1 << 20, 1 << 20, 1 << 20)
@@ -143,6 +144,9 @@ class TrainingConfig(Frozen):
     weight_decay: NonNegativeFloat
     deep_supervision: bool
     foreground_share: float = Field(ge=0, le=1, description="samples centred on foreground")
+    case_sampling: CaseSampling = Field(
+        "uniform", description="cases equally often, or each in proportion to its annotated voxels"
+    )
     gradient_clip: PositiveFloat = 12.0
     warm_start: bool = Field(False, description="start from the previous loop's members")
     precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto"

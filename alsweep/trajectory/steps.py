@@ -199,7 +199,14 @@ class Steps:
     ) -> None:
         training = self.config.training
         began = time.monotonic()
-        sampler = PatchSampler(self.dataset, labels, cases, self.window, training.foreground_share)
+        sampler = PatchSampler(
+            self.dataset,
+            labels,
+            cases,
+            self.window,
+            training.foreground_share,
+            case_sampling=training.case_sampling,
+        )
         total = training.members * training.epochs
         done = index * training.epochs
         self._tell(loop, "train", done, total)
