@@ -28,6 +28,12 @@ def ingest(
         tuple[float, float, float] | None,
         typer.Option(metavar="Z Y X", help="Voxel size in mm (default: median rule)."),
     ] = None,
+    plans: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE", help="An nnUNetPlans.json for spacing, normalisation and patch size."
+        ),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="For machines: one object.")] = False,
 ) -> None:
     """Check, split, normalise and resample a raw dataset, once; every run then shares the result.
@@ -41,6 +47,7 @@ def ingest(
         group_by=group_by,
         fold=fold,
         spacing=_positive(spacing),
+        plans=plans,
     )
     with CaseProgress("ingest") as progress:
         ingested = room.ingest(raw, out, options, progress.show)
@@ -83,6 +90,7 @@ def _summary(ingested: "Ingested") -> dict[str, Any]:
         "classes": dataset.classes,
         "channels": dataset.channels,
         "spacing": dataset.manifest.spacing,
+        "plan": dataset.manifest.plan.plain(),
         "warnings": ingested.remarks,
     }
 

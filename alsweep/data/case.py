@@ -13,13 +13,18 @@ from alsweep.errors import DatasetError
 from alsweep.files import read_json
 from alsweep.geometry import Triple
 
-SCHEMA = 1
-"""Version of the Dataset folder; a reader refuses what is newer than itself."""
+SCHEMA = 2
+"""Version of the Dataset folder; a reader refuses any other.
+
+2: plan as nnU-Net v2 makes it, crop, regions, free labels.
+"""
 
 MANIFEST = "dataset.json"
 IMAGE_CHUNK = Path("0/c/0/0/0/0")
 REFERENCE = Path("labels/reference")
 REFERENCE_CHUNK = REFERENCE / "0/c/0/0/0"
+FREE = Path("labels/free")
+FREE_CHUNK = FREE / "0/c/0/0/0"
 
 Spacing = tuple[float, float, float]
 AffineRow = tuple[float, float, float, float]
@@ -28,16 +33,48 @@ Part = Literal["pool", "validation", "test"]
 Scheme = Literal["zscore", "ct", "none", "rescale_to_0_1", "rgb_to_0_1"]
 
 
+class Box(Frozen):
+    """A part of a grid: lowest corner and size ``(z, y, x)``, voxels."""
+
+    start: Triple
+    size: Triple
+
+
+class Region(Frozen):
+    """A set of labels that is segmented as one thing; regions may overlap."""
+
+    name: str
+    labels: tuple[int, ...]
+
+
+class Intensities(Frozen):
+    """Properties of one channel over the foreground of the pool, as nnU-Net's fingerprint has."""
+
+    mean: float
+    std: float
+    median: float
+    min: float
+    max: float
+    percentile_00_5: float
+    percentile_99_5: float
+
+
 class Normalisation(Frozen):
     """How the intensities of one channel were changed before resampling.
 
-    The numbers are those of the CT scheme, measured on the foreground of the pool; other schemes
-    need none.
+    Attributes:
+        scheme: Which rule.
+        masked: Whether a z-score is taken of the nonzero voxels alone, the others staying zero.
+        low: For CT: 0.5 percentile of the foreground, clipped below.
+        high: For CT: 99.5 percentile of the foreground, clipped above.
+        mean: For CT: subtracted.
+        std: For CT: divided by.
     """
 
     scheme: Scheme
-    low: float | None = Field(None, description="0.5 percentile, clipped below")
-    high: float | None = Field(None, description="99.5 percentile, clipped above")
+    masked: bool = False
+    low: float | None = None
+    high: float | None = None
     mean: float | None = None
     std: float | None = None
 
@@ -45,17 +82,37 @@ class Normalisation(Frozen):
 class Plan(Frozen):
     """A network topology that fits the dataset; it follows from shapes and spacing, not labels.
 
+    All axes are ``(z, y, x)``, where nnU-Net puts the coarsest axis first.
+
     Attributes:
-        patch_size: Training patch ``(z, y, x)``, voxels; divisible by ``2 ** pooling``.
+        patch_size: Training patch, voxels; divisible by ``2 ** pooling``.
         batch_size: Training patches per step.
-        pooling: How often each axis is halved.
+        strides: By which each stage of the encoder begins; the first is 1.
+        kernels: Of the convolutions of each stage.
         median_shape: Median shape of the pool on the resampled grid.
     """
 
     patch_size: Triple
     batch_size: PositiveInt
-    pooling: Triple
-    median_shape: Triple
+    strides: tuple[Triple, ...] = Field(min_length=1)
+    kernels: tuple[Triple, ...] = Field(min_length=1)
+    median_shape: tuple[float, float, float]
+
+    @property
+    def pooling(self) -> Triple:
+        """How often each axis is halved."""
+        z, y, x = (sum(stride[axis] == 2 for stride in self.strides) for axis in range(3))
+        return z, y, x
+
+
+class Source(Frozen):
+    """Where a case came from: see the fields of :class:`CaseInfo`."""
+
+    shape: Triple
+    spacing: Spacing
+    affine: Affine
+    crop: Box
+    files: dict[str, str]
 
 
 class CaseInfo(Frozen):
@@ -65,13 +122,16 @@ class CaseInfo(Frozen):
         id: Case id, unique in the dataset.
         part: Where the case belongs.
         shape: Resampled grid ``(z, y, x)``.
-        class_voxels: Voxels of each class on that grid, background first.
+        class_voxels: Voxels of each class on that grid, background first; those with the ignore
+            label are in none.
         original_shape: Grid of the source ``(z, y, x)``.
+        crop: The part of that grid which was resampled: voxels outside were zero.
         original_spacing: Voxel size of the source ``(z, y, x)``, mm.
         affine: Of the source: voxel index ``(x, y, z)`` to RAS, mm.
         sources: SHA-256 of each source file, by path relative to the raw dataset.
         image_sha256: Of the stored float32 image.
         reference_sha256: Of the stored uint8 reference labels.
+        free_sha256: Of the stored uint8 free labels, if there are any.
     """
 
     id: str
@@ -80,10 +140,12 @@ class CaseInfo(Frozen):
     class_voxels: tuple[int, ...]
     original_shape: Triple
     original_spacing: Spacing
+    crop: Box
     affine: Affine
     sources: dict[str, str]
     image_sha256: str
     reference_sha256: str
+    free_sha256: str | None = None
 
     @property
     def voxels(self) -> int:
@@ -92,14 +154,23 @@ class CaseInfo(Frozen):
 
 
 class DatasetManifest(Frozen):
-    """Content of ``dataset.json``. The index of a class in ``classes`` is its label id."""
+    """Content of ``dataset.json``. The index of a class in ``classes`` is its label id.
+
+    Attributes:
+        regions: Sets of labels that nnU-Net would segment instead of the classes; mostly none.
+        regions_class_order: The label that each region is painted with, in the order of painting.
+        intensities: Of each channel, over the foreground of the pool; none without foreground.
+    """
 
     format: Literal["alsweep"] = "alsweep"
-    schema_version: Literal[1] = 1
+    schema_version: Literal[2] = 2
     name: str
     classes: tuple[str, ...]
     channels: tuple[str, ...]
+    regions: tuple[Region, ...] = ()
+    regions_class_order: tuple[int, ...] = ()
     spacing: Spacing
+    intensities: tuple[Intensities | None, ...]
     normalisation: tuple[Normalisation, ...]
     plan: Plan
     cases: tuple[CaseInfo, ...]
@@ -114,7 +185,14 @@ class DatasetManifest(Frozen):
         cases = [
             case.model_dump(
                 mode="json",
-                include={"id", "part", "shape", "image_sha256", "reference_sha256"},
+                include={
+                    "id",
+                    "part",
+                    "shape",
+                    "image_sha256",
+                    "reference_sha256",
+                    "free_sha256",
+                },
             )
             for case in sorted(self.cases, key=lambda case: case.id)
         ]
@@ -200,6 +278,19 @@ class Dataset:
         path = case_folder(self.path, case) / IMAGE_CHUNK
         return np.memmap(path, "<f4", "r", shape=(len(self.channels), *self.case(case).shape))
 
+    def free(self, case: str) -> "np.memmap[Any, np.dtype[np.uint8]] | None":
+        """Labels of a case that cost nothing, uint8 ``(z, y, x)``, 255 where there is none.
+
+        Read-only and memory-mapped; None if the case has no such labels.
+
+        Raises:
+            DatasetError: There is no such case.
+        """
+        info = self.case(case)
+        if info.free_sha256 is None:
+            return None
+        return np.memmap(case_folder(self.path, case) / FREE_CHUNK, np.uint8, "r", shape=info.shape)
+
     def case(self, case: str) -> CaseInfo:
         """What is known of a case.
 
@@ -224,6 +315,11 @@ def _read_manifest(folder: Path) -> DatasetManifest:
         raise DatasetError(
             f"{folder}: was written in format {version} by a newer alsweep, this one reads up to "
             f"{SCHEMA}; upgrade alsweep or ingest again"
+        )
+    if isinstance(version, int) and version < SCHEMA:
+        raise DatasetError(
+            f"{folder}: was written in format {version} by an older alsweep, this one reads "
+            f"{SCHEMA}; ingest again"
         )
     try:
         manifest = DatasetManifest.model_validate(raw)
@@ -263,6 +359,7 @@ def _check_sizes(folder: Path, case: CaseInfo, channels: int) -> None:
     for chunk, size in (
         (IMAGE_CHUNK, 4 * channels * case.voxels),
         (REFERENCE_CHUNK, case.voxels),
+        *([] if case.free_sha256 is None else [(FREE_CHUNK, case.voxels)]),
     ):
         path = case_folder(folder, case.id) / chunk
         try:

@@ -8,23 +8,31 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from alsweep.data.raw import DESCRIPTION, RawCase, check_paths
+from alsweep.data.case import Source
+from alsweep.data.crop import nonzero_box
+from alsweep.data.layout import DESCRIPTION
+from alsweep.data.raw import check_paths
 from alsweep.data.reading import RawVolume, read_volume
-from alsweep.data.writing import Source
 from alsweep.errors import IngestError
 from alsweep.geometry import triple
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from jaxtyping import Shaped
 
     from alsweep.data.case import AffineRow
+    from alsweep.data.layout import RawCase, RawDataset
     from alsweep.types import LabelMap
 
 AFFINE_TOLERANCE = 1e-3
 """Voxels by which corners of the image and of the label may lie apart."""
 
+IGNORED = 255
+"""What is stored where there is no label: the ignore label, and no free label."""
+
+_CODES = 256
 _MOST_SHOWN = 5
 
 
@@ -34,52 +42,69 @@ class RawImages:
 
     Attributes:
         channels: Each ``(z, y, x)``, of the file's own type.
-        labels: uint8 ``(z, y, x)``, within the classes of the dataset.
+        labels: uint8 ``(z, y, x)``, within the classes of the dataset, or 255 for ignore.
+        free: uint8 ``(z, y, x)``, labels that cost nothing, 255 where there is none.
         source: Grid and files.
     """
 
     channels: tuple[Shaped[np.ndarray, "z y x"], ...]
     labels: LabelMap
+    free: LabelMap | None
     source: Source
 
 
-def read_case(
-    root: Path, case: RawCase, channels: int, classes: int, *, stacked: bool
-) -> RawImages:
+def read_case(dataset: RawDataset, case: RawCase) -> RawImages:
     """Read all files of a case.
-
-    Args:
-        root: The raw dataset.
-        case: Its files.
-        channels: How many there must be.
-        classes: Labels must be below.
-        stacked: Whether the channels are the last axis of one file.
 
     Raises:
         IngestError: A file is missing, malformed or does not fit the others; one line names it and
             the mend.
     """
+    try:
+        return _read(dataset, case)
+    except MemoryError:
+        raise IngestError(
+            f"{dataset.root / case.images[0]}: does not fit into memory; free some or leave the "
+            "case out"
+        ) from None
+
+
+def _read(dataset: RawDataset, case: RawCase) -> RawImages:
+    root, classes = dataset.root, len(dataset.labels.classes)
     check_paths(root, case)
-    volumes = [read_volume(root / path, str(root / path), stacked=stacked) for path in case.images]
-    label = read_volume(root / case.label, str(root / case.label))
-    first = str(root / case.images[0])
-    for path, volume in zip(case.images[1:], volumes[1:], strict=True):
-        _check_grid(volume, volumes[0], str(root / path), first)
-    _check_grid(label, volumes[0], str(root / case.label), first)
-    files = {
-        str(path): volume.sha256
-        for path, volume in zip((*case.images, case.label), (*volumes, label), strict=True)
+    volumes = {
+        path: read_volume(
+            root / path,
+            str(root / path),
+            stacked=dataset.stacked and path in case.images,
+            reorient=dataset.reorient,
+        )
+        for path in dict.fromkeys(case.files)
     }
-    affine = volumes[0].affine
-    return RawImages(
-        channels=_split_channels(volumes, channels, first),
-        labels=_checked_labels(label.array, classes, str(root / case.label)),
-        source=Source(
-            shape=triple(volumes[0].array.shape[-3:]),
-            spacing=volumes[0].spacing,
-            affine=(_row(affine[0]), _row(affine[1]), _row(affine[2]), _row(affine[3])),
-            files=files,
-        ),
+    first = case.images[0]
+    for path, volume in volumes.items():
+        _check_grid(volume, volumes[first], str(root / path), str(root / first))
+    images = [volumes[path] for path in case.images]
+    channels = _split_channels(images, len(dataset.channels), str(root / first))
+    codes = {} if dataset.labels.ignore is None else {dataset.labels.ignore: IGNORED}
+    labels = _checked_labels(volumes[case.label].array, classes, codes, str(root / case.label))
+    free = None
+    if case.free is not None:
+        name = str(root / case.free)
+        free = _checked_labels(volumes[case.free].array, classes, {IGNORED: IGNORED}, name)
+    return RawImages(channels, labels, free, _source(volumes, first, channels))
+
+
+def _source(
+    volumes: Mapping[Path, RawVolume], first: Path, channels: Sequence[Shaped[np.ndarray, "z y x"]]
+) -> Source:
+    affine = volumes[first].affine
+    return Source(
+        shape=triple(volumes[first].array.shape[-3:]),
+        spacing=volumes[first].spacing,
+        affine=(_row(affine[0]), _row(affine[1]), _row(affine[2]), _row(affine[3])),
+        crop=nonzero_box(channels),
+        files={str(path): volume.sha256 for path, volume in volumes.items()},
     )
 
 
@@ -117,20 +142,37 @@ def _split_channels(
     return tuple(arrays)
 
 
-def _checked_labels(labels: Shaped[np.ndarray, "z y x"], classes: int, name: str) -> LabelMap:
+def _checked_labels(
+    labels: Shaped[np.ndarray, "z y x"], classes: int, codes: Mapping[int, int], name: str
+) -> LabelMap:
+    """Labels as uint8; ``codes`` maps numbers beyond the classes to what they are stored as."""
     integral = labels.dtype.kind in "iub" or bool((labels == np.rint(labels)).all())
     if integral and labels.min() >= 0 and labels.max() < classes:
         return labels.astype(np.uint8)
+    if integral and labels.min() >= 0 and labels.max() < _CODES:
+        table = np.arange(_CODES, dtype=np.uint8)
+        table[list(codes)] = list(codes.values())
+        known = np.arange(_CODES) < classes
+        known[list(codes)] = True
+        small = labels.astype(np.uint8)
+        if known[small].all():
+            return table[small]
+    raise _wrong_labels(labels, classes, codes, name)
+
+
+def _wrong_labels(
+    labels: Shaped[np.ndarray, "z y x"], classes: int, codes: Mapping[int, int], name: str
+) -> IngestError:
     # Sorting all voxels takes seconds, so only a message that needs the values pays for it.
     found = np.unique(labels)
     broken = found[found != np.rint(found)]
     if len(broken):
-        raise IngestError(
+        return IngestError(
             f"{name}: holds labels that are not integers ({_few(broken)}); "
             "resample labels with nearest neighbour"
         )
-    foreign = found[(found < 0) | (found >= classes)]
-    raise IngestError(
+    foreign = found[((found < 0) | (found >= classes)) & ~np.isin(found, list(codes))]
+    return IngestError(
         f"{name}: holds labels that {DESCRIPTION} does not name ({_few(foreign)}); "
         "name or remove them"
     )

@@ -4,17 +4,25 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from math import prod
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from alsweep.data.case import CaseInfo, Dataset, Normalisation
-from alsweep.data.checking import RawImages, read_case
-from alsweep.data.normalise import ct_normalisation, normalise, scheme_for
-from alsweep.data.parallel import CasePool
-from alsweep.data.raw import SPLITS, Fold, RawCase, RawDataset, read_raw
+from alsweep.data.case import CaseInfo, Dataset, Normalisation, case_folder
+from alsweep.data.checking import read_case
+from alsweep.data.crop import nonzero_mask
+from alsweep.data.intensities import pooled
+from alsweep.data.measuring import measure
+from alsweep.data.normalise import ct_normalisation, masked_by_default, normalise, scheme_for
+from alsweep.data.notes import Notes
+from alsweep.data.parallel import CasePool, WorkerLostError
+from alsweep.data.plans_file import read_plans
+from alsweep.data.raw import read_raw
+from alsweep.data.reading import MOST_VOXELS, promised_voxels
+from alsweep.data.remarks import remarks
 from alsweep.data.resample import (
     coarse_axis,
     resample_image,
@@ -22,7 +30,7 @@ from alsweep.data.resample import (
     resampled_shape,
     target_spacing,
 )
-from alsweep.data.splits import draw_validation, group_cases
+from alsweep.data.splits import assign_parts
 from alsweep.data.writing import (
     DatasetHead,
     PreparedCase,
@@ -32,25 +40,33 @@ from alsweep.data.writing import (
     write_manifest,
 )
 from alsweep.errors import IngestError
-from alsweep.rng import stream
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
-    from jaxtyping import Float32
-
-    from alsweep.data.case import Part, Spacing
-    from alsweep.data.writing import Source
+    from alsweep.data.case import Box, Intensities, Part, Spacing
+    from alsweep.data.layout import RawCase, RawDataset
+    from alsweep.data.measuring import CaseFacts
+    from alsweep.data.plans_file import Prescription
     from alsweep.types import Volume
 
 OnCase = Callable[[str, int, int], None]
 """Called with the phase, the number of finished cases and the number of all."""
 
-_SAMPLE_SEED = 12345
-_SAMPLES_PER_CASE = 10_000
+_NUMERICS = 2
+"""Raised when a case is converted otherwise, so that old notes are not believed."""
+
+_SMALL_CROP = 0.75
+"""As in nnU-Net: where the median case keeps less, z-scores are taken within the nonzero mask."""
+
 _BYTES_PER_WORKER = 1 << 25
 """A further process takes about a second to start, so it must have something to do."""
+
+_BYTES_PER_VOXEL = 24
+"""What a process holds at its peak, per voxel and channel."""
+
+_MEMORY_SHARE = 0.5
 
 
 @dataclass(frozen=True)
@@ -63,13 +79,15 @@ class IngestOptions:
         fold: Fold of ``splits_final.json`` that validates; None means the first, if there is that
             file.
         spacing: Of the resampled grid ``(z, y, x)``, mm; None means the median rule.
-        workers: Processes; None means what the CPUs and the amount of data suggest.
+        plans: An ``nnUNetPlans.json`` that decides on spacing, normalisation and topology.
+        workers: Processes; None means what CPUs, memory and the amount of data suggest.
     """
 
     skip_bad: bool = False
     group_by: str | None = None
     fold: int | None = None
     spacing: Spacing | None = None
+    plans: Path | None = None
     workers: int | None = None
 
 
@@ -89,31 +107,21 @@ class Ingested:
 
 
 @dataclass(frozen=True)
-class _Facts:
-    """What the first pass learns of a case; ``foreground``: CT intensities of each channel."""
-
-    case: RawCase
-    source: Source
-    present: frozenset[int]
-    foreground: tuple[Float32[np.ndarray, " voxel"], ...]
-
-
-@dataclass(frozen=True)
-class _Refusal:
-    """A case that cannot be used."""
-
-    case: RawCase
-    reason: str
-
-
-@dataclass(frozen=True)
 class _Target:
-    """All that the second pass needs beside the case."""
+    """What the second pass needs for every case."""
 
     raw: RawDataset
-    root: Path
+    notes: Notes
     head: DatasetHead
-    parts: Mapping[str, Part]
+
+
+@dataclass(frozen=True)
+class _Task:
+    """A case for the second pass."""
+
+    case: RawCase
+    facts: CaseFacts
+    part: Part
 
 
 def ingest(
@@ -122,7 +130,9 @@ def ingest(
     """Make the Dataset ``out`` of the raw dataset ``raw``, or leave nothing at ``out``.
 
     Every volume is read twice, once to check and measure and once to convert, so that memory holds
-    one case per process however large the dataset is.
+    one case per process however large the dataset is. An ingest that was killed or interrupted
+    leaves a hidden folder beside ``out``; the next one takes over what is finished in it, case by
+    case, where it still follows from the content of the raw files.
 
     Args:
         raw: nnU-Net v2 raw or Decathlon folder; told apart by ``dataset.json``.
@@ -136,16 +146,34 @@ def ingest(
     """
     refuse_existing(out)
     dataset = read_raw(raw)
-    with CasePool(options.workers or _workers(dataset)) as pool:
-        facts, skipped = _measure(dataset, options.skip_bad, pool, on_case)
-        cases = [fact.case for fact in facts]
-        parts = _parts(dataset, cases, options)
-        head = _head(dataset, facts, parts, options.spacing)
-        with new_dataset(out) as root:
-            convert = partial(_convert, _Target(dataset, root, head, parts))
-            infos = pool.map(convert, cases, _counting(on_case, "writing", len(cases)))
-            write_manifest(root, head, infos)
-    return Ingested(Dataset.open(out), skipped, _remarks(dataset, facts, parts))
+    prescribed = _prescribed(options, len(dataset.channels))
+    with (
+        new_dataset(out, keep=(KeyboardInterrupt, WorkerLostError)) as root,
+        CasePool(options.workers or _workers(dataset)) as pool,
+    ):
+        notes = Notes(root)
+        on_done = _counting(on_case, "checking", len(dataset.cases))
+        found = measure(dataset, notes, pool, skip_bad=options.skip_bad, on_done=on_done)
+        parts = assign_parts(dataset, list(found.facts), options.fold, options.group_by)
+        head = _head(dataset, found.facts, parts, options.spacing, prescribed)
+        _check_growth(dataset, found.facts, head.spacing)
+        infos = pool.map(
+            partial(_convert, _Target(replace(dataset, cases=()), notes, head)),
+            [_Task(case, facts, parts[case.id]) for case, facts in found.facts.items()],
+            _counting(on_case, "writing", len(found.facts)),
+        )
+        write_manifest(root, head, infos)
+    return Ingested(
+        Dataset.open(out), found.skipped, remarks(dataset, found.facts, parts, prescribed)
+    )
+
+
+def _prescribed(options: IngestOptions, channels: int) -> Prescription | None:
+    if options.plans is None:
+        return None
+    if options.spacing is not None:
+        raise IngestError("--spacing: --plans decides on the spacing; leave one of them out")
+    return read_plans(options.plans, channels)
 
 
 def _counting(on_case: OnCase | None, phase: str, total: int) -> Callable[[int], None]:
@@ -155,196 +183,157 @@ def _counting(on_case: OnCase | None, phase: str, total: int) -> Callable[[int],
 
 
 def _workers(dataset: RawDataset) -> int:
+    """As many processes as have a CPU, enough to do, and room for the largest case."""
     paths = [dataset.root / path for case in dataset.cases for path in case.images]
-    size = sum(path.stat().st_size for path in paths if path.is_file())
-    return min(len(os.sched_getaffinity(0)), len(dataset.cases), 1 + size // _BYTES_PER_WORKER)
-
-
-# First pass
-
-
-def _measure(
-    dataset: RawDataset, skip_bad: bool, pool: CasePool, on_case: OnCase | None
-) -> tuple[list[_Facts], dict[str, str]]:
-    """Check all cases; bad ones are refused together or left out, each by name."""
-    outcomes = pool.map(
-        partial(_examine, dataset),
-        dataset.cases,
-        _counting(on_case, "checking", len(dataset.cases)),
-    )
-    facts = [outcome for outcome in outcomes if isinstance(outcome, _Facts)]
-    refusals = [outcome for outcome in outcomes if isinstance(outcome, _Refusal)]
-    if refusals and not (skip_bad and facts):
-        others = len(refusals) - 1
-        hint = "" if skip_bad else "; see --bad-cases skip"
-        more = f" ({others} more bad cases{hint})" if others else ""
-        raise IngestError(refusals[0].reason + more)
-    return facts, {refusal.case.id: refusal.reason for refusal in refusals}
-
-
-def _examine(dataset: RawDataset, case: RawCase) -> _Facts | _Refusal:
-    try:
-        images = _read(dataset, case)
-    except IngestError as error:
-        return _Refusal(case, str(error))
-    inside = images.labels > 0
-    return _Facts(
-        case=case,
-        source=images.source,
-        present=frozenset(int(label) for label in np.unique(images.labels)),
-        foreground=tuple(
-            _sample(channel[inside], case.id) if scheme_for(name) == "ct" else _NOTHING
-            for name, channel in zip(dataset.channels, images.channels, strict=True)
+    sizes = {path: path.stat().st_size for path in paths if path.is_file()}
+    if not sizes:
+        return 1
+    voxels = promised_voxels(max(sizes, key=lambda path: sizes[path]))
+    needed = _BYTES_PER_VOXEL * voxels * (1 if dataset.stacked else len(dataset.channels))
+    memory = _MEMORY_SHARE * os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    return max(
+        1,
+        min(
+            len(os.sched_getaffinity(0)),
+            len(dataset.cases),
+            1 + sum(sizes.values()) // _BYTES_PER_WORKER,
+            int(memory // max(needed, 1)),
         ),
     )
-
-
-def _read(dataset: RawDataset, case: RawCase) -> RawImages:
-    return read_case(
-        dataset.root,
-        case,
-        len(dataset.channels),
-        len(dataset.classes),
-        stacked=dataset.stacked,
-    )
-
-
-_NOTHING = np.zeros(0, dtype=np.float32)
-
-
-def _sample(values: np.ndarray[Any, Any], case: str) -> Float32[np.ndarray, " voxel"]:
-    """At most ten thousand of the values, as nnU-Net takes per case."""
-    if len(values) > _SAMPLES_PER_CASE:
-        rng = stream(_SAMPLE_SEED, "intensities", case)
-        values = values[rng.choice(len(values), _SAMPLES_PER_CASE, replace=False)]
-    return values.astype(np.float32)
 
 
 # What all cases share
 
 
-def _parts(
-    dataset: RawDataset, cases: Sequence[RawCase], options: IngestOptions
-) -> dict[str, Part]:
-    """Part of each case: the folders decide, else ``splits_final.json``, else a draw."""
-    training = [case.id for case in cases if case.origin == "training"]
-    given = {case.id: "validation" for case in cases if case.origin == "validation"}
-    if options.fold is not None and (given or dataset.folds is None):
-        why = "imagesVal decides the split" if given else f"there is no {SPLITS}"
-        raise IngestError(f"--fold {options.fold}: {why} in {dataset.root}; leave --fold out")
-    if options.group_by is not None and (given or dataset.folds is not None):
-        raise IngestError(
-            f"--group-by: the split of {dataset.root} is given by its files; leave --group-by out"
-        )
-    if given:
-        validation = frozenset(given)
-    elif dataset.folds is not None:
-        validation = _fold(dataset, dataset.folds, training, options.fold or 0)
-    else:
-        validation = draw_validation(group_cases(training, options.group_by))
-    parts: dict[str, Part] = {
-        case.id: "test"
-        if case.origin == "test"
-        else ("validation" if case.id in validation else "pool")
-        for case in cases
-    }
-    for part in ("pool", "validation"):
-        if part not in parts.values():
-            raise IngestError(f"{dataset.root}: no usable case is left for the {part}; add cases")
-    return parts
-
-
-def _fold(
-    dataset: RawDataset, folds: tuple[Fold, ...], training: Sequence[str], number: int
-) -> frozenset[str]:
-    place = dataset.root / SPLITS
-    if not 0 <= number < len(folds):
-        raise IngestError(
-            f"--fold {number}: {place} has {len(folds)} folds; write 0 to {len(folds) - 1}"
-        )
-    train, validation = (frozenset(ids) for ids in (folds[number].train, folds[number].val))
-    known = {case.id for case in dataset.cases}
-    for case in sorted((train | validation) - known):
-        raise IngestError(
-            f"{place}: fold {number} names case '{case}', which is not there; mend it"
-        )
-    for case in sorted(set(training) - (train ^ validation)):
-        where = "both parts" if case in train else "neither part"
-        raise IngestError(f"{place}: case '{case}' is in {where} of fold {number}; mend it")
-    return validation
-
-
 def _head(
     dataset: RawDataset,
-    facts: Sequence[_Facts],
+    facts: Mapping[RawCase, CaseFacts],
     parts: Mapping[str, Part],
     spacing: Spacing | None,
+    prescribed: Prescription | None,
 ) -> DatasetHead:
     """Spacing and normalisation, measured on the pool alone: validation stays unseen."""
-    pool = [fact for fact in facts if parts[fact.case.id] == "pool"]
-    sources = [fact.source for fact in pool]
+    pool = [fact for case, fact in facts.items() if parts[case.id] == "pool"]
+    intensities = tuple(_intensities(pool, index) for index in range(len(dataset.channels)))
     return DatasetHead(
         name=dataset.name,
-        classes=dataset.classes,
+        classes=dataset.labels.classes,
         channels=dataset.channels,
-        spacing=spacing or target_spacing([s.spacing for s in sources], [s.shape for s in sources]),
-        normalisation=tuple(
-            _normalisation(name, [fact.foreground[index] for fact in pool])
-            for index, name in enumerate(dataset.channels)
-        ),
+        regions=dataset.labels.regions,
+        regions_class_order=dataset.labels.regions_class_order,
+        spacing=prescribed.spacing if prescribed else spacing or _target_spacing(pool),
+        intensities=intensities,
+        normalisation=prescribed.normalisation
+        if prescribed
+        else _normalisations(dataset, pool, intensities),
+        outputs=dataset.labels.declared,
+        plan=prescribed.plan if prescribed else None,
     )
 
 
-def _normalisation(
-    channel: str, foreground: Sequence[Float32[np.ndarray, " voxel"]]
-) -> Normalisation:
+def _check_growth(
+    dataset: RawDataset, facts: Mapping[RawCase, CaseFacts], spacing: Spacing
+) -> None:
+    """Refuse a case whose header, or a target, makes it absurdly large."""
+    for case, fact in facts.items():
+        shape = resampled_shape(fact.source.crop.size, fact.source.spacing, spacing)
+        if prod(shape) > MOST_VOXELS:
+            voxels = "x".join(map(str, shape))
+            target = " x ".join(f"{value:g}" for value in spacing)
+            raise IngestError(
+                f"{dataset.root / case.images[0]}: would have {voxels} voxels at a spacing of "
+                f"{target} mm; mend its header or give a coarser --spacing"
+            )
+
+
+def _target_spacing(pool: Sequence[CaseFacts]) -> Spacing:
+    sources = [fact.source for fact in pool]
+    return target_spacing([s.spacing for s in sources], [s.crop.size for s in sources])
+
+
+def _intensities(pool: Sequence[CaseFacts], channel: int) -> Intensities | None:
+    sketches = [fact.sketches[channel] for fact in pool]
+    found = [one for one in sketches if one is not None]
+    return pooled(found) if found else None
+
+
+def _normalisations(
+    dataset: RawDataset, pool: Sequence[CaseFacts], intensities: Sequence[Intensities | None]
+) -> tuple[Normalisation, ...]:
+    small = float(np.median([fact.kept_share for fact in pool])) < _SMALL_CROP
+    masked = dataset.mask_for_norm or (small,) * len(dataset.channels)
+    return tuple(
+        _normalisation(*channel)
+        for channel in zip(dataset.channels, intensities, masked, strict=True)
+    )
+
+
+def _normalisation(channel: str, found: Intensities | None, masked: bool) -> Normalisation:
     scheme = scheme_for(channel)
     if scheme != "ct":
-        return Normalisation(scheme=scheme)
-    values = np.concatenate(foreground)
-    if not len(values):
+        return Normalisation(scheme=scheme, masked=masked and masked_by_default(scheme))
+    if found is None:
         raise IngestError(
             f"channel '{channel}': no pool case has foreground to measure the CT window on; "
             "add labels"
         )
-    return ct_normalisation(values)
-
-
-def _remarks(
-    dataset: RawDataset, facts: Sequence[_Facts], parts: Mapping[str, Part]
-) -> tuple[str, ...]:
-    remarks = []
-    training = sum(case.origin == "training" for case in dataset.cases)
-    if dataset.announced not in (None, training):
-        remarks.append(
-            f"dataset.json announces {dataset.announced} training cases, {training} are there"
-        )
-    for label, name in enumerate(dataset.classes):
-        for part in ("pool", "validation"):
-            if not any(label in f.present for f in facts if parts[f.case.id] == part):
-                remarks.append(f"class '{name}' occurs in no {part} case")
-    return tuple(remarks)
+    return ct_normalisation(found)
 
 
 # Second pass
 
 
-def _convert(target: _Target, case: RawCase) -> CaseInfo:
-    images = _read(target.raw, case)
-    head, source = target.head, images.source
-    shape = resampled_shape(source.shape, source.spacing, head.spacing)
+def _convert(target: _Target, task: _Task) -> CaseInfo:
+    case, head = task.case, target.head
+    key = {
+        "numerics": _NUMERICS,
+        "source": task.facts.source.plain(),
+        "free": None if case.free is None else str(case.free),
+        "part": task.part,
+        "ignore": target.raw.labels.ignore,
+        "reorient": target.raw.reorient,
+        "classes": head.classes,
+        "channels": head.channels,
+        "spacing": head.spacing,
+        "normalisation": [how.plain() for how in head.normalisation],
+    }
+    known = target.notes.known("case", case.id, key, CaseInfo)
+    if known is not None and case_folder(target.notes.root, case.id).is_dir():
+        return known
+    info = write_case(target.notes.root, head, _prepared(target, task))
+    target.notes.keep("case", case.id, key, info)
+    return info
+
+
+def _prepared(target: _Target, task: _Task) -> PreparedCase:
+    """The case, cropped, normalised and resampled."""
+    case, head, source = task.case, target.head, task.facts.source
+    images = read_case(target.raw, case)
+    if images.source != source:
+        raise IngestError(
+            f"{target.raw.root / case.images[0]}: was changed while it was being ingested; "
+            "ingest again when it is at rest"
+        )
+    part_of = _slices(source.crop)
+    channels = [channel[part_of] for channel in images.channels]
+    shape = resampled_shape(source.crop.size, source.spacing, head.spacing)
     coarse = coarse_axis(source.spacing, head.spacing)
-    volume: Volume = np.stack(
-        [
-            resample_image(normalise(channel, how), shape, coarse)
-            for channel, how in zip(images.channels, head.normalisation, strict=True)
-        ]
-    )
-    prepared = PreparedCase(
+    mask = nonzero_mask(channels) if any(how.masked for how in head.normalisation) else None
+    volume: Volume = np.empty((len(channels), *shape), dtype=np.float32)
+    for index, how in enumerate(head.normalisation):
+        values = normalise(channels[index], how, mask if how.masked else None)
+        volume[index] = resample_image(values, shape, coarse)
+    free = images.free
+    return PreparedCase(
         id=case.id,
-        part=target.parts[case.id],
+        part=task.part,
         image=volume,
-        reference=resample_labels(images.labels, shape, coarse),
+        reference=resample_labels(images.labels[part_of], shape, coarse),
         source=source,
+        free=None if free is None else resample_labels(free[part_of], shape, coarse),
     )
-    return write_case(target.root, head, prepared)
+
+
+def _slices(box: Box) -> tuple[slice, slice, slice]:
+    z, y, x = (slice(a, a + n) for a, n in zip(box.start, box.size, strict=True))
+    return z, y, x

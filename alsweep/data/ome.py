@@ -13,10 +13,10 @@ from alsweep.data.case import REFERENCE
 from alsweep.files import write_json
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
-    from alsweep.data.case import Affine, Spacing
+    from alsweep.data.case import Source, Spacing
     from alsweep.types import LabelMap, Volume
 
 OME_VERSION = "0.5"
@@ -34,29 +34,27 @@ class CaseAttributes:
     channels: tuple[str, ...]
     classes: tuple[str, ...]
     spacing: Spacing
-    original_spacing: Spacing
-    affine: Affine
-    sources: dict[str, str]
+    source: Source
 
 
 def write_case_group(
-    folder: Path, image: Volume, reference: LabelMap, attributes: CaseAttributes
+    folder: Path, image: Volume, labels: Mapping[str, LabelMap], attributes: CaseAttributes
 ) -> None:
-    """Write one case: image and ``labels/reference``, each at level 0, uncompressed, in one chunk.
+    """Write one case: the image and ``labels/NAME``, each at level 0, uncompressed, in one chunk.
 
     A single raw chunk is a plain binary file of the array, which is what makes memory mapping
     possible.
     """
     group = zarr.create_group(folder, zarr_format=3, attributes=_image_attributes(attributes))
     _write_raw(group, image.astype("<f4", copy=False), ("c", *_SPACE))
-    zarr.create_group(
-        folder / REFERENCE.parent, zarr_format=3, attributes=_label_list([REFERENCE.name])
-    )
-    a = attributes
-    metadata = label_metadata(REFERENCE.name, a.classes, a.spacing)
-    metadata["image-label"]["source"] = {"image": "../../"}
-    label = zarr.create_group(folder / REFERENCE, zarr_format=3, attributes={"ome": metadata})
-    _write_raw(label, reference.astype(np.uint8, copy=False), _SPACE)
+    names = sorted(labels)
+    place = folder / REFERENCE.parent
+    zarr.create_group(place, zarr_format=3, attributes=_label_list(names))
+    for name in names:
+        metadata = label_metadata(name, attributes.classes, attributes.spacing)
+        metadata["image-label"]["source"] = {"image": "../../"}
+        label = zarr.create_group(place / name, zarr_format=3, attributes={"ome": metadata})
+        _write_raw(label, labels[name].astype(np.uint8, copy=False), _SPACE)
 
 
 def write_label_list(folder: Path, names: Sequence[str]) -> None:
@@ -105,9 +103,11 @@ def _image_attributes(a: CaseAttributes) -> dict[str, Any]:
             "omero": {"channels": channels},
         },
         "alsweep": {
-            "affine": a.affine,
-            "original_spacing": a.original_spacing,
-            "sources": a.sources,
+            "affine": a.source.affine,
+            "original_shape": a.source.shape,
+            "original_spacing": a.source.spacing,
+            "crop": a.source.crop.plain(),
+            "sources": a.source.files,
         },
     }
 

@@ -9,13 +9,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy import ndimage
 
-from alsweep.data.case import Dataset, Normalisation
+from alsweep.data.case import Box, Dataset, Normalisation, Source
 from alsweep.data.normalise import zscore
 from alsweep.data.splits import draw_validation
 from alsweep.data.writing import (
     DatasetHead,
     PreparedCase,
-    Source,
     new_dataset,
     write_case,
     write_manifest,
@@ -53,7 +52,9 @@ _HEAD = DatasetHead(
     classes=CLASSES,
     channels=("intensity",),
     spacing=(1.0, 1.0, 1.0),
+    intensities=(None,),
     normalisation=(Normalisation(scheme="zscore"),),
+    outputs=len(CLASSES),
 )
 
 
@@ -93,7 +94,13 @@ def write_phantom(
         )
     names = [f"phantom_{index:03d}" for index in range(cases)]
     validation = draw_validation({name: name for name in names})
-    source = Source(shape, (1.0, 1.0, 1.0), _identity(), {})
+    source = Source(
+        shape=shape,
+        spacing=(1.0, 1.0, 1.0),
+        affine=_identity(),
+        crop=Box(start=(0, 0, 0), size=shape),
+        files={},
+    )
     with new_dataset(out) as root:
         infos = []
         for name in names:

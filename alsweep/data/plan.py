@@ -1,75 +1,135 @@
-"""A network topology for a dataset as nnU-Net makes it: from median shape and spacing alone."""
+"""A network topology for a dataset as nnU-Net v2 plans it: from shapes and spacing alone."""
 
 from collections.abc import Sequence
-from math import prod
+from dataclasses import dataclass
+from math import ceil, prod
 
 import numpy as np
 
 from alsweep.data.case import Plan, Spacing
 from alsweep.geometry import Triple, triple
 
-_PATCH_VOXELS = 128**3
-_BATCH_VOXELS = 2 * _PATCH_VOXELS
-_SMALLEST = 4
-_MOST_POOLINGS = 5
+_REFERENCE = 560_000_000
+"""What nnU-Net's estimate may come to for two patches on its reference GPU of 8 GB."""
+
+_REFERENCE_BATCH = 2
 _SMALLEST_BATCH = 2
 _MOST_OF_DATASET = 0.05
+_FIRST_VOXELS = 256**3
+_SMALLEST_EDGE = 4
+_FIRST_FEATURES, _MOST_FEATURES = 32, 320
+_ENCODER_MAPS, _DECODER_MAPS = 2, 3
+"""Feature maps of a stage: two convolutions; on the way up the transposed one too."""
 
 
-def make_plan(shapes: Sequence[Triple], spacing: Spacing) -> Plan:
-    """Choose training patch, batch size and pooling.
+@dataclass(frozen=True)
+class _Topology:
+    """Axes are in nnU-Net's order, the coarsest first."""
 
-    The patch is the median case, cut to 128^3 voxels where it is larger by shortening the axis that
-    is longest in mm; then each axis is padded to a multiple of what it is pooled by. nnU-Net
-    instead estimates the memory of the network; the voxel budget is what that comes to for its 8 GB
-    default.
+    patch: Triple
+    strides: tuple[Triple, ...]
+    kernels: tuple[Triple, ...]
+
+    @property
+    def divisor(self) -> Triple:
+        """What each axis of the patch is a multiple of."""
+        return triple(prod(stride[axis] for stride in self.strides) for axis in range(3))
+
+
+def make_plan(shapes: Sequence[Triple], spacing: Spacing, outputs: int) -> Plan:
+    """Choose training patch, batch size, strides and kernels of ``3d_fullres``.
+
+    The patch has the extent of the median case, cut where a U-Net on it would not fit the reference
+    GPU.
 
     Args:
         shapes: Shapes of the pool cases on the resampled grid.
         spacing: Of that grid ``(z, y, x)``, mm.
+        outputs: Of the network: what ``dataset.json`` declares, the ignore label counted.
 
-    Source: Isensee et al. 2021, nnU-Net, supplement "rule-based parameters"; simplified.
+    Source: nnU-Net v2 (2.8), ``ExperimentPlanner.get_plans_for_configuration``.
     """
-    median = triple(np.rint(np.median(np.array(shapes), axis=0)))
-    wanted = _cut(median, spacing)
-    pooling = _pooling(wanted, spacing)
-    patch = triple(-(-n // 2**p) * 2**p for n, p in zip(wanted, pooling, strict=True))
+    median = np.median(np.array(shapes, dtype=np.float64), axis=0)
+    coarsest = int(np.argmax(spacing))
+    # nnU-Net's order of axes, since the ties below depend on it.
+    axes = (coarsest, *(axis for axis in range(3) if axis != coarsest))
+    shape, steps = [float(median[axis]) for axis in axes], [spacing[axis] for axis in axes]
+    topology = _topology(_first_patch(shape, steps), steps)
+    while (estimate := _estimate(topology, outputs)) > _REFERENCE:
+        topology = _smaller(topology, shape, steps)
+    z, y, x = (axes.index(axis) for axis in range(3))
+
+    def back(values: Triple) -> Triple:
+        return values[z], values[y], values[x]
+
     return Plan(
-        patch_size=patch,
-        batch_size=_batch_size(prod(patch), sum(map(prod, shapes))),
-        pooling=pooling,
-        median_shape=median,
+        patch_size=back(topology.patch),
+        batch_size=_batch_size(estimate, topology.patch, prod(shape) * len(shapes)),
+        strides=tuple(back(stride) for stride in topology.strides),
+        kernels=tuple(back(kernel) for kernel in topology.kernels),
+        median_shape=(shape[z], shape[y], shape[x]),
     )
 
 
-def _cut(shape: Triple, spacing: Spacing) -> Triple:
-    """Shorten the axis that is longest in mm until the voxel budget is kept."""
-    size = list(shape)
-    while prod(size) > _PATCH_VOXELS:
-        axis = max(range(3), key=lambda a: size[a] * spacing[a])
-        size[axis] -= max(1, size[axis] // 32)
-    return triple(size)
+def _first_patch(shape: Sequence[float], spacing: Sequence[float]) -> list[float]:
+    """A cube in mm with the voxels of 256^3, nowhere longer than the median case."""
+    density = [1 / step for step in spacing]
+    scale = (_FIRST_VOXELS / prod(density)) ** (1 / 3)
+    return [min(round(d * scale), n) for d, n in zip(density, shape, strict=True)]
 
 
-def _pooling(size: Triple, spacing: Spacing) -> Triple:
-    """Halve the axes that keep four voxels and are not twice as coarse as the finest."""
-    left, coarse, times = list(size), list(spacing), [0, 0, 0]
-    for _ in range(_MOST_POOLINGS):
-        able = [a for a in range(3) if left[a] >= 2 * _SMALLEST]
-        if not able:
-            break
-        finest = min(coarse[a] for a in able)
-        for axis in able:
-            if coarse[axis] < 2 * finest:
-                left[axis] = -(-left[axis] // 2)
-                coarse[axis] *= 2
-                times[axis] += 1
-    return triple(times)
+def _topology(patch: Sequence[float], spacing: Sequence[float]) -> _Topology:
+    """Halve axes as long as they can be halved, and pad the patch to what that asks for."""
+    size, step = list(patch), list(spacing)
+    kernel, strides, kernels = [1, 1, 1], [(1, 1, 1)], []
+    while halved := _to_halve(size, step):
+        kernel = [3 if s / min(step) < 2 else k for k, s in zip(kernel, step, strict=True)]
+        kernels.append(triple(kernel))
+        strides.append(triple(2 if axis in halved else 1 for axis in range(3)))
+        for axis in halved:
+            size[axis], step[axis] = ceil(size[axis] / 2), step[axis] * 2
+    bare = _Topology((1, 1, 1), tuple(strides), (*kernels, (3, 3, 3)))
+    padded = triple(ceil(n / d) * d for n, d in zip(patch, bare.divisor, strict=True))
+    return _Topology(padded, bare.strides, bare.kernels)
 
 
-def _batch_size(patch_voxels: int, dataset_voxels: int) -> int:
-    """As many patches as the budget holds, at most a twentieth of the dataset, at least two."""
-    fitting = _BATCH_VOXELS // patch_voxels
-    return max(
-        _SMALLEST_BATCH, min(fitting, int(_MOST_OF_DATASET * dataset_voxels) // patch_voxels)
-    )
+def _to_halve(size: Sequence[float], spacing: Sequence[float]) -> list[int]:
+    """The axes that are long enough and not twice as coarse as the finest of these."""
+    able = [axis for axis in range(3) if size[axis] >= 2 * _SMALLEST_EDGE]
+    if not able:
+        return []
+    finest = min(spacing[axis] for axis in able)
+    chosen = [axis for axis in able if spacing[axis] / finest < 2]
+    alone = len(chosen) == 1 and size[chosen[0]] < 3 * _SMALLEST_EDGE
+    return [] if alone else chosen
+
+
+def _smaller(topology: _Topology, shape: Sequence[float], spacing: Sequence[float]) -> _Topology:
+    """The next smaller patch: shorter along the axis that covers most of the median case."""
+    patch = list(topology.patch)
+    axis = int(np.argsort([n / whole for n, whole in zip(patch, shape, strict=True)])[-1])
+    shorter = patch.copy()
+    shorter[axis] -= topology.divisor[axis]
+    # The shorter patch may be halved less often, so that a smaller step is enough.
+    patch[axis] -= _topology(shorter, spacing).divisor[axis]
+    return _topology(patch, spacing)
+
+
+def _estimate(topology: _Topology, outputs: int) -> int:
+    """Values in all feature maps of a plain U-Net, for one patch."""
+    size, total = topology.patch, 0
+    for stage, stride in enumerate(topology.strides):
+        size = triple(n // s for n, s in zip(size, stride, strict=True))
+        features = min(_MOST_FEATURES, _FIRST_FEATURES * 2**stage)
+        bottleneck = stage == len(topology.strides) - 1
+        maps = _ENCODER_MAPS + (0 if bottleneck else _DECODER_MAPS)
+        total += maps * features * prod(size)
+    # Without a single halving there is no decoder, and nothing but the encoder to count.
+    return total + (outputs * prod(topology.patch) if len(topology.strides) > 1 else 0)
+
+
+def _batch_size(estimate: int, patch: Triple, dataset_voxels: float) -> int:
+    """As many patches as fit, at most a twentieth of the dataset, at least two."""
+    fitting = round(_REFERENCE / estimate * _REFERENCE_BATCH)
+    seen = round(dataset_voxels * _MOST_OF_DATASET / prod(patch))
+    return max(_SMALLEST_BATCH, min(fitting, seen))

@@ -7,9 +7,10 @@ import hashlib
 import io
 import stat
 import zlib
+from contextlib import contextmanager
 from dataclasses import dataclass
 from math import isfinite, prod
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
 import nibabel as nib
 import numpy as np
@@ -20,6 +21,7 @@ from nibabel.spatialimages import HeaderDataError
 from alsweep.errors import IngestError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
     from jaxtyping import Float64, Shaped
@@ -29,13 +31,19 @@ if TYPE_CHECKING:
     Affine = Float64[np.ndarray, "4 4"]
 
 ENDINGS = (".nii.gz", ".nii", ".nrrd", ".mha")
+MOST_VOXELS = 1 << 31
+"""In one file: a CT of 512 x 512 x 2000 has half a billion."""
 
+_LARGEST_VALUE = 1e30
 _CHUNK = 1 << 24
 _SLACK = 1 << 20
 _MOST_COMPRESSION = 1100
 """Deflate cannot make data smaller than 1/1032; a header that promises more lies."""
+_MOST_TEXT = 64
+"""Bytes that a voxel may take where numbers are written as text."""
 _LFS = b"version https://git-lfs"
 _NIFTI1, _NIFTI2 = 348, 540
+_LARGEST_OFFSET = 1 << 30
 _HEADER_BYTES = 1 << 16
 
 
@@ -56,45 +64,87 @@ class RawVolume:
     sha256: str
 
 
-def read_volume(path: Path, name: str, *, stacked: bool = False) -> RawVolume:
+def read_volume(
+    path: Path, name: str, *, stacked: bool = False, reorient: bool = False
+) -> RawVolume:
     """Read a volume.
 
     Args:
         path: The file.
         name: What to call it in messages.
         stacked: Whether a fourth axis, last in the file, is allowed and means channels.
+        reorient: Whether to turn the axes to those of RAS, by exchanges and flips alone.
 
     Raises:
         IngestError: The file is missing, no regular file, truncated, corrupt, not a 3D volume of
             finite numbers, or has no positive spacing. One line with the mend.
     """
-    content = _content(path, name)
+    size = _checked_size(path, name)
     if path.name.endswith((".nii", ".nii.gz")):
-        volume = _read_nifti(content, path, name)
+        volume = _read_nifti(path, size, name)
     else:
-        volume = _read_itk(content, path, name)
+        volume = _read_itk(path, size, name)
     _check_axes(volume, name, stacked)
-    if not np.issubdtype(volume.array.dtype, np.integer) and not np.isfinite(volume.array).all():
-        raise IngestError(f"{name}: holds NaN or infinite values; replace them")
-    return volume
+    # NaN fails both comparisons.
+    if not (volume.array.min() > -_LARGEST_VALUE and volume.array.max() < _LARGEST_VALUE):
+        raise IngestError(
+            f"{name}: holds NaN or infinite values, or some beyond {_LARGEST_VALUE:g}; replace them"
+        )
+    return _to_ras(volume) if reorient else volume
 
 
-def _content(path: Path, name: str) -> bytes:
+def promised_voxels(path: Path) -> int:
+    """Voxels that the header of a file speaks of; 0 where it cannot be read."""
     try:
+        _checked_size(path, path.name)
+        if path.name.endswith((".nii", ".nii.gz")):
+            with path.open("rb") as file, _opened(file, path.name.endswith(".gz")) as stream:
+                header = _nifti_header(_first(stream, path.name), path.name)
+            return prod(int(n) for n in header["dim"][1 : int(header["dim"][0]) + 1])
+        reader = sitk.ImageFileReader()
+        reader.SetFileName(str(path))
+        reader.ReadImageInformation()
+        return prod(reader.GetSize())
+    except (IngestError, RuntimeError):
+        return 0
+
+
+def _to_ras(volume: RawVolume) -> RawVolume:
+    """The same voxels in the same place, with axes that point right, anterior and superior."""
+    turns = nib.orientations.io_orientation(volume.affine)
+    array, shape = volume.array.T, volume.array.shape[:-4:-1]
+    turned = nib.orientations.apply_orientation(array, turns)
+    x, y, z = (volume.spacing[::-1][axis] for axis in np.argsort(turns[:, 0]))
+    affine = volume.affine @ nib.orientations.inv_ornt_aff(turns, shape)
+    return RawVolume(np.ascontiguousarray(turned.T), (z, y, x), affine, volume.sha256)
+
+
+def _checked_size(path: Path, name: str) -> int:
+    """Bytes of a regular file that is not empty and not the stand-in for another one."""
+    try:
+        # Before it is opened: that of a FIFO would wait for ever.
         if not stat.S_ISREG(path.stat().st_mode):
             raise IngestError(f"{name}: is not a regular file; put the volume itself there")
-        content = path.read_bytes()
+        with path.open("rb") as file:
+            start = file.read(len(_LFS))
+            size = file.seek(0, io.SEEK_END)
     except FileNotFoundError:
         raise IngestError(f"{name}: is missing; add the file or remove the case") from None
     except OSError as error:
         raise IngestError(
             f"{name}: cannot be read ({error.strerror}); mend its permissions"
         ) from None
-    if not content:
+    if not size:
         raise IngestError(f"{name}: is empty; copy or export it again")
-    if content.startswith(_LFS):
+    if start == _LFS:
         raise IngestError(f"{name}: is a Git LFS pointer, not a volume; run 'git lfs pull'")
-    return content
+    return size
+
+
+def file_digest(path: Path) -> str:
+    """SHA-256 of a file, as hex digits."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _check_axes(volume: RawVolume, name: str, stacked: bool) -> None:
@@ -118,52 +168,87 @@ def _check_axes(volume: RawVolume, name: str, stacked: bool) -> None:
 # NIfTI
 
 
-def _read_nifti(content: bytes, path: Path, name: str) -> RawVolume:
-    digest = hashlib.sha256(content).hexdigest()
+def _read_nifti(path: Path, size: int, name: str) -> RawVolume:
     zipped = path.name.endswith(".gz")
-    header = _nifti_header(_unzip(content, name, _NIFTI2) if zipped else content, name)
-    spacing = _nifti_spacing(header, name)
-    needed = _nifti_bytes(header)
-    if zipped:
-        if needed > _MOST_COMPRESSION * len(content):
-            raise _truncated(name)
-        content = _unzip(content, name, None, limit=needed + _SLACK)
-    if len(content) < needed:
-        raise _truncated(name)
-    kind = nib.Nifti1Image if header["sizeof_hdr"] == _NIFTI1 else nib.Nifti2Image
-    try:
-        image = kind.from_bytes(content)
-        array = np.asanyarray(image.dataobj)
-    except (HeaderDataError, ImageFileError, ValueError) as e:
-        raise IngestError(f"{name}: is not a valid NIfTI file ({e}); export it again") from None
+    with path.open("rb") as file, _opened(file, zipped) as stream:
+        header = _nifti_header(_first(stream, name), name)
+        spacing = _nifti_spacing(header, name)
+        needed = _nifti_bytes(header, name)
+        _check_promise(needed, size, _MOST_COMPRESSION if zipped else 1, name)
+        array, affine = _nifti_array(stream, header, name)
+        _finish(stream, name)
     array = array.T
     while array.ndim > 3 and len(array) == 1:
         # Many tools write a trailing axis of length one.
         array = array[0]
-    return RawVolume(_native(array), spacing, np.array(image.affine, dtype=np.float64), digest)
+    return RawVolume(_native(array), spacing, affine, file_digest(path))
 
 
-def _unzip(content: bytes, name: str, most: int | None, limit: int = 0) -> bytes:
-    """Decompress the first ``most`` bytes, or all and so check the CRC; refuse over ``limit``."""
-    parts, total = [], 0
+def _opened(file: BinaryIO, zipped: bool) -> BinaryIO:
+    return cast("BinaryIO", gzip.GzipFile(fileobj=file)) if zipped else file
+
+
+def _check_promise(needed: int, size: int, compression: int, name: str) -> None:
+    """Compare the bytes that the header promises with those of the file, before any is read."""
+    if needed > compression * size:
+        raise _truncated(name)
+    if size > needed + needed // 100 + _SLACK:
+        raise _surplus(name)
+
+
+def _surplus(name: str) -> IngestError:
+    return IngestError(f"{name}: holds more bytes than its header says; export it again")
+
+
+def _first(stream: BinaryIO, name: str) -> bytes:
+    """The bytes that hold the header; the stream stands at its start again."""
+    with _corruption(name):
+        start = stream.read(_NIFTI2)
+        stream.seek(0)
+    return start
+
+
+def _nifti_array(
+    stream: BinaryIO, header: Any, name: str
+) -> tuple[Shaped[np.ndarray, "*axes"], Affine]:
+    """Voxels and affine; decompressed straight into the array, so that memory holds them once."""
+    kind = nib.Nifti1Image if header["sizeof_hdr"] == _NIFTI1 else nib.Nifti2Image
+    with _corruption(name):
+        try:
+            image = kind.from_stream(stream)
+            scaled = image.dataobj.slope != 1 or image.dataobj.inter != 0
+            # In single precision, as nnU-Net: half the memory of what nibabel would take.
+            array = np.asanyarray(image.dataobj, dtype=np.float32 if scaled else None)
+        except (HeaderDataError, ImageFileError, ValueError, TypeError) as e:
+            raise IngestError(f"{name}: is not a valid NIfTI file ({e}); export it again") from None
+    if array.dtype == np.float64:
+        # As nnU-Net, which computes in single precision.
+        with np.errstate(over="ignore"):
+            array = array.astype(np.float32)
+    return array, np.array(image.affine, dtype=np.float64)
+
+
+def _finish(stream: BinaryIO, name: str) -> None:
+    """Read what follows the voxels, and so check the CRC; refuse more than a little."""
+    total = 0
+    with _corruption(name):
+        while part := stream.read(_CHUNK):
+            total += len(part)
+            if total > _SLACK:
+                raise _surplus(name)
+
+
+@contextmanager
+def _corruption(name: str) -> Iterator[None]:
+    """Tell in one line of what a damaged stream raises."""
     try:
-        with gzip.GzipFile(fileobj=io.BytesIO(content)) as file:
-            if most is not None:
-                return file.read(most)
-            while part := file.read(_CHUNK):
-                parts.append(part)
-                total += len(part)
-                if total > limit:
-                    raise IngestError(
-                        f"{name}: holds more bytes than its header says; export it again"
-                    )
-    except (EOFError, zlib.error):
-        raise _truncated(name) from None
+        yield
     except gzip.BadGzipFile as error:
         raise IngestError(
             f"{name}: is not a valid gzip file ({error}); copy or export it again"
         ) from None
-    return b"".join(parts)
+    except (EOFError, zlib.error, OSError):
+        raise _truncated(name) from None
 
 
 def _truncated(name: str) -> IngestError:
@@ -198,10 +283,22 @@ def _check_dimensions(header: Any, name: str) -> None:
         ) from None
 
 
-def _nifti_bytes(header: Any) -> int:
+def _nifti_bytes(header: Any, name: str) -> int:
     axes = int(header["dim"][0])
     voxels = prod(int(n) for n in header["dim"][1 : axes + 1])
-    return int(header["vox_offset"]) + voxels * int(header.get_data_dtype().itemsize)
+    _check_voxels(voxels, name)
+    offset = float(header["vox_offset"])
+    if not 0 <= offset <= _LARGEST_OFFSET:
+        raise IngestError(f"{name}: its voxels begin at byte {offset:g}; export it again")
+    return int(offset) + voxels * int(header.get_data_dtype().itemsize)
+
+
+def _check_voxels(voxels: int, name: str) -> None:
+    if voxels > MOST_VOXELS:
+        raise IngestError(
+            f"{name}: its header promises {voxels:.3g} voxels, truncated or corrupt or more than "
+            f"the {MOST_VOXELS:.3g} that alsweep reads; export it again"
+        )
 
 
 def _nifti_spacing(header: Any, name: str) -> Spacing:
@@ -226,32 +323,40 @@ def _native(array: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
 # NRRD and MetaImage
 
 
-def _read_itk(content: bytes, path: Path, name: str) -> RawVolume:
-    digest = hashlib.sha256(content).hexdigest()
-    _refuse_detached(content[:_HEADER_BYTES], name)
+def _read_itk(path: Path, size: int, name: str) -> RawVolume:
+    with path.open("rb") as file:
+        _refuse_detached(file.read(_HEADER_BYTES), name)
     sitk.ProcessObject.SetGlobalWarningDisplay(False)
     reader = sitk.ImageFileReader()
     reader.SetFileName(str(path))
     try:
         reader.ReadImageInformation()
-        shape = reader.GetSize()
-        spacing = reader.GetSpacing()
-        if prod(shape) > _MOST_COMPRESSION * len(content):
-            raise _truncated(name)
+        _check_itk_header(reader, size, name)
         image = reader.Execute()
     except RuntimeError as error:
         reason = " ".join(str(error).split())[-160:]
         raise IngestError(
             f"{name}: is truncated, corrupt or has an invalid header (…{reason}); export it again"
         ) from None
-    if len(shape) != 3 or image.GetNumberOfComponentsPerPixel() != 1:
-        raise IngestError(
-            f"{name}: is not three-dimensional with one number a voxel; "
-            "write one 3D file per channel"
-        )
-    x, y, z = spacing
+    x, y, z = reader.GetSpacing()
     array = sitk.GetArrayFromImage(image)
-    return RawVolume(_native(array), _positive((z, y, x), name), _itk_affine(image), digest)
+    return RawVolume(
+        _native(array), _positive((z, y, x), name), _itk_affine(image), file_digest(path)
+    )
+
+
+def _check_itk_header(reader: Any, size: int, name: str) -> None:
+    shape, components = reader.GetSize(), reader.GetNumberOfComponents()
+    if len(shape) != 3 or components != 1:
+        raise IngestError(
+            f"{name}: is not three-dimensional with one number a voxel "
+            f"({'x'.join(map(str, shape))}, {components} numbers); write one 3D file per channel"
+        )
+    _check_voxels(prod(shape), name)
+    if prod(shape) > _MOST_COMPRESSION * size:
+        raise _truncated(name)
+    if size > _MOST_TEXT * prod(shape) + _SLACK:
+        raise _surplus(name)
 
 
 def _itk_affine(image: Any) -> Affine:

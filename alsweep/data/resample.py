@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from functools import cache
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from scipy import ndimage
+from scipy import ndimage, sparse
 
 from alsweep.geometry import triple
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from jaxtyping import Float32, Int64
+    from jaxtyping import Bool, Float32, Int64
 
     from alsweep.data.case import Spacing
     from alsweep.geometry import Triple
@@ -26,6 +27,9 @@ ANISOTROPIC = 3.0
 _COARSE_PERCENTILE = 10
 _CUBIC, _LINEAR = 3, 1
 _TIE = 1e-5
+_NEGLIGIBLE = 1e-8
+_MARGIN = 1e-5
+"""What nnU-Net leaves between the coarse spacing and the others, mm."""
 
 
 def target_spacing(spacings: Sequence[Spacing], shapes: Sequence[Triple]) -> Spacing:
@@ -35,10 +39,11 @@ def target_spacing(spacings: Sequence[Spacing], shapes: Sequence[Triple]) -> Spa
         spacings: Of each case ``(z, y, x)``, mm.
         shapes: Of each case ``(z, y, x)``, voxels.
 
-    Source: Isensee et al. 2021, nnU-Net: if one axis is over three times as coarse as the others
-        and has under a
-    third of their voxels, its spacing is the 10th percentile, so that thin-sliced cases lose less,
-    yet not finer than the other axes.
+    If one axis is over three times as coarse as the others and has under a third of their voxels,
+    its spacing is the 10th percentile, so that thin-sliced cases lose less, yet not finer than the
+    other axes.
+
+    Source: Isensee et al. 2021, nnU-Net; v2, ``determine_fullres_target_spacing``.
     """
     median = np.median(np.array(spacings, dtype=np.float64), axis=0)
     size = np.median(np.array(shapes, dtype=np.float64), axis=0)
@@ -47,7 +52,8 @@ def target_spacing(spacings: Sequence[Spacing], shapes: Sequence[Triple]) -> Spa
     coarse = median[axis] > ANISOTROPIC * median[others].max()
     if coarse and ANISOTROPIC * size[axis] < size[others].min():
         thin = np.percentile([spacing[axis] for spacing in spacings], _COARSE_PERCENTILE)
-        median[axis] = max(float(thin), float(median[others].max()))
+        finest = float(median[others].max())
+        median[axis] = float(thin) if thin >= finest else finest + _MARGIN
     z, y, x = (float(value) for value in median)
     return z, y, x
 
@@ -58,11 +64,14 @@ def resampled_shape(shape: Triple, spacing: Spacing, target: Spacing) -> Triple:
 
 
 def coarse_axis(spacing: Spacing, target: Spacing) -> int | None:
-    """The axis along which slices are not interpolated, if either grid is anisotropic."""
+    """The axis along which slices are not interpolated, if either grid is anisotropic.
+
+    Where two axes are equally coarse there is none: the third is the odd one out.
+    """
     for grid in (spacing, target):
-        axis = int(np.argmax(grid))
         if max(grid) > ANISOTROPIC * min(grid):
-            return axis
+            coarsest = [axis for axis in range(3) if grid[axis] == max(grid)]
+            return coarsest[0] if len(coarsest) == 1 else None
     return None
 
 
@@ -73,52 +82,126 @@ def resample_image(channel: Channel, shape: Triple, coarse: int | None) -> Chann
         channel: One channel ``(z, y, x)``.
         shape: Of the result.
         coarse: From :func:`coarse_axis`.
+
+    Returns:
+        No value is outside those of the source, or of its slice.
+
+    Source: nnU-Net v2, ``resample_data_or_seg`` with order 3 and order 0 along a coarse axis.
     """
-    return _zoom(channel, shape, coarse, _CUBIC)
+    if channel.shape == shape:
+        return channel
+    if coarse is None:
+        spread = channel.min(), channel.max()
+        return np.asarray(np.clip(_interpolate(channel, shape, _CUBIC), *spread))
+    planes = tuple(axis for axis in range(3) if axis != coarse)
+    spread = (
+        channel.min(axis=planes, keepdims=True),
+        channel.max(axis=planes, keepdims=True),
+    )
+    within = _with_length(shape, coarse, channel.shape[coarse])
+    zoomed = np.clip(_interpolate(channel, within, _CUBIC), *spread)
+    return np.take(zoomed, _nearest(channel.shape[coarse], shape[coarse]), axis=coarse)
 
 
 def resample_labels(labels: LabelMap, shape: Triple, coarse: int | None) -> LabelMap:
-    """Give each voxel the class whose linearly interpolated membership is highest.
+    """Give each voxel the label whose linearly interpolated membership is highest.
 
-    No class appears that was not there, and borders are smooth, unlike those of nearest-neighbour
-    sampling.
+    No label appears that was not there, and borders are smooth, unlike those of nearest-neighbour
+    sampling. Where two are equally high the nearest voxel decides, if it has one of the two, else
+    the lower label.
+
+    Source: nnU-Net v2 (2.8), ``resize_segmentation`` with order 1.
     """
     if labels.shape == shape:
         return labels
-    result = np.zeros(shape, dtype=np.uint8)
-    best = np.full(shape, -1.0, dtype=np.float32)
-    for label in np.unique(labels):
-        membership = _zoom((labels == label).astype(np.float32), shape, coarse, _LINEAR)
-        # Halfway between two classes, the higher label
-        # wins as in nnU-Net; rounding must not decide it voxel by voxel.
-        wins = membership >= best - _TIE
-        result[wins] = label
-        best[wins] = membership[wins]
-    return result
-
-
-def _zoom(volume: Channel, shape: Triple, coarse: int | None, order: int) -> Channel:
-    if volume.shape == shape:
-        return volume
     if coarse is None:
-        return _spline(volume, shape, order)
-    slices = np.moveaxis(volume, coarse, 0)
-    plane = tuple(n for axis, n in enumerate(shape) if axis != coarse)
-    needed, where = np.unique(_nearest(len(slices), shape[coarse]), return_inverse=True)
-    zoomed = np.stack([_spline(slices[index], plane, order) for index in needed])
-    return np.moveaxis(zoomed[where], 0, coarse)
+        return _vote(labels, shape)
+    within = _vote(labels, _with_length(shape, coarse, labels.shape[coarse]))
+    return np.take(within, _nearest(labels.shape[coarse], shape[coarse]), axis=coarse)
+
+
+def _vote(labels: LabelMap, shape: Triple) -> LabelMap:
+    nearest = labels
+    for axis, (old, new) in enumerate(zip(labels.shape, shape, strict=True)):
+        nearest = np.take(nearest, _nearest(old, new), axis=axis)
+    result = np.zeros(shape, dtype=np.uint8)
+    best = np.zeros(shape, dtype=np.float32)
+    settled = np.zeros(shape, dtype=bool)
+    for label, box in _boxes(labels).items():
+        reach, membership = _membership(labels[box] == label, box, labels.shape, shape)
+        won, top, fixed = result[reach], best[reach], settled[reach]
+        here = nearest[reach] == label
+        ahead = membership > top + _TIE
+        # Rounding must not decide between two that are equal.
+        level = here & ~ahead & (membership > top - _TIE) & (membership > _TIE)
+        fixed[...] = np.where(ahead, here, fixed | level)
+        won[ahead] = label
+        np.maximum(top, membership, out=top)
+    return np.where(settled, nearest, result)
+
+
+def _boxes(labels: LabelMap) -> dict[int, tuple[slice, slice, slice]]:
+    """The box of each label that occurs, ascending."""
+    # find_objects takes zero for the background.
+    found = ndimage.find_objects(labels.astype(np.uint16) + 1)
+    return {label: box for label, box in enumerate(found) if box is not None}
+
+
+def _membership(
+    inside: Bool[np.ndarray, "z y x"],
+    box: tuple[slice, slice, slice],
+    old: tuple[int, ...],
+    new: Triple,
+) -> tuple[tuple[slice, ...], Channel]:
+    """Interpolated membership, and the box of the new grid that it reaches into."""
+    membership, reach = inside.astype(np.float32), []
+    for axis, part in enumerate(box):
+        matrix = _operator(old[axis], new[axis], _LINEAR)[:, part]
+        rows = np.flatnonzero(np.diff(matrix.indptr))
+        reach.append(slice(int(rows[0]), int(rows[-1]) + 1) if len(rows) else slice(0, 0))
+        membership = _apply(matrix[reach[-1]], membership, axis)
+    return tuple(reach), membership
+
+
+def _with_length(shape: Triple, axis: int, length: int) -> Triple:
+    return triple(length if a == axis else n for a, n in enumerate(shape))
 
 
 def _nearest(old: int, new: int) -> Int64[np.ndarray, " slice"]:
     """For each of ``new`` equal steps the index of the old step that holds its centre."""
-    return ((np.arange(new) + 0.5) * old / new).astype(np.int64)
+    centre = old / new * (np.arange(new) + 0.5) - 0.5
+    return np.clip(np.floor(centre + 0.5), 0, old - 1).astype(np.int64)
 
 
-def _spline(array: Channel, shape: tuple[int, ...], order: int) -> Channel:
+def _interpolate(array: Channel, shape: Triple, order: int) -> Channel:
     """Spline interpolation where the outer faces of both grids coincide, not voxel centres."""
-    if array.shape == shape:
-        return array
-    factors = [new / old for new, old in zip(shape, array.shape, strict=True)]
-    return np.asarray(
-        ndimage.zoom(array, factors, order=order, mode="nearest", grid_mode=True, output=np.float32)
-    )
+    for axis, (old, new) in enumerate(zip(array.shape, shape, strict=True)):
+        if old != new:
+            array = _apply(_operator(old, new, order), array, axis)
+    return array
+
+
+def _apply(matrix: Any, array: Channel, axis: int) -> Channel:
+    lines = np.moveaxis(array, axis, 0)
+    # Not BLAS, whose last digits, and with them a Dataset's fingerprint, follow the type of CPU.
+    product: Channel = matrix @ np.ascontiguousarray(lines).reshape(len(lines), -1)
+    moved: Channel = np.moveaxis(product.reshape(matrix.shape[0], *lines.shape[1:]), 0, axis)
+    return moved
+
+
+@cache
+def _operator(old: int, new: int, order: int) -> Any:
+    """Interpolation along one axis as a sparse matrix ``(new, old)``.
+
+    Splines are separable and linear, so three of these do in a ninth of the time what one call in
+    three dimensions does, with the same result.
+    """
+    columns = []
+    for index in range(old):
+        unit = np.zeros(old)
+        unit[index] = 1
+        column = ndimage.zoom(unit, new / old, order=order, mode="nearest", grid_mode=True)
+        column[np.abs(column) < _NEGLIGIBLE] = 0
+        # One by one, since the full matrix of a very long axis would fill the memory.
+        columns.append(sparse.csc_matrix(column[:, None].astype(np.float32)))
+    return sparse.hstack(columns, format="csr")

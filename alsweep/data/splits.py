@@ -1,10 +1,19 @@
 """Which cases may be annotated and which are kept to measure Dice; fixed once, at ingest."""
 
-import re
-from collections.abc import Mapping, Sequence
+from __future__ import annotations
 
+import re
+from typing import TYPE_CHECKING
+
+from alsweep.data.layout import SPLITS
 from alsweep.errors import IngestError
 from alsweep.rng import stream
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from alsweep.data.case import Part
+    from alsweep.data.layout import Fold, RawCase, RawDataset
 
 VALIDATION_SHARE = 0.25
 _SEED = 12345
@@ -72,3 +81,65 @@ def _take(members: Mapping[str, Sequence[str]], wanted: int) -> list[str]:
         if not chosen or len(chosen) + len(group) <= wanted:
             chosen.extend(group)
     return chosen
+
+
+def assign_parts(
+    dataset: RawDataset, cases: Sequence[RawCase], fold: int | None, group_by: str | None
+) -> dict[str, Part]:
+    """Part of each usable case: the folders decide, else ``splits_final.json``, else a draw.
+
+    Args:
+        dataset: Which says what was there before unusable cases were left out.
+        cases: The usable ones.
+        fold: Of ``splits_final.json``; None means the first, if there is that file.
+        group_by: Regular expression for the group of a case.
+
+    Raises:
+        IngestError: An option contradicts the files, or a part would be empty.
+    """
+    training = [case.id for case in cases if case.origin == "training"]
+    given = frozenset(case.id for case in cases if case.origin == "validation")
+    if fold is not None and (given or dataset.folds is None):
+        why = "imagesVal decides the split" if given else f"there is no {SPLITS}"
+        raise IngestError(f"--fold {fold}: {why} in {dataset.root}; leave --fold out")
+    if group_by is not None and (given or dataset.folds is not None):
+        raise IngestError(
+            f"--group-by: the split of {dataset.root} is given by its files; leave --group-by out"
+        )
+    if given:
+        validation = given
+    elif dataset.folds is not None:
+        validation = _validation_of_fold(dataset, dataset.folds, training, fold or 0)
+    else:
+        validation = draw_validation(group_cases(training, group_by))
+    parts = {case.id: _part(case, validation) for case in cases}
+    for part in ("pool", "validation"):
+        if part not in parts.values():
+            raise IngestError(f"{dataset.root}: no usable case is left for the {part}; add cases")
+    return parts
+
+
+def _part(case: RawCase, validation: frozenset[str]) -> Part:
+    if case.origin == "test":
+        return "test"
+    return "validation" if case.id in validation else "pool"
+
+
+def _validation_of_fold(
+    dataset: RawDataset, folds: Sequence[Fold], training: Sequence[str], number: int
+) -> frozenset[str]:
+    place = dataset.root / SPLITS
+    if not 0 <= number < len(folds):
+        raise IngestError(
+            f"--fold {number}: {place} has {len(folds)} folds; write 0 to {len(folds) - 1}"
+        )
+    train, validation = (frozenset(ids) for ids in (folds[number].train, folds[number].val))
+    known = {case.id for case in dataset.cases}
+    for case in sorted((train | validation) - known):
+        raise IngestError(
+            f"{place}: fold {number} names case '{case[:200]}', which is not there; mend it"
+        )
+    for case in sorted(set(training) - (train ^ validation)):
+        where = "both parts" if case in train else "neither part"
+        raise IngestError(f"{place}: case '{case}' is in {where} of fold {number}; mend it")
+    return validation

@@ -6,7 +6,7 @@ import fcntl
 import hashlib
 import os
 import shutil
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,11 +14,17 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from alsweep.data.case import (
+    FREE,
     MANIFEST,
+    REFERENCE,
     CaseInfo,
     Dataset,
     DatasetManifest,
+    Intensities,
     Normalisation,
+    Plan,
+    Region,
+    Source,
     case_folder,
 )
 from alsweep.data.ome import CaseAttributes, write_case_group
@@ -30,30 +36,29 @@ from alsweep.geometry import triple
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from alsweep.data.case import Affine, Part, Spacing
-    from alsweep.geometry import Triple
+    from alsweep.data.case import Part, Spacing
     from alsweep.types import LabelMap, Volume
 
 
 @dataclass(frozen=True)
-class Source:
-    """Where a case came from: see the fields of :class:`CaseInfo`."""
-
-    shape: Triple
-    spacing: Spacing
-    affine: Affine
-    files: dict[str, str]
-
-
-@dataclass(frozen=True)
 class DatasetHead:
-    """What all cases of a dataset share."""
+    """What all cases of a dataset share: see the fields of :class:`DatasetManifest`.
+
+    Attributes:
+        outputs: Of the network, which the plan counts with.
+        plan: If it is given; else it follows from the shapes of the pool.
+    """
 
     name: str
     classes: tuple[str, ...]
     channels: tuple[str, ...]
     spacing: Spacing
+    intensities: tuple[Intensities | None, ...]
     normalisation: tuple[Normalisation, ...]
+    outputs: int
+    regions: tuple[Region, ...] = ()
+    regions_class_order: tuple[int, ...] = ()
+    plan: Plan | None = None
 
 
 @dataclass(frozen=True)
@@ -65,35 +70,38 @@ class PreparedCase:
     image: Volume
     reference: LabelMap
     source: Source
+    free: LabelMap | None = None
 
 
 def write_case(root: Path, head: DatasetHead, case: PreparedCase) -> CaseInfo:
     """Write one case durably below ``root`` and return what the manifest says of it."""
     image = np.ascontiguousarray(case.image, dtype="<f4")
-    reference = np.ascontiguousarray(case.reference, dtype=np.uint8)
-    attributes = CaseAttributes(
-        name=case.id,
-        channels=head.channels,
-        classes=head.classes,
-        spacing=head.spacing,
-        original_spacing=case.source.spacing,
-        affine=case.source.affine,
-        sources=case.source.files,
-    )
+    labels = {REFERENCE.name: np.ascontiguousarray(case.reference, dtype=np.uint8)}
+    if case.free is not None:
+        labels[FREE.name] = np.ascontiguousarray(case.free, dtype=np.uint8)
     folder = case_folder(root, case.id)
-    write_case_group(folder, image, reference, attributes)
+    if folder.exists():
+        shutil.rmtree(folder)
+    write_case_group(
+        folder,
+        image,
+        labels,
+        CaseAttributes(case.id, head.channels, head.classes, head.spacing, case.source),
+    )
     _sync_tree(folder)
     return CaseInfo(
         id=case.id,
         part=case.part,
-        shape=triple(reference.shape),
-        class_voxels=_class_voxels(reference, len(head.classes)),
+        shape=triple(case.reference.shape),
+        class_voxels=_class_voxels(case.reference, len(head.classes)),
         original_shape=case.source.shape,
         original_spacing=case.source.spacing,
+        crop=case.source.crop,
         affine=case.source.affine,
         sources=case.source.files,
         image_sha256=_sha256(image),
-        reference_sha256=_sha256(reference),
+        reference_sha256=_sha256(labels[REFERENCE.name]),
+        free_sha256=None if case.free is None else _sha256(labels[FREE.name]),
     )
 
 
@@ -104,9 +112,12 @@ def write_manifest(root: Path, head: DatasetHead, cases: Sequence[CaseInfo]) -> 
         name=head.name,
         classes=head.classes,
         channels=head.channels,
+        regions=head.regions,
+        regions_class_order=head.regions_class_order,
         spacing=head.spacing,
+        intensities=head.intensities,
         normalisation=head.normalisation,
-        plan=make_plan(pool, head.spacing),
+        plan=head.plan or make_plan(pool, head.spacing, head.outputs),
         cases=tuple(sorted(cases, key=lambda case: case.id)),
         fingerprint="",
     ).sealed()
@@ -115,32 +126,58 @@ def write_manifest(root: Path, head: DatasetHead, cases: Sequence[CaseInfo]) -> 
 
 
 @contextmanager
-def new_dataset(out: Path) -> Iterator[Path]:
+def new_dataset(out: Path, keep: tuple[type[BaseException], ...] = ()) -> Iterator[Path]:
     """Give a folder to write a Dataset in; it becomes ``out`` at the end, or vanishes on failure.
 
-    What a killed predecessor left is removed first. A lock on the folder, which the kernel drops
-    with the process, tells a dead predecessor from a living one.
+    What a killed predecessor left is in it. A lock on the folder, which the kernel drops with the
+    process, tells a dead predecessor from a living one.
+
+    Args:
+        out: Must not exist.
+        keep: Errors after which the folder stays, for a successor to go on with.
 
     Raises:
         DatasetError: ``out`` exists, or another process is writing it.
     """
     refuse_existing(out)
+    made = [place for place in out.absolute().parents if not place.exists()]
     out.parent.mkdir(parents=True, exist_ok=True)
     root = out.parent / f".{out.name}.alsweep-new"
     root.mkdir(exist_ok=True)
     with _locked(root, out):
         # Whoever held the lock may just have finished.
         refuse_existing(out)
-        _empty(root)
         try:
             yield root
+            _drop_strangers(root)
             Dataset.open(root)
             _sync_tree(root)
             root.rename(out)
-        except BaseException:
-            shutil.rmtree(root, ignore_errors=True)
+        except BaseException as error:
+            if not isinstance(error, keep):
+                shutil.rmtree(root, ignore_errors=True)
+                _remove_empty(made)
             raise
         sync_folder(out.parent)
+
+
+def _drop_strangers(root: Path) -> None:
+    """Remove all that the manifest does not speak of: notes, and cases of an earlier attempt."""
+    cases = {case_folder(root, case).name for case in Dataset.open(root).cases}
+    strangers = [entry for entry in root.iterdir() if entry.name not in (MANIFEST, "cases")]
+    strangers += [entry for entry in (root / "cases").iterdir() if entry.name not in cases]
+    for entry in strangers:
+        if entry.is_dir() and not entry.is_symlink():
+            shutil.rmtree(entry)
+        else:
+            entry.unlink()
+
+
+def _remove_empty(folders: Sequence[Path]) -> None:
+    """Remove folders, innermost first, until one is in use."""
+    with suppress(OSError):
+        for folder in folders:
+            folder.rmdir()
 
 
 def refuse_existing(out: Path) -> None:
@@ -166,14 +203,6 @@ def _locked(folder: Path, out: Path) -> Iterator[None]:
         os.close(descriptor)
 
 
-def _empty(folder: Path) -> None:
-    for entry in folder.iterdir():
-        if entry.is_dir() and not entry.is_symlink():
-            shutil.rmtree(entry)
-        else:
-            entry.unlink()
-
-
 def _sync_tree(folder: Path) -> None:
     """Flush all files and folders below ``folder``, and itself."""
     for place, _, files in os.walk(folder, topdown=False):
@@ -189,8 +218,8 @@ def _sync_file(path: Path) -> None:
 
 def _class_voxels(reference: LabelMap, classes: int) -> tuple[int, ...]:
     # Slice by slice, since bincount makes eight bytes of every voxel.
-    counts = sum(np.bincount(plane.ravel(), minlength=classes) for plane in reference)
-    return tuple(int(count) for count in np.asarray(counts))
+    counts = sum(np.bincount(plane.ravel(), minlength=256) for plane in reference)
+    return tuple(int(count) for count in np.asarray(counts)[:classes])
 
 
 def _sha256(array: np.ndarray[Any, Any]) -> str:

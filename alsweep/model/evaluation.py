@@ -14,7 +14,7 @@ def case_dice(predicted: "LabelMap", reference: "LabelMap", classes: int) -> lis
 
     Args:
         predicted: Class ids, ``(z, y, x)``.
-        reference: Class ids, ``(z, y, x)``; complete, without ignore.
+        reference: Class ids, ``(z, y, x)``; voxels with the ignore label (255) are left out.
         classes: Number of classes, background included.
 
     Returns:
@@ -23,6 +23,9 @@ def case_dice(predicted: "LabelMap", reference: "LabelMap", classes: int) -> lis
     Source: Isensee et al. 2021 (nnU-Net), ``foreground_mean``.
     """
     # One pass for all classes: entry (i, j) counts voxels of class i that were predicted as j.
+    if reference.max(initial=0) >= classes:
+        known = reference < classes
+        predicted, reference = predicted[known], reference[known]
     pairs = reference.astype(np.int32).ravel() * classes + predicted.ravel()
     confusion = np.bincount(pairs, minlength=classes * classes).reshape(classes, classes)
     hits, sizes = np.diag(confusion), confusion.sum(axis=0) + confusion.sum(axis=1)

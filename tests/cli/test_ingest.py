@@ -5,7 +5,9 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
+import nibabel as nib
 import numpy as np
 import pytest
 
@@ -80,9 +82,56 @@ def _bomb(raw):
         file.write(bytes(1 << 24))
 
 
-def _fifo(raw):
-    (raw / IMAGE).unlink()
-    os.mkfifo(raw / IMAGE)
+def _honest_bomb(raw):
+    """A gzip file of eight billion zeros, as its header says."""
+    start = gzip.decompress((raw / IMAGE).read_bytes())[:352]
+    part = gzip.compress(bytes(1 << 24), 9)
+    (raw / IMAGE).write_bytes(gzip.compress(start) + part * 480)
+    edit_header_of_first_member(raw / IMAGE, [3, 2000, 2000, 2000, 1, 1, 1, 1])
+
+
+def edit_header_of_first_member(path, dimensions):
+    with gzip.open(path) as file:
+        start = bytearray(file.read(352))
+    header = nib.Nifti1Header(bytes(start[:348]), check=False)
+    header["dim"], header["datatype"], header["bitpix"] = dimensions, 2, 8
+    first = len(gzip.compress(bytes(start)))
+    rest = path.read_bytes()
+    start[:348] = header.binaryblock
+    path.write_bytes(gzip.compress(bytes(start)) + rest[first:])
+
+
+def _replace(place, make):
+    def change(raw):
+        (raw / place).unlink()
+        make(raw / place)
+
+    return change
+
+
+def _sparse(path):
+    with path.open("wb") as file:
+        file.truncate(1 << 40)
+
+
+def _folder_outside(raw):
+    (raw / "imagesTr").rename(raw.parent / "images elsewhere")
+    (raw / "imagesTr").symlink_to(raw.parent / "images elsewhere")
+
+
+def _decathlon_path(path):
+    def change(raw):
+        entry = {"image": path, "label": "labelsTr/case_0.nii.gz"}
+        describe(
+            raw,
+            channel_names=None,
+            modality={"0": "MR"},
+            labels={"0": "background", "1": "organ", "2": "lesion"},
+            training=[{**entry, "image": f"imagesTr/case_{i}_0000.nii.gz"} for i in (1, 2)]
+            + [entry],
+        )
+
+    return change
 
 
 BAD_FILES = {
@@ -138,7 +187,45 @@ BAD_FILES = {
     ),
     "bomb": (_bomb, IMAGE, "more bytes than its header says"),
     "link that leaves": (_link_out, IMAGE, "leads out of the dataset"),
-    "FIFO": (_fifo, IMAGE, "not a regular file"),
+    "FIFO": (_replace(IMAGE, os.mkfifo), IMAGE, "not a regular file"),
+    "directory": (_replace(IMAGE, os.mkdir), IMAGE, "not a regular file"),
+    "link to itself": (
+        _replace(IMAGE, lambda path: path.symlink_to(path)),
+        IMAGE,
+        "a link in a circle",
+    ),
+    "dangling link": (
+        _replace(IMAGE, lambda path: path.symlink_to("nothing.nii.gz")),
+        IMAGE,
+        "is missing; add",
+    ),
+    "device": (
+        _replace(IMAGE, lambda path: path.symlink_to("/dev/zero")),
+        IMAGE,
+        "leads out of the dataset",
+    ),
+    "sparse terabyte": (_replace(IMAGE, _sparse), IMAGE, "is not a valid gzip file"),
+    "honest bomb": (_honest_bomb, IMAGE, "8e+09 voxels"),
+    "two axes": (
+        lambda r: nib.save(nib.Nifti1Image(volume()[0][0], np.eye(4)), r / IMAGE),
+        IMAGE,
+        "not three-dimensional",
+    ),
+    "absurd values": (_image(1e35), IMAGE, "beyond 1e+30"),
+    "absurd spacing": (
+        lambda r: (
+            save(r / IMAGE, volume()[0], (1, 1, 1e9)),
+            save(r / LABEL, volume()[1], (1, 1, 1e9)),
+        ),
+        IMAGE,
+        "voxels at a spacing of 1 x 1 x 1 mm; mend",
+    ),
+    "voxels that begin nowhere": (
+        lambda r: edit_header(r / IMAGE, "vox_offset", -5),
+        IMAGE,
+        "begin at byte -5",
+    ),
+    "folder of links that leave": (_folder_outside, "imagesTr", "leads out of the dataset"),
 }
 BAD_FOLDERS = {
     "no dataset.json": (lambda r: (r / "dataset.json").unlink(), "dataset.json", "is missing"),
@@ -155,15 +242,70 @@ BAD_FOLDERS = {
         "'labels'",
         "without a gap, got 0, 2",
     ),
-    "regions": (
+    "regions without order": (
         lambda r: describe(r, labels={"background": 0, "whole": [1, 2]}),
-        "'labels.whole'",
-        "not supported",
+        "'regions_class_order'",
+        "is missing",
     ),
-    "ignore label": (
-        lambda r: describe(r, labels={"background": 0, "organ": 1, "ignore": 2}),
-        "'labels.ignore'",
-        "not supported",
+    "ignore that is not the highest": (
+        lambda r: describe(r, labels={"background": 0, "ignore": 1, "organ": 2}),
+        "'labels'",
+        "without a gap",
+    ),
+    "same key twice": (
+        lambda r: (r / "dataset.json").write_text('{"labels": {}, "labels": {}}'),
+        "dataset.json",
+        "key 'labels' occurs twice",
+    ),
+    "JSON of a terabyte": (
+        _replace("dataset.json", _sparse),
+        "dataset.json",
+        "more than any description needs",
+    ),
+    "JSON that is a FIFO": (_replace("dataset.json", os.mkfifo), "dataset.json", "regular file"),
+    "JSON that is a folder": (_replace("dataset.json", os.mkdir), "dataset.json", "regular file"),
+    "JSON that is elsewhere": (
+        _replace("dataset.json", lambda path: path.symlink_to("/etc/passwd")),
+        "dataset.json",
+        "leads out of the dataset",
+    ),
+    "JSON that is no text": (
+        lambda r: (r / "dataset.json").write_bytes(b"\xff\xfe{}"),
+        "dataset.json",
+        "not valid JSON",
+    ),
+    "JSON of an LFS pointer": (
+        lambda r: (r / "dataset.json").write_text("version https://git-lfs.github.com/spec/v1\n"),
+        "dataset.json",
+        "not valid JSON",
+    ),
+    "deep labels": (
+        lambda r: (r / "dataset.json").write_text(
+            '{"channel_names": {"0": "MR"}, "file_ending": ".nii", "labels": {"a": '
+            + "[" * 900
+            + "]" * 900
+            + "}}"
+        ),
+        "labels.a",
+        "mend it",
+    ),
+    "absolute path": (_decathlon_path("/etc/passwd.nii.gz"), "/etc/passwd", "leads out"),
+    "path that climbs": (_decathlon_path("../x/../../secret.nii.gz"), "secret", "leads out"),
+    "path with a null": (_decathlon_path("a\0/b.nii.gz"), "raw", "cannot be a path"),
+    "same id, other ending": (
+        _decathlon_path("imagesTr/case_1_0000.nii"),
+        "imagesTr/case_1_0000.nii",
+        "occurs twice",
+    ),
+    "other ending beside": (
+        lambda r: save(r / "imagesTr/case_2_0000.nii", volume()[0]),
+        "imagesTr/case_2_0000.nii",
+        "does not end in .nii.gz",
+    ),
+    "folds that are none": (
+        lambda r: (r / "splits_final.json").write_text('{"train": []}'),
+        "splits_final.json",
+        "'folds'",
     ),
     "label text": (
         lambda r: describe(r, labels={"background": 0, "organ": "one"}),
@@ -215,7 +357,7 @@ def test_bad_input_gives_one_line_with_the_mend_and_leaves_nothing(alsweep, tmp_
     assert lines[0].startswith("alsweep: error: ")
     assert place in lines[0]
     assert reason in lines[0]
-    assert not any((tmp_path / "made").glob("*") if (tmp_path / "made").exists() else [])
+    assert not (tmp_path / "made").exists()
 
 
 @pytest.mark.parametrize("fault", ["truncated", "missing label", "unknown label"])
@@ -290,21 +432,148 @@ def test_json_is_all_that_goes_to_stdout(alsweep, tmp_path):
     assert summary["spacing"] == [1.0, 1.0, 1.0]
 
 
-def test_a_killed_ingest_leaves_no_out_and_the_next_one_succeeds(tmp_path):
-    raw = nnunet(tmp_path / "raw", cases=24)
+def _command(raw, out):
     start = "from alsweep.cli.main import main; main()"
-    command = [sys.executable, "-c", start, "ingest", str(raw), "--out", str(tmp_path / "out")]
-    half_done = tmp_path / ".out.alsweep-new" / "cases"
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
+    return [sys.executable, "-c", start, "ingest", str(raw), "--out", str(out)]
+
+
+def _killed_when(process, reached):
     deadline = time.monotonic() + 60
-    while not (half_done.exists() and len(list(half_done.iterdir())) > 3):
+    while not reached():
         assert process.poll() is None, "ended before it could be killed"
         assert time.monotonic() < deadline
-        time.sleep(0.01)
+        time.sleep(0.005)
     process.send_signal(signal.SIGKILL)
     process.wait()
-    assert half_done.exists()
-    assert not (tmp_path / "out").exists()
-    subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
-    assert len(Dataset.open(tmp_path / "out").cases) == 24
+
+
+def _chunks(cases):
+    return {
+        path.relative_to(cases): (path.stat().st_ino, path.stat().st_mtime_ns)
+        for path in cases.glob("*/0/c/0/0/0/0")
+    }
+
+
+def test_a_killed_ingest_is_gone_on_with_and_redoes_no_finished_case(tmp_path):
+    raw, out = nnunet(tmp_path / "raw", cases=24), tmp_path / "out"
+    staging = tmp_path / ".out.alsweep-new"
+    process = subprocess.Popen(_command(raw, out), stdout=subprocess.DEVNULL)
+    noted = staging / "notes/case"
+    _killed_when(process, lambda: noted.exists() and len(list(noted.glob("*.json"))) > 3)
+    assert not out.exists()
+    finished = [path.stem for path in noted.glob("*.json")]
+    before = {
+        path: stat
+        for path, stat in _chunks(staging / "cases").items()
+        if path.parts[0].removesuffix(".ome.zarr") in finished
+    }
+    assert len(before) == len(finished) < 24
+    subprocess.run(_command(raw, out), check=True, stdout=subprocess.DEVNULL)
+    after = _chunks(out / "cases")
+    assert {path: after[path] for path in before} == before
+    assert len(Dataset.open(out).cases) == 24
     assert sorted(p.name for p in tmp_path.iterdir()) == ["out", "raw"]
+    assert sorted(p.name for p in out.iterdir()) == ["cases", "dataset.json"]
+
+
+def test_a_bomb_costs_little_memory_and_time(tmp_path):
+    raw = nnunet(tmp_path / "raw")
+    _honest_bomb(raw)
+    begun = time.monotonic()
+    process = subprocess.Popen(_command(raw, tmp_path / "out"), stderr=subprocess.PIPE)
+    stderr = process.stderr.read().decode()
+    _, status, usage = os.wait4(process.pid, 0)
+    process.stderr.close()
+    process.returncode = os.waitstatus_to_exitcode(status)
+    assert process.returncode == 2, stderr
+    assert usage.ru_maxrss < 700_000, "kB"
+    assert time.monotonic() - begun < 30
+
+
+def test_a_volume_that_does_not_fit_into_memory_is_told_in_one_line(tmp_path):
+    raw = nnunet(tmp_path / "raw")
+    part = gzip.compress(bytes(1 << 24), 9)
+    start = gzip.decompress((raw / IMAGE).read_bytes())[:352]
+    (raw / IMAGE).write_bytes(gzip.compress(start) + part * 125)
+    edit_header_of_first_member(raw / IMAGE, [3, 1250, 1250, 1250, 1, 1, 1, 1])
+    command = _command(raw, tmp_path / "out")
+    limit = "import resource as r; r.setrlimit(r.RLIMIT_AS, (3 << 29, 3 << 29)); "
+    command[2] = limit + command[2]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 2, done.stderr
+    assert "case_2_0000.nii.gz: does not fit into memory" in done.stderr.splitlines()[-1]
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("place", [IMAGE, "dataset.json"])
+def test_files_that_may_not_be_read_are_named(alsweep, tmp_path, monkeypatch, place):
+    raw, opened = nnunet(tmp_path / "raw"), Path.open
+
+    def forbidden(path, *arguments, **options):
+        # Not by its mode: root, as which tests may run, reads everything.
+        if path == raw / place:
+            raise PermissionError(13, "Permission denied")
+        return opened(path, *arguments, **options)
+
+    monkeypatch.setattr(Path, "open", forbidden)
+    code, _, stderr = alsweep("ingest", raw, "--out", tmp_path / "out")
+    assert code == 2
+    assert f"{place}: cannot be read (Permission denied); mend its permissions" in stderr
+
+
+def test_what_may_surprise_is_warned_of(alsweep, tmp_path):
+    raw = nnunet(tmp_path / "raw")
+    describe(raw, labels={"background": 0, "organ": 1, "lesion": 2, "ghost": 3})
+    save(raw / "imagesTr/case_0_0000.nii.gz", np.full((12, 10, 8), 7, np.int16))
+    save(raw / "labelsTr/case_0.nii.gz", np.zeros((12, 10, 8), np.uint8))
+    code, _, stderr = alsweep("ingest", raw, "--out", tmp_path / "out")
+    assert code == 0
+    assert stderr.splitlines() == [
+        "warning: channel 'MR' has one value throughout in case_0",
+        "warning: no foreground is labelled in case_0",
+        "warning: class 'ghost' occurs in no pool case",
+        "warning: class 'ghost' occurs in no validation case",
+    ]
+
+
+PLANS = {
+    "missing": (None, "is missing"),
+    "no JSON": ("{", "not valid JSON"),
+    "deep": ("[" * 100_000, "not valid JSON"),
+    "empty": ("{}", "'configurations'"),
+    "2D": ('{"configurations": {"2d": {}}}', "has no configuration '3d_fullres'"),
+    "circle": (
+        '{"configurations": {"3d_fullres": {"inherits_from": "3d_fullres"}}}',
+        "inherits from itself",
+    ),
+    "other resampling": (
+        '{"configurations": {"3d_fullres": {"resampling_fn_data": "resample_torch"}}}',
+        "got resample_torch",
+    ),
+    "bad patch": (
+        '{"configurations": {"3d_fullres": {"spacing": [1, 1, 1], "patch_size": [0, 1, 1]}}}',
+        "'patch_size.0'",
+    ),
+}
+
+
+@pytest.mark.parametrize("fault", PLANS)
+def test_plans_that_cannot_be_used_are_refused(alsweep, tmp_path, fault):
+    content, reason = PLANS[fault]
+    plans = tmp_path / "plans.json"
+    if content is not None:
+        plans.write_text(content)
+    raw, out = nnunet(tmp_path / "raw"), tmp_path / "out"
+    code, stdout, stderr = alsweep("ingest", raw, "--out", out, "--plans", plans)
+    assert (code, stdout, len(stderr.splitlines())) == (2, "", 1)
+    assert "plans.json" in stderr
+    assert reason in stderr
+    assert not out.exists()
+
+
+def test_plans_and_spacing_exclude_each_other(alsweep, tmp_path):
+    arguments = ("--plans", tmp_path / "p.json", "--spacing", "1", "1", "1")
+    raw = nnunet(tmp_path / "raw")
+    code, _, stderr = alsweep("ingest", raw, "--out", tmp_path / "out", *arguments)
+    assert code == 2
+    assert "leave one of them out" in stderr

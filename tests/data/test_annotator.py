@@ -22,7 +22,16 @@ def test_what_the_oracle_tells_stays_in_the_shared_file(phantom):
 
 def test_a_dataset_offers_no_way_to_the_labels():
     public = {name for name in dir(Dataset) if not name.startswith("_")}
-    assert public == {"case", "channels", "classes", "fingerprint", "image", "name", "open"}
+    assert public == {
+        "case",
+        "channels",
+        "classes",
+        "fingerprint",
+        "free",
+        "image",
+        "name",
+        "open",
+    }
 
 
 def open_files():

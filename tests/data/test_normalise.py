@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 
 from alsweep.data.case import Normalisation
+from alsweep.data.intensities import pooled, sketch
 from alsweep.data.normalise import ct_normalisation, normalise, scheme_for
 
 RAW = np.arange(24, dtype=np.int16).reshape(2, 3, 4)
@@ -23,8 +24,7 @@ def test_the_name_of_a_channel_decides(channel, scheme):
 
 
 def test_ct_is_clipped_to_the_foreground_and_scored_by_it():
-    foreground = np.linspace(0, 1000, 100_001).astype(np.float32)
-    how = ct_normalisation(foreground)
+    how = ct_normalisation(pooled([sketch(np.linspace(0, 1000, 100_001))]))
     assert (how.low, how.high) == pytest.approx((5, 995), abs=0.02)
     scored = normalise(np.array([[[-3000, 500, 3000]]], dtype=np.int16), how)
     std = 1000 / np.sqrt(12)
@@ -49,3 +49,16 @@ def test_other_schemes_need_the_volume_alone(scheme, low, high):
 @pytest.mark.parametrize("scheme", ["zscore", "rescale_to_0_1"])
 def test_a_constant_volume_becomes_zero(scheme):
     assert (normalise(np.full((2, 2, 2), 7.0), Normalisation(scheme=scheme)) == 0).all()
+
+
+def test_a_masked_zscore_leaves_the_rest_at_zero():
+    mask = RAW > 11
+    scored = normalise(RAW, Normalisation(scheme="zscore", masked=True), mask)
+    inside = RAW[mask]
+    assert scored[mask] == pytest.approx((inside - inside.mean()) / inside.std())
+    assert (scored[~mask] == 0).all()
+
+
+def test_an_empty_mask_gives_zeros():
+    how = Normalisation(scheme="zscore", masked=True)
+    assert (normalise(RAW, how, np.zeros(RAW.shape, bool)) == 0).all()

@@ -27,6 +27,12 @@ def test_dice_equals_monais(predicted, reference):
             assert ours == pytest.approx(theirs)
 
 
+def test_ignored_voxels_count_for_nothing():
+    reference = np.array([[[0, 1, 1, 2, 255, 255]]], dtype=np.uint8)
+    predicted = np.array([[[0, 1, 0, 2, 1, 2]]], dtype=np.uint8)
+    assert case_dice(predicted, reference, 3) == pytest.approx([2 / 3, 1.0])
+
+
 def test_mean_dice_is_the_mean_over_classes_of_the_mean_over_cases():
     mean, per_class = mean_dice({"a": [1.0, None], "b": [0.5, 0.2], "c": [0.0, None]})
     assert per_class == [0.5, 0.2]

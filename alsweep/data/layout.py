@@ -1,0 +1,146 @@
+"""What every raw dataset comes down to, whichever way its files are laid out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from alsweep.data.foreign import Foreign, parsed, read_foreign
+from alsweep.errors import IngestError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from alsweep.data.case import Region
+
+DESCRIPTION = "dataset.json"
+SPLITS = "splits_final.json"
+MOST_CLASSES = 255
+"""Label 255 means "not annotated", so classes end at 254."""
+
+Origin = Literal["training", "validation", "test"]
+
+
+@dataclass(frozen=True)
+class RawCase:
+    """Where the files of a case ought to be, relative to the raw dataset.
+
+    Attributes:
+        id: Unique in the dataset.
+        origin: The part that the layout gives it.
+        images: One file per channel, or one for all.
+        label: The reference labels.
+        free: Labels that cost nothing, if there are any.
+    """
+
+    id: str
+    origin: Origin
+    images: tuple[Path, ...]
+    label: Path
+    free: Path | None = None
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """All of them."""
+        return (*self.images, self.label, *([self.free] if self.free else []))
+
+
+@dataclass(frozen=True)
+class RawLabels:
+    """What the numbers in a label file mean.
+
+    Attributes:
+        classes: Names by label id, background first.
+        ignore: The number that says that nobody labelled the voxel, if there is one.
+        regions: Overlapping sets of labels that are segmented instead of classes, if any.
+        regions_class_order: The label that each region is painted with, in the order of painting.
+        declared: Entries of ``labels``: what nnU-Net counts as outputs of the network.
+    """
+
+    classes: tuple[str, ...]
+    ignore: int | None = None
+    regions: tuple[Region, ...] = ()
+    regions_class_order: tuple[int, ...] = ()
+    declared: int = 0
+
+
+class Fold(Foreign):
+    """One entry of ``splits_final.json``."""
+
+    train: tuple[str, ...]
+    val: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class RawDataset:
+    """A raw dataset.
+
+    Attributes:
+        root: Its folder.
+        name: For tables and plots.
+        labels: What its labels mean.
+        channels: Names.
+        stacked: Whether the channels of a case are the last axis of one file.
+        reorient: Whether volumes are turned to the axes of RAS as they are read.
+        cases: Ascending by id.
+        folds: The folds of ``splits_final.json``, or None without that file.
+        announced: Training cases that ``dataset.json`` promises, if it does.
+        mask_for_norm: Channel by channel, whether z-scores are taken within the nonzero mask, if
+            ``dataset.json`` says so.
+    """
+
+    root: Path
+    name: str
+    labels: RawLabels
+    channels: tuple[str, ...]
+    stacked: bool
+    reorient: bool
+    cases: tuple[RawCase, ...]
+    folds: tuple[Fold, ...] | None
+    announced: int | None
+    mask_for_norm: tuple[bool, ...] | None = None
+
+
+class _Splits(Foreign):
+    folds: tuple[Fold, ...]
+
+
+def read_folds(root: Path) -> tuple[Fold, ...] | None:
+    """The folds of ``splits_final.json``, or None without that file.
+
+    Raises:
+        IngestError: It is malformed.
+    """
+    path = root / SPLITS
+    if not path.exists() and not path.is_symlink():
+        return None
+    return parsed(_Splits, {"folds": read_foreign(path)}, str(path)).folds
+
+
+def by_index(names: Mapping[str, str], key: str) -> tuple[str, ...]:
+    """Names in the order of their integer keys, which must be 0, 1, 2...
+
+    Raises:
+        IngestError: They are not, or two have the same name.
+    """
+    wanted = [str(index) for index in range(len(names))]
+    if not names or sorted(names) != sorted(wanted):
+        raise IngestError(
+            f"{DESCRIPTION}: '{key}': numbers must run 0, 1, 2... without a gap, got "
+            f"{few(sorted(names)) or 'none'}; renumber them"
+        )
+    if len(names) > MOST_CLASSES:
+        raise IngestError(
+            f"{DESCRIPTION}: '{key}': at most {MOST_CLASSES} are possible; merge some"
+        )
+    ordered = tuple(names[index] for index in wanted)
+    if len(set(ordered)) < len(ordered):
+        raise IngestError(f"{DESCRIPTION}: '{key}': two have the same name; rename one")
+    return ordered
+
+
+def few(values: Iterable[object], most: int = 5) -> str:
+    """The first of the values, as a text."""
+    shown = [str(value) for value in values]
+    return ", ".join(shown[:most]) + (", ..." if len(shown) > most else "")

@@ -1,0 +1,271 @@
+"""The layout of nnU-Net v2 raw datasets: folders by part, files by case and channel."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pydantic import Field
+
+from alsweep.data.case import Region
+from alsweep.data.foreign import Foreign
+from alsweep.data.layout import (
+    DESCRIPTION,
+    Origin,
+    RawCase,
+    RawDataset,
+    RawLabels,
+    by_index,
+    few,
+    read_folds,
+)
+from alsweep.data.reading import ENDINGS
+from alsweep.errors import IngestError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+IGNORE_NAME = "ignore"
+FREE = "addTr"
+"""Where nnActive keeps labels that cost nothing."""
+
+_FOLDERS: dict[Origin, str] = {"training": "Tr", "validation": "Val", "test": "Ts"}
+_CHANNEL = re.compile(r"(?P<case>.+)_(?P<channel>\d{4})", re.DOTALL)
+_READERS = {
+    "SimpleITKIO": False,
+    "NibabelIO": False,
+    "SimpleITKIOWithReorient": True,
+    "NibabelIOWithReorient": True,
+}
+"""Readers of nnU-Net for our endings, and whether they turn volumes to RAS."""
+
+
+class _Files(Foreign):
+    images: tuple[str, ...] = Field(min_length=1)
+    label: str
+
+
+class NnunetJson(Foreign):
+    """What alsweep reads of ``dataset.json``."""
+
+    channel_names: dict[str, str]
+    labels: dict[str, int | list[int]]
+    file_ending: str
+    regions_class_order: tuple[int, ...] | None = None
+    overwrite_image_reader_writer: str | None = None
+    use_mask_for_norm: bool | tuple[bool, ...] | None = None
+    dataset: dict[str, _Files] | None = None
+    numTraining: int | None = None  # noqa: N815  (the format's own key)
+
+
+def read_nnunet(root: Path, description: NnunetJson) -> RawDataset:
+    """Find out what an nnU-Net raw folder holds.
+
+    Raises:
+        IngestError: ``dataset.json`` contradicts itself, or a file name does not fit it.
+    """
+    channels = by_index(description.channel_names, "channel_names")
+    if description.file_ending not in ENDINGS:
+        raise IngestError(
+            f"{DESCRIPTION}: 'file_ending': alsweep reads {', '.join(ENDINGS)}, got "
+            f"'{description.file_ending[:60]}'; convert the volumes"
+        )
+    return RawDataset(
+        root=root,
+        name=root.resolve().name,
+        labels=_labels(description),
+        channels=channels,
+        stacked=False,
+        reorient=_reorient(description.overwrite_image_reader_writer),
+        cases=tuple(_cases(root, description, len(channels))),
+        folds=read_folds(root),
+        announced=description.numTraining,
+        mask_for_norm=_mask_for_norm(description.use_mask_for_norm, len(channels)),
+    )
+
+
+def _reorient(reader: str | None) -> bool:
+    if reader is None:
+        return False
+    if reader not in _READERS:
+        raise IngestError(
+            f"{DESCRIPTION}: 'overwrite_image_reader_writer': alsweep knows "
+            f"{', '.join(_READERS)}, got '{reader[:60]}'; remove the key or convert the volumes"
+        )
+    return _READERS[reader]
+
+
+def _mask_for_norm(value: bool | tuple[bool, ...] | None, channels: int) -> tuple[bool, ...] | None:
+    if value is None or isinstance(value, bool):
+        return None if value is None else (value,) * channels
+    if len(value) != channels:
+        raise IngestError(
+            f"{DESCRIPTION}: 'use_mask_for_norm': expected {channels} values, one per channel, "
+            f"got {len(value)}; correct them"
+        )
+    return value
+
+
+# Labels
+
+
+def _labels(description: NnunetJson) -> RawLabels:
+    declared = description.labels
+    sets = {name: _set(name, value) for name, value in declared.items() if name != IGNORE_NAME}
+    numbers = sorted({label for labels in sets.values() for label in labels})
+    classes = by_index({str(n): _class_name(n, sets) for n in numbers}, "labels")
+    regions: tuple[Region, ...] = ()
+    order: tuple[int, ...] = ()
+    # As nnU-Net: a list of one number is a class like any other.
+    if all(len(labels) == 1 for labels in sets.values()):
+        if len(sets) > len(numbers):
+            raise IngestError(
+                f"{DESCRIPTION}: 'labels': two classes have the same number; number them"
+            )
+    else:
+        regions = tuple(Region(name=n, labels=s) for n, s in sets.items() if s != (0,))
+        order = _order(description.regions_class_order, regions, numbers)
+    return RawLabels(
+        classes=classes,
+        ignore=_ignore(declared, numbers),
+        regions=regions,
+        regions_class_order=order,
+        declared=len(declared),
+    )
+
+
+def _set(name: str, value: int | list[int]) -> tuple[int, ...]:
+    labels = tuple(value) if isinstance(value, list) else (value,)
+    if not labels or len(set(labels)) < len(labels):
+        raise IngestError(
+            f"{DESCRIPTION}: 'labels.{name[:60]}': must name different labels, got "
+            f"{few(labels) or 'none'}; correct it"
+        )
+    return labels
+
+
+def _class_name(label: int, sets: Mapping[str, Sequence[int]]) -> str:
+    """The name of a label: its own, or a number if it only occurs in regions."""
+    own = (name for name, labels in sets.items() if tuple(labels) == (label,))
+    return next(own, "background" if label == 0 else f"label_{label}")
+
+
+def _order(
+    order: tuple[int, ...] | None, regions: Sequence[Region], numbers: Sequence[int]
+) -> tuple[int, ...]:
+    if order is None:
+        raise IngestError(
+            f"{DESCRIPTION}: 'regions_class_order': is missing, but labels has regions; list the "
+            "label that each region is painted with"
+        )
+    if len(order) != len(regions) or not set(order) <= set(numbers):
+        raise IngestError(
+            f"{DESCRIPTION}: 'regions_class_order': expected {len(regions)} of the labels "
+            f"{few(numbers)}, one per region, got {few(order)}; correct it"
+        )
+    return order
+
+
+def _ignore(labels: Mapping[str, int | list[int]], numbers: Sequence[int]) -> int | None:
+    value = labels.get(IGNORE_NAME)
+    if value is None:
+        return None
+    if value != len(numbers):
+        raise IngestError(
+            f"{DESCRIPTION}: 'labels.ignore': must be the highest label, {len(numbers)}, got "
+            f"{str(value)[:60]}; correct it"
+        )
+    return len(numbers)
+
+
+# Cases
+
+
+def _cases(root: Path, description: NnunetJson, channels: int) -> list[RawCase]:
+    ending = description.file_ending
+    if description.dataset is None:
+        cases = [case for origin in _FOLDERS for case in _cases_in(root, origin, ending, channels)]
+    else:
+        cases = [_listed(case, files) for case, files in description.dataset.items()]
+        cases += _cases_in(root, "validation", ending, channels)
+        cases += _cases_in(root, "test", ending, channels)
+    return _with_free_labels(root, cases, ending)
+
+
+def _listed(case: str, files: _Files) -> RawCase:
+    """A case whose files ``dataset.json`` names itself."""
+    if case.startswith(".") or "/" in case or "\\" in case:
+        raise IngestError(f"{DESCRIPTION}: 'dataset': '{case[:60]}' cannot be a case id; rename it")
+    return RawCase(case, "training", tuple(map(Path, files.images)), Path(files.label))
+
+
+def _cases_in(root: Path, origin: Origin, ending: str, channels: int) -> list[RawCase]:
+    """Cases of one pair of folders; a test image without a label is of no use and no case."""
+    images, labels = (f"{kind}{_FOLDERS[origin]}" for kind in ("images", "labels"))
+    if not (root / images).is_dir():
+        if origin == "training":
+            raise IngestError(f"{root / images}: is missing; an nnU-Net dataset has that folder")
+        return []
+    imaged = {_case_of(root, images, name, ending, channels) for name in _files(root, images)}
+    labelled = {_without(root, labels, name, ending) for name in _files(root, labels)}
+    return [
+        RawCase(
+            id=case,
+            origin=origin,
+            images=tuple(Path(images, f"{case}_{c:04d}{ending}") for c in range(channels)),
+            label=Path(labels, f"{case}{ending}"),
+        )
+        for case in sorted(labelled if origin == "test" else imaged | labelled)
+    ]
+
+
+def _with_free_labels(root: Path, cases: list[RawCase], ending: str) -> list[RawCase]:
+    free = {_without(root, FREE, name, ending) for name in _files(root, FREE)}
+    strangers = free - {case.id for case in cases if case.origin == "training"}
+    if strangers:
+        raise IngestError(
+            f"{root / FREE / (min(strangers) + ending)}: belongs to no training case; "
+            "rename or remove it"
+        )
+    return [
+        RawCase(
+            case.id,
+            case.origin,
+            case.images,
+            case.label,
+            Path(FREE, f"{case.id}{ending}") if case.id in free else None,
+        )
+        for case in cases
+    ]
+
+
+def _files(root: Path, folder: str) -> list[str]:
+    place = root / folder
+    if not place.is_dir():
+        return []
+    return sorted(entry.name for entry in place.iterdir() if not entry.name.startswith("."))
+
+
+def _without(root: Path, folder: str, name: str, ending: str) -> str:
+    if not name.endswith(ending):
+        raise IngestError(
+            f"{root / folder / name}: does not end in {ending}, the file_ending of {DESCRIPTION}; "
+            "convert or remove it"
+        )
+    return name.removesuffix(ending)
+
+
+def _case_of(root: Path, folder: str, name: str, ending: str, channels: int) -> str:
+    match = _CHANNEL.fullmatch(_without(root, folder, name, ending))
+    if match is None:
+        raise IngestError(
+            f"{root / folder / name}: must be named CASE_0000{ending} with the channel's number; "
+            "rename it"
+        )
+    if int(match["channel"]) >= channels:
+        raise IngestError(
+            f"{root / folder / name}: is channel {int(match['channel'])}, but {DESCRIPTION} names "
+            f"{channels}; add it to channel_names or remove the file"
+        )
+    return match["case"]

@@ -1,0 +1,292 @@
+"""What the layouts of nnU-Net v2 and the Decathlon allow."""
+
+import json
+import unicodedata
+
+import nibabel as nib
+import numpy as np
+import pytest
+import SimpleITK as sitk  # noqa: N813
+
+from alsweep import Dataset
+from alsweep.data.annotator import ReferenceLabels
+from alsweep.data.case import Region
+from alsweep.data.ingest import IngestOptions, ingest
+from alsweep.data.raw import read_raw
+from alsweep.errors import IngestError
+from tests.data.raws import decathlon, describe, nnunet, save, volume
+
+BRATS = {
+    "background": 0,
+    "whole tumor": [1, 2, 3],
+    "tumor core": [2, 3],
+    "enhancing tumor": [3],
+}
+
+
+def relabel(raw, change):
+    """Change the labels of all cases."""
+    for path in sorted((raw / "labelsTr").iterdir()):
+        image = nib.load(path)
+        labels = change(np.asanyarray(image.dataobj)).astype(np.uint8)
+        nib.save(nib.Nifti1Image(labels, image.affine), path)
+
+
+def made(raw, out, **options) -> Dataset:
+    return ingest(raw, out, IngestOptions(**options)).dataset
+
+
+# Labels
+
+
+def test_regions_are_kept_beside_the_labels_they_are_made_of(tmp_path):
+    raw = nnunet(tmp_path / "raw")
+    describe(raw, labels=BRATS, regions_class_order=[1, 2, 3])
+    relabel(raw, lambda labels: np.where(labels == 2, 3, labels))
+    manifest = made(raw, tmp_path / "out").manifest
+    assert manifest.classes == ("background", "label_1", "label_2", "enhancing tumor")
+    assert manifest.regions == (
+        Region(name="whole tumor", labels=(1, 2, 3)),
+        Region(name="tumor core", labels=(2, 3)),
+        Region(name="enhancing tumor", labels=(3,)),
+    )
+    assert manifest.regions_class_order == (1, 2, 3)
+    assert manifest.cases[0].class_voxels[2] == 0 < manifest.cases[0].class_voxels[3]
+
+
+def test_a_list_of_one_label_is_a_class_and_no_region(tmp_path):
+    raw = nnunet(tmp_path / "raw")
+    describe(raw, labels={"background": [0], "organ": [1], "lesion": 2})
+    labels = read_raw(raw).labels
+    assert labels.classes == ("background", "organ", "lesion")
+    assert labels.regions == ()
+
+
+def test_ignored_voxels_are_stored_as_255_and_in_no_class(tmp_path):
+    raw = nnunet(tmp_path / "raw")
+    describe(raw, labels={"background": 0, "organ": 1, "ignore": 2})
+    dataset = made(raw, tmp_path / "out")
+    labels = volume()[1]
+    stored = ReferenceLabels(dataset).volume("case_0")
+    assert np.array_equal(stored, np.where(labels == 2, 255, labels))
+    counts = tuple(int((labels == label).sum()) for label in (0, 1))
+    assert dataset.classes == ("background", "organ")
+    assert dataset.cases["case_0"].class_voxels == counts
+
+
+def test_ignored_voxels_are_no_foreground_of_the_ct_window(tmp_path):
+    raw = nnunet(tmp_path / "raw", channels=("CT",))
+    describe(raw, labels={"background": 0, "organ": 1, "ignore": 2})
+    dataset = made(raw, tmp_path / "out")
+    values = [volume(seed=10 * int(case[-1])) for case in dataset.pool]
+    organ = np.concatenate([image[labels == 1] for image, labels in values])
+    assert dataset.manifest.intensities[0].max == organ.max()
+
+
+def test_regions_and_an_ignore_label_may_meet(tmp_path):
+    raw = nnunet(tmp_path / "raw")
+    describe(raw, labels={**BRATS, "ignore": 4}, regions_class_order=[1, 2, 3])
+    relabel(raw, lambda labels: labels * 2)
+    labels = read_raw(raw).labels
+    assert (labels.ignore, labels.declared, len(labels.regions)) == (4, 5, 3)
+    stored = ReferenceLabels(made(raw, tmp_path / "out")).volume("case_0")
+    assert set(np.unique(stored)) == {0, 2, 255}
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"labels": {"background": 0, "organ": 1, "ignore": 1}}, "must be the highest label, 2"),
+        ({"labels": {"background": 0, "ignore": 1, "organ": 2}}, "without a gap, got 0, 2"),
+        ({"labels": {"background": 0, "organ": 1, "ignore": [2, 3]}}, "must be the highest label"),
+        ({"labels": BRATS}, "'regions_class_order': is missing"),
+        ({"labels": BRATS, "regions_class_order": [1, 2]}, "expected 3 of the labels"),
+        ({"labels": BRATS, "regions_class_order": [1, 2, 9]}, "expected 3 of the labels"),
+        ({"labels": {"background": 0, "organ": []}}, "must name different labels, got none"),
+        ({"labels": {"background": 0, "organ": [1, 1]}}, "must name different labels, got 1, 1"),
+        ({"labels": {"background": 0, "organ": 1, "liver": 1}}, "same number"),
+        ({"labels": {"organ": 1, "lesion": 2}}, "without a gap"),
+        ({"labels": {"background": 0, "organ": -1}}, "without a gap"),
+        ({"labels": {"background": 0, "or\ud800gan": 1}}, "not a printable name"),
+        ({"labels": {"background": 0, "a\nb": 1}}, "not a printable name"),
+        ({"labels": {"background": 0, "": 1}}, "not a printable name"),
+        ({"labels": {"background": 0, "x" * 300: 1}}, "longer than 200 bytes"),
+        ({"channel_names": {"0": "T1", "1": "T1"}}, "two have the same name"),
+        ({"channel_names": {"1": "T1"}}, "without a gap"),
+        ({"channel_names": []}, "'channel_names'"),
+        ({"overwrite_image_reader_writer": "Tiff3DIO"}, "got 'Tiff3DIO'"),
+        ({"use_mask_for_norm": [True, False]}, "expected 1 values"),
+        ({"dataset": {"../x": {"images": ["a.nii.gz"], "label": "b"}}}, "cannot be a case id"),
+        ({"dataset": {"x": {"images": [], "label": "b"}}}, "dataset.x.images"),
+        ({"dataset": {"x": {"images": ["\0"], "label": "b"}}}, "cannot be a path"),
+    ],
+)
+def test_a_description_that_contradicts_itself_is_refused(tmp_path, changes, reason):
+    raw = nnunet(tmp_path / "raw")
+    describe(raw, **changes)
+    with pytest.raises(IngestError, match=reason.replace("[", r"\[")):
+        made(raw, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+# Free labels
+
+
+def free_labels(raw, case="case_0"):
+    labels = np.full(volume()[1].shape, 255, np.uint8)
+    labels[:3] = 0
+    save(raw / f"addTr/{case}.nii.gz", labels)
+    return labels
+
+
+def test_free_labels_are_one_more_label_image(tmp_path):
+    raw = nnunet(tmp_path / "raw")
+    labels = free_labels(raw)
+    dataset = made(raw, tmp_path / "out")
+    assert np.array_equal(dataset.free("case_0"), labels)
+    assert dataset.free("case_1") is None
+    assert "addTr/case_0.nii.gz" in dataset.cases["case_0"].sources
+    with pytest.raises(ValueError, match="read-only"):
+        dataset.free("case_0")[0] = 1
+
+
+def test_free_labels_are_part_of_the_fingerprint(tmp_path):
+    raw = nnunet(tmp_path / "raw")
+    without = made(raw, tmp_path / "a")
+    free_labels(raw)
+    assert made(raw, tmp_path / "b").fingerprint != without.fingerprint
+
+
+def test_free_labels_of_no_case_are_refused(tmp_path):
+    raw = nnunet(tmp_path / "raw")
+    free_labels(raw, "who")
+    with pytest.raises(IngestError, match=r"addTr/who.nii.gz: belongs to no training case"):
+        made(raw, tmp_path / "out")
+
+
+def test_free_labels_that_mean_nothing_are_refused(tmp_path):
+    raw = nnunet(tmp_path / "raw")
+    save(raw / "addTr/case_0.nii.gz", np.full(volume()[1].shape, 254, np.uint8))
+    with pytest.raises(IngestError, match=r"addTr/case_0.nii.gz: .*does not name \(254\)"):
+        made(raw, tmp_path / "out")
+
+
+# Files
+
+
+def convert(raw, ending):
+    """Write all volumes anew with another ending, by SimpleITK."""
+    for path in sorted(raw.glob("*Tr/*.nii.gz")):
+        image = sitk.ReadImage(str(path))
+        sitk.WriteImage(image, str(path).replace(".nii.gz", ending), True)
+        path.unlink()
+    describe(raw, file_ending=ending)
+
+
+@pytest.mark.parametrize("ending", [".nii", ".nrrd", ".mha"])
+def test_every_ending_gives_the_same_dataset(tmp_path, ending):
+    spacings = ((2.0, 1.5, 1.0), (2.5, 1.5, 1.0))
+    raw = nnunet(tmp_path / "raw", spacings=spacings)
+    first = made(raw, tmp_path / "first")
+    convert(raw, ending)
+    second = made(raw, tmp_path / "second")
+    assert second.fingerprint == first.fingerprint
+    for case in first.cases:
+        assert second.cases[case].affine == first.cases[case].affine
+
+
+@pytest.mark.parametrize("reader", ["SimpleITKIO", "NibabelIO"])
+def test_readers_that_keep_the_axes_make_no_difference(tmp_path, reader):
+    raw = nnunet(tmp_path / "raw")
+    plain = made(raw, tmp_path / "plain")
+    describe(raw, overwrite_image_reader_writer=reader)
+    assert made(raw, tmp_path / "out").fingerprint == plain.fingerprint
+
+
+def test_a_reader_that_reorients_turns_voxels_spacing_and_affine(tmp_path):
+    raw = nnunet(tmp_path / "raw", spacings=((2.0, 1.5, 1.0),))
+    describe(raw, overwrite_image_reader_writer="NibabelIOWithReorient")
+    expected = {}
+    for path in sorted(raw.glob("*Tr/*.nii.gz")):
+        image = nib.load(path)
+        # Axes that point to the left, posterior and superior, in another order.
+        turned = image.as_reoriented(np.array([[2, -1], [0, -1], [1, 1]]))
+        nib.save(turned, path)
+        canonical = nib.as_closest_canonical(nib.load(path))
+        expected[path.name] = canonical
+    dataset = made(raw, tmp_path / "out")
+    case, theirs = dataset.cases["case_0"], expected["case_0.nii.gz"]
+    assert case.original_spacing == pytest.approx(theirs.header.get_zooms()[::-1])
+    assert case.original_shape == theirs.shape[::-1]
+    assert np.array(case.affine) == pytest.approx(theirs.affine)
+    labels = np.asanyarray(theirs.dataobj).T
+    assert np.array_equal(ReferenceLabels(dataset).volume("case_0"), labels)
+
+
+def test_files_that_the_description_lists_are_found_where_it_says(tmp_path):
+    raw = nnunet(tmp_path / "raw")
+    (raw / "imagesTr").rename(raw / "scans")
+    (raw / "labelsTr").rename(raw / "masks")
+    cases = {
+        f"patient {i}": {
+            "images": [f"scans/case_{i}_0000.nii.gz"],
+            "label": f"masks/case_{i}.nii.gz",
+        }
+        for i in range(3)
+    }
+    describe(raw, dataset=cases)
+    dataset = made(raw, tmp_path / "out")
+    assert sorted(dataset.cases) == ["patient 0", "patient 1", "patient 2"]
+    assert np.array_equal(ReferenceLabels(dataset).volume("patient 1"), volume(seed=10)[1])
+
+
+def test_names_that_differ_by_the_way_an_accent_is_written_are_one(tmp_path):
+    raw = nnunet(tmp_path / "raw")
+    for form in ("NFC", "NFD"):
+        name = unicodedata.normalize(form, "Müller")
+        save(raw / f"imagesTr/{name}_0000.nii.gz", volume()[0])
+        save(raw / f"labelsTr/{name}.nii.gz", volume()[1])
+    with pytest.raises(IngestError, match="occurs twice"):
+        read_raw(raw)
+
+
+def test_two_endings_of_one_decathlon_case_are_one_id(tmp_path):
+    raw = decathlon(tmp_path / "raw")
+    entries = json.loads((raw / "dataset.json").read_text())["training"]
+    entries.append({"image": "imagesTr/case_0.nii", "label": "labelsTr/case_0.nii"})
+    describe(raw, training=entries)
+    with pytest.raises(IngestError, match="'case_0' occurs twice"):
+        read_raw(raw)
+
+
+def test_the_nonzero_part_is_kept_and_where_it_was(tmp_path):
+    raw = nnunet(tmp_path / "raw")
+    image, labels = volume()
+    image[:3], image[:, :, 7:] = 0, 0
+    labels[:3], labels[:, :, 7:] = 0, 0
+    save(raw / "imagesTr/case_0_0000.nii.gz", image)
+    save(raw / "labelsTr/case_0.nii.gz", labels)
+    dataset = made(raw, tmp_path / "out")
+    case = dataset.cases["case_0"]
+    assert (case.crop.start, case.crop.size) == ((3, 0, 0), (9, 10, 7))
+    assert (case.shape, case.original_shape) == ((9, 10, 7), (12, 10, 8))
+    back = np.zeros(case.original_shape, np.uint8)
+    box = tuple(slice(a, a + n) for a, n in zip(case.crop.start, case.crop.size, strict=True))
+    back[box] = ReferenceLabels(dataset).volume("case_0")
+    assert np.array_equal(back, labels)
+
+
+def test_the_mask_for_the_norm_can_be_asked_for(tmp_path):
+    raw = nnunet(tmp_path / "raw", channels=("T1", "CT"))
+    assert [h.masked for h in made(raw, tmp_path / "a").manifest.normalisation] == [False, False]
+    describe(raw, use_mask_for_norm=True)
+    assert [h.masked for h in made(raw, tmp_path / "b").manifest.normalisation] == [True, False]
+
+
+def test_the_plan_does_not_change_with_the_labels(tmp_path):
+    raw = nnunet(tmp_path / "raw", spacings=((2.0, 1.5, 1.0), (2.5, 1.5, 1.0)))
+    before = made(raw, tmp_path / "before").manifest
+    relabel(raw, lambda labels: np.where(labels == 1, 0, labels))
+    after = made(raw, tmp_path / "after").manifest
+    assert (after.plan, after.spacing) == (before.plan, before.spacing)
+    assert after.normalisation == before.normalisation
