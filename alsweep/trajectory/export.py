@@ -62,4 +62,6 @@ def loop_labels(folder: Path, dataset: Dataset, loop: int) -> PartialLabels:
     shapes = {case: dataset.cases[case].shape for case in dataset.pool}
     classes, crops = len(dataset.classes), folder / CROPS
     annotator = HumanLabels(crops, classes) if crops.is_dir() else Oracle(dataset)
-    return PartialLabels(shapes, classes, annotator, QueryLog(folder).patches(loop))
+    return PartialLabels(
+        shapes, classes, annotator, QueryLog(folder).patches(loop), free=dataset.free
+    )

@@ -120,7 +120,8 @@ class Steps:
     def labels(self, patches: Sequence[Patch]) -> PartialLabels:
         """The labels inside ``patches``, as the oracle reveals them."""
         shapes = {case: self.dataset.cases[case].shape for case in self.dataset.pool}
-        return PartialLabels(shapes, len(self.dataset.classes), Oracle(self.dataset), patches)
+        oracle, free = Oracle(self.dataset), self.dataset.free
+        return PartialLabels(shapes, len(self.dataset.classes), oracle, patches, free=free)
 
     def train(self, loop: int, patches: Sequence[Patch], parents: Sequence[Member]) -> list[Member]:
         """Train the members on ``patches``, or load those that are stored already.

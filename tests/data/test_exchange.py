@@ -30,6 +30,7 @@ def info(case, shape, **changes):
         "class_voxels": (1, 1),
         "original_shape": shape,
         "original_spacing": (1.0, 1.0, 1.0),
+        "crop": {"start": (0, 0, 0), "size": shape},
         "affine": np.eye(4).tolist(),
         "sources": {f"imagesTr/{case}_0000.nrrd": "0", f"labelsTr/{case}.nrrd": "0"},
         "image_sha256": "0",
@@ -179,10 +180,11 @@ def test_free_labels_are_exported(phantom, tmp_path):
 
 def test_the_affine_keeps_the_outer_faces_of_the_source():
     source = np.array([[0, -2.0, 0, 10], [0.5, 0, 0, -7], [0, 0, 3.0, 100], [0, 0, 0, 1]])
-    case = info("a", (6, 10, 8), original_shape=(3, 20, 16), affine=source.tolist())
+    crop = {"start": (1, 4, 2), "size": (3, 20, 16)}
+    case = info("a", (6, 10, 8), original_shape=(9, 30, 20), affine=source.tolist(), crop=crop)
     affine = grid_affine(case)
-    assert affine @ [-0.5, -0.5, -0.5, 1] == pytest.approx(source @ [-0.5, -0.5, -0.5, 1])
-    assert affine @ [7.5, 9.5, 5.5, 1] == pytest.approx(source @ [15.5, 19.5, 2.5, 1])
+    assert affine @ [-0.5, -0.5, -0.5, 1] == pytest.approx(source @ [1.5, 3.5, 0.5, 1])
+    assert affine @ [7.5, 9.5, 5.5, 1] == pytest.approx(source @ [17.5, 23.5, 3.5, 1])
 
 
 def test_nothing_is_overwritten_and_nothing_half_written_stays(phantom, tmp_path, exported):

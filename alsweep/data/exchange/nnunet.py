@@ -104,13 +104,13 @@ def _ignored(labels: LabelMap, code: int) -> LabelMap:
 def grid_affine(case: CaseInfo) -> Float64[np.ndarray, "4 4"]:
     """Affine of the resampled grid: voxel index ``(x, y, z)`` to RAS, mm.
 
-    Resampling keeps the outer faces of the volume in their place, so the centre of the first voxel
-    moves by half the difference of the voxel sizes.
+    Resampling keeps the outer faces of the cropped volume in their place, so the centre of the first
+    voxel moves by half the difference of the voxel sizes.
     """
-    old, new = np.array(case.original_shape[::-1]), np.array(case.shape[::-1])
-    step = old / new
+    first, old = np.array(case.crop.start[::-1]), np.array(case.crop.size[::-1])
+    step = old / np.array(case.shape[::-1])
     to_source = np.diag([*step, 1.0])
-    to_source[:3, 3] = (step - 1) / 2
+    to_source[:3, 3] = first + (step - 1) / 2
     return np.asarray(case.affine) @ to_source
 
 
@@ -125,13 +125,24 @@ def _write_volume(path: Path, volume: np.ndarray[Any, Any], affine: np.ndarray[A
     nibabel.save(image, path)
 
 
+def _labels(dataset: Dataset) -> dict[str, Any]:
+    """nnU-Net's ``labels``, and the order of regions where the source defined any."""
+    ignore = {"ignore": len(dataset.classes)}
+    regions = dataset.manifest.regions
+    if not regions:
+        names = enumerate(("background", *dataset.classes[1:]))
+        return {"labels": {name: label for label, name in names} | ignore}
+    named = {region.name: list(region.labels) for region in regions}
+    order = list(dataset.manifest.regions_class_order)
+    return {"labels": {"background": 0} | named | ignore, "regions_class_order": order}
+
+
 def _description(dataset: Dataset, labels: PartialLabels) -> dict[str, Any]:
-    names = ("background", *dataset.classes[1:])
     return {
         "name": dataset.name,
         "description": f"{len(labels.patches)} patches annotated in {len(labels.cases)} cases",
         "channel_names": {str(i): "noNorm" for i in range(len(dataset.channels))},
-        "labels": {name: label for label, name in enumerate((*names, "ignore"))},
+        **_labels(dataset),
         "numTraining": len(labels.cases) + len(dataset.validation),
         "file_ending": _ENDING,
         # nnU-Net's first choice, SimpleITK, refuses affines that rounding has tilted.
