@@ -170,7 +170,7 @@ def _with_length(shape: Triple, axis: int, length: int) -> Triple:
 def _nearest(old: int, new: int) -> Int64[np.ndarray, " slice"]:
     """For each of ``new`` equal steps the index of the old step that holds its centre."""
     centre = old / new * (np.arange(new) + 0.5) - 0.5
-    return np.clip(np.floor(centre + 0.5), 0, old - 1).astype(np.int64)
+    return np.asarray(np.clip(np.floor(centre + 0.5), 0, old - 1), dtype=np.int64)
 
 
 def _interpolate(array: Channel, shape: Triple, order: int) -> Channel:

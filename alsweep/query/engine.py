@@ -16,6 +16,7 @@ from alsweep.query.candidates import (
     ordered,
     patch_features,
 )
+from alsweep.query.free import too_free
 from alsweep.query.maps import VoxelMap, WindowMap
 from alsweep.query.pool import Choice, Pool, PoolCase, Prediction, Request, Streams
 from alsweep.query.select import greedy
@@ -79,14 +80,15 @@ class Engine:
         scores = self._noised(case.case, self.patch_scores(prediction, windows))
         per_case = request.per_case * self.composition.candidates_factor
         shares = strata.case_shares(per_case, self.foreground, self.rng("channels", case.case))
+        excluded = too_free(case, request, request.strides)
         found: list[Candidate] = []
         for channel, share in shares:
-            found += self._greedy(scores[channel], windows, case, found, channel, share)
+            found += self._greedy(scores[channel], windows, case, found, channel, share, excluded)
         if not strata.by_class:
             return found
         # What the shares leave over is of use only where the whole pool falls short.
         left = per_case - len(found)
-        spare = self._greedy(scores[GENERAL], windows, case, found, GENERAL, left)
+        spare = self._greedy(scores[GENERAL], windows, case, found, GENERAL, left, excluded)
         return found + [replace(candidate, spare=True) for candidate in spare]
 
     def patch_scores(self, prediction: Prediction, windows: Windows) -> np.ndarray:
@@ -111,13 +113,14 @@ class Engine:
         found: Sequence[Candidate],
         channel: int,
         n: int,
+        excluded: np.ndarray | None,
     ) -> list[Candidate]:
         if n <= 0:
             return []
         taken = [*case.taken, *(candidate.patch for candidate in found)]
         overlap = self.request.overlap
         grid = (windows.shape, windows.patch_size, windows.strides)
-        boxes = greedy(scores, *grid, taken, n=n, overlap=overlap)
+        boxes = greedy(scores, *grid, taken, n=n, overlap=overlap, excluded=excluded)
         return [Candidate(Patch(case.case, b.start, b.size), b.score, channel) for b in boxes]
 
     def select(

@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 Streams = Callable[..., "np.random.Generator"]
 """Called with what the draws are for (``"noise", case``); returns their generator."""
 
+NO_LABEL = 255
+"""Code of a voxel without a free label."""
+
 
 @dataclass(frozen=True)
 class Request:
@@ -29,6 +32,7 @@ class Request:
         per_case: Most patches of one case.
         loop: The loop whose networks predict, from 0.
         loops: Trainings of the trajectory; it has ``loops - 1`` queries.
+        free_label_share: Most of a patch that may have a label at no cost.
     """
 
     patches: int
@@ -38,15 +42,24 @@ class Request:
     per_case: int
     loop: int
     loops: int
+    free_label_share: float = 0.4
 
 
 @dataclass(frozen=True)
 class PoolCase:
-    """A case of the pool: its shape on the resampled grid and the patches annotated in it."""
+    """A case of the pool.
+
+    Attributes:
+        case: Its id.
+        shape: Voxels of the resampled grid, ``(z, y, x)``.
+        taken: The patches annotated in it.
+        free: Labels that cost nothing, ``NO_LABEL`` elsewhere; None where the case has none.
+    """
 
     case: str
     shape: Triple
     taken: tuple[Patch, ...]
+    free: "LabelMap | None" = None
 
 
 @dataclass(frozen=True)

@@ -34,6 +34,7 @@ class ArrayPool:
         workers: Cases that may be scored at the same time.
         oracle: Whether ground truth may be asked for.
         queried: What another trajectory queried, for strategies that replay.
+        free: Case to its free labels, where it has some.
         reference_reads: How often ground truth was asked for.
     """
 
@@ -44,13 +45,19 @@ class ArrayPool:
     workers: int = 1
     oracle: bool = True
     queried: Sequence[Choice] = ()
+    free: Mapping[str, "LabelMap"] = field(default_factory=dict)
     reference_reads: int = 0
 
     @property
     def cases(self) -> tuple[PoolCase, ...]:
         """All cases, by id."""
         return tuple(
-            PoolCase(case, _triple(volume.shape), tuple(p for p in self.taken if p.case == case))
+            PoolCase(
+                case,
+                _triple(volume.shape),
+                tuple(p for p in self.taken if p.case == case),
+                self.free.get(case),
+            )
             for case, volume in sorted(self.references.items())
         )
 

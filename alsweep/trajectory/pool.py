@@ -42,8 +42,13 @@ class DatasetPool:
         workers: int = 1,
     ) -> None:
         self.classes = dataset.classes
+        by_case: dict[str, list[Patch]] = {}
+        for patch in taken:
+            by_case.setdefault(patch.case, []).append(patch)
         self.cases = tuple(
-            PoolCase(case, dataset.cases[case].shape, tuple(p for p in taken if p.case == case))
+            PoolCase(
+                case, dataset.cases[case].shape, tuple(by_case.get(case, ())), dataset.free(case)
+            )
             for case in dataset.pool
         )
         self._predict = predict

@@ -104,7 +104,7 @@ def _ignored(labels: LabelMap, code: int) -> LabelMap:
 def grid_affine(case: CaseInfo) -> Float64[np.ndarray, "4 4"]:
     """Affine of the resampled grid: voxel index ``(x, y, z)`` to RAS, mm.
 
-    Resampling keeps the outer faces of the cropped volume in their place, so the centre of the first
+    Resampling keeps the outer faces of the cropped volume in place, so the centre of the first
     voxel moves by half the difference of the voxel sizes.
     """
     first, old = np.array(case.crop.start[::-1]), np.array(case.crop.size[::-1])
