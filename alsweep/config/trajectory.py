@@ -6,7 +6,6 @@ from typing import Annotated, Any, Literal
 from pydantic import (
     Field,
     NonNegativeFloat,
-    NonNegativeInt,
     PositiveFloat,
     PositiveInt,
     field_validator,
@@ -24,6 +23,8 @@ COMPOSED = "stages"
 """The name of every strategy whose stages are spelled out, and the key that they stand under."""
 
 Voxels = tuple[PositiveInt, PositiveInt, PositiveInt]
+Seed = Annotated[int, Field(strict=True, ge=0, le=2**63 - 1)]
+"""A seed that a table's column of 64-bit integers can hold; ``true`` and ``1.0`` are no seeds."""
 TileStep = Annotated[float, Field(gt=0, le=1)]
 
 _WHOLE = (1 << 20, 1 << 20, 1 << 20)
@@ -189,7 +190,7 @@ class TrajectoryConfig(Frozen):
     training: TrainingConfig = Field(default_factory=lambda: TrainingConfig.model_validate({}))
     inference: InferenceConfig = InferenceConfig()
     evaluation: EvaluationConfig = EvaluationConfig()
-    seed: NonNegativeInt = 0
+    seed: Seed = 0
 
     @property
     def starting_patches(self) -> int:
