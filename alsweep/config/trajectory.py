@@ -6,7 +6,6 @@ from typing import Annotated, Any, Literal
 from pydantic import (
     Field,
     NonNegativeFloat,
-    NonNegativeInt,
     PositiveFloat,
     PositiveInt,
     field_validator,
@@ -25,6 +24,8 @@ COMPOSED = "stages"
 
 Voxels = tuple[PositiveInt, PositiveInt, PositiveInt]
 CaseSampling = Literal["uniform", "annotated_volume"]
+Seed = Annotated[int, Field(strict=True, ge=0, le=2**63 - 1)]
+"""A seed that a table's column of 64-bit integers can hold; ``true`` and ``1.0`` are no seeds."""
 TileStep = Annotated[float, Field(gt=0, le=1)]
 
 _WHOLE = (1 << 20, 1 << 20, 1 << 20)
@@ -193,7 +194,7 @@ class TrajectoryConfig(Frozen):
     training: TrainingConfig = Field(default_factory=lambda: TrainingConfig.model_validate({}))
     inference: InferenceConfig = InferenceConfig()
     evaluation: EvaluationConfig = EvaluationConfig()
-    seed: NonNegativeInt = 0
+    seed: Seed = 0
 
     @property
     def starting_patches(self) -> int:
