@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+import numpy as np
+
 from alsweep.config.base import Frozen
 from alsweep.config.trajectory import TrajectoryConfig
 from alsweep.errors import RecordError, RunFolderError
@@ -35,6 +37,7 @@ __all__ = [
     "TrajectoryError",
     "TrajectoryFolder",
     "collect",
+    "each_once",
     "load_results",
     "query_path",
     "read_config",
@@ -231,15 +234,12 @@ def load_results(paths: Path | str | Sequence[Path | str]) -> "pd.DataFrame":
         RunFolderError: A folder is no run folder.
         RecordError: A file is missing, or not a table of this version.
     """
-    import pandas as pd
-
     names = [paths] if isinstance(paths, str | Path) else list(paths)
     if not names:
         raise RecordError(
             "load_results: expected at least one run folder or parquet file, got none"
         )
-    tables = [_load_one(Path(name)) for name in names]
-    return _without_repeats(pd.concat(tables, ignore_index=True) if len(tables) > 1 else tables[0])
+    return each_once([_load_one(Path(name)) for name in names])
 
 
 def _load_one(path: Path) -> "pd.DataFrame":
@@ -249,11 +249,20 @@ def _load_one(path: Path) -> "pd.DataFrame":
     return _read_parquet(path)
 
 
-def _without_repeats(table: "pd.DataFrame") -> "pd.DataFrame":
-    """Keep each trajectory's rows from one sweep only, done ones first."""
-    order = table.assign(_late=table["status"] != "done").sort_values("_late", kind="stable")
-    chosen = order.groupby("trajectory", sort=False)["sweep"].first()
-    return table[table["sweep"] == table["trajectory"].map(chosen)].reset_index(drop=True)
+def each_once(tables: Sequence["pd.DataFrame"]) -> "pd.DataFrame":
+    """Join tables, with each trajectory's rows from one of them: where it is done, else the first.
+
+    Copies of a run bear the same sweep's name, so that only its place tells a table apart.
+    """
+    import pandas as pd
+
+    table = pd.concat(tables, ignore_index=True) if len(tables) > 1 else tables[0]
+    source = np.repeat(np.arange(len(tables)), [len(one) for one in tables])
+    order = table.assign(_source=source, _late=table["status"] != "done")
+    order = order.sort_values(["_late", "_source"], kind="stable")
+    chosen = order.groupby("trajectory", sort=False)["_source"].first()
+    kept: pd.DataFrame = table[source == table["trajectory"].map(chosen)]
+    return kept.reset_index(drop=True)
 
 
 def _read_parquet(path: Path) -> "pd.DataFrame":

@@ -1,4 +1,5 @@
 import json
+import shutil
 from pathlib import Path
 
 import pandas as pd
@@ -166,6 +167,19 @@ def test_several_runs_take_a_common_trajectory_once_where_it_is_done(run, tmp_pa
     assert not table.duplicated(["trajectory", "loop"]).any()
     assert set(table["status"]) == {"done"}
     assert table.groupby("sweep")["trajectory"].nunique().to_dict() == {"run": 5, "more": 4}
+
+
+def test_a_run_its_copy_and_itself_again_give_the_rows_of_one(run, tmp_path):
+    copy = shutil.copytree(run, tmp_path / "copy")
+    record_path(first_trajectory(run), 3).unlink()
+    whole = collect(copy)
+    for runs in ([run, copy], [copy, run], [copy, copy]):
+        both = load_results(runs)
+        assert not both.duplicated(["trajectory", "loop"]).any()
+        pd.testing.assert_frame_equal(
+            both.sort_values(["trajectory", "loop"], ignore_index=True),
+            whole.sort_values(["trajectory", "loop"], ignore_index=True),
+        )
 
 
 def test_a_query_is_read_back_and_holds_one_patch_a_line(tmp_path):
