@@ -5,24 +5,26 @@ from __future__ import annotations
 import gzip
 import hashlib
 import io
+import os
 import stat
 import zlib
 from contextlib import contextmanager
 from dataclasses import dataclass
 from math import isfinite, prod
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
 import nibabel as nib
 import numpy as np
 import SimpleITK as sitk  # noqa: N813  (the name under which everybody knows it)
-from nibabel.filebasedimages import ImageFileError
+from nibabel.arrayproxy import ArrayProxy
 from nibabel.spatialimages import HeaderDataError
+from nibabel.wrapstruct import WrapStructError
 
 from alsweep.errors import IngestError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
     from jaxtyping import Float64, Shaped
 
@@ -103,7 +105,8 @@ def promised_voxels(path: Path) -> int:
             return prod(int(n) for n in header["dim"][1 : int(header["dim"][0]) + 1])
         reader = sitk.ImageFileReader()
         reader.SetFileName(str(path))
-        reader.ReadImageInformation()
+        with _silence():
+            reader.ReadImageInformation()
         return prod(reader.GetSize())
     except (IngestError, RuntimeError):
         return 0
@@ -147,6 +150,11 @@ def file_digest(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+def _check_kind(dtype: np.dtype[Any], name: str) -> None:
+    if dtype.kind not in "iufb":
+        raise IngestError(f"{name}: holds {dtype} values; save it with one real number a voxel")
+
+
 def _check_axes(volume: RawVolume, name: str, stacked: bool) -> None:
     shape = volume.array.shape
     axes = "x".join(map(str, shape[::-1]))
@@ -156,10 +164,7 @@ def _check_axes(volume: RawVolume, name: str, stacked: bool) -> None:
         raise IngestError(
             f"{name}: is not three-dimensional ({axes} voxels); alsweep needs 3D volumes"
         )
-    if volume.array.dtype.kind not in "iufb":
-        raise IngestError(
-            f"{name}: holds {volume.array.dtype} values; save it with one real number a voxel"
-        )
+    _check_kind(volume.array.dtype, name)
     determinant = np.linalg.det(volume.affine[:3, :3])
     if not np.isfinite(volume.affine).all() or abs(determinant) < 1e-9:
         raise IngestError(f"{name}: its affine is singular or not finite; mend the header")
@@ -212,20 +217,19 @@ def _nifti_array(
     stream: BinaryIO, header: Any, name: str
 ) -> tuple[Shaped[np.ndarray, "*axes"], Affine]:
     """Voxels and affine; decompressed straight into the array, so that memory holds them once."""
-    kind = nib.Nifti1Image if header["sizeof_hdr"] == _NIFTI1 else nib.Nifti2Image
-    with _corruption(name):
+    with _corruption(name), np.errstate(all="ignore"):
         try:
-            image = kind.from_stream(stream)
-            scaled = image.dataobj.slope != 1 or image.dataobj.inter != 0
-            # In single precision, as nnU-Net: half the memory of what nibabel would take.
-            array = np.asanyarray(image.dataobj, dtype=np.float32 if scaled else None)
-        except (HeaderDataError, ImageFileError, ValueError, TypeError) as e:
+            # Not as an image of nibabel, which would log what it mends to stderr.
+            stored = ArrayProxy(stream, header, mmap=False)
+            scaled = stored.slope != 1 or stored.inter != 0
+            array = np.asanyarray(stored, dtype=np.float32 if scaled else None)
+            affine = np.array(header.get_best_affine(), dtype=np.float64)
+        except (HeaderDataError, ValueError, TypeError) as e:
             raise IngestError(f"{name}: is not a valid NIfTI file ({e}); export it again") from None
-    if array.dtype == np.float64:
-        # As nnU-Net, which computes in single precision.
-        with np.errstate(over="ignore"):
+        if array.dtype.kind == "f" and array.dtype.itemsize > 4:
+            # As nnU-Net, which computes in single precision.
             array = array.astype(np.float32)
-    return array, np.array(image.affine, dtype=np.float64)
+    return array, affine
 
 
 def _finish(stream: BinaryIO, name: str) -> None:
@@ -261,8 +265,19 @@ def _nifti_header(start: bytes, name: str) -> Any:
         if size in (int.from_bytes(start[:4], "little"), int.from_bytes(start[:4], "big")):
             if len(start) < size:
                 raise _truncated(name)
-            header = kind(start[:size], check=False)
+            try:
+                header = kind(start[:size], check=False)
+            except WrapStructError as e:
+                raise IngestError(f"{name}: is not a NIfTI file ({e}); export it again") from None
+            if header["magic"].item() != header.single_magic:
+                raise IngestError(
+                    f"{name}: keeps its voxels in another file, or is no NIfTI file; save header "
+                    "and voxels in one"
+                )
             _check_dimensions(header, name)
+            if header["pixdim"][0] not in (-1, 1):
+                # Many tools leave it zero, and the standard says what that means.
+                header["pixdim"][0] = 1
             return header
     raise IngestError(f"{name}: is not a NIfTI file; export it again or mend its ending")
 
@@ -275,12 +290,13 @@ def _check_dimensions(header: Any, name: str) -> None:
             f"{name}: its header has impossible dimensions {dimensions}; export it again"
         )
     try:
-        header.get_data_dtype()
-    except HeaderDataError:
+        dtype = header.get_data_dtype()
+    except (HeaderDataError, KeyError):
         raise IngestError(
             f"{name}: its header has an unknown data type {int(header['datatype'])}; "
             "export it again"
         ) from None
+    _check_kind(dtype, name)
 
 
 def _nifti_bytes(header: Any, name: str) -> int:
@@ -288,7 +304,7 @@ def _nifti_bytes(header: Any, name: str) -> int:
     voxels = prod(int(n) for n in header["dim"][1 : axes + 1])
     _check_voxels(voxels, name)
     offset = float(header["vox_offset"])
-    if not 0 <= offset <= _LARGEST_OFFSET:
+    if not int(header["sizeof_hdr"]) <= offset <= _LARGEST_OFFSET:
         raise IngestError(f"{name}: its voxels begin at byte {offset:g}; export it again")
     return int(offset) + voxels * int(header.get_data_dtype().itemsize)
 
@@ -326,13 +342,14 @@ def _native(array: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
 def _read_itk(path: Path, size: int, name: str) -> RawVolume:
     with path.open("rb") as file:
         _refuse_detached(file.read(_HEADER_BYTES), name)
-    sitk.ProcessObject.SetGlobalWarningDisplay(False)
     reader = sitk.ImageFileReader()
     reader.SetFileName(str(path))
     try:
-        reader.ReadImageInformation()
+        with _silence():
+            reader.ReadImageInformation()
         _check_itk_header(reader, size, name)
-        image = reader.Execute()
+        with _silence():
+            image = reader.Execute()
     except RuntimeError as error:
         reason = " ".join(str(error).split())[-160:]
         raise IngestError(
@@ -343,6 +360,22 @@ def _read_itk(path: Path, size: int, name: str) -> RawVolume:
     return RawVolume(
         _native(array), _positive((z, y, x), name), _itk_affine(image), file_digest(path)
     )
+
+
+@contextmanager
+def _silence() -> Iterator[None]:
+    """Keep ITK from the console: its MetaImage reader prints there, past all of Python."""
+    sitk.ProcessObject.SetGlobalWarningDisplay(False)
+    with Path(os.devnull).open("w") as nothing:
+        saved = [(stream, os.dup(stream)) for stream in (1, 2)]
+        try:
+            for stream, _ in saved:
+                os.dup2(nothing.fileno(), stream)
+            yield
+        finally:
+            for stream, copy in saved:
+                os.dup2(copy, stream)
+                os.close(copy)
 
 
 def _check_itk_header(reader: Any, size: int, name: str) -> None:

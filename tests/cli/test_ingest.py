@@ -10,6 +10,7 @@ from pathlib import Path
 import nibabel as nib
 import numpy as np
 import pytest
+import SimpleITK as sitk  # noqa: N813
 
 from alsweep import Dataset
 from alsweep.cli.main import main
@@ -358,6 +359,20 @@ def test_bad_input_gives_one_line_with_the_mend_and_leaves_nothing(alsweep, tmp_
     assert place in lines[0]
     assert reason in lines[0]
     assert not (tmp_path / "made").exists()
+
+
+@pytest.mark.parametrize("ending", [".nrrd", ".nii"])
+def test_a_damaged_header_is_told_in_one_line_whoever_reads_it(alsweep, tmp_path, ending):
+    raw = nnunet(tmp_path / "raw")
+    for path in sorted(raw.glob("*Tr/*.nii.gz")):
+        sitk.WriteImage(sitk.ReadImage(str(path)), str(path).replace(".nii.gz", ending))
+        path.unlink()
+    describe(raw, file_ending=ending)
+    broken = raw / f"imagesTr/case_2_0000{ending}"
+    broken.write_bytes(b"?" + broken.read_bytes()[1:60])
+    code, stdout, stderr = alsweep("ingest", raw, "--out", tmp_path / "out")
+    assert (code, stdout, len(stderr.splitlines())) == (2, "", 1)
+    assert broken.name in stderr
 
 
 @pytest.mark.parametrize("fault", ["truncated", "missing label", "unknown label"])
