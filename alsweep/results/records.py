@@ -152,14 +152,15 @@ def read_run(run: Path) -> RunFolder:
 
     Raises:
         RunFolderError: ``run`` is no run folder.
-        RecordError: A file in it is broken.
+        RecordError: A file in it is broken, or a config is not its trajectory's.
     """
-    name, ids = _read_sweep(run / "sweep.yaml")
-    return RunFolder(run, name, tuple(_read_trajectory(run / "trajectories" / id_) for id_ in ids))
+    name, dataset_fingerprint, ids = _read_sweep(run / "sweep.yaml")
+    folders = [run / "trajectories" / id_ for id_ in ids]
+    return RunFolder(run, name, tuple(_read_trajectory(f, dataset_fingerprint) for f in folders))
 
 
-def _read_sweep(path: Path) -> tuple[str, list[str]]:
-    """Name and trajectory ids; the rest of sweep.yaml is the sweep's own matter."""
+def _read_sweep(path: Path) -> tuple[str, str, list[str]]:
+    """Name, dataset fingerprint, trajectory ids; the rest of sweep.yaml is the sweep's matter."""
     from ruamel.yaml import YAML
     from ruamel.yaml.error import YAMLError
 
@@ -172,19 +173,29 @@ def _read_sweep(path: Path) -> tuple[str, list[str]]:
     except YAMLError as error:
         raise RunFolderError(f"{path}: not valid YAML ({str(error).splitlines()[0]})") from None
     try:
-        return str(raw["name"]), [str(id_) for id_ in raw["provenance"]["trajectories"]]
+        begun = raw["provenance"]
+        ids = [str(id_) for id_ in begun["trajectories"]]
+        return str(raw["name"]), str(begun["dataset_fingerprint"]), ids
     except (KeyError, TypeError):
         raise RunFolderError(
-            f"{path}: no 'name' and 'provenance.trajectories' in it; "
-            "make the run again with 'alsweep run'"
+            f"{path}: no 'name', 'provenance.dataset_fingerprint' and 'provenance.trajectories' "
+            "in it; make the run again with 'alsweep run'"
         ) from None
 
 
-def _read_trajectory(folder: Path) -> TrajectoryFolder:
+def _read_trajectory(folder: Path, dataset_fingerprint: str) -> TrajectoryFolder:
     if not (folder / "config.json").exists():
         failure = _read_failure(folder)
         return TrajectoryFolder(folder.name, folder, None, (), _status(False, failure), failure)
-    config, records = read_config(folder), read_records(folder)
+    config = read_config(folder)
+    # The table says what the config says, so it must be the one that the records were made with.
+    if config.trajectory_id(dataset_fingerprint) != folder.name:
+        raise RecordError(
+            f"{folder / 'config.json'}: expected the config of trajectory {folder.name}, got that "
+            f"of {config.trajectory_id(dataset_fingerprint)}; restore the file, or delete the "
+            "trajectory's folder and resume the run"
+        )
+    records = read_records(folder)
     done = len(records) == config.query.loops
     failure = None if done else _read_failure(folder)
     return TrajectoryFolder(folder.name, folder, config, records, _status(done, failure), failure)

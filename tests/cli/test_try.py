@@ -22,7 +22,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     id_ = Trajectory(config, run / "nowhere", dataset=dataset).id
     folder = run / "trajectories" / id_
     Trajectory(config, folder, dataset=dataset, models=run / "models").run()
-    write_sweep(run, dataset.path, [id_])
+    write_sweep(run, dataset.path, [id_], dataset.fingerprint)
     return run
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from alsweep import load_results
 from alsweep.errors import RecordError, RunFolderError
-from alsweep.files import write_json
+from alsweep.files import read_json, write_json
 from alsweep.geometry import Patch
 from alsweep.results import collect, write_results
 from alsweep.results.records import (
@@ -150,6 +150,22 @@ def test_a_trajectory_that_has_not_begun_is_known_but_has_no_rows(run):
     write_sweep(run, Path("dataset"), [*ids, "later"])
     assert read_run(run).trajectories[-1].status == "running"
     assert len(collect(run)) == 24
+
+
+@pytest.mark.parametrize(
+    ("key", "value"), [("seed", 5), ("strategy", {"name": "margin", "label": "random"})]
+)
+def test_a_config_that_is_not_its_trajectorys_is_refused(run, key, value):
+    path = first_trajectory(run) / "config.json"
+    write_json(path, read_json(path) | {key: value})
+    with pytest.raises(RecordError, match=r"config\.json: expected .* delete the trajectory's"):
+        collect(run)
+
+
+def test_a_trajectory_may_be_given_another_label(run):
+    path = first_trajectory(run) / "config.json"
+    write_json(path, read_json(path) | {"strategy": {"name": "random", "label": "baseline"}})
+    assert collect(run)["strategy"].tolist()[:5] == ["baseline"] * 4 + ["random"]
 
 
 def test_only_trajectories_of_this_sweep_are_collected(run):
