@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import gzip
-import hashlib
-import io
 import os
-import stat
 import zlib
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -21,6 +18,7 @@ from nibabel.arrayproxy import ArrayProxy
 from nibabel.spatialimages import HeaderDataError
 from nibabel.wrapstruct import WrapStructError
 
+from alsweep.data.source_file import checked_size, file_digest
 from alsweep.errors import IngestError
 
 if TYPE_CHECKING:
@@ -43,7 +41,6 @@ _MOST_COMPRESSION = 1100
 """Deflate cannot make data smaller than 1/1032; a header that promises more lies."""
 _MOST_TEXT = 64
 """Bytes that a voxel may take where numbers are written as text."""
-_LFS = b"version https://git-lfs"
 _NIFTI1, _NIFTI2 = 348, 540
 _LARGEST_OFFSET = 1 << 30
 _HEADER_BYTES = 1 << 16
@@ -81,7 +78,7 @@ def read_volume(
         IngestError: The file is missing, no regular file, truncated, corrupt, not a 3D volume of
             finite numbers, or has no positive spacing. One line with the mend.
     """
-    size = _checked_size(path, name)
+    size = checked_size(path, name)
     if path.name.endswith((".nii", ".nii.gz")):
         volume = _read_nifti(path, size, name)
     else:
@@ -98,7 +95,7 @@ def read_volume(
 def promised_voxels(path: Path) -> int:
     """Voxels that the header of a file speaks of; 0 where it cannot be read."""
     try:
-        _checked_size(path, path.name)
+        checked_size(path, path.name)
         if path.name.endswith((".nii", ".nii.gz")):
             with path.open("rb") as file, _opened(file, path.name.endswith(".gz")) as stream:
                 header = _nifti_header(_first(stream, path.name), path.name)
@@ -120,34 +117,6 @@ def _to_ras(volume: RawVolume) -> RawVolume:
     x, y, z = (volume.spacing[::-1][axis] for axis in np.argsort(turns[:, 0]))
     affine = volume.affine @ nib.orientations.inv_ornt_aff(turns, shape)
     return RawVolume(np.ascontiguousarray(turned.T), (z, y, x), affine, volume.sha256)
-
-
-def _checked_size(path: Path, name: str) -> int:
-    """Bytes of a regular file that is not empty and not the stand-in for another one."""
-    try:
-        # Before it is opened: that of a FIFO would wait for ever.
-        if not stat.S_ISREG(path.stat().st_mode):
-            raise IngestError(f"{name}: is not a regular file; put the volume itself there")
-        with path.open("rb") as file:
-            start = file.read(len(_LFS))
-            size = file.seek(0, io.SEEK_END)
-    except FileNotFoundError:
-        raise IngestError(f"{name}: is missing; add the file or remove the case") from None
-    except OSError as error:
-        raise IngestError(
-            f"{name}: cannot be read ({error.strerror}); mend its permissions"
-        ) from None
-    if not size:
-        raise IngestError(f"{name}: is empty; copy or export it again")
-    if start == _LFS:
-        raise IngestError(f"{name}: is a Git LFS pointer, not a volume; run 'git lfs pull'")
-    return size
-
-
-def file_digest(path: Path) -> str:
-    """SHA-256 of a file, as hex digits."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _check_kind(dtype: np.dtype[Any], name: str) -> None:
