@@ -170,6 +170,11 @@ def _read_sweep(path: Path) -> tuple[str, str, list[str]]:
         raise RunFolderError(
             f"{path.parent}: no sweep.yaml in it; name a run folder that 'alsweep run' wrote"
         ) from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise RunFolderError(
+            f"{path}: cannot be read as text ({error}); restore it, or make the run again with "
+            "'alsweep run'"
+        ) from None
     except YAMLError as error:
         raise RunFolderError(f"{path}: not valid YAML ({str(error).splitlines()[0]})") from None
     try:

@@ -127,6 +127,14 @@ def test_a_run_and_its_copy_are_reported_as_one(run, tmp_path):
     assert "Nothing: every trajectory is finished." in text
 
 
+def test_the_compute_total_says_which_trainings_it_leaves_out(run):
+    assert "Not in it" not in visible(write_report([run]))
+    for trajectory in read_run(run).trajectories:
+        if trajectory.config.seed == 1:
+            trajectory.records[0].model_copy(update={"train_seconds": 0.0}).write(trajectory.folder)
+    assert "Not in it: loop 0 of 1 setting and seed, trained" in visible(write_report([run]))
+
+
 def test_a_run_with_nothing_finished_has_a_report_that_says_so(run):
     for trajectory in read_run(run).trajectories:
         record_path(trajectory.folder, 0).unlink()

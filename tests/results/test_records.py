@@ -232,7 +232,10 @@ def test_a_broken_query_file_is_named(tmp_path, content):
 
 
 def test_a_missing_file_is_named(tmp_path):
-    with pytest.raises(RecordError, match=r"loop_003\.json: no such file"):
+    with pytest.raises(
+        RecordError,
+        match=r"loop_003\.json: no such file; .*delete the trajectory's folder and resume",
+    ):
         read_query(query_path(tmp_path, 3))
 
 
@@ -242,6 +245,12 @@ def test_a_folder_that_is_no_run_is_refused(tmp_path):
     (tmp_path / "sweep.yaml").write_text("name: x\n")
     with pytest.raises(RunFolderError, match="provenance"):
         read_run(tmp_path)
+
+
+def test_a_sweep_file_that_is_no_text_is_told_in_one_line(run):
+    (run / "sweep.yaml").write_bytes(b"\xff\xfe")
+    with pytest.raises(RunFolderError, match=r"sweep\.yaml: cannot be read as text"):
+        read_run(run)
 
 
 def test_a_table_of_another_version_or_kind_is_refused(tmp_path):
