@@ -12,7 +12,8 @@ from alsweep.data.case import Source
 from alsweep.data.crop import nonzero_box
 from alsweep.data.layout import DESCRIPTION
 from alsweep.data.raw import check_paths
-from alsweep.data.reading import RawVolume, read_volume
+from alsweep.data.reading import read_volume
+from alsweep.data.volume import RawVolume
 from alsweep.errors import IngestError
 from alsweep.geometry import triple
 

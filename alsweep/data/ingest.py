@@ -21,7 +21,7 @@ from alsweep.data.notes import Notes
 from alsweep.data.parallel import CasePool, WorkerLostError
 from alsweep.data.plans_file import read_plans
 from alsweep.data.raw import read_raw
-from alsweep.data.reading import MOST_VOXELS, promised_voxels
+from alsweep.data.reading import promised_voxels
 from alsweep.data.remarks import remarks
 from alsweep.data.resample import (
     coarse_axis,
@@ -31,6 +31,7 @@ from alsweep.data.resample import (
     target_spacing,
 )
 from alsweep.data.splits import assign_parts
+from alsweep.data.volume import MOST_VOXELS
 from alsweep.data.writing import (
     DatasetHead,
     PreparedCase,

@@ -14,7 +14,7 @@ from alsweep.data.case import Source
 from alsweep.data.checking import IGNORED, RawImages, read_case
 from alsweep.data.intensities import Sketch, sketch
 from alsweep.data.normalise import scheme_for
-from alsweep.data.source_file import file_digest
+from alsweep.data.volume import file_digest
 from alsweep.errors import IngestError
 
 if TYPE_CHECKING:

@@ -30,9 +30,7 @@ values = st.recursive(
     leaves,
     lambda inner: (
         st.lists(inner, max_size=4)
-        | st.dictionaries(
-            st.sampled_from(["0", "1", "2", "background", "organ", "image", "label"]), inner
-        )
+        | st.dictionaries(st.sampled_from(["0", "1", "background", "image", "label"]), inner)
     ),
     max_leaves=8,
 )
@@ -109,8 +107,9 @@ def quietly(read, *arguments, **options):
     try:
         return read(*arguments, **options)
     except IngestError as error:
-        assert "\n" not in str(error)  # noqa: PT017  most inputs must not raise at all
-        return None
+        told = str(error)
+    assert len(told.splitlines()) == 1
+    return None
 
 
 @given(st.data())
