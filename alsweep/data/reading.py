@@ -40,7 +40,7 @@ def read_volume(
         IngestError: The file is missing, no regular file, truncated, corrupt, not a 3D volume of
             finite numbers, or has no positive spacing. One line with the mend.
     """
-    size = checked_size(path, name)
+    size = _checked_size(path, name)
     if path.name.endswith((".nii", ".nii.gz")):
         volume = read_nifti(path, size, name)
     else:
@@ -57,7 +57,7 @@ def read_volume(
 def promised_voxels(path: Path) -> int:
     """Voxels that the header of a file speaks of; 0 where it cannot be read."""
     try:
-        checked_size(path, path.name)
+        _checked_size(path, path.name)
         if path.name.endswith((".nii", ".nii.gz")):
             return nifti_voxels(path, path.name)
         return itk_voxels(path, path.name)

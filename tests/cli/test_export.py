@@ -26,14 +26,17 @@ def run(tmp_path_factory):
     """A run with one trajectory that has its starting budget."""
     run = tmp_path_factory.mktemp("export") / "run"
     dataset = write_phantom(run / "dataset", cases=8, shape=(24, 24, 24))
-    log = QueryLog(run / "trajectories" / "entropy-1")
-    log.claim(resolve(make_config(dataset), dataset))
+    config = resolve(make_config(dataset), dataset)
+    name = config.trajectory_id(dataset.fingerprint)
+    log = QueryLog(run / "trajectories" / name)
+    log.claim(config)
     log.commit(0, [QueriedPatch(Patch(dataset.pool[0], (0, 0, 0), (4, 4, 4)))])
-    (run / "sweep.yaml").write_text("name: x\nprovenance: {trajectories: [entropy-1]}\n")
+    provenance = {"dataset_fingerprint": dataset.fingerprint, "trajectories": [name]}
+    (run / "sweep.yaml").write_text(f"name: x\nprovenance: {json.dumps(provenance)}\n")
     return run
 
 
-def arguments(run, out, to, trajectory="entropy", loop="0"):
+def arguments(run, out, to, trajectory="predictive", loop="0"):
     named = {"--trajectory": trajectory, "--loop": loop, "--to": to, "--out": str(out)}
     return [str(run), *(word for pair in named.items() for word in pair)]
 

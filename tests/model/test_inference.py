@@ -182,4 +182,5 @@ def test_memory_does_not_grow_with_the_number_of_members(needs):
 
     few = most_alive(2)
     assert few > 8**3
-    assert most_alive(6) == few
+    # What Python has not collected yet may hold a few values; a member holds thousands.
+    assert abs(most_alive(6) - few) < 8**3 // 4
