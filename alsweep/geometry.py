@@ -83,7 +83,7 @@ class Patch:
         )
 
 
-def box_slices(start: Triple, size: Triple) -> tuple[slice, slice, slice]:
+def box_slices(start: Sequence[int], size: Sequence[int]) -> tuple[slice, slice, slice]:
     """Index of the box in a ``(z, y, x)`` array."""
     z, y, x = (slice(a, a + s) for a, s in zip(start, size, strict=True))
     return z, y, x

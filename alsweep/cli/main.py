@@ -25,6 +25,8 @@ VERBS = (
     "status",
     "report",
     "queries",
+    "try",
+    "export",
     "strategies",
     "doctor",
 )
@@ -60,8 +62,12 @@ def _alsweep(
     pass
 
 
+# "try" is a word of Python's, which no module and no function can be called.
+_MODULES = {"try": "try_strategy"}
+
 for _verb in VERBS:
-    app.command(_verb)(getattr(import_module(f"alsweep.cli.{_verb}"), _verb))
+    _module = _MODULES.get(_verb, _verb)
+    app.command(_verb)(getattr(import_module(f"alsweep.cli.{_module}"), _module))
 
 
 def main() -> None:

@@ -1,9 +1,13 @@
 """``alsweep queries``: pictures of the patches that a trajectory queried."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+if TYPE_CHECKING:
+    from alsweep.report.queries import Query
+    from alsweep.report.views import Seen
 
 
 def queries(
@@ -17,11 +21,25 @@ def queries(
         ),
     ] = None,
 ) -> None:
-    """Draw the patches annotated just before a training, one picture each and an overview.
+    """Draw the patches annotated just before a training, with what its networks said there.
+
+    One picture a patch, an overview, and the classes in this query and those before. Where the
+    networks are not stored any more, prediction and scores are left out.
 
     Example: alsweep queries runs/hippocampus-low --trajectory predictive_entropy --loop 1
     """
-    from alsweep.report.queries import draw_queries
+    from alsweep.report.queries import draw_queries, open_query
 
-    for path in draw_queries(run, trajectory, loop, out):
+    for path in draw_queries(open_query(run, trajectory, loop), out, _seen):
         typer.echo(str(path))
+
+
+def _seen(query: "Query") -> "Seen":
+    from alsweep.cli.networks import open_networks, seen_by
+    from alsweep.cli.progress import CaseProgress
+
+    assert query.trajectory.config is not None
+    with CaseProgress("queries") as progress:
+        networks = open_networks(query, progress)
+        patches = [one.patch for one in query.queried]
+        return seen_by(networks, query.trajectory.config.strategy, patches)

@@ -2,6 +2,8 @@
 
 import os
 import secrets
+import shlex
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -20,6 +22,7 @@ ALL_FAILED = 1
 INTERRUPTED = 130
 _MOST_ERRORS = 5
 _SECONDS_TO_CLOSE = 10.0
+_WIDE = 1000
 
 _ENVIRONMENT = {
     "RAY_AIR_NEW_OUTPUT": "0",  # the new output ignores verbose=0
@@ -59,6 +62,7 @@ def run(
     folder = out or Path("runs") / sweep.name
     plan = plan_of(sweep, space)
     if dry_run:
+        check_place_and_device(folder.absolute(), sweep.resources, private=address is None)
         return tell_what_would_be_done(plan, folder)
     return make(plan, folder, address)
 
@@ -126,7 +130,7 @@ def carry_out(
             write_results(run_folder)
             page = report(run_folder)
         except KeyboardInterrupt:
-            mend = f"alsweep resume {_shown(run_folder)}"
+            mend = f"alsweep resume {shlex.quote(str(_shown(run_folder)))}"
             typer.echo(f"interrupted; what was finished is saved. Go on with: {mend}", err=True)
             return INTERRUPTED
     _tell_results(run_folder, page)
@@ -234,6 +238,7 @@ def write_report(run_folder: Path) -> Path:
 def _tell_results(run_folder: Path, page: Path) -> None:
     """A short table and where the report is."""
     from rich.console import Console
+    from rich.markup import escape
     from rich.table import Table
 
     from alsweep.results import aubc, load_results
@@ -247,7 +252,7 @@ def _tell_results(run_folder: Path, page: Path) -> None:
         shown = Table("strategy", "final Dice", "AUBC", "trajectories")
         for strategy, rows in curves:
             dice, area = (f"{rows[column].mean():.3f}" for column in ("mean_dice", "aubc"))
-            shown.add_row(str(strategy), dice, area, str(len(rows)))
+            shown.add_row(escape(str(strategy)), dice, area, str(len(rows)))
         Console().print(shown)
     typer.echo(f"report: {_shown(page)}")
 
@@ -258,9 +263,48 @@ def _shown(path: Path) -> Path:
     return path.relative_to(here) if path.is_relative_to(here) else path
 
 
+def check_place_and_device(
+    run_folder: Path, resources: "ResourcesConfig", *, private: bool
+) -> None:
+    """Refuse what a run would refuse once it begins; writes nothing that stays.
+
+    Raises:
+        ConfigError: This machine has not the device, or not enough GPUs; ``private`` alone.
+        RunFolderError: The run folder cannot be written.
+    """
+    from alsweep.errors import ConfigError, RunFolderError
+    from alsweep.sweep.run_folder import refuse_foreign
+
+    refuse_foreign(run_folder)
+    place = next(path for path in (run_folder, *run_folder.parents) if path.exists())
+    try:
+        with tempfile.TemporaryFile(dir=place):
+            pass
+    except OSError as error:
+        raise RunFolderError(
+            f"{run_folder}: cannot be written ({error.strerror}); "
+            "choose another --out or mend its permissions"
+        ) from None
+    # The machines of a cluster are not this one.
+    if not private or (resources.device in ("auto", "cpu") and not resources.gpus):
+        return
+    import torch
+
+    from alsweep.model.device import resolve_compute
+
+    most = torch.cuda.device_count()
+    if resources.gpus > most:
+        raise ConfigError(
+            f"resources.gpus: a worker needs {resources.gpus:g}, but this machine has {most}; "
+            "write less, or use a cluster (--address)"
+        )
+    resolve_compute(resources.device, "auto")
+
+
 def tell_what_would_be_done(plan: "Plan", run_folder: Path) -> int:
     """Print what a run would make; writes nothing and starts nothing."""
     from rich.console import Console
+    from rich.markup import escape
     from rich.table import Table
 
     from alsweep.sweep.missing import loops_done, to_do
@@ -269,17 +313,21 @@ def tell_what_would_be_done(plan: "Plan", run_folder: Path) -> int:
     run_folder = run_folder.absolute()
     check_same_sweep(run_folder, plan)
     counted = to_do(run_folder, plan)
-    table = Table(*plan.sweep.grid, "seed", "trajectory", "loops done")
+    table = Table(*map(escape, plan.sweep.grid), "seed", "loops done")
+    # An id is there to be copied: it is folded where the terminal is narrow, and never cut.
+    table.add_column("trajectory", overflow="fold")
     for planned in plan.trajectories:
         done = loops_done(run_folder, planned)
         cell = [
-            planned.label if key == "strategy" else str(value)
+            escape(planned.label if key == "strategy" else str(value))
             for key, value in planned.cell.items()
         ]
         seed = str(planned.config.seed)
-        table.add_row(*cell, seed, planned.id, f"{done}/{planned.config.query.loops}")
+        table.add_row(*cell, seed, f"{done}/{planned.config.query.loops}", planned.id)
     console = Console()
-    console.print(table)
+    # A file or another program takes lines of any length.
+    whole = Console(width=_WIDE) if not console.is_terminal else console
+    whole.print(table)
     console.print(
         f"{plan.sweep.name} on {plan.dataset_name} in {_shown(run_folder)}: "
         f"{len(plan.trajectories)} trajectories, {counted.finished} done, "

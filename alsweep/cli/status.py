@@ -1,5 +1,6 @@
 """``alsweep status``: how far a run is."""
 
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -30,20 +31,26 @@ def status(
 
 def _print_table(found: "RunStatus") -> None:
     from rich.console import Console
+    from rich.markup import escape
     from rich.table import Table
 
-    from alsweep.sweep.monitor import dice_text, in_words
+    from alsweep.sweep.monitor import dice_text, left_in_words
 
     table = Table("strategy", "seed", "state", "loops", "now", "last Dice", title=found.name)
     for one in found.trajectories:
         loops = f"{one.loops_done}/{one.loops}"
         table.add_row(
-            one.strategy, str(one.seed), one.state, loops, _now(one), dice_text(one.mean_dice)
+            escape(one.strategy),
+            str(one.seed),
+            one.state,
+            loops,
+            _now(one),
+            dice_text(one.mean_dice),
         )
     console = Console()
     console.print(table)
     counts = ", ".join(f"{count} {state}" for state, count in found.counts.items())
-    console.print(f"{counts}; about {in_words(found.seconds_left)} left", highlight=False)
+    console.print(f"{counts}; {left_in_words(found.seconds_left)}", highlight=False)
     if found.starts:
         typer.echo(f"loop 0 is being prepared for all that share it ({found.starts} starts)")
     for one in found.trajectories:
@@ -52,7 +59,7 @@ def _print_table(found: "RunStatus") -> None:
     if found.driver is not None:
         typer.echo(f"at work: {found.driver}")
     elif found.counts["done"] < len(found.trajectories):
-        typer.echo(f"nobody is at work; go on with: alsweep resume {found.run}")
+        typer.echo(f"nobody is at work; go on with: alsweep resume {shlex.quote(found.run)}")
 
 
 def _now(one: "TrajectoryStatus") -> str:

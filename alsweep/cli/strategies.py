@@ -1,12 +1,15 @@
 """``alsweep strategies``: which strategies there are, with their parameters and sources."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 
 def strategies(
     as_json: Annotated[bool, typer.Option("--json", help="For machines: one JSON list.")] = False,
+    as_markdown: Annotated[
+        bool, typer.Option("--markdown", help="The tables of docs/strategies.md, with all stages.")
+    ] = False,
 ) -> None:
     """List all strategies with their parameters, defaults, ranges and source.
 
@@ -16,19 +19,39 @@ def strategies(
 
     from alsweep.query import strategies as known
 
-    found = known()
     if as_json:
-        typer.echo(json.dumps(found, indent=1))
-        return
+        typer.echo(json.dumps(known(), indent=1))
+    elif as_markdown:
+        from alsweep.query.reference import markdown
+
+        typer.echo(markdown(), nl=False)
+    else:
+        _show(known())
+
+
+def _show(found: list[dict[str, Any]]) -> None:
     from rich.console import Console
     from rich.table import Table
 
+    from alsweep.query.stages import KINDS
+
     table = Table("strategy", "what it does", "parameters", "oracle", "source", title="Strategies")
     for entry in found:
-        parameters = "\n".join(
-            f"{p['name']}={p['default']} [{p['low']}, {p['high']}] {p['help']}"
-            for p in entry["parameters"]
-        )
         oracle = "yes" if entry["uses_oracle"] else ""
-        table.add_row(entry["name"], entry["summary"], parameters, oracle, entry["source"])
-    Console().print(table)
+        shown = _shown(entry["parameters"])
+        table.add_row(entry["name"], entry["summary"], shown, oracle, entry["source"])
+    stages = Table("kind", "stages", title="Stages, for strategies spelled out")
+    for kind, registry in KINDS.items():
+        stages.add_row(kind, ", ".join(registry))
+    console = Console()
+    console.print(table, stages)
+
+
+def _shown(parameters: list[dict[str, Any]]) -> str:
+    from alsweep.query.reference import legal_values
+
+    lines = []
+    for entry in parameters:
+        default = "" if entry["default"] is None else f"={entry['default']}"
+        lines.append(f"{entry['name']}{default} ({legal_values(entry)}): {entry['help']}")
+    return "\n".join(lines)

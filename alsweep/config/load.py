@@ -11,6 +11,8 @@ from alsweep.config.sweep import SweepConfig
 from alsweep.config.validation import validated
 from alsweep.errors import ConfigError
 
+_ENDLESS = "nested too deeply, or an alias (*name) stands inside what it names; write it out flat"
+
 
 def load_sweep(path: Path, overrides: Iterable[str] = ()) -> SweepConfig:
     """Read and validate a search space, its ``PATH=VALUE`` overrides and its trajectories.
@@ -26,6 +28,8 @@ def load_sweep(path: Path, overrides: Iterable[str] = ()) -> SweepConfig:
         sweep.trajectories()
     except ConfigError as error:
         raise ConfigError(f"{path}: {error}") from error
+    except RecursionError:
+        raise ConfigError(f"{path}: {_ENDLESS}") from None
     return sweep
 
 
@@ -44,6 +48,8 @@ def _read_mapping(path: Path) -> dict[str, Any]:
         raise ConfigError(f"{path}{line}: not valid YAML: {error.problem}") from None
     except YAMLError as error:
         raise ConfigError(f"{path}: not valid YAML: {str(error).splitlines()[0]}") from None
+    except RecursionError:
+        raise ConfigError(f"{path}: {_ENDLESS}") from None
     if not isinstance(raw, dict):
         raise ConfigError(f"{path}: expected a mapping with name, dataset, base, got {_kind(raw)}")
     return raw
@@ -66,6 +72,8 @@ def apply_override(raw: dict[str, Any], override: str) -> None:
         value = YAML(typ="safe", pure=True).load(text)
     except YAMLError:
         raise ConfigError(f"--set {override}: the value is not valid YAML; quote it") from None
+    except RecursionError:
+        raise ConfigError(f"--set {dotted}: {_ENDLESS}") from None
     *parents, last = _override_keys(raw, dotted)
     target = raw
     for parent in parents:

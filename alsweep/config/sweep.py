@@ -1,6 +1,6 @@
 """A search space: base, seeds and grid, and the trajectories that they mean."""
 
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from itertools import product
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, field_validator
 
 from alsweep.config.base import Frozen
-from alsweep.config.trajectory import TrajectoryConfig
+from alsweep.config.trajectory import Seed, TrajectoryConfig
 from alsweep.config.validation import validated
 from alsweep.errors import ConfigError
 
@@ -52,7 +52,7 @@ class SweepConfig(Frozen):
     name: Name
     dataset: Path
     base: dict[str, Any] = Field(default_factory=dict)
-    seeds: Annotated[tuple[NonNegativeInt, ...], Field(min_length=1)] = (0,)
+    seeds: Annotated[tuple[Seed, ...], Field(min_length=1)] = (0,)
     grid: dict[str, Annotated[tuple[Any, ...], Field(min_length=1)]] = Field(default_factory=dict)
     resources: ResourcesConfig = ResourcesConfig()
     wandb: WandbConfig = WandbConfig()
@@ -68,10 +68,16 @@ class SweepConfig(Frozen):
     @field_validator("base")
     @classmethod
     def _base_leaves_dataset_and_seed(cls, base: dict[str, Any]) -> dict[str, Any]:
-        for key, home in (("dataset", "dataset"), ("seed", "seeds")):
-            if key in base:
-                raise ValueError(f"'{key}' belongs to the top level, as '{home}'")
+        _refuse_top_level(base)
         return base
+
+    @field_validator("grid")
+    @classmethod
+    def _grid_leaves_dataset_and_seed(
+        cls, grid: dict[str, tuple[Any, ...]]
+    ) -> dict[str, tuple[Any, ...]]:
+        _refuse_top_level(grid)
+        return grid
 
     def cells(self) -> Iterator[dict[str, Any]]:
         """Each point of the grid, as a mapping from dotted key to value."""
@@ -101,6 +107,13 @@ class SweepConfig(Frozen):
         for cell, raw in self.raw_trajectories():
             configs.append(validated(TrajectoryConfig, raw, _locator(cell), "base."))
         return configs
+
+
+def _refuse_top_level(keys: Container[str]) -> None:
+    """Refuse what the top level would overwrite without a word."""
+    for key, home in (("dataset", "dataset"), ("seed", "seeds")):
+        if key in keys:
+            raise ValueError(f"'{key}' belongs to the top level, as '{home}'")
 
 
 def _locator(cell: dict[str, Any]) -> dict[str, str]:

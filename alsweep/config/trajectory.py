@@ -6,7 +6,6 @@ from typing import Annotated, Any, Literal
 from pydantic import (
     Field,
     NonNegativeFloat,
-    NonNegativeInt,
     PositiveFloat,
     PositiveInt,
     field_validator,
@@ -20,7 +19,13 @@ from alsweep.geometry import Triple
 SCHEMA = 1
 """Part of every identity: raised when equal configs no longer mean equal results."""
 
+COMPOSED = "stages"
+"""The name of every strategy whose stages are spelled out, and the key that they stand under."""
+
 Voxels = tuple[PositiveInt, PositiveInt, PositiveInt]
+CaseSampling = Literal["uniform", "annotated_volume"]
+Seed = Annotated[int, Field(strict=True, ge=0, le=2**63 - 1)]
+"""A seed that a table's column of 64-bit integers can hold; ``true`` and ``1.0`` are no seeds."""
 TileStep = Annotated[float, Field(gt=0, le=1)]
 
 _WHOLE = (1 << 20, 1 << 20, 1 << 20)
@@ -29,7 +34,8 @@ _WHOLE = (1 << 20, 1 << 20, 1 << 20)
 class StrategySpec(Frozen):
     """A strategy by name, with parameters; the query room knows which there are.
 
-    Written flat: ``predictive_entropy`` or ``{name: power_bald, beta: 5, label: mine}``.
+    Written flat: ``predictive_entropy`` or ``{name: power_bald, beta: 5, label: mine}``. Stages
+    spelled out, ``{stages: {map: margin, noise: power}, label: mine}``, bear the name ``stages``.
     """
 
     name: str
@@ -43,6 +49,10 @@ class StrategySpec(Frozen):
             return {"name": value}
         if not isinstance(value, dict) or "parameters" in value:
             return value
+        if COMPOSED in value:
+            if value.get("name", COMPOSED) != COMPOSED:
+                raise ValueError("a strategy has either a name or stages; call it by a label")
+            value = {**value, "name": COMPOSED}
         known = {key: value[key] for key in ("name", "label") if key in value}
         return known | {"parameters": {k: v for k, v in value.items() if k not in known}}
 
@@ -135,6 +145,9 @@ class TrainingConfig(Frozen):
     weight_decay: NonNegativeFloat
     deep_supervision: bool
     foreground_share: float = Field(ge=0, le=1, description="samples centred on foreground")
+    case_sampling: CaseSampling = Field(
+        "uniform", description="cases equally often, or each in proportion to its annotated voxels"
+    )
     gradient_clip: PositiveFloat = 12.0
     warm_start: bool = Field(False, description="start from the previous loop's members")
     precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto"
@@ -181,7 +194,7 @@ class TrajectoryConfig(Frozen):
     training: TrainingConfig = Field(default_factory=lambda: TrainingConfig.model_validate({}))
     inference: InferenceConfig = InferenceConfig()
     evaluation: EvaluationConfig = EvaluationConfig()
-    seed: NonNegativeInt = 0
+    seed: Seed = 0
 
     @property
     def starting_patches(self) -> int:

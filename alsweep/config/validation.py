@@ -64,11 +64,31 @@ def _describe(
         return f"{place}: unknown key; {hint}"
     if detail["type"] == "missing":
         return f"{place}: is required"
-    message = detail["msg"].removeprefix("Value error, ").replace("valid dictionary", "mapping")
-    message = message.split(" or instance of ")[0]
+    message = _message(detail)
     value = detail["input"]
     got = f", got {value!r}" if isinstance(value, (str, int, float, bool, list)) else ""
     return f"{place}: {message[:1].lower()}{message[1:]}{got}"
+
+
+def _message(detail: ErrorDetails) -> str:
+    """What is wrong, in the words of YAML and not of Python."""
+    kind, value = detail["type"], detail["input"]
+    if kind == "tuple_type":
+        # One form of several, such as 'whole' or [8, 8, 8], has no example in what came.
+        one_form = len(_location(detail)) < len(detail["loc"])
+        return "expected a list" if one_form else f"write a list, e.g. [{_example(value)}]"
+    if kind == "too_short":
+        return "the list is empty; write at least one value"
+    if kind == "too_long":
+        return f"expected a list of {detail['ctx']['max_length']} values"
+    if kind == "path_type":
+        return "expected a path, as text"
+    message = detail["msg"].removeprefix("Value error, ").replace("valid dictionary", "mapping")
+    return message.split(" or instance of ")[0]
+
+
+def _example(value: object) -> str:
+    return str(value) if isinstance(value, (str, int, float)) else "..."
 
 
 def _place(dotted: str, places: Mapping[str, str], elsewhere: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Protocol
+from weakref import WeakValueDictionary
 
 import numpy as np
 
@@ -13,6 +14,9 @@ if TYPE_CHECKING:
     from alsweep.data.case import Dataset
     from alsweep.geometry import Triple
     from alsweep.types import LabelMap
+
+
+_OPEN_CASES = 256
 
 
 class Annotator(Protocol):
@@ -28,6 +32,11 @@ class ReferenceLabels:
 
     def __init__(self, dataset: Dataset) -> None:
         self._dataset = dataset
+        # A map keeps a file open: crops that share one keep a case's file open once, however many
+        # there are, and no map outlives its use.
+        self._open: WeakValueDictionary[str, np.memmap[Any, np.dtype[np.uint8]]] = (
+            WeakValueDictionary()
+        )
 
     def volume(self, case: str) -> np.memmap[Any, np.dtype[np.uint8]]:
         """All labels of a case, uint8 ``(z, y, x)``, read-only and memory-mapped.
@@ -35,10 +44,17 @@ class ReferenceLabels:
         Raises:
             DatasetError: There is no such case.
         """
-        shape = self._dataset.case(case).shape
-        return np.memmap(
-            case_folder(self._dataset.path, case) / REFERENCE_CHUNK, np.uint8, "r", shape=shape
-        )
+        volume = self._open.get(case)
+        if volume is None:
+            path = case_folder(self._dataset.path, case) / REFERENCE_CHUNK
+            volume = np.memmap(path, np.uint8, "r", shape=self._dataset.case(case).shape)
+            self._open[case] = volume
+        return volume
+
+    @property
+    def open_cases(self) -> int:
+        """How many cases' files are open, because somebody holds labels of them."""
+        return len(self._open)
 
 
 class Oracle:
@@ -50,6 +66,8 @@ class Oracle:
     def reveal(self, case: str, start: Triple, size: Triple) -> LabelMap:
         """Reference labels inside the box.
 
-        They stay in the memory-mapped file, so that annotated patches cost no memory of their own.
+        They stay in the memory-mapped file, so that annotated patches cost no memory of their own;
+        but not in more files than a process may well keep open: labels of further cases are copied.
         """
-        return np.asarray(self._reference.volume(case))[box_slices(start, size)]
+        labels = np.asarray(self._reference.volume(case))[box_slices(start, size)]
+        return labels if self._reference.open_cases <= _OPEN_CASES else labels.copy()

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import shutil
 from dataclasses import dataclass
+from functools import cached_property, lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from alsweep.config.base import fingerprint
 from alsweep.errors import DatasetError
-from alsweep.files import read_json
 from alsweep.geometry import Patch, box_slices, intersection, triple
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
     from jaxtyping import Bool, Int64
 
@@ -24,8 +24,27 @@ if TYPE_CHECKING:
     from alsweep.geometry import Triple
     from alsweep.types import LabelMap
 
+    FreeLabels = Callable[[str], LabelMap | None]
+
 IGNORE = 255
 """Label code of a voxel whose label the trainer may not see."""
+
+_OPEN_CASES = 64
+
+
+@dataclass(frozen=True)
+class _Common:
+    """The voxels that a window and an annotated box share.
+
+    Attributes:
+        index: Of the box.
+        here: The voxels, as an index into the window.
+        there: The same, as an index into the box's crop.
+    """
+
+    index: int
+    here: tuple[slice, slice, slice]
+    there: tuple[slice, slice, slice]
 
 
 @dataclass(frozen=True)
@@ -34,50 +53,62 @@ class _Boxes:
 
     patches: tuple[Patch, ...]
 
-    @property
+    @cached_property
     def starts(self) -> Int64[np.ndarray, "box 3"]:
         return np.array([patch.start for patch in self.patches])
 
-    @property
+    @cached_property
     def stops(self) -> Int64[np.ndarray, "box 3"]:
         return np.array([patch.stop for patch in self.patches])
 
-    def meeting(self, start: Triple, size: Triple) -> list[int]:
-        """Indices of the boxes that share a voxel with the given one, in log order."""
-        stop = np.add(start, size)
-        hit = (self.starts < stop).all(axis=1) & (self.stops > np.array(start)).all(axis=1)
-        return [int(i) for i in np.flatnonzero(hit)]
+    def meeting(self, start: Triple, size: Triple) -> list[_Common]:
+        """What the boxes share with the given one, in log order."""
+        # All boxes of the case at once: training asks this for every window.
+        low = np.maximum(self.starts, start)
+        high = np.minimum(self.stops, np.add(start, size))
+        hit = np.flatnonzero((low < high).all(axis=1))
+        extent = (high - low)[hit].tolist()
+        here, there = (low - start)[hit].tolist(), (low - self.starts)[hit].tolist()
+        return [
+            _Common(int(i), box_slices(h, e), box_slices(t, e))
+            for i, h, t, e in zip(hit, here, there, extent, strict=True)
+        ]
 
     def owned(self, index: int) -> Bool[np.ndarray, "z y x"] | None:
         """Voxels of a box that no later box covers, or None where it owns them all."""
         patch = self.patches[index]
-        later = [i for i in self.meeting(patch.start, patch.size) if i > index]
+        later = [c for c in self.meeting(patch.start, patch.size) if c.index > index]
         if not later:
             return None
         mask = np.ones(patch.size, dtype=bool)
-        for i in later:
-            mask[_within(patch, self.patches[i])] = False
+        for common in later:
+            mask[common.here] = False
         return mask
 
 
-def _within(patch: Patch, other: Patch) -> tuple[slice, slice, slice]:
-    """The part of ``patch`` that ``other`` covers, as an index into the patch's crop."""
-    common = intersection(patch.start, patch.size, other.start, other.size)
+def _show_free(labels: LabelMap, free: LabelMap, window: Patch) -> None:
+    """Fill what is not annotated in a window's labels with the free labels there."""
+    common = intersection(window.start, window.size, (0, 0, 0), triple(free.shape))
     if common is None:
-        return slice(0, 0), slice(0, 0), slice(0, 0)
-    return box_slices(triple(np.subtract(common[0], patch.start)), common[1])
+        return
+    low, size = common
+    target = labels[box_slices(triple(np.subtract(low, window.start)), size)]
+    np.copyto(target, free[box_slices(low, size)], where=target == IGNORE)
 
 
 class PartialLabels:
     """The labels that a trajectory may see: an immutable view of its annotated patches.
 
-    Where boxes overlap, the later one counts.
+    Where boxes overlap, the later one counts. Free labels, which cost nobody anything, show through
+    where nothing is annotated; they are never counted.
 
     Args:
         shapes: Grid ``(z, y, x)`` of every case that may be annotated.
         classes: Number of classes, background included.
         annotator: Asked once for the labels of each patch, when they are first needed.
         patches: Annotated patches in the order of the query log.
+        free: Gives the free labels of a case, uint8 ``(z, y, x)``, IGNORE where there are none; or
+            None for a case, or a dataset, without any.
 
     Raises:
         DatasetError: A patch names an unknown case or leaves its volume.
@@ -89,18 +120,28 @@ class PartialLabels:
         classes: int,
         annotator: Annotator,
         patches: Iterable[Patch] = (),
+        *,
+        free: FreeLabels | None = None,
     ) -> None:
-        self.patches = tuple(patches)
+        self.patches: tuple[Patch, ...] = ()
         self._shapes = shapes
         self._classes = classes
         self._annotator = annotator
+        # Training asks for every window; each map of a file keeps it open.
+        self._free = None if free is None else lru_cache(_OPEN_CASES)(free)
         self._crops: dict[Patch, LabelMap] = {}
-        for patch in self.patches:
-            _check(patch, shapes)
+        self._boxes: dict[str, _Boxes] = {}
+        self._append(tuple(patches))
+
+    def _append(self, new: tuple[Patch, ...]) -> None:
+        """Index more patches; what is known of cases without new ones stays as it is."""
         grouped: dict[str, list[Patch]] = {}
-        for patch in self.patches:
+        for patch in new:
+            _check(patch, self._shapes)
             grouped.setdefault(patch.case, []).append(patch)
-        self._boxes = {case: _Boxes(tuple(grouped[case])) for case in sorted(grouped)}
+        grown = {case: _Boxes((*self.boxes(case), *added)) for case, added in grouped.items()}
+        self._boxes = dict(sorted({**self._boxes, **grown}.items()))
+        self.patches = (*self.patches, *new)
 
     @property
     def cases(self) -> tuple[str, ...]:
@@ -137,20 +178,43 @@ class PartialLabels:
             start: Lowest corner ``(z, y, x)``; may lie outside the volume.
             size: Extent ``(z, y, x)``, voxels.
         """
+        labels = self._annotated(case, start, size)
+        free = None if self._free is None else self._free(case)
+        if free is not None:
+            _show_free(labels, free, Patch(case, start, size))
+        return labels
+
+    def _annotated(self, case: str, start: Triple, size: Triple) -> LabelMap:
+        """A window without free labels."""
         labels = np.full(size, IGNORE, dtype=np.uint8)
         if case not in self._boxes:
             return labels
         boxes = self._boxes[case]
-        here = Patch(case, start, size)
-        for index in boxes.meeting(start, size):
-            patch = boxes.patches[index]
-            labels[_within(here, patch)] = self.crop(patch)[_within(patch, here)]
+        for common in boxes.meeting(start, size):
+            labels[common.here] = self.crop(boxes.patches[common.index])[common.there]
         return labels
+
+    def overlap(self, patch: Patch) -> float:
+        """Share of a candidate's voxels, in 0..1, that lie in any annotated patch; reads no labels.
+
+        Source: methods 1, the overlap rule: of the union of the patches, not their sum.
+        """
+        if patch.case not in self._boxes:
+            return 0.0
+        mask = np.zeros(patch.size, dtype=bool)
+        for common in self._boxes[patch.case].meeting(patch.start, patch.size):
+            mask[common.here] = True
+        return float(mask.mean())
+
+    def free_share(self, patch: Patch) -> float:
+        """Share of a candidate's voxels, in 0..1, that bear a free label."""
+        free = None if self._free is None else self._free(patch.case)
+        return 0.0 if free is None else float((free[patch.slices] != IGNORE).mean())
 
     def class_voxels(self, case: str | None = None) -> Int64[np.ndarray, " class"]:
         """Annotated voxels of each class, of one case or of all.
 
-        Each voxel counts once, however many boxes hold it, and ignore-coded ones not at all.
+        Each voxel counts once, however many boxes hold it; ignore-coded and free ones do not.
         """
         counts = np.zeros(self._classes, dtype=np.int64)
         for name in self.cases if case is None else (case,):
@@ -172,15 +236,17 @@ class PartialLabels:
 
     def with_patches(self, new: Iterable[Patch]) -> PartialLabels:
         """The labels after ``new`` patches were annotated too; what was read already is shared."""
-        more = PartialLabels(self._shapes, self._classes, self._annotator, (*self.patches, *new))
-        more._crops = self._crops
+        more = PartialLabels(self._shapes, self._classes, self._annotator)
+        more.patches, more._boxes = self.patches, self._boxes
+        more._crops, more._free = self._crops, self._free
+        more._append(tuple(new))
         return more
 
     def write_zarr(self, path: Path, names: tuple[str, ...], spacing: Spacing) -> None:
         """Bring a ``labels.zarr`` up to date, for people and tools; training never reads it.
 
-        One OME-Zarr label a case. Only cases whose patches changed, or whose files are torn, are
-        written.
+        One OME-Zarr label a case; free labels, being the dataset's, are not in it. Only cases whose
+        patches changed, or whose files are damaged, are written; those without patches go.
 
         Args:
             path: The Zarr group; made when missing.
@@ -188,21 +254,33 @@ class PartialLabels:
             spacing: Voxel size ``(z, y, x)``, mm.
         """
         # zarr takes a third of a second to import, which reading labels must not cost.
-        from alsweep.data.ome import label_metadata, write_label_list, write_sparse_label
+        from alsweep.data.ome import label_metadata, write_label_list
+        from alsweep.data.sparse import is_whole
 
         path.mkdir(parents=True, exist_ok=True)
-        for leftover in path.glob(".*.tmp"):
-            shutil.rmtree(leftover)
+        for stale in path.iterdir():
+            if stale.is_dir() and stale.name not in self._boxes:
+                shutil.rmtree(stale)
         for case, boxes in self._boxes.items():
             digest = fingerprint([[patch.start, patch.size] for patch in boxes.patches])
-            if _is_current(path / case, digest):
-                continue
-            labels = self.window(case, (0, 0, 0), self._shapes[case])
-            temporary = path / f".{case}.tmp"
-            metadata = label_metadata(case, names, spacing)
-            write_sparse_label(temporary, labels, metadata, {"patches": digest})
-            _replace_folder(temporary, path / case)
+            notes = {"patches": digest}
+            if not is_whole(path / case, self._shapes[case], notes):
+                metadata = label_metadata(case, names, spacing)
+                self._write_case(path / case, case, {"ome": metadata, "alsweep": notes})
         write_label_list(path, self.cases)
+
+    def _write_case(self, folder: Path, case: str, attributes: dict[str, Any]) -> None:
+        from alsweep.data.sparse import touched_chunks, write_sparse_label
+
+        shape = self._shapes[case]
+        boxes = [(patch.start, patch.size) for patch in self._boxes[case].patches]
+        write_sparse_label(
+            folder,
+            shape,
+            touched_chunks(shape, boxes),
+            lambda start, size: self._annotated(case, start, size),
+            attributes,
+        )
 
 
 def _check(patch: Patch, shapes: Mapping[str, Triple]) -> None:
@@ -216,25 +294,3 @@ def _check(patch: Patch, shapes: Mapping[str, Triple]) -> None:
             f"query log: patch at {patch.start} of size {patch.size} leaves case '{patch.case}' of "
             f"shape {shapes[patch.case]}; use the Dataset that the run began with"
         )
-
-
-def _is_current(folder: Path, digest: str) -> bool:
-    """Whether the label image shows the patches of ``digest`` and has kept its size."""
-    from alsweep.data.ome import array_bytes
-
-    try:
-        notes = read_json(folder / "zarr.json")["attributes"]["alsweep"]
-    except (OSError, ValueError, KeyError, TypeError):
-        return False
-    return bool(notes == {"patches": digest, "bytes": array_bytes(folder)})
-
-
-def _replace_folder(new: Path, place: Path) -> None:
-    """Put a finished folder in its place; a kill in between leaves none, which the next mends."""
-    if place.exists():
-        old = place.with_name(f".{place.name}.old.tmp")
-        place.rename(old)
-        new.rename(place)
-        shutil.rmtree(old)
-    else:
-        new.rename(place)

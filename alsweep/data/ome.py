@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import colorsys
-import json
-import shutil
 from dataclasses import dataclass
-from math import ceil
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -23,7 +20,6 @@ if TYPE_CHECKING:
     from alsweep.types import LabelMap, Volume
 
 OME_VERSION = "0.5"
-_INNER_CHUNK = 64
 _SPACE = ("z", "y", "x")
 
 
@@ -59,44 +55,6 @@ def write_case_group(
         metadata["image-label"]["source"] = {"image": "../../"}
         label = zarr.create_group(place / name, zarr_format=3, attributes={"ome": metadata})
         _write_raw(label, labels[name].astype(np.uint8, copy=False), _SPACE)
-
-
-def write_sparse_label(
-    folder: Path,
-    labels: LabelMap,
-    metadata: dict[str, Any],
-    notes: dict[str, Any],
-) -> None:
-    """Write one label map that is mostly 255: compressed, one shard, empty chunks left out.
-
-    Args:
-        folder: Replaced if it exists.
-        labels: uint8 ``(z, y, x)``.
-        metadata: From :func:`sparselabel_metadata`.
-        notes: Attributes of our own; ``bytes``, what the array takes on disk, is added.
-    """
-    if folder.exists():
-        shutil.rmtree(folder)
-    chunks = tuple(min(_INNER_CHUNK, n) for n in labels.shape)
-    array = zarr.create_array(
-        folder / "0",
-        shape=labels.shape,
-        dtype="uint8",
-        chunks=chunks,
-        shards=tuple(ceil(n / c) * c for n, c in zip(labels.shape, chunks, strict=True)),
-        fill_value=255,
-        dimension_names=_SPACE,
-        config={"write_empty_chunks": False},
-    )
-    array[...] = labels
-    attributes = {"ome": metadata, "alsweep": {**notes, "bytes": array_bytes(folder)}}
-    # Last, so that a group with metadata is a whole one.
-    (folder / "zarr.json").write_text(json.dumps(_group(attributes)), encoding="utf-8")
-
-
-def array_bytes(folder: Path) -> int:
-    """Bytes that the array of a label image takes on disk; a torn write nearly always differs."""
-    return sum(file.stat().st_size for file in (folder / "0").rglob("*") if file.is_file())
 
 
 def write_label_list(folder: Path, names: Sequence[str]) -> None:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property, lru_cache
 from math import floor
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -17,11 +18,15 @@ if TYPE_CHECKING:
 
     from jaxtyping import Float32, Int64, UInt8
 
+    from alsweep.config.trajectory import CaseSampling
     from alsweep.data.case import Dataset
     from alsweep.data.label_store import PartialLabels
     from alsweep.geometry import Patch, Triple
 
     Batch = tuple[Float32[np.ndarray, "sample channel z y x"], UInt8[np.ndarray, "sample z y x"]]
+
+
+_OPEN_IMAGES = 256
 
 
 @dataclass(frozen=True)
@@ -32,18 +37,49 @@ class _CaseIndex:
     patches: tuple[Patch, ...]
     counts: Int64[np.ndarray, "box class"]
 
-    @property
+    @cached_property
     def foreground(self) -> Int64[np.ndarray, " label"]:
         """Foreground classes that occur in the boxes."""
         return 1 + np.flatnonzero(self.counts[:, 1:].sum(axis=0))
+
+    @cached_property
+    def voxels(self) -> int:
+        """Annotated voxels of the boxes."""
+        return int(self.counts.sum())
+
+    @cached_property
+    def tickets(self) -> dict[int | None, Int64[np.ndarray, " box"]]:
+        """Running sum over the boxes of the voxels of a class; under None of all."""
+        by_class: dict[int | None, Int64[np.ndarray, " box"]] = {
+            label: np.cumsum(self.counts[:, label]) for label in range(self.counts.shape[1])
+        }
+        return {None: np.cumsum(self.counts.sum(axis=1)), **by_class}
+
+    def voxels_in(self, box: int) -> int:
+        """Annotated voxels of one box."""
+        return int(self.counts[box].sum())
+
+
+class _Urn:
+    """Cases to draw from."""
+
+    def __init__(self, indices: Sequence[_CaseIndex], case_sampling: CaseSampling) -> None:
+        self._indices = indices
+        by_volume = case_sampling == "annotated_volume"
+        self._tickets = np.cumsum([index.voxels if by_volume else 1 for index in indices])
+
+    def draw(self, rng: np.random.Generator) -> _CaseIndex:
+        ticket = rng.integers(self._tickets[-1])
+        return self._indices[int(np.searchsorted(self._tickets, ticket, side="right"))]
 
 
 class PatchSampler:
     """Draws training patches from the annotated part of some cases; the volumes are never scanned.
 
-    Every sample holds at least one annotated voxel. Cases are drawn uniformly among those that can
-    serve, a voxel uniformly among the annotated ones of the case (one that lies in two overlapping
-    boxes counts twice).
+    Every sample holds at least one annotated voxel. Cases are drawn among those that can serve,
+    uniformly or in proportion to their annotated voxels; then a voxel uniformly among the annotated
+    ones of the case (one that lies in two overlapping boxes counts twice). Free labels are seen in
+    the windows, but draw none.
 
     Args:
         dataset: Gives the images.
@@ -51,6 +87,7 @@ class PatchSampler:
         cases: The cases to draw from; those without annotated voxels are left out.
         patch_size: Training patch ``(z, y, x)``, voxels.
         foreground_share: Share of a batch, in 0..1, that is centred on foreground.
+        case_sampling: Whether each case is drawn equally often, or each annotated voxel.
 
     Raises:
         DatasetError: No case holds an annotated voxel.
@@ -66,20 +103,25 @@ class PatchSampler:
         cases: Sequence[str],
         patch_size: Triple,
         foreground_share: float,
+        *,
+        case_sampling: CaseSampling = "uniform",
     ) -> None:
         self._dataset = dataset
         self._labels = labels
         self._size = patch_size
         self._share = foreground_share
         indices = [_index(labels, case, len(dataset.classes)) for case in sorted(set(cases))]
-        self._annotated = [index for index in indices if index.counts.any()]
-        self._with_foreground = [index for index in self._annotated if len(index.foreground)]
-        if not self._annotated:
+        annotated = [index for index in indices if index.voxels]
+        if not annotated:
             raise DatasetError(
                 f"training: none of the {len(cases)} cases holds an annotated voxel; "
                 "raise the starting budget"
             )
-        self._images: dict[str, np.memmap[Any, np.dtype[np.float32]]] = {}
+        self._annotated = _Urn(annotated, case_sampling)
+        with_foreground = [index for index in annotated if len(index.foreground)]
+        self._with_foreground = _Urn(with_foreground, case_sampling) if with_foreground else None
+        # Each map keeps a file open, of which a process may have a thousand or so.
+        self._image = lru_cache(_OPEN_IMAGES)(dataset.image)
 
     def batch(self, rng: np.random.Generator, n: int) -> Batch:
         """Draw ``n`` training patches.
@@ -108,10 +150,10 @@ class PatchSampler:
 
     def _draw(self, rng: np.random.Generator, forced: bool) -> tuple[str, Triple]:
         """Case and lowest corner of one window."""
-        candidates = self._with_foreground if forced else self._annotated
-        index = candidates[rng.integers(len(candidates))]
+        urn = self._with_foreground if forced and self._with_foreground else self._annotated
+        index = urn.draw(rng)
         if forced:
-            label = int(rng.choice(index.foreground))
+            label = int(index.foreground[rng.integers(len(index.foreground))])
             voxel = self._voxel(rng, index, label)
             place = tuple(size // 2 for size in self._size)
         else:
@@ -122,22 +164,19 @@ class PatchSampler:
 
     def _voxel(self, rng: np.random.Generator, index: _CaseIndex, label: int | None) -> Triple:
         """An annotated voxel of a case, of class ``label`` if given: its box, then its place."""
-        weights = index.counts.sum(axis=1) if label is None else index.counts[:, label]
-        ticket = rng.integers(weights.sum())
-        box = int(np.searchsorted(np.cumsum(weights), ticket, side="right"))
+        tickets = index.tickets[label]
+        box = int(np.searchsorted(tickets, rng.integers(tickets[-1]), side="right"))
         patch = index.patches[box]
-        if label is None and weights[box] == patch.voxels:
+        if label is None and index.voxels_in(box) == patch.voxels:
             place = int(rng.integers(patch.voxels))
         else:
             crop = self._labels.crop(patch).ravel()
-            fits = crop != IGNORE if label is None else crop == label
-            place = int(rng.choice(np.flatnonzero(fits)))
+            fits = np.flatnonzero(crop != IGNORE if label is None else crop == label)
+            place = int(fits[rng.integers(len(fits))])
         return triple(np.add(patch.start, np.unravel_index(place, patch.size)))
 
     def _fill(self, target: Float32[np.ndarray, "channel z y x"], case: str, start: Triple) -> None:
-        if case not in self._images:
-            self._images[case] = self._dataset.image(case)
-        image = self._images[case]
+        image = self._image(case)
         common = intersection(start, self._size, (0, 0, 0), self._dataset.cases[case].shape)
         if common is None:
             return

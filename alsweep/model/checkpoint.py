@@ -1,10 +1,14 @@
 """The model store: members and evaluations by content, published whole or not at all."""
 
+import logging
+import os
 import shutil
 import tempfile
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import Any
 
 import torch
@@ -13,7 +17,9 @@ from alsweep.files import read_json, sync_folder, write_json
 
 _WEIGHTS = "weights.pt"
 _META = "meta.json"
+_UNFINISHED = ".new-"
 _STALE_SECONDS = 24 * 3600
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -33,22 +39,29 @@ class ModelStore:
     most_bytes: int
 
     def meta(self, key: str) -> dict[str, Any] | None:
-        """What is stored beside an entry, or None where there is no entry."""
+        """What is stored beside an entry, or None where there is no readable entry."""
         try:
             meta: dict[str, Any] = read_json(self.root / key / _META)
         except FileNotFoundError:
             return None
+        except ValueError as error:
+            self._discard(key, error)
+            return None
         return meta
 
     def weights(self, key: str) -> dict[str, torch.Tensor] | None:
-        """A member's weights, on the CPU; None where they are not there."""
-        path = self.root / key / _WEIGHTS
+        """A member's weights, on the CPU; None where they are not there or cannot be read."""
+        folder = self.root / key
         try:
-            (self.root / key / _META).touch()
             weights: dict[str, torch.Tensor] = torch.load(
-                path, map_location="cpu", weights_only=True
+                folder / _WEIGHTS, map_location="cpu", weights_only=True
             )
+            with suppress(PermissionError):  # a run that belongs to somebody else can be read
+                os.utime(folder / _META)
         except FileNotFoundError:
+            return None
+        except (RuntimeError, EOFError, UnpicklingError) as error:
+            self._discard(key, error)
             return None
         return weights
 
@@ -57,46 +70,63 @@ class ModelStore:
     ) -> None:
         """Store an entry unless it is there already, then make room."""
         self.root.mkdir(parents=True, exist_ok=True)
-        folder = Path(tempfile.mkdtemp(prefix=".new-", dir=self.root))
+        folder = Path(tempfile.mkdtemp(prefix=_UNFINISHED, dir=self.root))
         try:
             if weights is not None:
-                cpu = {name: tensor.detach().cpu() for name, tensor in weights.items()}
-                torch.save(cpu, folder / _WEIGHTS)
+                _save(weights, folder / _WEIGHTS)
             write_json(folder / _META, meta)
             folder.chmod(0o755)
-            try:
+            with suppress(OSError):  # the entry is there already
                 folder.rename(self.root / key)
-            except OSError:
-                if not (self.root / key / _META).exists():
-                    raise
+            if self.meta(key) is None:
+                # What is there is no whole entry: somebody deleted a part of it.
+                self._remove(self.root / key)
+                folder.rename(self.root / key)
             sync_folder(self.root)
         finally:
             shutil.rmtree(folder, ignore_errors=True)
         self._make_room(keep=key)
 
+    def _discard(self, key: str, error: Exception) -> None:
+        """Take out an entry that cannot be read; it will be made again."""
+        _log.warning("warning: %s cannot be read (%s); it is made again", self.root / key, error)
+        self._remove(self.root / key)
+
+    def _remove(self, entry: Path) -> None:
+        """Remove an entry, renamed first, so that no reader meets half of it."""
+        gone = Path(tempfile.mkdtemp(prefix=_UNFINISHED, dir=self.root))
+        with suppress(FileNotFoundError):  # another worker was faster
+            entry.rename(gone / entry.name)
+        shutil.rmtree(gone, ignore_errors=True)
+
     def _make_room(self, keep: str) -> None:
         """Remove the entries longest unused until the rest fits, and killed writers' remains."""
         entries = []
         for folder in self.root.iterdir():
-            try:
-                used = (folder / _META).stat().st_mtime
-                size = sum(file.stat().st_size for file in folder.iterdir())
-            except FileNotFoundError:
-                if folder.name.startswith(".new-") and _age(folder) > _STALE_SECONDS:
+            if folder.name.startswith(_UNFINISHED):
+                if _age(folder) > _STALE_SECONDS:
                     shutil.rmtree(folder, ignore_errors=True)
                 continue
-            if not folder.name.startswith(".new-"):
+            with suppress(FileNotFoundError):
+                used = (folder / _META).stat().st_mtime
+                size = sum(file.stat().st_size for file in folder.iterdir())
                 entries.append((used, size, folder))
         excess = sum(size for _, size, _ in entries) - self.most_bytes
         for _, size, folder in sorted(entries):
             if excess <= 0:
                 return
             if folder.name != keep:
-                # Renamed first, so that no reader meets half an entry.
-                gone = folder.with_name(f".new-gone-{folder.name}")
-                folder.rename(gone)
-                shutil.rmtree(gone, ignore_errors=True)
+                self._remove(folder)
                 excess -= size
+
+
+def _save(weights: dict[str, torch.Tensor], path: Path) -> None:
+    """Write weights so that they outlive a power cut."""
+    cpu = {name: tensor.detach().cpu() for name, tensor in weights.items()}
+    with path.open("wb") as file:
+        torch.save(cpu, file)
+        file.flush()
+        os.fsync(file.fileno())
 
 
 def _age(folder: Path) -> float:

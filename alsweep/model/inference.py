@@ -1,7 +1,9 @@
 """Predict one case at a time: sliding window, mirroring, members folded into running sums."""
 
 import itertools
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -10,14 +12,29 @@ from monai.inferers import sliding_window_inference
 from torch import nn
 
 from alsweep.errors import TrajectoryFailedError
-from alsweep.geometry import Triple
+from alsweep.geometry import Triple, triple
 from alsweep.model.device import Compute
+from alsweep.model.embedding import FeatureMean, encoder_outputs
+from alsweep.model.folding import Fold, Folded
 
 if TYPE_CHECKING:
-    from alsweep.types import Probs, Volume
+    from alsweep.types import Volume
 
 _WINDOWS = 2
 """Windows per forward pass. One alone is up to 13 times slower: oneDNN's fast path needs more."""
+
+_OnWindows = Callable[[int, Sequence[Triple]], None]
+"""Called after each forward pass with the number of windows and their lowest corners."""
+
+
+@dataclass(frozen=True)
+class _Tiling:
+    """How a case is cut into windows and predicted; see :func:`predict`."""
+
+    window: Triple
+    step: float
+    axes: tuple[int, ...]
+    compute: Compute
 
 
 @torch.no_grad()
@@ -28,8 +45,9 @@ def predict(
     step: float,
     axes: tuple[int, ...],
     compute: Compute,
-) -> "Probs":
-    """Mean softmax of the members for one case.
+    needs: Collection[str] = ("probs",),
+) -> Folded:
+    """What the members say of one case, folded over them one at a time.
 
     Args:
         networks: The members, on ``compute.device``.
@@ -38,9 +56,12 @@ def predict(
         step: Distance of neighbouring windows as a share of the window, in (0, 1].
         axes: Axes (0 = z) to mirror for test-time augmentation; empty for none.
         compute: Device and precision.
+        needs: What is wanted beside the mean probability: ``mean_entropy``, ``embedding``,
+            ``members``.
 
     Returns:
-        Probabilities ``(class, z, y, x)``, float32, on ``compute.device``; sum to 1 over ``class``.
+        Float32 tensors on ``compute.device``, float16 for features; probabilities sum to 1 over
+        ``class``. Memory grows with the number of members for ``embedding`` and ``members`` alone.
 
     Raises:
         TrajectoryFailedError: The device's memory does not suffice.
@@ -49,54 +70,102 @@ def predict(
     """
     # A copy: the image is a read-only memory map, which torch must not be handed.
     volume = torch.from_numpy(image.copy())[None].to(compute.device)
-    total: torch.Tensor | None = None
+    tiling = _Tiling(window, step, axes, compute)
     try:
-        for network in networks:
-            probs = _predict_member(network, volume, window, step, axes, compute)
-            total = probs if total is None else total.add_(probs)
+        return _fold(networks, volume, tiling, needs)
     except torch.OutOfMemoryError as error:
         raise TrajectoryFailedError(
             f"the GPU's memory does not suffice to predict a case of {tuple(image.shape)} voxels; "
             f"raise resources.gpus so that fewer trajectories share a card"
         ) from error
-    assert total is not None, "an ensemble has at least one member"
-    return total.div_(len(networks))
+
+
+def _fold(
+    networks: Sequence[nn.Module], volume: torch.Tensor, tiling: _Tiling, needs: Collection[str]
+) -> Folded:
+    fold = Fold(needs)
+    if "embedding" not in needs:
+        for network in networks:
+            fold.add(_predict_member(network, volume, tiling))
+        return fold.means()
+    features = []
+    for network in networks:
+        mean = FeatureMean(triple(volume.shape[2:]), tiling.window)
+        fold.add(_predict_member(network, volume, tiling, mean))
+        features.append(mean.mean())
+    return replace(fold.means(), features=torch.cat(features), cell=mean.cell)
 
 
 def _predict_member(
     network: nn.Module,
     volume: torch.Tensor,
-    window: Triple,
-    step: float,
-    axes: tuple[int, ...],
-    compute: Compute,
+    tiling: _Tiling,
+    features: FeatureMean | None = None,
 ) -> torch.Tensor:
     """Softmax of one member, averaged over the mirrored inputs: ``(class, z, y, x)``."""
     network.eval()
     total: torch.Tensor | None = None
-    mirrored = list(_subsets(axes))
+    mirrored = list(_subsets(tiling.axes))
     for flips in mirrored:
         dims = [axis + 2 for axis in flips]
-        logits = sliding_window_inference(
-            volume.flip(dims) if dims else volume,
-            roi_size=window,
-            sw_batch_size=_WINDOWS,
-            predictor=partial(_forward, network, compute),
-            overlap=1 - step,
-            mode="gaussian",
-            sigma_scale=0.125,
-        )
+        with _gathering(network, features, flips) as on_windows:
+            logits = _slide(network, volume.flip(dims) if dims else volume, tiling, on_windows)
         probs = (logits.flip(dims) if dims else logits)[0].softmax(dim=0)
         total = probs if total is None else total.add_(probs)
     assert total is not None
     return total.div_(len(mirrored))
 
 
-def _forward(network: nn.Module, compute: Compute, windows: torch.Tensor) -> torch.Tensor:
+@contextmanager
+def _gathering(
+    network: nn.Module, features: FeatureMean | None, flips: tuple[int, ...]
+) -> Iterator[_OnWindows]:
+    """What to do after each forward pass: hand its encoder features on, or nothing."""
+    if features is None:
+        yield lambda count, corners: None
+        return
+    with encoder_outputs(network) as seen:
+        yield lambda count, corners: features.add(seen.pop()[:count], corners, flips)
+
+
+def _slide(
+    network: nn.Module, volume: torch.Tensor, tiling: _Tiling, on_windows: _OnWindows
+) -> torch.Tensor:
+    """Logits of the whole volume, ``(1, class, z, y, x)``."""
+    # A small volume is padded on both sides, and window places are those in the padded one.
+    padding = triple(
+        max(w - n, 0) // 2 for w, n in zip(tiling.window, volume.shape[2:], strict=True)
+    )
+    logits: torch.Tensor = sliding_window_inference(
+        volume,
+        roi_size=tiling.window,
+        sw_batch_size=_WINDOWS,
+        predictor=partial(_forward, network, tiling.compute, padding, on_windows),
+        overlap=1 - tiling.step,
+        mode="gaussian",
+        sigma_scale=0.125,
+        with_coord=True,
+    )
+    return logits
+
+
+def _forward(
+    network: nn.Module,
+    compute: Compute,
+    padding: Triple,
+    on_windows: _OnWindows,
+    windows: torch.Tensor,
+    places: Sequence[Sequence[slice]],
+) -> torch.Tensor:
     alone = windows.shape[0] == 1
     with compute.autocast():
         # See _WINDOWS: a lone window is sent twice, which is still faster than once.
         logits = network(windows.repeat(2, 1, 1, 1, 1) if alone else windows)
+    corners = [
+        triple(axis.start - before for axis, before in zip(place[2:], padding, strict=True))
+        for place in places
+    ]
+    on_windows(windows.shape[0], corners)
     return (logits[:1] if alone else logits).float()
 
 

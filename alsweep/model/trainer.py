@@ -80,7 +80,9 @@ def _optimizer(network: nn.Module, training: TrainingConfig) -> tuple[Optimizer,
     if training.optimizer == "adamw_onecycle":
         adamw = AdamW(parameters, lr=rate, weight_decay=decay)
         steps = training.epochs * training.iterations_per_epoch
-        return adamw, OneCycleLR(adamw, max_lr=rate, total_steps=steps, pct_start=0.2), True
+        # OneCycleLR divides by the steps of its rise less one, which must not be nothing.
+        rise = 0.25 if 0.2 * steps == 1 else 0.2
+        return adamw, OneCycleLR(adamw, max_lr=rate, total_steps=steps, pct_start=rise), True
     sgd = SGD(parameters, lr=rate, momentum=0.99, nesterov=True, weight_decay=decay)
     return sgd, LambdaLR(sgd, lambda epoch: (1 - epoch / training.epochs) ** 0.9), False
 

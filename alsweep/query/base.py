@@ -1,104 +1,54 @@
 """Strategies: frozen dataclasses that turn a pool into patches, found by name."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import MISSING, Field, asdict, dataclass, field, fields
-from difflib import get_close_matches
-from typing import TYPE_CHECKING, Any, ClassVar, Protocol, TypeVar
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, ClassVar, TypeVar
 
-from alsweep.config.trajectory import StrategySpec
+from alsweep.config.trajectory import COMPOSED, StrategySpec
 from alsweep.errors import StrategyError
-from alsweep.geometry import Patch, Triple
-from alsweep.query.maps import MAPS
-from alsweep.query.select import select_patches
+from alsweep.query.engine import Engine
+from alsweep.query.parameters import (
+    checked,
+    described,
+    doc_parts,
+    off_default,
+    required,
+    same_as,
+    searchable,
+)
+from alsweep.query.pool import (
+    Choice,
+    Embedding,
+    Pool,
+    PoolCase,
+    Prediction,
+    Request,
+    Streams,
+)
+from alsweep.query.stages import Composition, Stages, compose, parse_stages
 from alsweep.registry import Registry
 
-if TYPE_CHECKING:
-    import numpy as np
-
-    from alsweep.types import LabelMap, Probs
-
-Streams = Callable[..., "np.random.Generator"]
-"""Called with what the draws are for (``"noise", case``); returns their generator."""
-
-
-@dataclass(frozen=True)
-class Request:
-    """What is asked of a strategy.
-
-    Attributes:
-        patches: How many patches.
-        patch_size: ``(z, y, x)`` in voxels, before it is clipped to a case.
-        strides: Voxels between candidate starts, per axis.
-        overlap: Share of a patch that may be annotated already.
-        per_case: Most patches of one case.
-        loop: The loop whose networks predict, from 0.
-        loops: Trainings of the trajectory; it has ``loops - 1`` queries.
-    """
-
-    patches: int
-    patch_size: Triple
-    strides: Triple
-    overlap: float
-    per_case: int
-    loop: int
-    loops: int
-
-
-@dataclass(frozen=True)
-class PoolCase:
-    """A case of the pool: its shape on the resampled grid and the patches annotated in it."""
-
-    case: str
-    shape: Triple
-    taken: tuple[Patch, ...]
-
-
-@dataclass(frozen=True)
-class Prediction:
-    """What the ensemble says of one case, folded over members; never on disk.
-
-    Attributes:
-        mean_probs: Mean softmax, ``(class, z, y, x)``.
-    """
-
-    mean_probs: "Probs"
-
-
-@dataclass(frozen=True)
-class Choice:
-    """A chosen patch and its score; None where the strategy has no score."""
-
-    patch: Patch
-    score: float | None
-
-
-class Pool(Protocol):
-    """What a strategy sees of the dataset."""
-
-    @property
-    def cases(self) -> Sequence[PoolCase]:
-        """All cases of the pool, by id."""
-
-    @property
-    def classes(self) -> tuple[str, ...]:
-        """Class names; the index is the label, 0 is background."""
-
-    def predictions(self) -> Iterator[tuple[PoolCase, Prediction]]:
-        """The ensemble's prediction of each case, one at a time."""
-
-    def reference(self, case: str) -> "LabelMap":
-        """Ground truth of a case; refused unless the strategy declares ``uses_oracle``."""
-
-
-@dataclass(frozen=True)
-class Stages:
-    """A strategy as a composition: voxel map, then the mean over each box, then greedy selection.
-
-    Attributes:
-        map: Name of a voxel map in :data:`alsweep.query.maps.MAPS`.
-    """
-
-    map: str
+__all__ = [
+    "Choice",
+    "Embedding",
+    "Pool",
+    "PoolCase",
+    "Prediction",
+    "Request",
+    "Stages",
+    "Strategy",
+    "Streams",
+    "best_first",
+    "label_of",
+    "make_strategy",
+    "parameters",
+    "required",
+    "same_as",
+    "searchable",
+    "strategies",
+    "strategy",
+    "strategy_name",
+]
 
 
 @dataclass(frozen=True)
@@ -106,11 +56,10 @@ class Strategy:
     """The rule that picks patches. Its dataclass fields are its hyper-parameters.
 
     A subclass says what it is made of in :meth:`stages`; one that is no composition overrides
-    :meth:`query`.
+    :meth:`query`, and :attr:`needs` if it reads more or less than mean probabilities.
     """
 
     uses_oracle: ClassVar[bool] = False
-    needs: ClassVar[tuple[str, ...]] = ("probs",)
 
     def stages(self) -> Stages:
         """The composition that this strategy stands for.
@@ -119,6 +68,18 @@ class Strategy:
             StrategyError: The strategy is none, and overrides :meth:`query` instead.
         """
         raise StrategyError(f"{type(self).__name__} must define stages() or override query()")
+
+    @property
+    def composition(self) -> Composition | None:
+        """The stages, made and checked; None where the strategy overrides :meth:`query`."""
+        composed = type(self).stages is not Strategy.stages
+        return compose(self.stages()) if composed else None
+
+    @property
+    def needs(self) -> tuple[str, ...]:
+        """What of a prediction is read: ``probs``, ``mean_entropy``, ``embedding``, ``members``."""
+        composition = self.composition
+        return ("probs",) if composition is None else composition.needs
 
     def query(self, pool: Pool, request: Request, rng: Streams) -> list[Choice]:
         """Choose patches, best first; fewer than asked for where nothing more fits.
@@ -129,118 +90,105 @@ class Strategy:
             request: How many patches of which size.
             rng: Generators by name; use one per case, so that the number of workers cannot matter.
         """
-        voxel_map = MAPS[self.stages().map]
-        choices: list[Choice] = []
-        for case, prediction in pool.predictions():
-            boxes = select_patches(
-                voxel_map(prediction),
-                request.patch_size,
-                request.strides,
-                case.taken,
-                n=min(request.per_case, request.patches),
-                overlap=request.overlap,
-            )
-            choices += [Choice(Patch(case.case, b.start, b.size), b.score) for b in boxes]
-        return best_first(choices)[: request.patches]
+        composition = compose(self.stages())
+        return Engine(composition, request, len(pool.classes) - 1, rng).query(pool)
+
+
+@dataclass(frozen=True)
+class Composed(Strategy):
+    """Stages spelled out in a search space.
+
+    Attributes:
+        spelled: The stages.
+    """
+
+    spelled: Stages
+
+    def stages(self) -> Stages:
+        """As they are spelled."""
+        return self.spelled
 
 
 def best_first(choices: Sequence[Choice]) -> list[Choice]:
-    """Sort by score, descending; ties by the lowest start, then the smaller case id."""
-    return sorted(
-        choices,
-        key=lambda c: (-(c.score if c.score is not None else 0.0), c.patch.start, c.patch.case),
-    )
+    """Sort by score, descending; ties by the lowest start, then the smaller case id.
 
+    Choices without a score come last.
+    """
 
-def searchable(
-    default: float | int | str | bool,
-    *,
-    low: float | None = None,
-    high: float | None = None,
-    log: bool = False,
-    choices: tuple[Any, ...] | None = None,
-    help: str,
-) -> Any:
-    """A hyper-parameter field: default, range and help in one place for all who ask."""
-    metadata = {"low": low, "high": high, "log": log, "choices": choices, "help": help}
-    return field(default=default, metadata=metadata)
+    def key(choice: Choice) -> tuple[bool, float, Any, str]:
+        unscored = choice.score is None
+        return unscored, -(choice.score or 0.0), choice.patch.start, choice.patch.case
+
+    return sorted(choices, key=key)
 
 
 _STRATEGIES: Registry[type[Strategy]] = Registry("strategy")
+_ALIAS_PARAMETERS: dict[str, Mapping[str, Any]] = {}
 
 S = TypeVar("S", bound=type[Strategy])
 
 
-def strategy(name: str, *, aliases: tuple[str, ...] = ()) -> Callable[[S], S]:
+def strategy(
+    name: str, *, aliases: tuple[str, ...] | Mapping[str, Mapping[str, Any]] = ()
+) -> Callable[[S], S]:
     """Register a frozen dataclass under a name that search spaces can use.
 
     Args:
         name: Lower case, words joined by ``_``.
-        aliases: Other names, such as the one in the publication's code.
+        aliases: Other names, such as the one in the publication's code; as a mapping, with the
+            parameters that the name stands for.
 
     Raises:
         RegistryError: A name is taken.
     """
+    presets = aliases if isinstance(aliases, Mapping) else {}
 
     def register(cls: S) -> S:
-        _STRATEGIES.add(name, cls, aliases)
+        _STRATEGIES.add(name, cls, tuple(aliases))
+        _ALIAS_PARAMETERS.update(presets)
         return cls
 
     return register
 
 
 def strategy_name(name_or_alias: str) -> str:
-    """The registered name of a strategy.
+    """The registered name of a strategy; that of a composition is ``stages``.
 
     Raises:
         StrategyError: There is none of that name; the message suggests the nearest.
     """
     _load_presets()
-    return _STRATEGIES.name(name_or_alias)
+    return COMPOSED if name_or_alias == COMPOSED else _STRATEGIES.name(name_or_alias)
 
 
 def make_strategy(spec: str | Mapping[str, Any] | StrategySpec) -> Strategy:
-    """Make a strategy from its name and parameters.
+    """Make a strategy from its name and parameters, or from stages spelled out.
 
     Raises:
-        StrategyError: The name or a parameter is unknown, or a value is out of its range.
+        StrategyError: A name or a parameter is unknown, or a value is out of its range.
     """
     _load_presets()
     given = spec if isinstance(spec, StrategySpec) else StrategySpec.model_validate(spec)
+    if given.name == COMPOSED:
+        return _composed(given.parameters)
     cls = _STRATEGIES.get(given.name)
-    known = {f.name: f for f in fields(cls)}
-    for key, value in given.parameters.items():
-        if key not in known:
-            raise StrategyError(f"strategy '{given.name}': {_unknown_parameter(key, list(known))}")
-        _check_parameter(given.name, known[key], value)
-    return cls(**given.parameters)
+    values = {**_ALIAS_PARAMETERS.get(given.name, {}), **given.parameters}
+    return cls(**checked(cls, values, f"strategy '{given.name}'"))
 
 
-def _unknown_parameter(key: str, known: list[str]) -> str:
-    if not known:
-        return f"unknown parameter '{key}'; it takes none"
-    near = get_close_matches(key, known, n=1)
-    hint = f"did you mean '{near[0]}'?" if near else f"known: {', '.join(known)}"
-    return f"unknown parameter '{key}'; {hint}"
-
-
-def _check_parameter(name: str, declared: "Field[Any]", value: object) -> None:
-    place = f"strategy '{name}': parameter '{declared.name}'"
-    expected = type(declared.default)
-    whole = isinstance(value, int) and not isinstance(value, bool)
-    if not (isinstance(value, expected) or (expected is float and whole)):
-        raise StrategyError(f"{place} must be of type {expected.__name__}, got {value!r}")
-    choices, low, high = (declared.metadata.get(k) for k in ("choices", "low", "high"))
-    if choices is not None and value not in choices:
-        raise StrategyError(f"{place} must be one of {', '.join(map(str, choices))}, got {value!r}")
-    if isinstance(value, int | float):
-        above, below = low is None or value >= low, high is None or value <= high
-        if not (above and below):
-            raise StrategyError(f"{place} must lie in [{low}, {high}], got {value!r}")
+def _composed(given: Mapping[str, Any]) -> Strategy:
+    others = [key for key in given if key != COMPOSED]
+    if others:
+        raise StrategyError(f"unknown key '{others[0]}' beside stages; put it into its stage")
+    made = Composed(parse_stages(given.get(COMPOSED)))
+    compose(made.stages())
+    return made
 
 
 def parameters(chosen: Strategy) -> dict[str, Any]:
     """All parameters of a strategy, defaults written out."""
+    if isinstance(chosen, Composed):
+        return {COMPOSED: compose(chosen.stages()).plain()}
     return asdict(chosen)
 
 
@@ -249,9 +197,11 @@ def label_of(spec: StrategySpec) -> str:
     if spec.label is not None:
         return spec.label
     chosen = make_strategy(spec)
-    off = {f.name: getattr(chosen, f.name) for f in fields(chosen)}
-    changed = [f"{f.name}={off[f.name]}" for f in fields(chosen) if off[f.name] != f.default]
-    return strategy_name(spec.name) + (f"[{','.join(changed)}]" if changed else "")
+    if isinstance(chosen, Composed):
+        changed = compose(chosen.stages()).label
+    else:
+        changed = off_default(chosen)
+    return strategy_name(spec.name) + (f"[{changed}]" if changed else "")
 
 
 def strategies() -> list[dict[str, Any]]:
@@ -260,32 +210,27 @@ def strategies() -> list[dict[str, Any]]:
     return [_describe(name) for name in _STRATEGIES]
 
 
+def registered_in(package: str) -> set[str]:
+    """Names of the strategies that were defined in a package."""
+    _load_presets()
+    return {n for n in _STRATEGIES if _STRATEGIES.get(n).__module__.startswith(f"{package}.")}
+
+
 def _describe(name: str) -> dict[str, Any]:
     cls = _STRATEGIES.get(name)
-    lines = (cls.__doc__ or "").strip().splitlines()
-    text = " ".join(line.strip() for line in lines[1:])
+    summary, source = doc_parts(cls)
+    # Who overrides query() declares it on the class; a composition knows once it is made.
+    needs: Any = cls.needs
+    if isinstance(needs, property):
+        needs = cls().needs
     return {
         "name": name,
         "aliases": _STRATEGIES.aliases(name),
-        "summary": lines[0] if lines else "",
-        "source": text.partition("Source:")[2].strip(),
+        "summary": summary,
+        "source": source,
         "uses_oracle": cls.uses_oracle,
-        "needs": list(cls.needs),
-        "parameters": [_describe_parameter(f) for f in fields(cls)],
-    }
-
-
-def _describe_parameter(declared: "Field[Any]") -> dict[str, Any]:
-    default = None if declared.default is MISSING else declared.default
-    choices = declared.metadata.get("choices")
-    return {
-        "name": declared.name,
-        "type": type(default).__name__,
-        "default": default,
-        **{key: declared.metadata.get(key) for key in ("low", "high")},
-        "log": bool(declared.metadata.get("log", False)),
-        "choices": None if choices is None else list(choices),
-        "help": declared.metadata.get("help", ""),
+        "needs": list(needs),
+        "parameters": described(cls),
     }
 
 

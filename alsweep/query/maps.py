@@ -1,14 +1,20 @@
 """From an ensemble's prediction to voxel scores: natural logarithms, higher = query first."""
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
+
+from alsweep.errors import StrategyError
+from alsweep.query.parameters import searchable
+from alsweep.query.stage import Stage, stage
+from alsweep.registry import Registry
 
 if TYPE_CHECKING:
     from jaxtyping import Float
     from torch import Tensor
 
-    from alsweep.query.base import Prediction
-    from alsweep.types import Probs, ScoreMap
+    from alsweep.query.aggregate import Windows
+    from alsweep.query.pool import Prediction
+    from alsweep.types import PatchScores, Probs, ScoreMap
 
 # Below every probability that matters and above the smallest float32, so that 0 log 0 = 0 without a
 # branch.
@@ -18,20 +24,22 @@ _CACHED_VALUES = 1 << 17
 """Values that are worked on at once on a CPU: they fill a quarter of a usual L2 cache."""
 
 
-def entropy(probs: "Probs") -> "ScoreMap":
+def entropy(probs: "Probs", *, regions: bool = False) -> "ScoreMap":
     """Shannon entropy over the class axis.
 
     Args:
-        probs: Probabilities, ``(class, z, y, x)``; sum to 1 over ``class``.
+        probs: Probabilities, ``(class, z, y, x)``; sum to 1 over ``class`` unless ``regions``.
+        regions: Whether each channel is a sigmoid: the binary entropies are summed then.
 
     Returns:
-        Nats in ``[0, log(class)]``, ``(z, y, x)``.
+        Nats in ``[0, log(class)]``, for regions in ``[0, regions * log 2]``; ``(z, y, x)``.
     """
     import torch
 
     flat = probs.reshape(probs.shape[0], -1)
     parts = [_minus_p_log_p(some) for some in torch.split(flat, _voxels_at_once(flat), dim=1)]
-    return torch.cat(parts).reshape(probs.shape[1:])
+    total = torch.cat(parts).reshape(probs.shape[1:])
+    return total + entropy(1 - probs) if regions else total
 
 
 def _minus_p_log_p(probs: "Float[Tensor, 'class voxel']") -> "Float[Tensor, ' voxel']":
@@ -40,7 +48,8 @@ def _minus_p_log_p(probs: "Float[Tensor, 'class voxel']") -> "Float[Tensor, ' vo
 
 def _voxels_at_once(flat: "Tensor") -> int:
     """Voxels whose intermediate values stay in a CPU's cache; all of them elsewhere."""
-    return _CACHED_VALUES // flat.shape[0] if flat.device.type == "cpu" else flat.shape[1]
+    cached = max(1, _CACHED_VALUES // flat.shape[0])
+    return cached if flat.device.type == "cpu" else max(1, flat.shape[1])
 
 
 def predictive_entropy(prediction: "Prediction") -> "ScoreMap":
@@ -51,8 +60,173 @@ def predictive_entropy(prediction: "Prediction") -> "ScoreMap":
 
     Source: Luth et al. 2025 (nnActive), predictive entropy; Settles 2009, entropy sampling.
     """
-    return entropy(prediction.mean_probs)
+    return entropy(prediction.mean_probs, regions=prediction.regions)
 
 
-MAPS: dict[str, Callable[["Prediction"], "ScoreMap"]] = {"predictive_entropy": predictive_entropy}
-"""Voxel score maps by the name that stages use."""
+@dataclass(frozen=True)
+class ScoreMapStage(Stage):
+    """A stage that says how much each voxel is worth.
+
+    Attributes:
+        least_members: Members without which the map means nothing.
+    """
+
+    needs: ClassVar[tuple[str, ...]] = ("probs",)
+    least_members: ClassVar[int] = 1
+
+    @property
+    def least_classes(self) -> int:
+        """Classes that a dataset must have, with background."""
+        return 1
+
+
+@dataclass(frozen=True)
+class VoxelMap(ScoreMapStage):
+    """A map whose value at a voxel depends on that voxel alone, so that it can be cut in slabs."""
+
+    def __call__(self, prediction: "Prediction") -> "ScoreMap":
+        """Score every voxel, ``(z, y, x)``; higher = query first."""
+        raise NotImplementedError
+
+
+@dataclass(frozen=True)
+class WindowMap(ScoreMapStage):
+    """A map that scores windows as wholes; it takes the place of the aggregation."""
+
+    def windows(self, prediction: "Prediction", windows: "Windows") -> "PatchScores":
+        """Score every window of a case; higher = query first."""
+        raise NotImplementedError
+
+
+MAPS: Registry[type[ScoreMapStage]] = Registry("map")
+"""Score maps by the name that stages use."""
+
+
+@stage(MAPS, "predictive_entropy")
+@dataclass(frozen=True)
+class PredictiveEntropyMap(VoxelMap):
+    """Entropy of the mean probability: total uncertainty.
+
+    Source: Luth et al. 2025 (nnActive), predictive entropy; Settles 2009, entropy sampling.
+    """
+
+    def __call__(self, prediction: "Prediction") -> "ScoreMap":
+        """Nats in ``[0, log(class)]``."""
+        return predictive_entropy(prediction)
+
+
+@stage(MAPS, "expected_entropy")
+@dataclass(frozen=True)
+class ExpectedEntropyMap(VoxelMap):
+    """Mean entropy of the members: what remains uncertain where they agree.
+
+    Source: Luth et al. 2025 (nnActive), expected entropy.
+    """
+
+    needs: ClassVar[tuple[str, ...]] = ("probs", "mean_entropy")
+
+    def __call__(self, prediction: "Prediction") -> "ScoreMap":
+        """Nats in ``[0, log(class)]``."""
+        return _mean_entropy(prediction)
+
+
+@stage(MAPS, "mutual_information")
+@dataclass(frozen=True)
+class MutualInformationMap(VoxelMap):
+    """Disagreement between members: predictive minus expected entropy (BALD).
+
+    Source: Houlsby et al. 2011, arXiv:1112.5745, eq. 2; Gal et al. 2017.
+    """
+
+    needs: ClassVar[tuple[str, ...]] = ("probs", "mean_entropy")
+    least_members: ClassVar[int] = 2
+
+    def __call__(self, prediction: "Prediction") -> "ScoreMap":
+        """Nats in ``[0, log(class)]``; 0 where all members agree."""
+        # Rounding can take the difference just below zero, and a logarithm downstream would be NaN.
+        return (predictive_entropy(prediction) - _mean_entropy(prediction)).clamp_(min=0.0)
+
+
+@stage(MAPS, "mixed_entropy")
+@dataclass(frozen=True)
+class MixedEntropyMap(VoxelMap):
+    """Weighted mean of predictive and expected entropy.
+
+    Source: Gaillochet et al. 2023 (stochastic batches), as in its code; the text has the difference
+    of the two instead, which is mutual_information.
+    """
+
+    needs: ClassVar[tuple[str, ...]] = ("probs", "mean_entropy")
+    alpha: float = searchable(0.5, low=0.0, high=1.0, help="weight of the predictive entropy")
+
+    def __call__(self, prediction: "Prediction") -> "ScoreMap":
+        """Nats in ``[0, log(class)]``."""
+        total = predictive_entropy(prediction).mul_(self.alpha)
+        return total.add_(_mean_entropy(prediction), alpha=1 - self.alpha)
+
+
+def _mean_entropy(prediction: "Prediction") -> "ScoreMap":
+    if prediction.mean_entropy is None:
+        raise StrategyError(
+            "a map needs the members' mean entropy, which the prediction does not hold; "
+            "let the strategy's needs name 'mean_entropy'"
+        )
+    return prediction.mean_entropy
+
+
+@stage(MAPS, "least_confidence")
+@dataclass(frozen=True)
+class LeastConfidenceMap(VoxelMap):
+    """One minus the probability of the likeliest class; for regions the least certain one counts.
+
+    Source: Settles 2009, least confident sampling.
+    """
+
+    def __call__(self, prediction: "Prediction") -> "ScoreMap":
+        """In ``[0, 1 - 1/class]``; for regions in ``[0, 1/2]``."""
+        probs = prediction.mean_probs
+        if prediction.regions:
+            return probs.minimum(1 - probs).amax(dim=0)
+        return 1 - probs.amax(dim=0)
+
+
+@stage(MAPS, "margin")
+@dataclass(frozen=True)
+class MarginMap(VoxelMap):
+    """One minus the lead of the likeliest class over the second; for regions over its absence.
+
+    Source: Settles 2009, margin sampling.
+    """
+
+    def __call__(self, prediction: "Prediction") -> "ScoreMap":
+        """In ``[0, 1]``; 1 where two classes are level."""
+        probs = prediction.mean_probs
+        if prediction.regions:
+            return 1 - (2 * probs - 1).abs().amin(dim=0)
+        first, second = probs.topk(2, dim=0).values
+        lead: Tensor = first - second
+        return 1 - lead
+
+
+@stage(MAPS, "class_weighted_entropy")
+@dataclass(frozen=True)
+class ClassWeightedEntropyMap(VoxelMap):
+    """Predictive entropy times the probability of one class: uncertainty about that structure.
+
+    The sum over all classes is the predictive entropy; to share a query out over the classes, use
+    the stratification ``by_class``.
+
+    Source: Luth et al. 2025 (ClaSP PE), class-weighted entropy.
+    """
+
+    label: int = searchable(1, low=0, high=254, help="class id; 0 is background")
+
+    @property
+    def least_classes(self) -> int:
+        """The class must be there."""
+        return self.label + 1
+
+    def __call__(self, prediction: "Prediction") -> "ScoreMap":
+        """Nats in ``[0, log(class)]``."""
+        channel = self.label - 1 if prediction.regions else self.label
+        return predictive_entropy(prediction).mul_(prediction.mean_probs[channel])

@@ -16,6 +16,7 @@ from alsweep.geometry import (
     clip_size,
     triple,
 )
+from alsweep.query.free import is_too_free, too_free
 from alsweep.query.select import greedy
 
 if TYPE_CHECKING:
@@ -122,6 +123,8 @@ class Placer:
 
     def _fits(self, case: str, start: Triple) -> bool:
         size = self._size(case)
+        if is_too_free(self._cases[case], self._request, start, size):
+            return False
         touching = [p for p in self._taken[case] if boxes_intersect(start, size, p.start, p.size)]
         if not touching or not self._request.overlap:
             return not touching
@@ -146,7 +149,8 @@ class Placer:
         starts = [len(axis_starts(n, s, 1)) for n, s in zip(shape, size, strict=True)]
         scores = rng.random(starts, dtype=np.float32)
         taken = self._taken[case]
-        best = greedy(scores, shape, size, 1, taken, n=1, overlap=self._request.overlap)
+        overlap, excluded = self._request.overlap, too_free(self._cases[case], self._request, 1)
+        best = greedy(scores, shape, size, 1, taken, n=1, overlap=overlap, excluded=excluded)
         return best[0].start if best else None
 
     def _on_class(self, case: str, mode: Mode, rng: np.random.Generator) -> Triple | None:

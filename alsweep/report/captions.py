@@ -23,9 +23,13 @@ def count(number: int, noun: str, plural: str = "") -> str:
 def notices(study: Study) -> list[str]:
     """What is missing from this report; empty where nothing is."""
     found = []
+    # What one run lacks may be finished in another.
+    told = {t.id for t in study.trajectories if t.status == "done"}
     for run in study.runs:
-        waiting = [t for t in run.trajectories if t.status in ("running", "truncated")]
-        failed = [t for t in run.trajectories if t.status == "failed"]
+        missing = [t for t in run.trajectories if t.id not in told]
+        told |= {t.id for t in missing}
+        waiting = [t for t in missing if t.status in ("running", "truncated")]
+        failed = [t for t in missing if t.status == "failed"]
         if waiting:
             total = len(run.trajectories)
             found.append(

@@ -110,7 +110,16 @@ def _compute(done: pd.DataFrame) -> str:
     hours = float(done[phases].to_numpy().sum()) / 3600
     stored = int(done["cached_members"].sum())
     taken = count(stored, "member")
-    return f"{hours:.2f} h of wall-clock time over all workers; {taken} taken from store."
+    text = f"{hours:.2f} h of wall-clock time over all workers; {taken} taken from store."
+    first = done[done["loop"] == 0].groupby(["setting", "seed"])["train_seconds"].sum()
+    apart = int((first == 0).sum())
+    # A sweep trains loop 0 before its trajectories, in whose records it therefore took no time.
+    return text + (
+        f" Not in it: loop 0 of {count(apart, 'setting and seed', 'settings and seeds')}, trained "
+        "and evaluated once for all strategies before their trajectories began."
+        if apart
+        else ""
+    )
 
 
 def _hardware(study: Study) -> str:

@@ -190,7 +190,7 @@ def _data(study: Study, numbers: _Numbers) -> dict[str, Any]:
 
 def _cards(study: Study) -> list[tuple[str, str]]:
     """The study in a few numbers."""
-    total = sum(len(run.trajectories) for run in study.runs)
+    total = len({t.id for run in study.runs for t in run.trajectories})
     configs = study.configs()
     loops = sorted({config.query.loops for config in configs})
     budgets = sorted({config.patches_at(config.query.loops - 1) for config in configs})

@@ -1,34 +1,71 @@
-"""Pictures of one query: an overview, and each patch large."""
+"""Pictures of queries: an overview, each patch large, the class mix; two queries side by side."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
 
+from alsweep.data.case import Dataset
 from alsweep.errors import RecordError, RunFolderError
 from alsweep.files import write_bytes
 from alsweep.report.gallery import png
-from alsweep.report.slices import overview_figure, patch_figure
-from alsweep.report.volumes import DatasetVolumes, Volumes, open_dataset
-from alsweep.results.records import TrajectoryFolder, query_path, read_query, read_run
+from alsweep.report.mixes import mix_figure, query_mix
+from alsweep.report.slices import Panel, overview_figure, pair_figure, patch_figure
+from alsweep.report.views import Seen
+from alsweep.report.volumes import DatasetVolumes, open_dataset
+from alsweep.results.mix import ClassMix
+from alsweep.results.records import (
+    QueriedPatch,
+    TrajectoryFolder,
+    query_path,
+    read_query,
+    read_run,
+)
 
 OVERVIEW = "overview.png"
+MIX = "class_mix.png"
+_MOST_IN_A_PAIR = 12
 
 
-def draw_queries(run: Path, trajectory: str, loop: int, out: Path | None = None) -> list[Path]:
-    """Draw the patches annotated just before training ``loop``.
+@dataclass(frozen=True)
+class Query:
+    """One query of a trajectory, and the data that it was made on.
+
+    Attributes:
+        run: Run folder.
+        trajectory: Has a config.
+        loop: The patches are annotated just before this training; 0 is the starting budget.
+        dataset: What the trajectory ran on.
+        queried: The patches, best first.
+    """
+
+    run: Path
+    trajectory: TrajectoryFolder
+    loop: int
+    dataset: Dataset
+    queried: Sequence[QueriedPatch]
+
+    @property
+    def title(self) -> str:
+        """For people."""
+        which = "starting budget" if self.loop == 0 else f"query {self.loop}"
+        return f"{self.trajectory.id}, {which}"
+
+
+Networks = Callable[[Query], Seen]
+"""What the networks that chose a query said in its patches; RunFolderError where they are gone."""
+
+
+def open_query(run: Path, trajectory: str, loop: int) -> Query:
+    """Find a query of a run and open its dataset.
 
     Args:
         run: Run folder.
         trajectory: Id, or a beginning that only one id has.
         loop: 0 is the starting budget.
-        out: Folder to write; RUN/report/queries/ID/loop_KKK if left out.
-
-    Returns:
-        The overview and one PNG a patch.
 
     Raises:
-        RunFolderError: ``run`` is no run folder, no or several ids begin so, or ``out`` holds
-            something else.
+        RunFolderError: ``run`` is no run folder, or no or several ids begin so.
         RecordError: The query has not been made.
         DatasetError: The dataset is gone or has changed.
     """
@@ -36,10 +73,71 @@ def draw_queries(run: Path, trajectory: str, loop: int, out: Path | None = None)
     path = query_path(chosen.folder, loop)
     if chosen.config is None or not path.exists():
         raise RecordError(_no_query(chosen, loop))
-    volumes = DatasetVolumes(open_dataset(run, chosen))
-    folder = out or run / "report" / "queries" / chosen.id / f"loop_{loop:03d}"
+    return Query(run, chosen, loop, open_dataset(run, chosen), read_query(path))
+
+
+def draw_queries(
+    query: Query, out: Path | None = None, networks: Networks | None = None
+) -> list[Path]:
+    """Draw the patches of a query, and the classes in it and in those before.
+
+    Args:
+        query: What to draw.
+        out: Folder to write; RUN/report/queries/ID/loop_KKK if left out.
+        networks: Adds prediction and scores; where the networks are gone, the titles say so.
+
+    Returns:
+        The overview, the class mix and one PNG a patch.
+
+    Raises:
+        RunFolderError: ``out`` holds something else.
+    """
+    default = query.run / "report" / "queries" / query.trajectory.id / f"loop_{query.loop:03d}"
+    folder = out or default
     _check_folder(folder)
-    return list(_draw(volumes, path, chosen.id, loop, folder))
+    if not query.queried:
+        return []
+    seen, title = _ask(query, networks)
+    return list(_draw(query, seen, title, folder))
+
+
+def _ask(query: Query, networks: Networks | None) -> tuple[Seen | None, str]:
+    """What the networks said, and the title that goes with it."""
+    if networks is None or query.loop == 0:
+        return None, query.title
+    try:
+        return networks(query), query.title
+    except RunFolderError:
+        return (
+            None,
+            f"{query.title}\n(its networks are not stored any more: no prediction, no scores)",
+        )
+
+
+def draw_pair(query: Query, tried: Panel, seen: Seen, path: Path) -> Path:
+    """Draw a query beside one that another strategy would have made.
+
+    Args:
+        query: The one that was made.
+        tried: The other one.
+        seen: What the networks said in the patches of ``query``.
+        path: PNG to write.
+
+    Returns:
+        ``path``.
+    """
+    assert query.trajectory.config is not None
+    label = query.trajectory.config.strategy.label or query.trajectory.config.strategy.name
+    made = Panel(f"queried: {label}", query.queried, seen)
+    volumes = DatasetVolumes(query.dataset)
+    return _write(path, png(pair_figure(volumes, _cut(made), _cut(tried), query.title)))
+
+
+def _cut(panel: Panel) -> Panel:
+    """The first patches of a panel, as many as a picture holds, and how many there are."""
+    count = len(panel.queried)
+    shown = f"first {_MOST_IN_A_PAIR} of {count}" if count > _MOST_IN_A_PAIR else f"{count}"
+    return Panel(f"{panel.title} ({shown} patches)", panel.queried[:_MOST_IN_A_PAIR], panel.seen)
 
 
 def _check_folder(folder: Path) -> None:
@@ -49,16 +147,29 @@ def _check_folder(folder: Path) -> None:
         )
 
 
-def _draw(volumes: Volumes, path: Path, id_: str, loop: int, folder: Path) -> Iterator[Path]:
-    queried = read_query(path)
-    if not queried:
-        return
-    title = f"{id_}, {'starting budget' if loop == 0 else f'query {loop}'}"
-    pictures = {OVERVIEW: overview_figure(volumes, queried, title)}
-    yield _write(folder / OVERVIEW, png(pictures[OVERVIEW]))
-    for index, patch in enumerate(queried):
-        figure = patch_figure(volumes, patch, f"{title}, patch {index + 1} of {len(queried)}")
+def _draw(query: Query, seen: Seen | None, title: str, folder: Path) -> Iterator[Path]:
+    volumes = DatasetVolumes(query.dataset)
+    yield _write(folder / OVERVIEW, png(overview_figure(volumes, query.queried, title, seen)))
+    yield _draw_mix(query, volumes, folder / MIX)
+    count = len(query.queried)
+    for index, patch in enumerate(query.queried):
+        figure = patch_figure(volumes, patch, f"{title}, patch {index + 1} of {count}", seen)
         yield _write(folder / f"patch_{index:03d}.png", png(figure))
+
+
+def _draw_mix(query: Query, volumes: DatasetVolumes, path: Path) -> Path:
+    """The classes of this query and of those before it, beside those of the pool."""
+    folder = query.trajectory.folder
+    mixes = [
+        ("start" if k == 0 else f"query {k}", query_mix(volumes, read_query(query_path(folder, k))))
+        for k in range(query.loop + 1)
+    ]
+    dataset = query.dataset
+    cases = [dataset.cases[case].class_voxels for case in dataset.pool]
+    pool = ClassMix(tuple(map(sum, zip(*cases, strict=True))), ())
+    names = ", ".join(dataset.classes[1:])
+    title = f"{query.trajectory.id}\nforeground in each query, and in how many patches: {names}"
+    return _write(path, png(mix_figure(mixes, pool, dataset.classes, title)))
 
 
 def _write(path: Path, content: bytes) -> Path:

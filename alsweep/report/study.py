@@ -14,6 +14,7 @@ from alsweep.results.records import (
     RunFolder,
     TrajectoryFolder,
     collect,
+    each_once,
     load_results,
     read_run,
     write_results,
@@ -112,10 +113,20 @@ def read_study(paths: Sequence[Path]) -> Study:
     """
     runs = tuple(read_run(path) for path in paths)
     table = _table(paths)
-    known = {t.id: t for run in reversed(runs) for t in run.trajectories if t.config is not None}
-    order = dict.fromkeys(t.id for run in runs for t in run.trajectories)
-    trajectories = tuple(known[id_] for id_ in order if id_ in known)
+    trajectories = tuple(t for t in _each_once(runs) if t.config is not None)
     return Study(runs, table, _looks(trajectories), _setting_names(trajectories), trajectories)
+
+
+def _each_once(runs: Iterable[RunFolder]) -> Iterable[TrajectoryFolder]:
+    """Each trajectory from the run that the table has it from, in the order of the runs."""
+    found: dict[str, TrajectoryFolder] = {}
+    for run in runs:
+        for trajectory in run.trajectories:
+            known = found.setdefault(trajectory.id, trajectory)
+            better = trajectory.status == "done" or (trajectory.records and not known.records)
+            if known.status != "done" and better:
+                found[trajectory.id] = trajectory
+    return found.values()
 
 
 def _table(paths: Sequence[Path]) -> pd.DataFrame:
@@ -124,8 +135,7 @@ def _table(paths: Sequence[Path]) -> pd.DataFrame:
     except OSError as error:
         # A run that somebody else owns can still be reported on.
         logger.info("results.parquet stays as it is: %s", error)
-        tables = [collect(path) for path in paths]
-        return pd.concat(tables, ignore_index=True).drop_duplicates(["trajectory", "loop"])
+        return each_once([collect(path) for path in paths])
 
 
 def _looks(trajectories: Iterable[TrajectoryFolder]) -> tuple[Look, ...]:

@@ -15,7 +15,7 @@ from alsweep.geometry import Patch, Triple
 
 Model = TypeVar("Model", bound=BaseModel)
 
-_MEND = "restore the file, or delete its trajectory and resume the run"
+_MEND = "restore the file, or delete the trajectory's folder and resume the run"
 
 
 class LoopRecord(Frozen):
@@ -136,7 +136,7 @@ def read_model(model: type[Model], path: Path) -> Model:
     try:
         return model.model_validate(read_json(path))
     except FileNotFoundError:
-        raise RecordError(f"{path}: no such file; resume the run to make it") from None
+        raise RecordError(f"{path}: no such file; {_MEND}") from None
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         place = ".".join(map(str, first["loc"]))

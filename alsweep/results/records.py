@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+import numpy as np
+
 from alsweep.config.base import Frozen
 from alsweep.config.trajectory import TrajectoryConfig
 from alsweep.errors import RecordError, RunFolderError
@@ -35,6 +37,7 @@ __all__ = [
     "TrajectoryError",
     "TrajectoryFolder",
     "collect",
+    "each_once",
     "load_results",
     "query_path",
     "read_config",
@@ -149,14 +152,15 @@ def read_run(run: Path) -> RunFolder:
 
     Raises:
         RunFolderError: ``run`` is no run folder.
-        RecordError: A file in it is broken.
+        RecordError: A file in it is broken, or a config is not its trajectory's.
     """
-    name, ids = _read_sweep(run / "sweep.yaml")
-    return RunFolder(run, name, tuple(_read_trajectory(run / "trajectories" / id_) for id_ in ids))
+    name, dataset_fingerprint, ids = _read_sweep(run / "sweep.yaml")
+    folders = [run / "trajectories" / id_ for id_ in ids]
+    return RunFolder(run, name, tuple(_read_trajectory(f, dataset_fingerprint) for f in folders))
 
 
-def _read_sweep(path: Path) -> tuple[str, list[str]]:
-    """Name and trajectory ids; the rest of sweep.yaml is the sweep's own matter."""
+def _read_sweep(path: Path) -> tuple[str, str, list[str]]:
+    """Name, dataset fingerprint, trajectory ids; the rest of sweep.yaml is the sweep's matter."""
     from ruamel.yaml import YAML
     from ruamel.yaml.error import YAMLError
 
@@ -166,22 +170,37 @@ def _read_sweep(path: Path) -> tuple[str, list[str]]:
         raise RunFolderError(
             f"{path.parent}: no sweep.yaml in it; name a run folder that 'alsweep run' wrote"
         ) from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise RunFolderError(
+            f"{path}: cannot be read as text ({error}); restore it, or make the run again with "
+            "'alsweep run'"
+        ) from None
     except YAMLError as error:
         raise RunFolderError(f"{path}: not valid YAML ({str(error).splitlines()[0]})") from None
     try:
-        return str(raw["name"]), [str(id_) for id_ in raw["provenance"]["trajectories"]]
+        begun = raw["provenance"]
+        ids = [str(id_) for id_ in begun["trajectories"]]
+        return str(raw["name"]), str(begun["dataset_fingerprint"]), ids
     except (KeyError, TypeError):
         raise RunFolderError(
-            f"{path}: no 'name' and 'provenance.trajectories' in it; "
-            "make the run again with 'alsweep run'"
+            f"{path}: no 'name', 'provenance.dataset_fingerprint' and 'provenance.trajectories' "
+            "in it; make the run again with 'alsweep run'"
         ) from None
 
 
-def _read_trajectory(folder: Path) -> TrajectoryFolder:
+def _read_trajectory(folder: Path, dataset_fingerprint: str) -> TrajectoryFolder:
     if not (folder / "config.json").exists():
         failure = _read_failure(folder)
         return TrajectoryFolder(folder.name, folder, None, (), _status(False, failure), failure)
-    config, records = read_config(folder), read_records(folder)
+    config = read_config(folder)
+    # The table says what the config says, so it must be the one that the records were made with.
+    if config.trajectory_id(dataset_fingerprint) != folder.name:
+        raise RecordError(
+            f"{folder / 'config.json'}: expected the config of trajectory {folder.name}, got that "
+            f"of {config.trajectory_id(dataset_fingerprint)}; restore the file, or delete the "
+            "trajectory's folder and resume the run"
+        )
+    records = read_records(folder)
     done = len(records) == config.query.loops
     failure = None if done else _read_failure(folder)
     return TrajectoryFolder(folder.name, folder, config, records, _status(done, failure), failure)
@@ -231,15 +250,12 @@ def load_results(paths: Path | str | Sequence[Path | str]) -> "pd.DataFrame":
         RunFolderError: A folder is no run folder.
         RecordError: A file is missing, or not a table of this version.
     """
-    import pandas as pd
-
     names = [paths] if isinstance(paths, str | Path) else list(paths)
     if not names:
         raise RecordError(
             "load_results: expected at least one run folder or parquet file, got none"
         )
-    tables = [_load_one(Path(name)) for name in names]
-    return _without_repeats(pd.concat(tables, ignore_index=True) if len(tables) > 1 else tables[0])
+    return each_once([_load_one(Path(name)) for name in names])
 
 
 def _load_one(path: Path) -> "pd.DataFrame":
@@ -249,11 +265,20 @@ def _load_one(path: Path) -> "pd.DataFrame":
     return _read_parquet(path)
 
 
-def _without_repeats(table: "pd.DataFrame") -> "pd.DataFrame":
-    """Keep each trajectory's rows from one sweep only, done ones first."""
-    order = table.assign(_late=table["status"] != "done").sort_values("_late", kind="stable")
-    chosen = order.groupby("trajectory", sort=False)["sweep"].first()
-    return table[table["sweep"] == table["trajectory"].map(chosen)].reset_index(drop=True)
+def each_once(tables: Sequence["pd.DataFrame"]) -> "pd.DataFrame":
+    """Join tables, with each trajectory's rows from one of them: where it is done, else the first.
+
+    Copies of a run bear the same sweep's name, so that only its place tells a table apart.
+    """
+    import pandas as pd
+
+    table = pd.concat(tables, ignore_index=True) if len(tables) > 1 else tables[0]
+    source = np.repeat(np.arange(len(tables)), [len(one) for one in tables])
+    order = table.assign(_source=source, _late=table["status"] != "done")
+    order = order.sort_values(["_late", "_source"], kind="stable")
+    chosen = order.groupby("trajectory", sort=False)["_source"].first()
+    kept: pd.DataFrame = table[source == table["trajectory"].map(chosen)]
+    return kept.reset_index(drop=True)
 
 
 def _read_parquet(path: Path) -> "pd.DataFrame":

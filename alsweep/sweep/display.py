@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING
 
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
+from rich.markup import escape
 from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
 from alsweep.results.loops import LoopRecord
 from alsweep.sweep.heartbeat import Beat, read_beat
-from alsweep.sweep.monitor import Pace, Start, dice_text, in_words
+from alsweep.sweep.monitor import Pace, Start, dice_text, in_words, left_in_words
 from alsweep.sweep.run_folder import starts_folder, trajectory_folder
 
 if TYPE_CHECKING:
@@ -59,7 +60,7 @@ class Board:
         return (
             f"{self.done}/{total} trajectories done{failed}, "
             f"{sum(self.loops.values())}/{self.plan.loops} loops, "
-            f"{in_words(self.pace.elapsed)} elapsed, about {in_words(self.pace.seconds_left)} left"
+            f"{in_words(self.pace.elapsed)} elapsed, {left_in_words(self.pace.seconds_left)}"
         )
 
 
@@ -143,7 +144,7 @@ class LineDisplay(BoardMonitor):
             f"[{sum(board.loops.values())}/{board.plan.loops}] {planned.label} "
             f"seed {planned.config.seed} loop {record.loop + 1}/{planned.config.query.loops}: "
             f"Dice {dice_text(record.mean_dice)}, "
-            f"about {in_words(board.pace.seconds_left)} left"
+            f"{left_in_words(board.pace.seconds_left)}"
         )
 
     def failed(self, planned: Planned, error: str) -> None:
@@ -172,7 +173,9 @@ class LiveDisplay(BoardMonitor):
     def lost(self, planned: Planned) -> None:
         """Say above the table that a worker is gone."""
         super().lost(planned)
-        self._console.print(f"warning: the worker of {planned.id} was lost; it is tried again")
+        self._console.print(
+            f"warning: the worker of {planned.id} was lost; it is tried again", markup=False
+        )
 
     def failed(self, planned: Planned, error: str) -> None:
         """Say above the table why a trajectory failed."""
@@ -200,7 +203,7 @@ class LiveDisplay(BoardMonitor):
         # A sign of life from before the last finished loop says nothing of the loop at hand.
         fresh = beat if beat is not None and beat.loop >= done else None
         return (
-            planned.label,
+            escape(planned.label),
             str(planned.config.seed),
             f"{min(done + 1, loops)}/{loops}",
             *_phase(fresh),

@@ -98,13 +98,16 @@ class Pace:
         return self.left * (self.clock() - self._counting_since) / self._done
 
 
-def in_words(seconds: float | None) -> str:
+def in_words(seconds: float) -> str:
     """A duration for people: ``42 s``, ``7 min``, ``3.2 h``."""
-    if seconds is None:
-        return "-"
     if seconds < 100:
         return f"{seconds:.0f} s"
     return f"{seconds / 60:.0f} min" if seconds < 6000 else f"{seconds / 3600:.1f} h"
+
+
+def left_in_words(seconds: float | None) -> str:
+    """How long the rest takes, as far as that can be said."""
+    return "time left unknown" if seconds is None else f"about {in_words(seconds)} left"
 
 
 def dice_text(dice: float | None) -> str:

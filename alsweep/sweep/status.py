@@ -5,9 +5,18 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from alsweep.config.sweep import SweepConfig
+from alsweep.config.trajectory import TrajectoryConfig
+from alsweep.errors import RunFolderError
 from alsweep.results.records import TrajectoryFolder, read_run
 from alsweep.sweep.heartbeat import Beat, read_beat, silent_seconds
-from alsweep.sweep.run_folder import active_driver, starts_folder, stored_sweep
+from alsweep.sweep.run_folder import (
+    SPACE,
+    active_driver,
+    provenance_of,
+    starts_folder,
+    stored_sweep,
+)
 
 State = Literal["done", "running", "failed", "waiting"]
 
@@ -82,17 +91,16 @@ def read_status(run: Path) -> RunStatus:
     """Read how far a run is.
 
     Raises:
-        RunFolderError: ``run`` is no run folder.
+        RunFolderError: ``run`` is no run folder, or its sweep.yaml was edited by hand.
         RecordError: A file in it is broken.
     """
     sweep = stored_sweep(run)
     driver = active_driver(run)
     folders = read_run(run).trajectories
+    configs = _planned(run, sweep)
     trajectories = tuple(
-        _status(folder, config.strategy.label or config.strategy.name, config.seed,
-                config.query.loops, driver is not None)
-        for folder, config in zip(folders, sweep.trajectories(), strict=True)
-    )  # fmt: skip
+        _status(folder, configs[folder.id], driver is not None) for folder in folders
+    )
     return RunStatus(
         run=str(run),
         name=sweep.name,
@@ -103,17 +111,33 @@ def read_status(run: Path) -> RunStatus:
     )
 
 
-def _status(
-    folder: TrajectoryFolder, label: str, seed: int, loops: int, driven: bool
-) -> TrajectoryStatus:
-    done = len(folder.records)
+def _planned(run: Path, sweep: SweepConfig) -> dict[str, TrajectoryConfig]:
+    """The trajectories of a stored sweep, by the ids that it was written with.
+
+    Raises:
+        RunFolderError: The file was edited by hand, so that it means other trajectories.
+    """
+    origin = provenance_of(run, sweep)
+    configs = {
+        config.trajectory_id(origin.dataset_fingerprint): config for config in sweep.trajectories()
+    }
+    if configs.keys() != set(origin.trajectories):
+        raise RunFolderError(
+            f"{run / SPACE}: means other trajectories than provenance.trajectories lists; undo the "
+            "change made by hand, or run the search space again with --out here"
+        )
+    return configs
+
+
+def _status(folder: TrajectoryFolder, config: TrajectoryConfig, driven: bool) -> TrajectoryStatus:
+    done, loops = len(folder.records), config.query.loops
     beat = read_beat(folder.folder) if driven and done < loops else None
     alive = beat is not None and beat.loop >= done and silent_seconds(beat) < _SILENCE
     now = beat if alive else None
     return TrajectoryStatus(
         id=folder.id,
-        strategy=label,
-        seed=seed,
+        strategy=config.strategy.label or config.strategy.name,
+        seed=config.seed,
         state=_state(folder, now),
         loops_done=done,
         loops=loops,

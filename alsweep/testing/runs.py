@@ -52,13 +52,15 @@ def write_run(
                 config = trajectory_config(dataset, strategy, size, seed, loops)
                 ids.append(config.trajectory_id(fingerprint))
                 _write_trajectory(run / "trajectories" / ids[-1], config, speed, cases)
-    write_sweep(run, dataset, ids)
+    write_sweep(run, dataset, ids, fingerprint)
     return ids
 
 
-def write_sweep(run: Path, dataset: Path, ids: Sequence[str]) -> None:
+def write_sweep(
+    run: Path, dataset: Path, ids: Sequence[str], fingerprint: str = FINGERPRINT
+) -> None:
     """Write RUN/sweep.yaml with the keys that results and reports read."""
-    provenance = {"version": "0", "dataset_fingerprint": FINGERPRINT, "trajectories": list(ids)}
+    provenance = {"version": "0", "dataset_fingerprint": fingerprint, "trajectories": list(ids)}
     raw = {"name": run.name, "dataset": str(dataset), "base": {}, "provenance": provenance}
     run.mkdir(parents=True, exist_ok=True)
     with (run / "sweep.yaml").open("w", encoding="utf-8") as file:

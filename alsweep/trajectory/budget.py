@@ -3,13 +3,14 @@
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
+from math import isfinite
 
 from alsweep.config.trajectory import TrajectoryConfig
 from alsweep.data.annotator import ReferenceLabels
 from alsweep.data.case import Dataset
 from alsweep.errors import PoolExhaustedError
 from alsweep.geometry import Patch
-from alsweep.query.base import Choice, PoolCase, Request, Streams, make_strategy
+from alsweep.query.base import Choice, Request, Streams, make_strategy
 from alsweep.query.placement import Placer
 from alsweep.results.loops import QueriedPatch
 from alsweep.rng import stream
@@ -27,6 +28,7 @@ def request_for(config: TrajectoryConfig, loop: int) -> Request:
         per_case=query.per_case or query.patches,
         loop=loop,
         loops=query.loops,
+        free_label_share=query.free_label_share,
     )
 
 
@@ -41,9 +43,8 @@ def draw_start(config: TrajectoryConfig, dataset: Dataset) -> list[QueriedPatch]
     """
     start = make_strategy(config.starting_budget.strategy)
     count = config.starting_patches
-    request = replace(
-        request_for(config, 0), patches=count, per_case=count, overlap=0.0, strides=(1, 1, 1)
-    )
+    # Its own values where a query's could come in: the start follows from nothing else.
+    request = Request(count, config.query.box, (1, 1, 1), 0.0, count, 0, config.query.loops)
     pool = DatasetPool(dataset, (), oracle=ReferenceLabels(dataset) if start.uses_oracle else None)
     rng: Streams = partial(stream, config.seed, "start")
     return settle(start.query(pool, request, rng), pool, request, rng, config.query.on_shortfall)
@@ -57,7 +58,7 @@ def settle(
     Raises:
         PoolExhaustedError: Fewer patches fit than were asked for, and the config says ``error``.
     """
-    found = [QueriedPatch(patch=choice.patch, score=choice.score) for choice in choices]
+    found = [QueriedPatch(patch=c.patch, score=_finite(c.score)) for c in choices]
     missing = request.patches - len(found)
     if missing > 0 and on_shortfall == "fill_random":
         extra = _fill(pool, [q.patch for q in found], replace(request, patches=missing), rng)
@@ -71,13 +72,17 @@ def settle(
     return found
 
 
+def _finite(score: float | None) -> float | None:
+    """None for what JSON cannot hold: the logarithm of a score of 0 in power noise."""
+    return None if score is None or not isfinite(score) else score
+
+
 def _fill(
     pool: DatasetPool, chosen: Sequence[Patch], request: Request, rng: Streams
 ) -> Sequence[Patch]:
     """Uniformly random patches beside those already chosen."""
     cases = [
-        PoolCase(c.case, c.shape, (*c.taken, *(p for p in chosen if p.case == c.case)))
-        for c in pool.cases
+        replace(c, taken=(*c.taken, *(p for p in chosen if p.case == c.case))) for c in pool.cases
     ]
     placer = Placer(cases, pool.classes, pool.reference, replace(request, per_case=request.patches))
     placer.fill(request.patches, ("all",), rng("fill"))

@@ -1,6 +1,8 @@
 """Before anything runs: write a trajectory's defaults out, and refuse what cannot work."""
 
+from dataclasses import replace
 from math import prod
+from pathlib import Path
 
 import numpy as np
 
@@ -10,6 +12,8 @@ from alsweep.errors import ConfigError, StrategyError
 from alsweep.geometry import clip_size
 from alsweep.query.base import label_of, make_strategy, parameters, strategy_name
 from alsweep.query.placement import PER_CLASS
+from alsweep.query.presets.replay import Replay
+from alsweep.trajectory.precomputed import check_source
 
 
 def resolve(config: TrajectoryConfig, dataset: Dataset) -> TrajectoryConfig:
@@ -33,15 +37,43 @@ def resolve(config: TrajectoryConfig, dataset: Dataset) -> TrajectoryConfig:
             ),
         }
     )
+    _check_strategy(resolved, dataset)
     _check_start(resolved, dataset)
     _check_patch_size(resolved, dataset)
     _check_room(resolved, dataset)
     return resolved
 
 
+def _check_strategy(config: TrajectoryConfig, dataset: Dataset) -> None:
+    """A strategy may ask for more members or classes than there are, or for another trajectory."""
+    made = make_strategy(config.strategy)
+    if isinstance(made, Replay):
+        try:
+            check_source(config, Path(made.source))
+        except StrategyError as error:
+            raise ConfigError(f"base.strategy: {error}") from error
+    if made.composition is None:
+        return
+    score_map = made.composition.map
+    if config.training.members < score_map.least_members:
+        raise ConfigError(
+            f"base.training.members: {config.training.members} is too few for strategy "
+            f"'{config.strategy.label}', whose map '{score_map.name}' measures how members "
+            f"disagree; write at least {score_map.least_members}"
+        )
+    if len(dataset.classes) < score_map.least_classes:
+        raise ConfigError(
+            f"base.strategy: map '{score_map.name}' asks for class {score_map.least_classes - 1}, "
+            f"but the dataset has the classes 0 to {len(dataset.classes) - 1}"
+        )
+
+
 def _resolve_strategy(spec: StrategySpec, place: str, *, labelled: bool = False) -> StrategySpec:
     try:
         made = make_strategy(spec)
+        if isinstance(made, Replay):
+            # A worker's working directory is not the user's.
+            made = replace(made, source=str(Path(made.source).resolve()))
         label = label_of(spec) if labelled else spec.label
     except StrategyError as error:
         raise ConfigError(f"{place}: {error}") from error
@@ -51,7 +83,8 @@ def _resolve_strategy(spec: StrategySpec, place: str, *, labelled: bool = False)
 def _check_start(config: TrajectoryConfig, dataset: Dataset) -> None:
     """An all_classes start needs room for its guaranteed patches, and every class in two cases."""
     place = f"base.starting_budget.strategy: {config.starting_budget.strategy.name}"
-    if make_strategy(config.starting_budget.strategy).needs:
+    start = make_strategy(config.starting_budget.strategy)
+    if start.needs or isinstance(start, Replay):
         raise ConfigError(f"{place} needs a trained network; choose a random start")
     if not config.starting_budget.strategy.name.endswith("_all_classes"):
         return

@@ -7,12 +7,13 @@ from alsweep.data.annotator import ReferenceLabels
 from alsweep.data.case import Dataset
 from alsweep.errors import StrategyError
 from alsweep.geometry import Patch
-from alsweep.query.base import PoolCase, Prediction
+from alsweep.query.base import Choice, PoolCase, Prediction
 
 if TYPE_CHECKING:
     from alsweep.types import LabelMap
 
 Predict = Callable[[str], Prediction]
+Replay = Callable[[str], Sequence[Choice]]
 
 
 class DatasetPool:
@@ -23,7 +24,10 @@ class DatasetPool:
         taken: The patches annotated so far.
         predict: The ensemble's prediction of a case; None before the first training.
         oracle: Ground truth for strategies that declare ``uses_oracle``; None for all others.
+        replay: What the trajectory in a folder queried in this loop; None where nothing can be
+            replayed.
         on_case: Called with the number of cases predicted so far.
+        workers: Cases that may be scored at the same time.
     """
 
     def __init__(
@@ -33,16 +37,25 @@ class DatasetPool:
         *,
         predict: Predict | None = None,
         oracle: ReferenceLabels | None = None,
+        replay: Replay | None = None,
         on_case: Callable[[int], None] = lambda done: None,
+        workers: int = 1,
     ) -> None:
         self.classes = dataset.classes
+        by_case: dict[str, list[Patch]] = {}
+        for patch in taken:
+            by_case.setdefault(patch.case, []).append(patch)
         self.cases = tuple(
-            PoolCase(case, dataset.cases[case].shape, tuple(p for p in taken if p.case == case))
+            PoolCase(
+                case, dataset.cases[case].shape, tuple(by_case.get(case, ())), dataset.free(case)
+            )
             for case in dataset.pool
         )
         self._predict = predict
         self._oracle = oracle
+        self._replay = replay
         self._on_case = on_case
+        self.workers = workers
 
     def predictions(self) -> Iterator[tuple[PoolCase, Prediction]]:
         """Predict each case in turn; nothing is kept of the one before.
@@ -69,3 +82,13 @@ class DatasetPool:
                 "a strategy asked for reference labels; declare uses_oracle = True on its class"
             )
         return self._oracle.volume(case)
+
+    def replayed(self, source: str) -> Sequence[Choice]:
+        """What another trajectory queried in this loop.
+
+        Raises:
+            StrategyError: Nothing can be replayed here: a starting budget has no loop.
+        """
+        if self._replay is None:
+            raise StrategyError("a starting budget cannot be replayed; choose a random strategy")
+        return self._replay(source)

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from functools import cached_property
 from pathlib import Path
 
@@ -64,6 +65,7 @@ class Trajectory:
         self._resources = resources or ResourcesConfig()
         self._on_progress = on_progress or (lambda progress: None)
         self._members: Sequence[Member] = ()
+        self._view: Future[None] | None = None
 
     @cached_property
     def _steps(self) -> Steps:
@@ -127,6 +129,8 @@ class Trajectory:
         self._members = members
         self._on_progress(Progress(loop, "annotate", 0, 1))
         self._show_labels()
+        if last:
+            self._wait_for_view()
         return record
 
     def _begin(self) -> None:
@@ -145,10 +149,24 @@ class Trajectory:
             loop - 1, self._log.patches(loop - 1), self._parents(loop - 1)
         )
 
+    @cached_property
+    def _viewer(self) -> ThreadPoolExecutor:
+        return ThreadPoolExecutor(1, thread_name_prefix="labels.zarr")
+
     def _show_labels(self) -> None:
-        """Bring labels.zarr up to the query log; it is a view for people and tools alone."""
-        names = self.dataset.classes
-        self.labels.write_zarr(self._folder / "labels.zarr", names, self.dataset.manifest.spacing)
+        """Bring labels.zarr up to the query log, beside the next training.
+
+        It is a view for people and tools alone, so that no training need wait for it.
+        """
+        self._wait_for_view()
+        path, spacing = self._folder / "labels.zarr", self.dataset.manifest.spacing
+        self._view = self._viewer.submit(
+            self.labels.write_zarr, path, self.dataset.classes, spacing
+        )
+
+    def _wait_for_view(self) -> None:
+        if self._view is not None:
+            self._view.result()
 
     def _record(
         self,

@@ -2,7 +2,7 @@
 
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -26,11 +26,12 @@ from alsweep.model.folds import make_folds
 from alsweep.model.inference import predict
 from alsweep.model.network import build_network, training_patch
 from alsweep.model.trainer import fit, mirror_axes
-from alsweep.query.base import Prediction, Streams, make_strategy
+from alsweep.query.base import Embedding, Prediction, Streams, make_strategy
 from alsweep.results.loops import QueriedPatch
 from alsweep.rng import stream, torch_seed
 from alsweep.trajectory.budget import request_for, settle
 from alsweep.trajectory.pool import DatasetPool
+from alsweep.trajectory.precomputed import replayed
 from alsweep.trajectory.progress import OnProgress, Phase, Progress
 
 NUMERICS = 1
@@ -74,6 +75,7 @@ class Steps:
     Attributes:
         owner: Who trains; stored beside members, so that "cached" means "by somebody else", also
             after a crash.
+        workers: Cases of the pool that are scored at the same time.
     """
 
     config: TrajectoryConfig
@@ -82,6 +84,7 @@ class Steps:
     compute: Compute
     owner: str
     on_progress: OnProgress
+    workers: int = 1
 
     @classmethod
     def make(
@@ -101,7 +104,8 @@ class Steps:
         set_threads(resources.threads)
         compute = resolve_compute(resources.device, config.training.precision)
         store = ModelStore(models, int(resources.models_gib * _GIB))
-        return cls(config, dataset, store, compute, owner, on_progress or (lambda progress: None))
+        tell = on_progress or (lambda progress: None)
+        return cls(config, dataset, store, compute, owner, tell, resources.threads)
 
     @property
     def window(self) -> Triple:
@@ -116,7 +120,8 @@ class Steps:
     def labels(self, patches: Sequence[Patch]) -> PartialLabels:
         """The labels inside ``patches``, as the oracle reveals them."""
         shapes = {case: self.dataset.cases[case].shape for case in self.dataset.pool}
-        return PartialLabels(shapes, len(self.dataset.classes), Oracle(self.dataset), patches)
+        oracle, free = Oracle(self.dataset), self.dataset.free
+        return PartialLabels(shapes, len(self.dataset.classes), oracle, patches, free=free)
 
     def train(self, loop: int, patches: Sequence[Patch], parents: Sequence[Member]) -> list[Member]:
         """Train the members on ``patches``, or load those that are stored already.
@@ -195,7 +200,14 @@ class Steps:
     ) -> None:
         training = self.config.training
         began = time.monotonic()
-        sampler = PatchSampler(self.dataset, labels, cases, self.window, training.foreground_share)
+        sampler = PatchSampler(
+            self.dataset,
+            labels,
+            cases,
+            self.window,
+            training.foreground_share,
+            case_sampling=training.case_sampling,
+        )
         total = training.members * training.epochs
         done = index * training.epochs
         self._tell(loop, "train", done, total)
@@ -243,10 +255,12 @@ class Steps:
                 "protocol": self.config.evaluation.plain(),
             }
         )
-        if self.store.meta(key) is None:
-            self.store.publish(key, self._evaluate(loop, members))
         meta = self.store.meta(key)
-        assert meta is not None, "an entry just published is never the one removed to make room"
+        if meta is None:
+            made = self._evaluate(loop, members)
+            self.store.publish(key, made)
+            # Read back: the first to publish counts. Somebody short of room may have removed it.
+            meta = self.store.meta(key) or made
         seconds = meta["seconds"] if meta["owner"] == self.owner else 0.0
         return Evaluation(meta["mean_dice"], meta["dice"], meta["case_dice"], seconds)
 
@@ -258,7 +272,7 @@ class Steps:
         by_case: dict[str, list[float | None]] = {}
         for done, case in enumerate(self.dataset.validation):
             self._tell(loop, "evaluate", done, len(self.dataset.validation))
-            probs = self._predict(members, case, protocol.step, protocol.tta).mean_probs
+            probs = self.predict(members, case, protocol.step, protocol.tta).mean_probs
             predicted = probs.argmax(dim=0).to("cpu").numpy().astype(np.uint8)
             by_case[case] = case_dice(predicted, reference.volume(case), len(self.dataset.classes))
         mean, per_class = mean_dice(by_case)
@@ -270,11 +284,28 @@ class Steps:
             "case_dice": {c: dict(zip(names, d, strict=True)) for c, d in by_case.items()},
         }
 
-    def _predict(self, members: Sequence[Member], case: str, step: float, tta: bool) -> Prediction:
-        networks = [member.network for member in members]
-        axes = self.axes if tta else ()
-        image = self.dataset.image(case)
-        return Prediction(predict(networks, image, self.window, step, axes, self.compute))
+    def predict(
+        self,
+        members: Sequence[Member],
+        case: str,
+        step: float,
+        tta: bool,
+        needs: Collection[str] = ("probs",),
+    ) -> Prediction:
+        """What the ensemble says of a case, and no more of it than is needed."""
+        folded = predict(
+            [member.network for member in members],
+            self.dataset.image(case),
+            self.window,
+            step,
+            self.axes if tta else (),
+            self.compute,
+            needs,
+        )
+        embedding = None
+        if folded.features is not None and folded.cell is not None:
+            embedding = Embedding(folded.features, folded.cell)
+        return Prediction(folded.probs, folded.mean_entropy, embedding, folded.members)
 
     def query(
         self, loop: int, members: Sequence[Member], taken: Sequence[Patch]
@@ -289,8 +320,12 @@ class Steps:
         pool = DatasetPool(
             self.dataset,
             taken,
-            predict=lambda case: self._predict(members, case, inference.step, inference.tta),
+            predict=lambda case: self.predict(
+                members, case, inference.step, inference.tta, chosen.needs
+            ),
             oracle=ReferenceLabels(self.dataset) if chosen.uses_oracle else None,
+            replay=partial(replayed, self.config, taken, loop),
+            workers=self.workers,
             on_case=lambda done: self._tell(loop, "query", done, len(self.dataset.pool)),
         )
         rng: Streams = partial(stream, self.config.seed, "query", loop)

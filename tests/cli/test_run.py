@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from alsweep.cli.main import main
-from alsweep.cli.run import prepare_environment
+from alsweep.cli.run import plan_of, prepare_environment
 from alsweep.config.load import load_sweep
 from alsweep.config.sweep import ResourcesConfig
 from alsweep.data.phantom import write_phantom
@@ -66,6 +66,41 @@ def test_dry_run_tells_all_and_writes_nothing(
     assert "4 trajectories, 0 done, 4 to do with 12 loops" in text
     assert "2 shared starts; 20 trainings (24 without sharing)" in text
     assert text.count("0/3") == 4
+
+
+def test_dry_run_cuts_no_id_in_a_narrow_pipe_and_shows_labels_as_written(
+    space: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    label = "random[beta=5]" + 40 * "x"
+    grid = f"grid.strategy=[{{name: random, label: '{label}'}}, {{name: margin, label: '[/x]'}}]"
+    assert call(monkeypatch, "run", space, "--out", tmp_path / "r", "--set", grid, "--dry-run") == 0
+    text = capsys.readouterr().out
+    plan = plan_of(load_sweep(space, [grid]), space)
+    for planned in plan.trajectories:
+        assert planned.id in text
+        assert planned.label in text
+
+
+@pytest.mark.parametrize(
+    ("options", "line"),
+    [
+        (["--out", "/proc/x"], "/proc/x: cannot be written"),
+        (["--set", "resources.gpus=1"], "resources.gpus: a worker needs 1"),
+        (["--set", "resources.device=cuda"], "resources.device: no CUDA device"),
+    ],
+)
+def test_dry_run_refuses_what_a_run_would_refuse(
+    space: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture,
+    options: list[str],
+    line: str,
+) -> None:
+    monkeypatch.setattr("torch.cuda.device_count", lambda: 0)
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    assert call(monkeypatch, "run", space, *options, "--dry-run") == 2
+    assert line in capsys.readouterr().err.splitlines()[-1]
 
 
 def test_default_run_folder_is_named_after_the_sweep(

@@ -33,6 +33,28 @@ def test_status_for_people(
     assert text.splitlines()[-1] == f"nobody is at work; go on with: alsweep resume {run}"
 
 
+def test_status_quotes_the_path_and_admits_that_the_time_left_is_unknown(
+    run: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+) -> None:
+    odd = run.rename(run.parent / "r ün1")
+    assert call(monkeypatch, "status", odd) == 0
+    text = capsys.readouterr().out
+    assert text.splitlines()[-1].endswith(f"alsweep resume '{odd}'")
+    assert "3 waiting; time left unknown" in text
+
+
+def test_status_shows_labels_as_they_were_written(
+    run: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+) -> None:
+    space = run / "sweep.yaml"
+    text = space.read_text()
+    assert "label: predictive_entropy" in text
+    space.write_text(text.replace("label: predictive_entropy", "label: '[/x]'"))
+    monkeypatch.setenv("COLUMNS", "120")
+    assert call(monkeypatch, "status", run) == 0
+    assert "[/x]" in capsys.readouterr().out
+
+
 def test_status_for_machines(
     run: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
 ) -> None:

@@ -72,6 +72,19 @@ def test_overrides_reach_any_key(space):
         ("base.training.preset=smal", ["base.training.preset", "'small' or 'nnunet'"]),
         ("seeds=[1, 1]", ["seeds", "named twice"]),
         ("base.seed=1", ["'seed' belongs to the top level, as 'seeds'"]),
+        ("grid.seed=[1, 2]", ["grid: 'seed' belongs to the top level, as 'seeds'"]),
+        ("grid.dataset=[a, b]", ["grid: 'dataset' belongs to the top level, as 'dataset'"]),
+        ("seeds=[9223372036854775808]", ["seeds.0", "less than or equal to 9223372036854775807"]),
+        ("seeds=['1']", ["seeds.0: input should be a valid integer, got '1'"]),
+        ("seeds=[1.0]", ["seeds.0: input should be a valid integer, got 1.0"]),
+        ("seeds=[true]", ["seeds.0: input should be a valid integer, got True"]),
+        ("seeds=3", ["seeds: write a list, e.g. [3], got 3"]),
+        ("seeds=[]", ["seeds: the list is empty; write at least one value"]),
+        ("grid.strategy=random", ["grid.strategy: write a list, e.g. [random], got 'random'"]),
+        ("grid.strategy=[]", ["grid.strategy: the list is empty"]),
+        ("dataset=3", ["dataset: expected a path, as text, got 3"]),
+        ("base.query.patch_size=w", ["base.query.patch_size: expected a list, got 'w'"]),
+        ("base.query.patch_size=[1, 1, 1, 1]", ["expected a list of 3 values, got [1, 1, 1, 1]"]),
         ("base.training=3", ["base.training: input should be a mapping"]),
         ("name=a/b", ["name"]),
         ("resources.cpu=2", ["resources.cpu: unknown key", "'cpus'"]),
@@ -98,12 +111,22 @@ def test_a_bad_patch_size_is_one_complaint_not_one_per_type(space):
         ("", "expected a mapping"),
         ("name: a\nname: b", "duplicate key"),
         ("name: &a [*a]\n", "required"),
+        ("name: a\ndataset: d\nbase: &b {query: *b}", "nested too deeply, or an alias"),
+        ("name: " + 3000 * "[", "nested too deeply"),
     ],
 )
 def test_broken_files_are_one_line(tmp_path, text, words):
     path = tmp_path / "broken.yaml"
     path.write_text(text)
     assert words in failure(path)
+
+
+def test_an_override_without_an_end_is_one_line(space):
+    assert "--set base.query: nested too deeply" in failure(space, "base.query=" + 3000 * "[")
+
+
+def test_the_largest_seed_fits_into_a_table(space):
+    assert load_sweep(space, [f"seeds=[{2**63 - 1}]"]).seeds == (2**63 - 1,)
 
 
 def test_a_missing_file_and_a_folder_are_one_line(tmp_path):

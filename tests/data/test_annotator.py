@@ -1,3 +1,5 @@
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -30,3 +32,29 @@ def test_a_dataset_offers_no_way_to_the_labels():
         "name",
         "open",
     }
+
+
+def open_files():
+    return len(list(Path("/proc/self/fd").iterdir()))
+
+
+linux = pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="counts files as Linux does")
+
+
+@linux
+def test_a_case_is_opened_once_however_many_crops_are_held(phantom):
+    case, oracle, before = phantom.pool[0], Oracle(phantom), open_files()
+    crops = [oracle.reveal(case, (0, 0, i), (2, 2, 2)) for i in range(30)]
+    assert open_files() == before + 1
+    del crops
+    assert open_files() == before
+
+
+@linux
+def test_labels_of_many_cases_keep_a_bounded_number_of_files_open(phantom, monkeypatch):
+    monkeypatch.setattr("alsweep.data.annotator._OPEN_CASES", 2)
+    oracle, before = Oracle(phantom), open_files()
+    crops = {case: oracle.reveal(case, (3, 4, 5), (6, 7, 8)) for case in phantom.pool}
+    assert open_files() == before + 2
+    for case, crop in crops.items():
+        assert np.array_equal(crop, ReferenceLabels(phantom).volume(case)[3:9, 4:11, 5:13])

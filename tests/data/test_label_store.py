@@ -92,6 +92,70 @@ def test_adding_patches_equals_beginning_with_them(first, second):
         assert np.array_equal(grown.window(*everything), whole.window(*everything))
 
 
+FREE = {
+    "a": np.where(np.random.default_rng(9).random(SHAPES["a"]) < 0.3, 0, IGNORE).astype(np.uint8)
+}
+
+
+@settings(deadline=None, derandomize=True)
+@given(many, patches(), st.tuples(*[st.integers(-4, 4)] * 3))
+def test_free_labels_show_where_no_label_is_annotated_and_are_never_billed(chosen, window, shift):
+    start = tuple(a + b for a, b in zip(window.start, shift, strict=True))
+    store, plain = (
+        PartialLabels(SHAPES, CLASSES, Annotator(), chosen, free=FREE.get),
+        labels(chosen),
+    )
+    shown, annotated = (s.window(window.case, start, window.size) for s in (store, plain))
+    padded = np.pad(
+        FREE.get(window.case, TRUTH[window.case] * 0 + IGNORE), 12, constant_values=IGNORE
+    )
+    free = padded[tuple(slice(a + 12, a + 12 + s) for a, s in zip(start, window.size, strict=True))]
+    assert np.array_equal(shown, np.where(annotated == IGNORE, free, annotated))
+    assert store.annotated_voxels() == plain.annotated_voxels()
+    assert np.array_equal(store.class_voxels(), plain.class_voxels())
+    assert store.cases == plain.cases
+    assert np.array_equal(store.with_patches([]).window(window.case, start, window.size), shown)
+
+
+@settings(deadline=None, derandomize=True)
+@given(many, patches())
+def test_shares_of_a_candidate_equal_those_of_the_masks(chosen, candidate):
+    store = PartialLabels(SHAPES, CLASSES, Annotator(), chosen, free=FREE.get)
+    taken = model(chosen)[candidate.case][candidate.slices]
+    assert store.overlap(candidate) == pytest.approx(taken.mean())
+    free = FREE.get(candidate.case)
+    expected = 0.0 if free is None else (free[candidate.slices] != IGNORE).mean()
+    assert store.free_share(candidate) == pytest.approx(expected)
+
+
+def test_the_overlap_is_that_of_the_union_not_the_sum():
+    twice = [Patch("a", (0, 0, 0), (4, 4, 4)), Patch("a", (0, 0, 0), (4, 4, 2))]
+    assert labels(twice).overlap(Patch("a", (2, 0, 0), (4, 4, 4))) == 0.5
+
+
+def test_boxes_of_other_cases_are_never_looked_at(monkeypatch):
+    from alsweep.data import label_store
+
+    asked = []
+    meeting = label_store._Boxes.meeting
+    monkeypatch.setattr(
+        label_store._Boxes,
+        "meeting",
+        lambda self, *box: (asked.append(len(self.patches)), meeting(self, *box))[1],
+    )
+    store = labels([Patch("a", (0, 0, 0), (1, 1, 1))] * 500 + [Patch("b", (0, 0, 0), (2, 2, 2))])
+    store.window("b", (0, 0, 0), (4, 4, 4))
+    store.overlap(Patch("b", (0, 0, 0), (2, 2, 2)))
+    assert asked == [1, 1]
+
+
+def test_a_new_loop_indexes_only_the_cases_that_it_touches():
+    store = labels([Patch("a", (0, 0, 0), (1, 1, 1)), Patch("b", (0, 0, 0), (1, 1, 1))])
+    more = store.with_patches([Patch("b", (1, 1, 1), (1, 1, 1))])
+    assert more._boxes["a"] is store._boxes["a"]
+    assert len(store.boxes("b")) == 1
+
+
 def test_where_answers_differ_the_later_box_counts():
     answers = iter([1, 2])
 
@@ -186,24 +250,34 @@ def test_only_cases_with_new_patches_are_written_again(tmp_path):
     path = tmp_path / "labels.zarr"
     store = labels([FIRST, SECOND])
     store.write_zarr(path, NAMES, SPACING)
-    before = {case: (path / case).stat().st_ino for case in SHAPES}
+    before = {case: (path / case / "0/c.0.0.0").stat().st_ino for case in SHAPES}
     more = store.with_patches([Patch("b", (0, 3, 8), (2, 2, 2))])
     more.write_zarr(path, NAMES, SPACING)
-    assert (path / "a").stat().st_ino == before["a"]
-    assert (path / "b").stat().st_ino != before["b"]
+    assert (path / "a/0/c.0.0.0").stat().st_ino == before["a"]
+    assert (path / "b/0/c.0.0.0").stat().st_ino != before["b"]
     assert np.array_equal(written(path, "b"), more.window("b", (0, 0, 0), SHAPES["b"]))
     assert sorted(p.name for p in path.iterdir()) == ["a", "b", "zarr.json"]
 
 
 def _truncate(path):
-    chunk = path / "a/0/c/0/0/0"
+    chunk = path / "a/0/c.0.0.0"
     chunk.write_bytes(chunk.read_bytes()[:-9])
+
+
+def _zeros(path):
+    chunk = path / "a/0/c.0.0.0"
+    chunk.write_bytes(bytes(chunk.stat().st_size))
 
 
 @pytest.mark.parametrize(
     "tear",
     [
         _truncate,
+        _zeros,
+        lambda path: (path / "a/0/c.0.0.0").unlink(),
+        lambda path: (path / "a/0/zarr.json").unlink(),
+        lambda path: (path / "a/0/zarr.json").write_bytes(b""),
+        lambda path: (path / "stranger").mkdir(),
         lambda path: (path / "a/zarr.json").unlink(),
         lambda path: (path / "a/zarr.json").write_text("{"),
         lambda path: (path / "a/zarr.json").write_text("[]"),

@@ -119,6 +119,48 @@ def test_cases_are_drawn_equally_often_whatever_they_hold(phantom):
     assert (images.ravel() == corner).sum() == pytest.approx(500, abs=5 * np.sqrt(250))
 
 
+def test_by_annotated_volume_each_annotated_voxel_is_drawn_equally_often(phantom):
+    small = Patch(phantom.pool[0], (0, 0, 0), (4, 4, 4))
+    large = Patch(phantom.pool[1], (0, 0, 0), (4, 4, 12))
+    store = annotate(phantom, [small, large])
+    sampler = PatchSampler(
+        phantom, store, phantom.pool, (1, 1, 1), 0.0, case_sampling="annotated_volume"
+    )
+    images, _ = sampler.batch(stream(0, "test"), 1000)
+    of_small = np.isin(images.ravel(), phantom.image(phantom.pool[0])[0, :4, :4, :4])
+    assert of_small.sum() == pytest.approx(250, abs=5 * np.sqrt(187))
+
+
+def test_free_labels_are_seen_in_the_windows_and_draw_none(phantom):
+    case = phantom.pool[0]
+    free = np.full(phantom.cases[case].shape, IGNORE, dtype=np.uint8)
+    free[12:] = 0
+    store = PartialLabels(
+        {case: free.shape},
+        3,
+        Oracle(phantom),
+        [Patch(case, (4, 4, 4), (1, 1, 1))],
+        free=lambda name: free,
+    )
+    sampler = PatchSampler(phantom, store, [case], (1, 1, 1), 0.0)
+    assert len(np.unique(sampler.batch(stream(0, "test"), 20)[0])) == 1
+    wide = PatchSampler(phantom, store, [case], free.shape, 0.0)
+    _, targets = wide.batch(stream(0, "test"), 1)
+    assert (targets[0, 12:] == 0).all()
+    assert (targets[0, :12] != IGNORE).sum() == 1
+
+
+def test_a_sampler_keeps_a_bounded_number_of_image_files_open(phantom, labels, monkeypatch):
+    from alsweep.data import patches
+
+    monkeypatch.setattr(patches, "_OPEN_IMAGES", 1)
+    sampler = PatchSampler(phantom, labels, phantom.pool, (4, 4, 4), 0.0)
+    sampler.batch(stream(0, "test"), 20)
+    cache = sampler._image.cache_info()
+    assert (cache.currsize, cache.hits + cache.misses) == (1, 20)
+    assert cache.misses > 3
+
+
 def test_without_foreground_every_patch_is_of_the_other_kind(phantom):
     store = annotate(phantom, [Patch(phantom.pool[0], (0, 0, 0), (3, 3, 3))])
     sampler = PatchSampler(phantom, store, phantom.pool, (3, 3, 3), 1.0)

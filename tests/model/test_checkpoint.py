@@ -1,5 +1,6 @@
 import os
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import torch
@@ -47,8 +48,45 @@ def test_entries_longest_unused_make_room(tmp_path):
     assert store.meta("d") is not None
 
 
-def test_a_killed_writer_leaves_no_entry(store):
+def test_the_remains_of_killed_writers_go_when_they_are_old(store):
     store.publish("k", {"owner": "a"}, weights(1))
-    (store.root / ".new-killed").mkdir()
-    assert store.meta(".new-killed") is None
-    assert store.weights("other") is None
+    for name in ("old", "fresh"):
+        (store.root / f".new-{name}").mkdir()
+    long_ago = time.time() - 2 * 24 * 3600
+    os.utime(store.root / ".new-old", (long_ago, long_ago))
+    store.publish("other", {"owner": "a"})
+    assert sorted(path.name for path in store.root.iterdir()) == [".new-fresh", "k", "other"]
+
+
+@pytest.mark.parametrize("torn", ["weights.pt", "meta.json"])
+def test_a_torn_entry_counts_as_absent_and_can_be_made_again(store, torn, caplog):
+    store.publish("k", {"owner": "a"}, weights(1))
+    path = store.root / "k" / torn
+    path.write_bytes(path.read_bytes()[:8])
+    assert (store.weights("k") if torn == "weights.pt" else store.meta("k")) is None
+    assert "cannot be read" in caplog.text
+    store.publish("k", {"owner": "b"}, weights(2))
+    assert store.meta("k") == {"owner": "b"}
+    assert store.weights("k")["layer"][0] == 2
+
+
+def test_an_entry_without_meta_is_not_given_an_empty_one(store):
+    store.publish("k", {"owner": "a"}, weights(1))
+    (store.root / "k" / "meta.json").unlink()
+    assert store.weights("k") is None
+    assert store.meta("k") is None
+    assert not (store.root / "k" / "meta.json").exists()
+    store.publish("k", {"owner": "b"}, weights(2))
+    assert store.meta("k") == {"owner": "b"}
+
+
+def test_many_writers_in_a_full_store_meet_no_error(tmp_path):
+    store = ModelStore(tmp_path / "models", most_bytes=5000)
+
+    def publish(writer):
+        for index in range(25):
+            store.publish(f"{writer}-{index}", {"owner": str(writer)}, weights(index))
+
+    with ThreadPoolExecutor(3) as threads:
+        list(threads.map(publish, range(3)))
+    assert not list(store.root.glob(".new-*"))

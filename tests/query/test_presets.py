@@ -4,7 +4,6 @@ import pytest
 from alsweep.errors import PoolExhaustedError
 from alsweep.geometry import Patch
 from alsweep.query import make_strategy, select_patches
-from alsweep.query.base import Prediction
 from alsweep.query.maps import predictive_entropy
 from tests.query.conftest import (
     ArrayPool,
@@ -72,7 +71,9 @@ def test_a_full_pool_gives_fewer_patches():
     pool = ArrayPool({"a": np.zeros((8, 8, 8), dtype=np.uint8)})
     placed = patches_of("random", pool, make_request(20, (8, 8, 4)))
     assert 1 <= len(placed) <= 2
-    tight = ArrayPool({"a": np.zeros((8, 8, 8), np.uint8)}, [Patch("a", (0, 0, 0), (8, 8, 4))])
+    tight = ArrayPool(
+        {"a": np.zeros((8, 8, 8), np.uint8)}, taken=[Patch("a", (0, 0, 0), (8, 8, 4))]
+    )
     assert patches_of("random", tight, make_request(20, (8, 8, 4)))[0].start == (0, 0, 4)
 
 
@@ -107,13 +108,13 @@ def test_limit_per_case_is_kept(pool):
 def test_predictive_entropy_takes_the_globally_best_patches(references):
     probs = random_probs(references, (24, 24, 24))
     taken = [Patch("case_0", (0, 0, 0), (12, 12, 12))]
-    pool = ArrayPool(references, taken, probs)
+    pool = ArrayPool(references, probs, taken)
     chosen = make_strategy("predictive_entropy").query(pool, make_request(7), streams())
     everything = [
         (-box.score, box.start, case)
         for case in sorted(references)
         for box in select_patches(
-            predictive_entropy(Prediction(probs[case])),
+            predictive_entropy(probs[case]),
             (6, 6, 6),
             1,
             [p for p in taken if p.case == case],

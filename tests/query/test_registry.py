@@ -6,7 +6,8 @@ import pytest
 from alsweep.config.trajectory import StrategySpec
 from alsweep.errors import RegistryError, StrategyError
 from alsweep.query import Stages, Strategy, make_strategy, searchable, strategies, strategy
-from alsweep.query.base import _check_parameter, label_of
+from alsweep.query.base import label_of
+from alsweep.query.parameters import checked
 from alsweep.query.presets.random import RandomFg33
 
 
@@ -41,14 +42,13 @@ def test_parameters_are_checked_against_type_range_and_choices():
         def stages(self) -> Stages:
             return Stages(map="predictive_entropy")
 
-    beta, kind = (Tuned.__dataclass_fields__[name] for name in ("beta", "kind"))
-    _check_parameter("tuned", beta, 2)
+    assert checked(Tuned, {"beta": 2}, "tuned") == {"beta": 2.0}
     with pytest.raises(StrategyError, match=r"'beta' must lie in \[0.1, 10.0\], got 11"):
-        _check_parameter("tuned", beta, 11)
+        checked(Tuned, {"beta": 11}, "tuned")
     with pytest.raises(StrategyError, match="must be of type float, got 'x'"):
-        _check_parameter("tuned", beta, "x")
+        checked(Tuned, {"beta": "x"}, "tuned")
     with pytest.raises(StrategyError, match="must be one of a, b, got 'c'"):
-        _check_parameter("tuned", kind, "c")
+        checked(Tuned, {"kind": "c"}, "tuned")
 
 
 def test_labels_name_the_strategy_or_are_the_users():

@@ -1,5 +1,6 @@
 import json
 import re
+import shutil
 from pathlib import Path
 
 import pandas as pd
@@ -116,6 +117,22 @@ def test_unfinished_and_failed_trajectories_are_told_and_left_out(run):
     assert "4 of 6" in text
     strategies = [s["strategy"] for s in data_of(page)["curves"][0]["strategies"]]
     assert strategies == ["random_fg66", "predictive_entropy"]
+
+
+def test_a_run_and_its_copy_are_reported_as_one(run, tmp_path):
+    copy = shutil.copytree(run, tmp_path / "copy")
+    record_path(read_run(run).trajectories[0].folder, 3).unlink()
+    text = visible(write_report([run, copy], tmp_path / "out"))
+    assert "6 of 6" in text
+    assert "Nothing: every trajectory is finished." in text
+
+
+def test_the_compute_total_says_which_trainings_it_leaves_out(run):
+    assert "Not in it" not in visible(write_report([run]))
+    for trajectory in read_run(run).trajectories:
+        if trajectory.config.seed == 1:
+            trajectory.records[0].model_copy(update={"train_seconds": 0.0}).write(trajectory.folder)
+    assert "Not in it: loop 0 of 1 setting and seed, trained" in visible(write_report([run]))
 
 
 def test_a_run_with_nothing_finished_has_a_report_that_says_so(run):

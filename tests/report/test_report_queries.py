@@ -1,15 +1,21 @@
+import numpy as np
 import pytest
 from matplotlib.image import imread
 
 from alsweep.errors import DatasetError, RecordError, RunFolderError
-from alsweep.report.queries import draw_queries, find_trajectory
+from alsweep.report import queries as drawing
+from alsweep.report.queries import draw_pair, draw_queries, find_trajectory, open_query
+from alsweep.report.slices import Panel
+from alsweep.report.views import look
 from alsweep.results.records import query_path, read_run
 
 
 def test_a_query_becomes_an_overview_and_a_picture_a_patch(phantom_run, tmp_path):
-    paths = draw_queries(phantom_run, "predictive_entropy-p8x8x8-s1", 1, tmp_path / "out")
+    query = open_query(phantom_run, "predictive_entropy-p8x8x8-s1", 1)
+    paths = draw_queries(query, tmp_path / "out")
     assert [path.name for path in paths] == [
         "overview.png",
+        "class_mix.png",
         *(f"patch_{i:03d}.png" for i in range(6)),
     ]
     assert all(imread(path).std() > 0.05 for path in paths)
@@ -17,9 +23,10 @@ def test_a_query_becomes_an_overview_and_a_picture_a_patch(phantom_run, tmp_path
 
 def test_pictures_lie_in_the_report_unless_told_and_are_drawn_again(phantom_run):
     id_ = read_run(phantom_run).trajectories[0].id
-    first = draw_queries(phantom_run, id_, 0)[0]
+    query = open_query(phantom_run, id_, 0)
+    first = draw_queries(query)[0]
     assert first == phantom_run / "report" / "queries" / id_ / "loop_000" / "overview.png"
-    assert draw_queries(phantom_run, id_, 0)[0].exists()
+    assert draw_queries(query)[0].exists()
 
 
 def test_a_beginning_is_enough_if_only_one_begins_so(run):
@@ -34,25 +41,82 @@ def test_an_unknown_trajectory_names_near_ones(run):
         find_trajectory(read_run(run).trajectories, "predictiv_entropi-p8x8x8-s0")
 
 
-def test_a_loop_that_is_not_there_is_told(phantom_run, tmp_path):
+def test_a_loop_that_is_not_there_is_told(phantom_run):
     with pytest.raises(RecordError, match="has loops 0 to 2"):
-        draw_queries(phantom_run, "random-p8x8x8-s0", 3, tmp_path / "out")
-    assert not (tmp_path / "out").exists()
+        open_query(phantom_run, "random-p8x8x8-s0", 3)
 
 
 def test_a_query_that_is_not_made_yet_is_told(run):
     trajectory = read_run(run).trajectories[0]
     query_path(trajectory.folder, 3).unlink()
     with pytest.raises(RecordError, match="has not come to it"):
-        draw_queries(run, trajectory.id, 3)
+        open_query(run, trajectory.id, 3)
 
 
 def test_a_lost_dataset_is_an_error_here(run):
     with pytest.raises(DatasetError, match="dataset"):
-        draw_queries(run, read_run(run).trajectories[0].id, 0)
+        open_query(run, read_run(run).trajectories[0].id, 0)
 
 
 def test_a_folder_with_something_else_is_left_alone(phantom_run, tmp_path):
     (tmp_path / "notes.txt").write_text("mine")
     with pytest.raises(RunFolderError, match="choose another --out"):
-        draw_queries(phantom_run, "random-p8x8x8-s0", 0, tmp_path)
+        draw_queries(open_query(phantom_run, "random-p8x8x8-s0", 0), tmp_path)
+
+
+def fake_networks(query):
+    """Predicts background, and scores a voxel by its place along x."""
+
+    def predict(case):
+        shape = query.dataset.cases[case].shape
+        return np.zeros(shape, dtype=np.uint8), np.broadcast_to(np.arange(shape[2]) / 1.0, shape)
+
+    return look([one.patch for one in query.queried], predict, "place")
+
+
+def titles(monkeypatch):
+    """Collect the titles of the pictures, which are drawn all the same."""
+    found = []
+    for name in ("overview_figure", "patch_figure"):
+        draw = getattr(drawing, name)
+
+        def noted(volumes, what, title, seen, draw=draw):
+            found.append((title, None if seen is None else seen.score))
+            return draw(volumes, what, title, seen)
+
+        monkeypatch.setattr(drawing, name, noted)
+    return found
+
+
+def test_networks_add_what_they_said(phantom_run, tmp_path, monkeypatch):
+    query = open_query(phantom_run, "predictive_entropy-p8x8x8-s0", 1)
+    found = titles(monkeypatch)
+    draw_queries(query, tmp_path / "out", fake_networks)
+    assert len(found) == 7
+    assert {score for _, score in found} == {"place"}
+
+
+def test_networks_that_are_gone_are_told_in_the_title(phantom_run, tmp_path, monkeypatch):
+    def gone(query):
+        raise RunFolderError("not stored any more")
+
+    query = open_query(phantom_run, "predictive_entropy-p8x8x8-s0", 1)
+    found = titles(monkeypatch)
+    paths = draw_queries(query, tmp_path / "out", gone)
+    assert len(paths) == 8
+    assert all("not stored any more" in title and score is None for title, score in found)
+
+
+def test_a_starting_budget_asks_no_network(phantom_run, tmp_path, monkeypatch):
+    query = open_query(phantom_run, "predictive_entropy-p8x8x8-s0", 0)
+    found = titles(monkeypatch)
+    draw_queries(query, tmp_path / "out", lambda query: pytest.fail("asked"))
+    assert found[0] == (query.title, None)
+
+
+def test_two_queries_become_one_picture(phantom_run, tmp_path):
+    query = open_query(phantom_run, "predictive_entropy-p8x8x8-s0", 1)
+    seen = fake_networks(query)
+    tried = Panel("tried: random", query.queried[:2], seen)
+    path = draw_pair(query, tried, seen, tmp_path / "pair.png")
+    assert imread(path).std() > 0.05

@@ -4,7 +4,17 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import to_rgba
 
 from alsweep.geometry import Patch
-from alsweep.report.slices import BOX, CONTOURS, overview_figure, patch_figure, rows_figure
+from alsweep.report.slices import (
+    BOX,
+    CONTOURS,
+    SHARED_BOX,
+    Panel,
+    overview_figure,
+    pair_figure,
+    patch_figure,
+    rows_figure,
+)
+from alsweep.report.views import look
 from alsweep.results.records import QueriedPatch
 
 PATCH = QueriedPatch(Patch("a", (4, 8, 2), (8, 8, 16)), 0.25)
@@ -34,6 +44,13 @@ def test_slices_go_through_the_centre_of_the_patch(volumes):
     np.testing.assert_array_equal(shown[0], image[8])
     np.testing.assert_array_equal(shown[1], image[:, 12])
     np.testing.assert_array_equal(shown[2], image[:, :, 10])
+
+
+def test_grey_values_mean_the_same_in_all_slices_of_a_case(volumes):
+    inside = rows_figure(volumes, [PATCH], "").axes[0].images[0]
+    outside = rows_figure(volumes, [QueriedPatch(Patch("a", (0, 0, 0), (2, 2, 2)))], "")
+    assert outside.axes[0].images[0].get_array().max() == 0
+    assert outside.axes[0].images[0].get_clim() == inside.get_clim()
 
 
 def test_anisotropic_voxels_keep_their_shape(volumes):
@@ -66,9 +83,61 @@ def test_a_case_without_foreground_has_a_box_and_no_contour(volumes):
 def test_an_overview_has_one_slice_a_patch(volumes, patches, grid):
     figure = overview_figure(volumes, [PATCH] * patches, "")
     assert len(figure.axes) == patches
-    assert figure.axes[0].get_gridspec().get_geometry() == grid
+    place = figure.axes[0].get_subplotspec().get_topmost_subplotspec()
+    assert place.get_gridspec().get_geometry() == grid
 
 
 def test_a_patch_one_voxel_thin_can_be_drawn(volumes):
     thin = QueriedPatch(Patch("a", (12, 12, 0), (1, 1, 24)), 1.0)
     assert pixels(rows_figure(volumes, [thin], "")).max() > 0.5
+
+
+def seen_in(volumes, *queried):
+    """The networks are right but for one voxel along z; a voxel's score is its place along x."""
+
+    def predict(case):
+        labels = np.roll(volumes.reference(case), 1, axis=0)
+        return labels, np.broadcast_to(np.arange(24.0), labels.shape)
+
+    return look([one.patch for one in queried], predict, "place")
+
+
+def texts(figure):
+    return [text.get_text() for text in figure.texts]
+
+
+def test_predictions_are_dashed_and_scores_lie_below(volumes):
+    figure = patch_figure(volumes, PATCH, "", seen_in(volumes, PATCH))
+    upper, lower = figure.axes[0::2], figure.axes[1::2]
+    assert [len(axes.images) for axes in figure.axes] == [1] * 6
+    np.testing.assert_array_equal(lower[0].images[0].get_array()[5], np.arange(24.0))
+    assert [axes.images[0].get_clim()[0] for axes in lower] == [0.0] * 3
+    assert all(len(axes.patches) == 1 for axes in figure.axes)
+    plain = patch_figure(volumes, PATCH, "")
+    dashes = [c for c in upper[0].collections if c.get_linestyle()[0][1] is not None]
+    assert len(upper[0].collections) - len(dashes) == len(plain.axes[0].collections)
+    assert len(dashes) == 1
+    assert {"- - predicted", "lower: place"} <= set(texts(figure))
+    assert not {"- - predicted"} & set(texts(plain))
+
+
+def test_an_overview_with_scores_has_two_slices_a_patch(volumes):
+    figure = overview_figure(volumes, [PATCH] * 3, "", seen_in(volumes, PATCH))
+    assert len(figure.axes) == 6
+
+
+def test_a_pair_boxes_in_green_what_both_queries_have(volumes):
+    other = QueriedPatch(Patch("a", (0, 0, 0), (8, 8, 8)), 0.1)
+    left = Panel("left", [PATCH, other], seen_in(volumes, PATCH, other))
+    right = Panel("right", [PATCH], seen_in(volumes, PATCH))
+    figure = pair_figure(volumes, left, right, "both")
+    boxes = [axes.patches[0].get_edgecolor() for axes in figure.axes]
+    green, yellow = to_rgba(SHARED_BOX), to_rgba(BOX)
+    assert boxes == [green, green, yellow, yellow, green, green]
+    assert {"both", "left\nlower: place", "right\nlower: place"} <= set(texts(figure))
+
+
+def test_a_pair_without_networks_or_patches_can_be_drawn(volumes):
+    figure = pair_figure(volumes, Panel("left", [PATCH]), Panel("right", []), "")
+    assert len(figure.axes) == 1
+    assert pixels(figure).max() > 0.5

@@ -1,4 +1,5 @@
 import json
+import shutil
 from pathlib import Path
 
 import pandas as pd
@@ -7,7 +8,7 @@ import pytest
 
 from alsweep import load_results
 from alsweep.errors import RecordError, RunFolderError
-from alsweep.files import write_json
+from alsweep.files import read_json, write_json
 from alsweep.geometry import Patch
 from alsweep.results import collect, write_results
 from alsweep.results.records import (
@@ -151,6 +152,22 @@ def test_a_trajectory_that_has_not_begun_is_known_but_has_no_rows(run):
     assert len(collect(run)) == 24
 
 
+@pytest.mark.parametrize(
+    ("key", "value"), [("seed", 5), ("strategy", {"name": "margin", "label": "random"})]
+)
+def test_a_config_that_is_not_its_trajectorys_is_refused(run, key, value):
+    path = first_trajectory(run) / "config.json"
+    write_json(path, read_json(path) | {key: value})
+    with pytest.raises(RecordError, match=r"config\.json: expected .* delete the trajectory's"):
+        collect(run)
+
+
+def test_a_trajectory_may_be_given_another_label(run):
+    path = first_trajectory(run) / "config.json"
+    write_json(path, read_json(path) | {"strategy": {"name": "random", "label": "baseline"}})
+    assert collect(run)["strategy"].tolist()[:5] == ["baseline"] * 4 + ["random"]
+
+
 def test_only_trajectories_of_this_sweep_are_collected(run):
     ids = [t.id for t in read_run(run).trajectories]
     write_sweep(run, Path("dataset"), ids[:1])
@@ -166,6 +183,19 @@ def test_several_runs_take_a_common_trajectory_once_where_it_is_done(run, tmp_pa
     assert not table.duplicated(["trajectory", "loop"]).any()
     assert set(table["status"]) == {"done"}
     assert table.groupby("sweep")["trajectory"].nunique().to_dict() == {"run": 5, "more": 4}
+
+
+def test_a_run_its_copy_and_itself_again_give_the_rows_of_one(run, tmp_path):
+    copy = shutil.copytree(run, tmp_path / "copy")
+    record_path(first_trajectory(run), 3).unlink()
+    whole = collect(copy)
+    for runs in ([run, copy], [copy, run], [copy, copy]):
+        both = load_results(runs)
+        assert not both.duplicated(["trajectory", "loop"]).any()
+        pd.testing.assert_frame_equal(
+            both.sort_values(["trajectory", "loop"], ignore_index=True),
+            whole.sort_values(["trajectory", "loop"], ignore_index=True),
+        )
 
 
 def test_a_query_is_read_back_and_holds_one_patch_a_line(tmp_path):
@@ -202,7 +232,10 @@ def test_a_broken_query_file_is_named(tmp_path, content):
 
 
 def test_a_missing_file_is_named(tmp_path):
-    with pytest.raises(RecordError, match=r"loop_003\.json: no such file"):
+    with pytest.raises(
+        RecordError,
+        match=r"loop_003\.json: no such file; .*delete the trajectory's folder and resume",
+    ):
         read_query(query_path(tmp_path, 3))
 
 
@@ -212,6 +245,12 @@ def test_a_folder_that_is_no_run_is_refused(tmp_path):
     (tmp_path / "sweep.yaml").write_text("name: x\n")
     with pytest.raises(RunFolderError, match="provenance"):
         read_run(tmp_path)
+
+
+def test_a_sweep_file_that_is_no_text_is_told_in_one_line(run):
+    (run / "sweep.yaml").write_bytes(b"\xff\xfe")
+    with pytest.raises(RunFolderError, match=r"sweep\.yaml: cannot be read as text"):
+        read_run(run)
 
 
 def test_a_table_of_another_version_or_kind_is_refused(tmp_path):

@@ -76,6 +76,25 @@ def test_live_table_shows_starts_while_they_are_prepared(run: Path, plan_of: Mak
     assert row.split()[3:6] == ["1", "1", "train"]
 
 
+def test_the_live_table_shows_labels_as_they_were_written(run: Path, plan_of: MakePlan) -> None:
+    labels = ["random[beta=5]", "[/x]"]
+    plan = plan_of(
+        grid={
+            "strategy": [
+                {"name": "random", "label": labels[0]},
+                {"name": "margin", "label": "[/x]"},
+            ]
+        },
+        seeds=[0],
+    )
+    out = console(terminal=True)
+    with make_display(run, plan, dict.fromkeys(plan.ids, 0), out) as display:
+        for planned in plan.trajectories:
+            display.began(planned)
+    for label in labels:
+        assert any(line.startswith(f"{label} ") for line in text_of(out).splitlines())
+
+
 def test_a_resumed_sweep_counts_the_loops_that_were_done(run: Path, plan_of: MakePlan) -> None:
     plan = plan_of()
     loops = {id_: 3 if id_ == plan.ids[0] else 0 for id_ in plan.ids}

@@ -1,6 +1,6 @@
 import pytest
 
-from alsweep.sweep.monitor import Pace, dice_text, in_words
+from alsweep.sweep.monitor import Pace, dice_text, in_words, left_in_words
 
 
 def test_pace_counts_from_the_first_trajectory_and_not_from_the_start_of_ray() -> None:
@@ -18,11 +18,14 @@ def test_pace_counts_from_the_first_trajectory_and_not_from_the_start_of_ray() -
     assert pace.seconds_left == pytest.approx(4 * 5)
 
 
-@pytest.mark.parametrize(
-    ("seconds", "words"), [(None, "-"), (42.4, "42 s"), (420, "7 min"), (9000, "2.5 h")]
-)
-def test_durations_in_words(seconds: float | None, words: str) -> None:
+@pytest.mark.parametrize(("seconds", "words"), [(42.4, "42 s"), (420, "7 min"), (9000, "2.5 h")])
+def test_durations_in_words(seconds: float, words: str) -> None:
     assert in_words(seconds) == words
+
+
+def test_what_cannot_be_estimated_is_called_unknown() -> None:
+    assert left_in_words(None) == "time left unknown"
+    assert left_in_words(420) == "about 7 min left"
 
 
 def test_an_undefined_dice_is_a_dash() -> None:

@@ -1,5 +1,8 @@
 from pathlib import Path
 
+import pytest
+
+from alsweep.errors import RunFolderError
 from alsweep.sweep.failure import write_failure
 from alsweep.sweep.heartbeat import Heartbeat
 from alsweep.sweep.run_folder import driver_lock, starts_folder, trajectory_folder, write_space
@@ -73,3 +76,22 @@ def test_json_has_counts_and_numbers(run: Path, plan_of: MakePlan) -> None:
     assert plain["counts"]["done"] == 1
     config = plan_of().trajectories[0].config
     assert plain["trajectories"][0]["mean_dice"] == table_record(config, 2).mean_dice
+
+
+def test_trajectories_are_found_by_id_and_not_by_place(run: Path, plan_of: MakePlan) -> None:
+    begun(run, plan_of)
+    text = (run / "sweep.yaml").read_text()
+    assert "seeds: [0, 1]" in text
+    (run / "sweep.yaml").write_text(text.replace("seeds: [0, 1]", "seeds: [1, 0]"))
+    assert [(one.id, one.seed) for one in read_status(run).trajectories] == [
+        (planned.id, planned.config.seed) for planned in plan_of().trajectories
+    ]
+
+
+def test_a_space_edited_by_hand_is_refused_in_one_line(run: Path, plan_of: MakePlan) -> None:
+    begun(run, plan_of)
+    text = (run / "sweep.yaml").read_text()
+    (run / "sweep.yaml").write_text(text.replace("seeds: [0, 1]", "seeds: [0, 1, 2]"))
+    with pytest.raises(RunFolderError, match=r"sweep\.yaml: means other trajectories") as caught:
+        read_status(run)
+    assert "\n" not in str(caught.value)

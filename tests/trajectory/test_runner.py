@@ -1,12 +1,15 @@
 import json
+import threading
 
 import numpy as np
 import pytest
 
 from alsweep import Dataset, Trajectory
 from alsweep.data.annotator import ReferenceLabels
+from alsweep.data.label_store import PartialLabels
 from alsweep.errors import RunFolderError
 from alsweep.trajectory.start import prepare_start, start_key
+from alsweep.trajectory.steps import Steps
 from tests.trajectory.conftest import log_bytes, make_config, untimed
 
 
@@ -195,3 +198,24 @@ def test_the_public_name_is_the_class():
 
     assert alsweep.Trajectory is Trajectory
     assert alsweep.Dataset is Dataset
+
+
+def test_training_never_waits_for_the_view_of_the_labels(phantom, tmp_path, monkeypatch):
+    trains = threading.Event()
+    write, train = PartialLabels.write_zarr, Steps.train
+    waited = []
+
+    def slow_view(self, *args):
+        waited.append(trains.wait(timeout=60))
+        write(self, *args)
+
+    def seen_train(self, *args):
+        trains.set()
+        return train(self, *args)
+
+    monkeypatch.setattr(PartialLabels, "write_zarr", slow_view)
+    monkeypatch.setattr(Steps, "train", seen_train)
+    config = make_config(phantom, query={"loops": 1})
+    Trajectory(config, tmp_path / "t", dataset=phantom).run()
+    assert waited == [True, True]
+    assert (tmp_path / "t" / "labels.zarr" / "zarr.json").exists()

@@ -68,14 +68,20 @@ def greedy(
     *,
     n: int,
     overlap: float = 0.0,
+    excluded: np.ndarray | None = None,
 ) -> list[Selected]:
-    """Like :func:`select_patches`, from the scores ``(z_start, y_start, x_start)``."""
+    """Like :func:`select_patches`, from the scores ``(z_start, y_start, x_start)``.
+
+    Candidates where ``excluded``, of the same shape, is true are never chosen.
+    """
     rounded = np.asarray(scores, dtype=np.float32)
     if np.isnan(rounded).any():
         raise StrategyError(
             f"{int(np.isnan(rounded).sum())} patch scores are NaN; mend the score map"
         )
     field = _Candidates(rounded, shape, clip_size(patch_size, shape), stride, overlap)
+    if excluded is not None:
+        field.exclude(excluded)
     for box in taken:
         field.block(*_box(box))
     chosen: list[Selected] = []
@@ -109,6 +115,11 @@ class _Candidates:
         self._size = size
         self._allowed = overlap * float(np.prod(size))
         self._covered = np.zeros(shape, dtype=bool) if overlap else None
+
+    def exclude(self, excluded: np.ndarray) -> None:
+        """Take out candidates, whatever their score."""
+        self._free[excluded] = False
+        self._left[excluded] = -np.inf
 
     def block(self, start: Triple, size: Triple) -> None:
         """Take out candidates that touch the box, or mark its voxels if overlap is allowed."""

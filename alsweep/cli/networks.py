@@ -1,0 +1,44 @@
+"""What verbs share that ask the stored networks of a run: progress, and views for pictures."""
+
+from collections.abc import Iterable
+from functools import partial
+from typing import TYPE_CHECKING
+
+from alsweep.cli.progress import CaseProgress
+
+if TYPE_CHECKING:
+    from alsweep.config.trajectory import StrategySpec
+    from alsweep.geometry import Patch
+    from alsweep.report.queries import Query
+    from alsweep.report.views import Seen
+    from alsweep.trajectory.progress import Progress
+    from alsweep.trajectory.replay import StoredNetworks
+
+
+def open_networks(query: "Query", progress: CaseProgress) -> "StoredNetworks":
+    """Load the networks that chose a query.
+
+    Raises:
+        ConfigError: It is a starting budget.
+        RunFolderError: They are not stored any more.
+    """
+    from alsweep.trajectory.replay import StoredNetworks
+
+    def show(now: "Progress") -> None:
+        progress.show(now.phase, now.done, now.total)
+
+    models = query.run / "models"
+    return StoredNetworks(
+        query.trajectory, query.loop, dataset=query.dataset, models=models, on_progress=show
+    )
+
+
+def seen_by(
+    networks: "StoredNetworks", strategy: "StrategySpec", patches: "Iterable[Patch]"
+) -> "Seen":
+    """What the networks said in ``patches``, with the voxel scores of ``strategy``."""
+    from alsweep.report.views import look
+    from alsweep.trajectory.replay import voxel_map
+
+    score = voxel_map(strategy)
+    return look(patches, partial(networks.scored, score=score), score.name.replace("_", " "))

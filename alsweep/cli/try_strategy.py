@@ -1,0 +1,179 @@
+"""``alsweep try``: what another strategy would have queried, without training."""
+
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from alsweep.config.trajectory import StrategySpec
+    from alsweep.report.queries import Query
+    from alsweep.results.records import QueriedPatch
+    from alsweep.trajectory.replay import StoredNetworks
+
+
+def try_strategy(
+    strategy: Annotated[
+        str, typer.Argument(help="A strategy's name, or a YAML mapping as in a search space.")
+    ],
+    run: Annotated[Path, typer.Option(help="Run folder.")],
+    trajectory: Annotated[str, typer.Option(help="Trajectory id, or the beginning of one.")],
+    loop: Annotated[int, typer.Option(help="The query before this training; from 1.", min=0)],
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            help="Folder to write; one in RUN/report/try if left out.", show_default=False
+        ),
+    ] = None,
+    settings: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="NAME=VALUE", help="A parameter; may be repeated."),
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="For machines: one JSON object.")] = False,
+) -> None:
+    """Ask another strategy, or the same with other parameters, in place of a query that was made.
+
+    The networks are those that the run has stored: nothing is trained, and the run stays as it is.
+    A picture shows both queries side by side.
+
+    Example: alsweep try random --run runs/demo --trajectory predictive_entropy --loop 1
+    """
+    import json
+
+    from alsweep.cli.networks import open_networks
+    from alsweep.cli.progress import CaseProgress
+    from alsweep.report.queries import open_query
+
+    query = open_query(run, trajectory, loop)
+    spec = _spec(strategy, settings or [])
+    with CaseProgress("try") as progress:
+        networks = open_networks(query, progress)
+        began = time.monotonic()
+        found = networks.ask(spec)
+        summary = _summary(query, networks, spec, found) | {"seconds": time.monotonic() - began}
+        picture = _draw(query, networks, spec, found, out)
+    if as_json:
+        typer.echo(json.dumps(summary | {"picture": str(picture)}, indent=1))
+        return
+    _print(summary, query.dataset.classes)
+    typer.echo(str(picture))
+
+
+def _spec(strategy: str, settings: "Sequence[str]") -> "StrategySpec":
+    """The strategy asked for, with its parameters.
+
+    Raises:
+        ConfigError: It is no name and no mapping, or a setting is no ``NAME=VALUE``.
+    """
+    from ruamel.yaml import YAML
+    from ruamel.yaml.error import YAMLError
+
+    from alsweep.config.load import apply_override
+    from alsweep.config.trajectory import StrategySpec
+    from alsweep.config.validation import validated
+    from alsweep.errors import ConfigError
+
+    try:
+        given = YAML(typ="safe", pure=True).load(strategy)
+    except YAMLError:
+        given = None
+    raw = {"name": given} if isinstance(given, str) else given
+    if not isinstance(raw, dict):
+        raise ConfigError(f"{strategy}: expected a strategy's name, or a mapping as in YAML")
+    for setting in settings:
+        if not setting.partition("=")[1]:
+            raise ConfigError(f"--set {setting}: write NAME=VALUE, e.g. beta=5")
+        apply_override(raw, setting)
+    return validated(StrategySpec, raw, {})
+
+
+def _summary(
+    query: "Query",
+    networks: "StoredNetworks",
+    spec: "StrategySpec",
+    found: "Sequence[QueriedPatch]",
+) -> dict[str, Any]:
+    from dataclasses import asdict
+
+    from alsweep.query.base import label_of
+    from alsweep.trajectory.replay import agreement
+
+    config = query.trajectory.config
+    assert config is not None
+    agreed = agreement([one.patch for one in found], [one.patch for one in query.queried])
+    return {
+        "trajectory": query.trajectory.id,
+        "loop": query.loop,
+        "agreement": asdict(agreed),
+        "queried": _plain(config.strategy.label or config.strategy.name, query.queried, networks),
+        "tried": _plain(label_of(spec), found, networks),
+    }
+
+
+def _plain(
+    label: str, queried: "Sequence[QueriedPatch]", networks: "StoredNetworks"
+) -> dict[str, Any]:
+    from dataclasses import asdict
+
+    mix = networks.mix(queried)
+    return {
+        "strategy": label,
+        "foreground_share": mix.foreground_share,
+        "class_voxels": mix.voxels,
+        "class_shares": mix.shares,
+        "patches_with_class": mix.patches,
+        "patches": [asdict(one.patch) | {"score": one.score} for one in queried],
+    }
+
+
+def _draw(
+    query: "Query",
+    networks: "StoredNetworks",
+    spec: "StrategySpec",
+    found: "Sequence[QueriedPatch]",
+    out: Path | None,
+) -> Path:
+    from alsweep.cli.networks import seen_by
+    from alsweep.query.base import label_of
+    from alsweep.report.queries import draw_pair
+    from alsweep.report.slices import Panel
+
+    config = query.trajectory.config
+    assert config is not None
+    real = seen_by(networks, config.strategy, [one.patch for one in query.queried])
+    tried = seen_by(networks, spec, [one.patch for one in found])
+    label = label_of(spec)
+    default = query.run / "report" / "try" / query.trajectory.id / f"loop_{query.loop:03d}"
+    path = (out or default) / f"{_file_name(label)}.png"
+    return draw_pair(query, Panel(f"tried: {label}", found, tried), real, path)
+
+
+def _file_name(label: str) -> str:
+    return "".join(c if c.isalnum() or c in "._-" else "_" for c in label)[:80]
+
+
+def _print(summary: dict[str, Any], classes: "Sequence[str]") -> None:
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.table import Table
+
+    real, tried = summary["queried"], summary["tried"]
+    heads = (f"queried: {real['strategy']}", f"tried: {tried['strategy']}")
+    table = Table("", *map(escape, heads), title="Two queries")
+    table.add_row("patches", *(str(len(side["patches"])) for side in (real, tried)))
+    table.add_row("foreground", *(f"{100 * s['foreground_share']:.2f} %" for s in (real, tried)))
+    for label, name in enumerate(classes):
+        cells = [
+            f"{100 * side['class_shares'][label]:.2f} % in {side['patches_with_class'][label]}"
+            for side in (real, tried)
+        ]
+        table.add_row(escape(name), *cells)
+    Console().print(table)
+    agreed = summary["agreement"]
+    typer.echo(
+        f"of the tried patches {agreed['same']} are the same and {agreed['touching']} touch a "
+        f"queried one; IoU of the voxels {agreed['iou']:.3f}; {summary['seconds']:.1f} s"
+    )

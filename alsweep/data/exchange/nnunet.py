@@ -1,0 +1,154 @@
+"""Partial labels as a raw dataset that stock nnU-Net trains on, ``ignore`` where not annotated."""
+
+from __future__ import annotations
+
+import shutil
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from alsweep.data.label_store import IGNORE
+from alsweep.data.writing import refuse_existing
+from alsweep.errors import DatasetError
+from alsweep.files import write_json
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from jaxtyping import Float64
+
+    from alsweep.data.annotator import ReferenceLabels
+    from alsweep.data.case import CaseInfo, Dataset
+    from alsweep.data.label_store import PartialLabels
+    from alsweep.types import LabelMap
+
+_ENDING = ".nii.gz"
+_SCANNER = 1
+"""NIfTI code of an affine that leads to scanner coordinates."""
+
+
+def write_raw_dataset(
+    out: Path,
+    dataset: Dataset,
+    labels: PartialLabels,
+    reference: ReferenceLabels,
+    on_case: Callable[[int], None] = lambda done: None,
+) -> tuple[str, ...]:
+    """Write a raw dataset in nnU-Net's version 2 and return its cases.
+
+    It holds the cases with annotated patches, everything else in them being ``ignore``, and the
+    validation cases with all their labels; the one fold of ``splits_final.json`` trains on those
+    and validates on these. Images and labels are on the resampled grid, which is the one that
+    the patches were queried and annotated on, so that no label is interpolated; the affine places
+    it where the source lies. The images are those that alsweep trains on, normalised already, so
+    that each channel is called ``noNorm``.
+
+    Args:
+        out: Must not exist; nnU-Net wants it to be called ``DatasetXXX_Name``.
+        dataset: Gives the images.
+        labels: What is annotated.
+        reference: Labels of the validation cases.
+        on_case: Called with the number of finished cases.
+
+    Raises:
+        DatasetError: ``out`` exists, or nothing is annotated.
+    """
+    refuse_existing(out)
+    if not labels.cases:
+        raise DatasetError(f"{out}: no patch is annotated yet; export a later loop")
+    out.parent.mkdir(parents=True, exist_ok=True)
+    new = out.parent / f".{out.name}.alsweep-new"
+    shutil.rmtree(new, ignore_errors=True)
+    try:
+        _write_cases(new, dataset, labels, reference, on_case)
+        write_json(new / "dataset.json", _description(dataset, labels))
+        split = {"train": list(labels.cases), "val": list(dataset.validation)}
+        write_json(new / "splits_final.json", [split])
+        new.rename(out)
+    except BaseException:
+        shutil.rmtree(new, ignore_errors=True)
+        raise
+    return (*labels.cases, *dataset.validation)
+
+
+def _write_cases(
+    folder: Path,
+    dataset: Dataset,
+    labels: PartialLabels,
+    reference: ReferenceLabels,
+    on_case: Callable[[int], None],
+) -> None:
+    for part in ("imagesTr", "labelsTr"):
+        (folder / part).mkdir(parents=True)
+    for done, case in enumerate((*labels.cases, *dataset.validation)):
+        info = dataset.case(case)
+        affine = grid_affine(info)
+        for index, channel in enumerate(dataset.image(case)):
+            _write_volume(folder / "imagesTr" / f"{case}_{index:04d}{_ENDING}", channel, affine)
+        known = (
+            labels.window(case, (0, 0, 0), info.shape)
+            if case in labels.cases
+            else reference.volume(case)
+        )
+        coded = _ignored(known, len(dataset.classes))
+        _write_volume(folder / "labelsTr" / f"{case}{_ENDING}", coded, affine)
+        on_case(done + 1)
+
+
+def _ignored(labels: LabelMap, code: int) -> LabelMap:
+    """The labels with nnU-Net's code for ignore: the number after the last class."""
+    return np.where(labels == IGNORE, np.uint8(code), labels)
+
+
+def grid_affine(case: CaseInfo) -> Float64[np.ndarray, "4 4"]:
+    """Affine of the resampled grid: voxel index ``(x, y, z)`` to RAS, mm.
+
+    Resampling keeps the outer faces of the cropped volume in place, so the centre of the first
+    voxel moves by half the difference of the voxel sizes.
+    """
+    first, old = np.array(case.crop.start[::-1]), np.array(case.crop.size[::-1])
+    step = old / np.array(case.shape[::-1])
+    to_source = np.diag([*step, 1.0])
+    to_source[:3, 3] = first + (step - 1) / 2
+    return np.asarray(case.affine) @ to_source
+
+
+def _write_volume(path: Path, volume: np.ndarray[Any, Any], affine: np.ndarray[Any, Any]) -> None:
+    """Write a ``(z, y, x)`` volume as NIfTI, whose axes are ``(x, y, z)``."""
+    import nibabel
+
+    image = nibabel.Nifti1Image(np.asarray(volume).T, affine)
+    image.header.set_xyzt_units("mm")
+    image.set_sform(affine, code=_SCANNER)
+    image.set_qform(affine, code=_SCANNER)
+    nibabel.save(image, path)
+
+
+def _labels(dataset: Dataset) -> dict[str, Any]:
+    """nnU-Net's ``labels``, and the order of regions where the source defined any."""
+    ignore = {"ignore": len(dataset.classes)}
+    regions = dataset.manifest.regions
+    if not regions:
+        names = enumerate(("background", *dataset.classes[1:]))
+        return {"labels": {name: label for label, name in names} | ignore}
+    named = {region.name: list(region.labels) for region in regions}
+    order = list(dataset.manifest.regions_class_order)
+    return {"labels": {"background": 0} | named | ignore, "regions_class_order": order}
+
+
+def _description(dataset: Dataset, labels: PartialLabels) -> dict[str, Any]:
+    return {
+        "name": dataset.name,
+        "description": f"{len(labels.patches)} patches annotated in {len(labels.cases)} cases",
+        "channel_names": {str(i): "noNorm" for i in range(len(dataset.channels))},
+        **_labels(dataset),
+        "numTraining": len(labels.cases) + len(dataset.validation),
+        "file_ending": _ENDING,
+        # nnU-Net's first choice, SimpleITK, refuses affines that rounding has tilted.
+        "overwrite_image_reader_writer": "NibabelIO",
+        "alsweep": {
+            "dataset_fingerprint": dataset.fingerprint,
+            "channels": list(dataset.channels),
+        },
+    }

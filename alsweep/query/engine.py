@@ -1,0 +1,181 @@
+"""How a composition queries: case by case to candidates, then once over all of them."""
+
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from alsweep.geometry import Patch
+from alsweep.query.aggregate import VoxelScores, Windows
+from alsweep.query.candidates import (
+    GENERAL,
+    Candidate,
+    CaseLimit,
+    ordered,
+    patch_features,
+)
+from alsweep.query.free import too_free
+from alsweep.query.maps import VoxelMap, WindowMap
+from alsweep.query.pool import Choice, Pool, PoolCase, Prediction, Request, Streams
+from alsweep.query.select import greedy
+from alsweep.query.stages import Composition
+
+
+@dataclass(frozen=True)
+class _CaseResult:
+    """All that outlives a case.
+
+    Attributes:
+        candidates: Not overlapping each other nor what is annotated.
+        annotated: Features of the annotated patches; empty where no stage needs them.
+    """
+
+    candidates: list[Candidate]
+    annotated: np.ndarray
+
+
+@dataclass(frozen=True)
+class Engine:
+    """One query of one composition.
+
+    Attributes:
+        composition: The stages.
+        request: How many patches of which size.
+        foreground: Number of foreground classes.
+        rng: Generators by name; those of a case are drawn from in that case alone.
+    """
+
+    composition: Composition
+    request: Request
+    foreground: int
+    rng: Streams
+
+    def query(self, pool: Pool) -> list[Choice]:
+        """Choose patches, best first; fewer than asked for where nothing more fits."""
+        results = list(_each_case(pool, self.case_result))
+        annotated = [row for result in results for row in result.annotated]
+        candidates = ordered(c for result in results for c in result.candidates)
+        chosen = self.select(candidates, annotated)
+        return [Choice(candidate.patch, candidate.score) for candidate in chosen]
+
+    def case_result(self, case: PoolCase, prediction: Prediction) -> _CaseResult:
+        """Reduce one case to its candidates; safe to run beside other cases."""
+        candidates = self._candidates(case, prediction)
+        patches = [candidate.patch for candidate in candidates]
+        worth = self.composition.filter.measure(prediction, patches)
+        candidates = [replace(c, worth=float(w)) for c, w in zip(candidates, worth, strict=True)]
+        if "embedding" not in self.composition.needs or prediction.embedding is None:
+            return _CaseResult(candidates, np.zeros((0, 0), dtype=np.float32))
+        features = patch_features(prediction.embedding, [*patches, *case.taken])
+        own, annotated = features[: len(patches)], features[len(patches) :]
+        held = [replace(c, features=f) for c, f in zip(candidates, own, strict=True)]
+        return _CaseResult(held, annotated)
+
+    def _candidates(self, case: PoolCase, prediction: Prediction) -> list[Candidate]:
+        """Let each channel take its share of the case, in turn, none overlapping."""
+        request, strata = self.request, self.composition.stratify
+        windows = Windows(case.shape, request.patch_size, request.strides)
+        scores = self._noised(case.case, self.patch_scores(prediction, windows))
+        per_case = request.per_case * self.composition.candidates_factor
+        shares = strata.case_shares(per_case, self.foreground, self.rng("channels", case.case))
+        excluded = too_free(case, request, request.strides)
+        found: list[Candidate] = []
+        for channel, share in shares:
+            found += self._greedy(scores[channel], windows, case, found, channel, share, excluded)
+        if not strata.by_class:
+            return found
+        # What the shares leave over is of use only where the whole pool falls short.
+        left = per_case - len(found)
+        spare = self._greedy(scores[GENERAL], windows, case, found, GENERAL, left, excluded)
+        return found + [replace(candidate, spare=True) for candidate in spare]
+
+    def patch_scores(self, prediction: Prediction, windows: Windows) -> np.ndarray:
+        """Score all windows of a case, ``(channel, z_start, y_start, x_start)``, without noise."""
+        score_map = self.composition.map
+        if isinstance(score_map, VoxelMap):
+            voxels = VoxelScores(prediction, score_map, self.composition.stratify.by_class)
+            return np.asarray(self.composition.aggregate(voxels, windows).cpu().numpy())
+        assert isinstance(score_map, WindowMap), "a map scores voxels or windows"
+        return np.asarray(score_map.windows(prediction, windows)[None].cpu().numpy())
+
+    def _noised(self, case: str, scores: np.ndarray) -> np.ndarray:
+        draws = self.rng("noise", case)
+        noise = self.composition.noise
+        return np.stack([noise.on_windows(channel, self.request, draws) for channel in scores])
+
+    def _greedy(
+        self,
+        scores: np.ndarray,
+        windows: Windows,
+        case: PoolCase,
+        found: Sequence[Candidate],
+        channel: int,
+        n: int,
+        excluded: np.ndarray | None,
+    ) -> list[Candidate]:
+        if n <= 0:
+            return []
+        taken = [*case.taken, *(candidate.patch for candidate in found)]
+        overlap = self.request.overlap
+        grid = (windows.shape, windows.patch_size, windows.strides)
+        boxes = greedy(scores, *grid, taken, n=n, overlap=overlap, excluded=excluded)
+        return [Candidate(Patch(case.case, b.start, b.size), b.score, channel) for b in boxes]
+
+    def select(
+        self, candidates: list[Candidate], annotated: Sequence[np.ndarray]
+    ) -> list[Candidate]:
+        """Choose among the candidates of all cases, which come best first."""
+        kept = self.composition.filter.keep(self._ranked(candidates), self.request)
+        limit = CaseLimit(self.request.per_case)
+        draws = self.rng("select")
+        shares = self.composition.stratify.query_shares(
+            self.request, self.foreground, self.rng("shares")
+        )
+        chosen: list[Candidate] = []
+        owed = 0
+        for channel, share in shares.items():
+            own = [c for c in kept if c.channel == channel and not c.spare]
+            wanted = share + (owed if channel == GENERAL else 0)
+            taken = self.composition.select(own, wanted, annotated, limit, draws)
+            owed += share - len(taken)
+            chosen += taken
+        picked = {candidate.patch for candidate in chosen}
+        rest = [c for c in kept if c.patch not in picked]
+        missing = self.request.patches - len(chosen)
+        chosen += self.composition.select(rest, missing, annotated, limit, draws)
+        return chosen if len(shares) == 1 else ordered(chosen)
+
+    def _ranked(self, candidates: list[Candidate]) -> list[Candidate]:
+        scores = np.array([candidate.score for candidate in candidates])
+        noised = self.composition.noise.on_candidates(scores, self.request, self.rng("noise"))
+        if noised is scores:
+            return candidates
+        return ordered(replace(c, score=float(s)) for c, s in zip(candidates, noised, strict=True))
+
+
+def _each_case(
+    pool: Pool, work: Callable[[PoolCase, Prediction], _CaseResult]
+) -> Iterator[_CaseResult]:
+    """Apply ``work`` to every case; results come in the order of cases, whatever the workers.
+
+    Prediction stays in this thread; at most ``workers`` cases wait beside it, so that memory stays
+    bounded.
+    """
+    if pool.workers <= 1:
+        for case, prediction in pool.predictions():
+            result = work(case, prediction)
+            # Or the next case would be predicted beside it.
+            del prediction
+            yield result
+        return
+    waiting: deque[Future[_CaseResult]] = deque()
+    with ThreadPoolExecutor(pool.workers) as threads:
+        for case, prediction in pool.predictions():
+            waiting.append(threads.submit(work, case, prediction))
+            del prediction
+            while len(waiting) >= pool.workers:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()

@@ -1,0 +1,86 @@
+"""Filters: which candidates are worth choosing from at all."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from alsweep.query.candidates import Candidate
+from alsweep.query.parameters import searchable
+from alsweep.query.stage import Stage, stage
+from alsweep.registry import Registry
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from alsweep.geometry import Patch
+    from alsweep.query.pool import Prediction, Request
+
+
+@dataclass(frozen=True)
+class Filter(Stage):
+    """A stage that measures candidates while their case is there, and later drops some."""
+
+    def measure(self, prediction: "Prediction", patches: "Sequence[Patch]") -> np.ndarray:
+        """One number for each patch of a case."""
+        return np.zeros(len(patches))
+
+    def keep(self, candidates: list[Candidate], request: "Request") -> list[Candidate]:
+        """The candidates of all cases that are left, in the order in which they came."""
+        return candidates
+
+
+FILTERS: Registry[type[Filter]] = Registry("filter")
+"""Filters by the name that stages use."""
+
+
+@stage(FILTERS, "none")
+@dataclass(frozen=True)
+class NoFilter(Filter):
+    """Every candidate may be chosen.
+
+    Source: Luth et al. 2025 (nnActive), greedy top-k.
+    """
+
+
+@stage(FILTERS, "label_entropy")
+@dataclass(frozen=True)
+class LabelEntropy(Filter):
+    """Keep the patches whose predicted foreground is spread most evenly over the classes.
+
+    Source: Luo et al. 2023 (CRB), concise label sampling; shares of predicted voxels instead of
+    counts of boxes.
+    """
+
+    keep_factor: float = searchable(
+        5.0, low=1.0, high=100.0, log=True, help="candidates kept, as a multiple of the query size"
+    )
+
+    def measure(self, prediction: "Prediction", patches: "Sequence[Patch]") -> np.ndarray:
+        """Entropy of the classes' shares of the predicted foreground, nats; 0 without any."""
+        import torch
+
+        if not patches:
+            return np.zeros(0)
+        counts = torch.stack([_class_counts(prediction, patch) for patch in patches])
+        shares = counts.cpu().numpy().astype(np.float64)
+        shares /= np.maximum(shares.sum(axis=1, keepdims=True), 1)
+        logs = np.log(shares, out=np.zeros_like(shares), where=shares > 0)
+        return np.asarray(-(shares * logs).sum(axis=1))
+
+    def keep(self, candidates: list[Candidate], request: "Request") -> list[Candidate]:
+        """The ``keep_factor * patches`` candidates of the highest label entropy."""
+        most = max(request.patches, round(self.keep_factor * request.patches))
+        # Stable: of equal label entropy, the better score stays.
+        kept = sorted(candidates, key=lambda c: -c.worth)[:most]
+        patches = {candidate.patch for candidate in kept}
+        return [candidate for candidate in candidates if candidate.patch in patches]
+
+
+def _class_counts(prediction: "Prediction", patch: "Patch") -> "Tensor":
+    """Voxels of the patch that are predicted as each foreground class."""
+    probs = prediction.mean_probs[(slice(None), *patch.slices)]
+    if prediction.regions:
+        return (probs > 0.5).sum(dim=(1, 2, 3))
+    return probs.argmax(dim=0).flatten().bincount(minlength=probs.shape[0])[1:]

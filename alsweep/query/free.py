@@ -1,0 +1,34 @@
+"""Free labels: what can be labelled at no cost is never billed, and hardly ever asked for."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from alsweep.geometry import Triple, box_slices
+from alsweep.query.aggregate import box_mean
+from alsweep.query.pool import NO_LABEL, PoolCase, Request
+
+if TYPE_CHECKING:
+    from jaxtyping import Bool
+
+
+def too_free(
+    case: PoolCase, request: Request, stride: int | Sequence[int]
+) -> "Bool[np.ndarray, 'z_start y_start x_start'] | None":
+    """Which candidate boxes hold more free labels than allowed; None where the case has none.
+
+    Source: Luth et al. 2025 (nnActive), additional labels.
+    """
+    if case.free is None:
+        return None
+    share = box_mean((case.free != NO_LABEL).astype(np.float32), request.patch_size, stride)
+    return np.asarray(share > request.free_label_share)
+
+
+def is_too_free(case: PoolCase, request: Request, start: Triple, size: Triple) -> bool:
+    """Whether one box holds more free labels than allowed."""
+    if case.free is None:
+        return False
+    share = (case.free[box_slices(start, size)] != NO_LABEL).mean()
+    return bool(share > request.free_label_share)

@@ -1,0 +1,148 @@
+"""What a strategy is given and what it gives back: request, pool, predictions, choices."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+from alsweep.geometry import Patch, Triple
+
+if TYPE_CHECKING:
+    import numpy as np
+    from jaxtyping import Float
+    from torch import Tensor
+
+    from alsweep.types import LabelMap, Probs, ScoreMap
+
+Streams = Callable[..., "np.random.Generator"]
+"""Called with what the draws are for (``"noise", case``); returns their generator."""
+
+NO_LABEL = 255
+"""Code of a voxel without a free label."""
+
+
+@dataclass(frozen=True)
+class Request:
+    """What is asked of a strategy.
+
+    Attributes:
+        patches: How many patches.
+        patch_size: ``(z, y, x)`` in voxels, before it is clipped to a case.
+        strides: Voxels between candidate starts, per axis.
+        overlap: Share of a patch that may be annotated already.
+        per_case: Most patches of one case.
+        loop: The loop whose networks predict, from 0.
+        loops: Trainings of the trajectory; it has ``loops - 1`` queries.
+        free_label_share: Most of a patch that may have a label at no cost.
+    """
+
+    patches: int
+    patch_size: Triple
+    strides: Triple
+    overlap: float
+    per_case: int
+    loop: int
+    loops: int
+    free_label_share: float = 0.4
+
+
+@dataclass(frozen=True)
+class PoolCase:
+    """A case of the pool.
+
+    Attributes:
+        case: Its id.
+        shape: Voxels of the resampled grid, ``(z, y, x)``.
+        taken: The patches annotated in it.
+        free: Labels that cost nothing, ``NO_LABEL`` elsewhere; None where the case has none.
+    """
+
+    case: str
+    shape: Triple
+    taken: tuple[Patch, ...]
+    free: "LabelMap | None" = None
+
+
+@dataclass(frozen=True)
+class Embedding:
+    """What the encoders see of one case: features of their second-deepest stage, on a coarse grid.
+
+    Attributes:
+        features: ``(feature, z, y, x)``, float16 or float32; members concatenated over ``feature``.
+        cell: Voxels per grid cell, ``(z, y, x)``.
+    """
+
+    features: "Float[Tensor, 'feature z y x']"
+    cell: tuple[float, float, float]
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """What the ensemble says of one case, folded over members; never on disk.
+
+    Attributes:
+        mean_probs: Mean probability, ``(class, z, y, x)``; sums to 1 over ``class`` unless
+            ``regions``.
+        mean_entropy: Mean over members of each member's entropy, ``(z, y, x)``, nats; given to
+            strategies that need ``"mean_entropy"``.
+        embedding: Encoder features; given to strategies that need ``"embedding"``.
+        members: Each member's probabilities, ``(class, z, y, x)``, float16 or float32; given to
+            strategies that need ``"members"``. Only for statistics that cannot be folded: it
+            costs memory for every member.
+        regions: Whether the channels are overlapping regions, each a sigmoid and all of them
+            foreground, instead of classes of which channel 0 is background.
+    """
+
+    mean_probs: "Probs"
+    mean_entropy: "ScoreMap | None" = None
+    embedding: Embedding | None = None
+    members: "tuple[Probs, ...]" = ()
+    regions: bool = False
+
+    @property
+    def shape(self) -> Triple:
+        """Voxels of the case, ``(z, y, x)``."""
+        _, z, y, x = self.mean_probs.shape
+        return z, y, x
+
+    @property
+    def foreground(self) -> "Probs":
+        """Mean probabilities of the foreground: every class but 0, or every region."""
+        return self.mean_probs if self.regions else self.mean_probs[1:]
+
+    def planes(self, first: int, stop: int) -> "Prediction":
+        """The voxelwise part of the prediction for the planes ``first`` to ``stop`` along z."""
+        entropy = None if self.mean_entropy is None else self.mean_entropy[first:stop]
+        return Prediction(self.mean_probs[:, first:stop], entropy, regions=self.regions)
+
+
+@dataclass(frozen=True)
+class Choice:
+    """A chosen patch and its score; None where the strategy has no score."""
+
+    patch: Patch
+    score: float | None
+
+
+class Pool(Protocol):
+    """What a strategy sees of the dataset."""
+
+    @property
+    def cases(self) -> Sequence[PoolCase]:
+        """All cases of the pool, by id."""
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Class names; the index is the label, 0 is background."""
+
+    @property
+    def workers(self) -> int:
+        """Cases that may be scored at the same time; never changes a query."""
+
+    def predictions(self) -> Iterator[tuple[PoolCase, Prediction]]:
+        """The ensemble's prediction of each case, one at a time, in the order of ``cases``."""
+
+    def reference(self, case: str) -> "LabelMap":
+        """Ground truth of a case; refused unless the strategy declares ``uses_oracle``."""
+
+    def replayed(self, source: str) -> Sequence[Choice]:
+        """What another trajectory, in the folder ``source``, queried in this loop."""

@@ -1,0 +1,17 @@
+"""From patch scores to patches: boxes within a case, then candidates over all cases."""
+
+from alsweep.query.select import batches, best, diverse
+from alsweep.query.select.base import SELECTORS, Select
+from alsweep.query.select.boxes import Box, Selected, greedy, select_patches
+
+__all__ = [
+    "SELECTORS",
+    "Box",
+    "Select",
+    "Selected",
+    "batches",
+    "best",
+    "diverse",
+    "greedy",
+    "select_patches",
+]

@@ -1,0 +1,48 @@
+"""What a selection stage is."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
+
+import numpy as np
+
+from alsweep.query.candidates import Candidate, CaseLimit
+from alsweep.query.stage import Stage
+from alsweep.registry import Registry
+
+if TYPE_CHECKING:
+    pass
+
+
+@dataclass(frozen=True)
+class Select(Stage):
+    """A stage that chooses among the candidates of all cases, none of which overlap.
+
+    Attributes:
+        candidates_factor: Candidates kept per case, as a multiple of the most per case.
+    """
+
+    candidates_factor: ClassVar[int] = 1
+
+    def __call__(
+        self,
+        candidates: Sequence[Candidate],
+        n: int,
+        annotated: Sequence[np.ndarray],
+        limit: CaseLimit,
+        rng: np.random.Generator,
+    ) -> list[Candidate]:
+        """Choose up to ``n``, in the order of choice.
+
+        Args:
+            candidates: Best first.
+            n: How many.
+            annotated: Features of the annotated patches, where the stage needs the embedding.
+            limit: Of patches per case; what is chosen is counted.
+            rng: For all draws of the stage.
+        """
+        raise NotImplementedError
+
+
+SELECTORS: Registry[type[Select]] = Registry("selection")
+"""Selections by the name that stages use."""

@@ -1,0 +1,36 @@
+"""The best candidates."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from alsweep.query.candidates import Candidate, CaseLimit
+from alsweep.query.select.base import SELECTORS, Select
+from alsweep.query.stage import stage
+
+
+@stage(SELECTORS, "greedy")
+@dataclass(frozen=True)
+class Greedy(Select):
+    """The highest scores, best first.
+
+    Source: Luth et al. 2025 (nnActive), greedy top-k.
+    """
+
+    def __call__(
+        self,
+        candidates: Sequence[Candidate],
+        n: int,
+        annotated: Sequence[np.ndarray],
+        limit: CaseLimit,
+        rng: np.random.Generator,
+    ) -> list[Candidate]:
+        """Choose; see :class:`Select`."""
+        chosen: list[Candidate] = []
+        for candidate in candidates:
+            if len(chosen) == n:
+                break
+            if limit.take(candidate):
+                chosen.append(candidate)
+        return chosen

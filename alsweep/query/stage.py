@@ -1,0 +1,64 @@
+"""What a stage is: one step of a composition, a small frozen dataclass with a name."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from typing import Any, ClassVar, TypeVar
+
+from alsweep.errors import StrategyError
+from alsweep.query.parameters import checked
+from alsweep.registry import Registry
+
+T = TypeVar("T", bound="Stage")
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One step of a composition; its dataclass fields are its hyper-parameters.
+
+    Attributes:
+        needs: What it reads of a prediction: ``probs``, ``mean_entropy``, ``embedding``,
+            ``members``.
+        name: Set by :func:`stage`.
+    """
+
+    needs: ClassVar[tuple[str, ...]] = ()
+    name: ClassVar[str]
+
+    def plain(self) -> dict[str, Any]:
+        """Name and all parameters, as JSON values."""
+        return {"name": self.name, **asdict(self)}
+
+
+def stage(registry: Registry[type[T]], name: str) -> Callable[[type[T]], type[T]]:
+    """Register a frozen dataclass as a stage that search spaces can name."""
+
+    def register(cls: type[T]) -> type[T]:
+        cls.name = name
+        registry.add(name, cls)
+        return cls
+
+    return register
+
+
+def make_stage(registry: Registry[type[T]], spec: object, place: str) -> T:
+    """Make a stage from itself, its name, or a mapping of its name and parameters.
+
+    Args:
+        registry: Of the stages of one kind.
+        spec: ``power``, ``{name: power, beta: 5}`` or a stage.
+        place: Key path for messages, ``stages.noise``.
+
+    Raises:
+        StrategyError: The name or a parameter is unknown, or a value is out of its range.
+    """
+    if isinstance(spec, Stage):
+        return spec  # type: ignore[return-value]
+    given = {"name": spec} if isinstance(spec, str) else spec
+    if not isinstance(given, Mapping) or not isinstance(given.get("name"), str):
+        raise StrategyError(f"{place}: write a name, or a mapping with a name, not {spec!r}")
+    try:
+        cls = registry.get(given["name"])
+    except StrategyError as error:
+        raise StrategyError(f"{place}: {error}") from error
+    values = {str(key): value for key, value in given.items() if key != "name"}
+    return cls(**checked(cls, values, place))

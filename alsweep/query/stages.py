@@ -1,0 +1,136 @@
+"""Compositions: which stages a strategy is made of, as written and as checked."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from difflib import get_close_matches
+from typing import Any
+
+from alsweep.errors import StrategyError
+from alsweep.query import expected_dice  # noqa: F401  registers its map
+from alsweep.query.aggregate import AGGREGATES, Aggregate, Mean
+from alsweep.query.filters import FILTERS, Filter
+from alsweep.query.maps import MAPS, ScoreMapStage, VoxelMap
+from alsweep.query.noise import NOISES, Noise
+from alsweep.query.parameters import off_default
+from alsweep.query.select import SELECTORS, Select
+from alsweep.query.stage import Stage, make_stage
+from alsweep.query.stratify import STRATIFIERS, Stratify
+from alsweep.registry import Registry
+
+KINDS: dict[str, Registry[Any]] = {
+    "map": MAPS,
+    "aggregate": AGGREGATES,
+    "noise": NOISES,
+    "stratify": STRATIFIERS,
+    "filter": FILTERS,
+    "select": SELECTORS,
+}
+"""The stages of each kind, in the order in which they act."""
+
+
+@dataclass(frozen=True)
+class Stages:
+    """A strategy as a composition; each stage by name, or made with its parameters.
+
+    Attributes:
+        map: What a voxel is worth.
+        aggregate: What a window is worth.
+        noise: Keeps one query from being many copies of one patch.
+        stratify: Shares the query out over the predicted classes.
+        filter: Drops candidates.
+        select: Chooses among the candidates of all cases.
+    """
+
+    map: str | ScoreMapStage
+    aggregate: str | Aggregate = "mean"
+    noise: str | Noise = "none"
+    stratify: str | Stratify = "none"
+    filter: str | Filter = "none"
+    select: str | Select = "greedy"
+
+
+@dataclass(frozen=True)
+class Composition:
+    """Stages that fit together; attributes as in :class:`Stages`."""
+
+    map: ScoreMapStage
+    aggregate: Aggregate
+    noise: Noise
+    stratify: Stratify
+    filter: Filter
+    select: Select
+
+    @property
+    def stages(self) -> dict[str, Stage]:
+        """The stages by kind, in the order in which they act."""
+        return {kind: getattr(self, kind) for kind in KINDS}
+
+    @property
+    def needs(self) -> tuple[str, ...]:
+        """What the stages read of a prediction, each name once."""
+        return tuple(dict.fromkeys(need for s in self.stages.values() for need in s.needs))
+
+    @property
+    def candidates_factor(self) -> int:
+        """Candidates kept per case, as a multiple of the most per case."""
+        return max(self.noise.candidates_factor, self.select.candidates_factor)
+
+    def plain(self) -> dict[str, Any]:
+        """All stages with all parameters, as JSON values."""
+        return {kind: made.plain() for kind, made in self.stages.items()}
+
+    @property
+    def label(self) -> str:
+        """The map and whatever is off its default: ``predictive_entropy+power(beta=5)``."""
+        usual = {f.name: f.default for f in fields(Stages)}
+        parts = []
+        for kind, made in self.stages.items():
+            changed = off_default(made)
+            if changed or made.name != usual[kind]:
+                parts.append(f"{made.name}({changed})" if changed else made.name)
+        return "+".join(parts)
+
+
+def compose(stages: Stages) -> Composition:
+    """Make all stages and check that they fit together.
+
+    Raises:
+        StrategyError: A stage or a parameter is unknown, or two stages exclude each other.
+    """
+    given = {f.name: getattr(stages, f.name) for f in fields(Stages)}
+    made = {kind: make_stage(KINDS[kind], given[kind], f"stages.{kind}") for kind in KINDS}
+    composition = Composition(**made)
+    _check_fit(composition)
+    return composition
+
+
+def _check_fit(composition: Composition) -> None:
+    if isinstance(composition.map, VoxelMap):
+        return
+    name = composition.map.name
+    if not isinstance(composition.aggregate, Mean):
+        raise StrategyError(
+            f"stages.aggregate: map '{name}' scores whole windows; write mean, or leave it out"
+        )
+    if composition.stratify.by_class:
+        raise StrategyError(
+            f"stages.stratify: map '{name}' scores whole windows, which have no class; write none"
+        )
+
+
+def parse_stages(raw: object) -> Stages:
+    """Stages from plain values, as a search space spells them out.
+
+    Raises:
+        StrategyError: It is no mapping, has an unknown kind of stage, or no map.
+    """
+    if not isinstance(raw, Mapping):
+        raise StrategyError(f"stages: write a mapping such as {{map: margin}}, not {raw!r}")
+    for kind in raw:
+        if kind not in KINDS:
+            near = get_close_matches(str(kind), list(KINDS), n=1)
+            hint = f"did you mean '{near[0]}'?" if near else f"known: {', '.join(KINDS)}"
+            raise StrategyError(f"stages: unknown stage '{kind}'; {hint}")
+    if "map" not in raw:
+        raise StrategyError(f"stages.map: is required; known: {', '.join(MAPS)}")
+    return Stages(**raw)

@@ -1,0 +1,160 @@
+"""A pool of arrays: what a strategy may see, without a dataset and without a network."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from alsweep.errors import StrategyError
+from alsweep.geometry import Patch, Triple
+from alsweep.query.base import Choice, Embedding, PoolCase, Prediction, Request, Streams
+from alsweep.rng import stream
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from alsweep.types import LabelMap
+
+CLASSES = ("background", "organ", "lesion")
+_FEATURES = 6
+_CELL = 4
+
+
+@dataclass
+class ArrayPool:
+    """A pool whose cases are arrays.
+
+    Attributes:
+        references: Case to its ground truth, ``(z, y, x)``.
+        given: Case to its prediction; may be empty for strategies that need none.
+        taken: The patches annotated so far.
+        classes: Class names; the index is the label.
+        workers: Cases that may be scored at the same time.
+        oracle: Whether ground truth may be asked for.
+        queried: What another trajectory queried, for strategies that replay.
+        free: Case to its free labels, where it has some.
+        reference_reads: How often ground truth was asked for.
+    """
+
+    references: Mapping[str, "LabelMap"]
+    given: Mapping[str, Prediction] = field(default_factory=dict)
+    taken: Sequence[Patch] = ()
+    classes: tuple[str, ...] = CLASSES
+    workers: int = 1
+    oracle: bool = True
+    queried: Sequence[Choice] = ()
+    free: Mapping[str, "LabelMap"] = field(default_factory=dict)
+    reference_reads: int = 0
+
+    @property
+    def cases(self) -> tuple[PoolCase, ...]:
+        """All cases, by id."""
+        return tuple(
+            PoolCase(
+                case,
+                _triple(volume.shape),
+                tuple(p for p in self.taken if p.case == case),
+                self.free.get(case),
+            )
+            for case, volume in sorted(self.references.items())
+        )
+
+    def predictions(self) -> Iterator[tuple[PoolCase, Prediction]]:
+        """Each case with its prediction."""
+        for case in self.cases:
+            yield case, self.given[case.case]
+
+    def reference(self, case: str) -> "LabelMap":
+        """Ground truth of a case.
+
+        Raises:
+            StrategyError: The pool gives none.
+        """
+        self.reference_reads += 1
+        if not self.oracle:
+            raise StrategyError(
+                "a strategy asked for reference labels; declare uses_oracle = True on its class"
+            )
+        return self.references[case]
+
+    def replayed(self, source: str) -> Sequence[Choice]:
+        """The queried patches that the pool was given, whatever the source."""
+        return self.queried
+
+    def with_workers(self, workers: int) -> "ArrayPool":
+        """The same pool, scored by as many workers."""
+        return replace(self, workers=workers)
+
+
+def _triple(shape: tuple[int, ...]) -> Triple:
+    z, y, x = shape
+    return z, y, x
+
+
+def make_references(cases: int = 5, shape: Triple = (24, 24, 24)) -> dict[str, "LabelMap"]:
+    """Ground truth of a few cases: an organ in one corner, a small lesion in another."""
+    references = {}
+    for index in range(cases):
+        volume = np.zeros(shape, dtype=np.uint8)
+        near, far = [max(1, n // 6) for n in shape], [max(1, 2 * n // 3) for n in shape]
+        volume[tuple(slice(a, a + max(1, n // 3)) for a, n in zip(near, shape, strict=True))] = 1
+        volume[tuple(slice(b, b + 1 + index % 2) for b in far)] = 2
+        references[f"case_{index}"] = volume
+    return references
+
+
+def make_prediction(
+    shape: Triple, *, seed: int = 0, classes: int = len(CLASSES), members: int = 2
+) -> Prediction:
+    """A prediction with everything that a strategy can need, from random logits."""
+    import torch
+
+    from alsweep.query.maps import entropy
+
+    generator = torch.Generator().manual_seed(seed)
+
+    def draw(*size: int) -> "Tensor":
+        return torch.randn(*size, generator=generator)
+
+    probs = [(draw(classes, *shape) * 3).softmax(dim=0) for _ in range(members)]
+    grid = [max(1, n // _CELL) for n in shape]
+    return Prediction(
+        mean_probs=torch.stack(probs).mean(dim=0),
+        mean_entropy=torch.stack([entropy(p) for p in probs]).mean(dim=0),
+        embedding=Embedding(draw(_FEATURES * members, *grid), (_CELL, _CELL, _CELL)),
+        members=tuple(probs),
+    )
+
+
+def make_pool(
+    cases: int = 5, shape: Triple = (24, 24, 24), *, seed: int = 0, taken: Sequence[Patch] = ()
+) -> ArrayPool:
+    """A pool with random predictions."""
+    references = make_references(cases, shape)
+    given = {
+        case: make_prediction(shape, seed=1000 * seed + index)
+        for index, case in enumerate(references)
+    }
+    return ArrayPool(references, given, taken)
+
+
+def make_request(
+    patches: int,
+    patch_size: Triple = (6, 6, 6),
+    *,
+    strides: Triple = (1, 1, 1),
+    overlap: float = 0.0,
+    per_case: int | None = None,
+    loop: int = 0,
+    loops: int = 5,
+) -> Request:
+    """A request; as many patches of one case as are wanted in all, unless said otherwise."""
+    most = patches if per_case is None else per_case
+    return Request(patches, patch_size, strides, overlap, most, loop, loops)
+
+
+def make_streams(seed: int = 0, loop: int = 0) -> Streams:
+    """The generators of one query."""
+    return partial(stream, seed, "query", loop)

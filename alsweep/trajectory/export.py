@@ -1,0 +1,67 @@
+"""One loop of a trajectory for other programs; nothing of the run or the Dataset is changed."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Literal
+
+from alsweep.data.annotator import Oracle, ReferenceLabels
+from alsweep.data.case import Dataset
+from alsweep.data.exchange import write_loops, write_raw_dataset
+from alsweep.data.human import CROPS, HumanLabels
+from alsweep.data.label_store import PartialLabels
+from alsweep.data.writing import refuse_existing
+from alsweep.errors import RunFolderError
+from alsweep.results.loops import query_path, read_query
+from alsweep.results.records import read_config
+from alsweep.trajectory.query_log import QueryLog
+
+Target = Literal["nnunet", "nnactive"]
+
+
+def export_loop(
+    folder: Path,
+    loop: int,
+    target: Target,
+    out: Path,
+    on_case: Callable[[int], None] = lambda done: None,
+) -> list[Path]:
+    """Write what is annotated when training ``loop`` begins; return what was written.
+
+    Args:
+        folder: Of the trajectory.
+        loop: 0 is the starting budget.
+        target: An nnU-Net raw dataset, or nnActive's loop files up to this one.
+        out: Must not exist.
+        on_case: Called with the number of finished cases.
+
+    Raises:
+        RunFolderError: The trajectory has not come to that loop.
+        DatasetError: ``out`` exists, or the dataset is not the one that the run began with.
+    """
+    refuse_existing(out)
+    log = QueryLog(folder)
+    if not log.has(loop):
+        raise RunFolderError(
+            f"{folder}: there is no query for loop {loop}; name an earlier --loop or resume the run"
+        )
+    dataset = Dataset.open(read_config(folder).dataset)
+    if target == "nnactive":
+        queries = [read_query(query_path(folder, k)) for k in range(loop + 1)]
+        loops = [[queried.patch for queried in query] for query in queries]
+        return write_loops(out, loops, dataset.cases)
+    labels = loop_labels(folder, dataset, loop)
+    write_raw_dataset(out, dataset, labels, ReferenceLabels(dataset), on_case)
+    return [out]
+
+
+def loop_labels(folder: Path, dataset: Dataset, loop: int) -> PartialLabels:
+    """All labels that a trajectory has when training ``loop`` begins.
+
+    They come from the saved crops where a person labels, else from the reference.
+    """
+    shapes = {case: dataset.cases[case].shape for case in dataset.pool}
+    classes, crops = len(dataset.classes), folder / CROPS
+    annotator = HumanLabels(crops, classes) if crops.is_dir() else Oracle(dataset)
+    return PartialLabels(
+        shapes, classes, annotator, QueryLog(folder).patches(loop), free=dataset.free
+    )

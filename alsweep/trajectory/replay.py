@@ -1,0 +1,165 @@
+"""A query once more: the networks that it was made with, from the store, asked by any strategy."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from alsweep.config.sweep import ResourcesConfig
+from alsweep.config.trajectory import StrategySpec
+from alsweep.data.case import Dataset
+from alsweep.errors import ConfigError, RunFolderError
+from alsweep.geometry import Patch, union_voxels
+from alsweep.model.network import build_network
+from alsweep.query.base import make_strategy
+from alsweep.query.maps import PredictiveEntropyMap, VoxelMap
+from alsweep.results.loops import QueriedPatch
+from alsweep.results.mix import ClassMix, class_mix
+from alsweep.results.records import TrajectoryFolder
+from alsweep.rng import torch_seed
+from alsweep.trajectory.plan import resolve
+from alsweep.trajectory.progress import OnProgress
+from alsweep.trajectory.query_log import QueryLog
+from alsweep.trajectory.steps import Member, Steps
+
+if TYPE_CHECKING:
+    from alsweep.types import LabelMap
+
+
+def voxel_map(strategy: StrategySpec) -> VoxelMap:
+    """What a strategy scores voxels with; predictive entropy where it scores none."""
+    composition = make_strategy(strategy).composition
+    if composition is not None and isinstance(composition.map, VoxelMap):
+        return composition.map
+    return PredictiveEntropyMap()
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """How far two queries agree.
+
+    Attributes:
+        same: Patches of the one that the other has, too.
+        touching: Patches of the one that share a voxel with a patch of the other.
+        iou: Voxels in both over voxels in either, 0..1.
+    """
+
+    same: int
+    touching: int
+    iou: float
+
+
+def agreement(one: Sequence[Patch], other: Sequence[Patch]) -> Agreement:
+    """Compare two queries patch by patch and voxel by voxel."""
+    both = _voxels(one) + _voxels(other) - (either := _voxels([*one, *other]))
+    return Agreement(
+        same=len(set(one) & set(other)),
+        touching=sum(any(patch.intersects(p) for p in other) for patch in one),
+        iou=both / either if either else 0.0,
+    )
+
+
+def _voxels(patches: Iterable[Patch]) -> int:
+    by_case: dict[str, list[Patch]] = {}
+    for patch in patches:
+        by_case.setdefault(patch.case, []).append(patch)
+    return sum(union_voxels([(p.start, p.size) for p in own]) for own in by_case.values())
+
+
+class StoredNetworks:
+    """The networks that a trajectory made one of its queries with.
+
+    Nothing is trained and nothing is written.
+
+    Args:
+        trajectory: It has come to ``loop``.
+        loop: The query's patches are annotated just before this training; 1 or later.
+        dataset: What the trajectory ran on.
+        models: The run's model store.
+        on_progress: Called for each case that is predicted.
+
+    Raises:
+        ConfigError: The starting budget was asked for, which no network chose, or the device that
+            the config asks for is not to be had.
+        RunFolderError: A network is not stored any more.
+    """
+
+    def __init__(
+        self,
+        trajectory: TrajectoryFolder,
+        loop: int,
+        *,
+        dataset: Dataset,
+        models: Path,
+        on_progress: OnProgress | None = None,
+    ) -> None:
+        if loop == 0:
+            raise ConfigError("--loop 0: no network chose the starting budget; ask for 1 or later")
+        assert trajectory.config is not None
+        self._record = trajectory.records[loop - 1]
+        self._log = QueryLog(trajectory.folder)
+        # As many threads as then: sums in another order could turn a near-tie.
+        resources = ResourcesConfig(cpus=self._record.threads)
+        config = trajectory.config.model_copy(update={"dataset": dataset.path})
+        self._steps = Steps.make(config, dataset, models, resources, "try", on_progress)
+        self._members = self._stored()
+
+    def ask(self, strategy: StrategySpec) -> list[QueriedPatch]:
+        """What ``strategy`` queries with these networks, beside the patches annotated then.
+
+        Raises:
+            ConfigError: The strategy is unknown, or cannot work in this trajectory.
+            PoolExhaustedError: Fewer patches fit than the trajectory queries.
+        """
+        steps = self._asking(strategy)
+        taken = self._log.patches(self._record.loop)
+        return steps.query(self._record.loop, self._members, taken)
+
+    def mix(self, queried: Sequence[QueriedPatch]) -> ClassMix:
+        """Classes in the reference labels of a query."""
+        patches = [one.patch for one in queried]
+        labels = self._steps.labels(patches)
+        return class_mix(map(labels.crop, patches), len(self._steps.dataset.classes))
+
+    def scored(self, case: str, score: VoxelMap) -> "tuple[LabelMap, NDArray[np.floating[Any]]]":
+        """Predicted labels and voxel scores of a pool case, as the query saw them."""
+        inference = self._steps.config.inference
+        prediction = self._steps.predict(
+            self._members, case, inference.step, inference.tta, score.needs
+        )
+        labels = prediction.mean_probs.argmax(dim=0).to("cpu").numpy().astype(np.uint8)
+        return labels, score(prediction).float().to("cpu").numpy()
+
+    def _asking(self, strategy: StrategySpec) -> Steps:
+        config = self._steps.config.model_copy(update={"strategy": strategy})
+        return replace(self._steps, config=resolve(config, self._steps.dataset))
+
+    def _stored(self) -> list[Member]:
+        members = [self._member(index, key) for index, key in enumerate(self._record.members)]
+        found = [member for member in members if member is not None]
+        if len(found) < len(members):
+            store = self._steps.store.root
+            raise RunFolderError(
+                f"{store}: {len(members) - len(found)} of the {len(members)} networks of loop "
+                f"{self._record.loop} are not stored any more; train them again with 'alsweep run "
+                f"{store.parent / 'sweep.yaml'} --out NEW', and raise resources.models_gib there"
+            )
+        return found
+
+    def _member(self, index: int, key: str) -> Member | None:
+        steps = self._steps
+        weights = steps.store.weights(key)
+        if weights is None:
+            return None
+        network = build_network(
+            steps.config.training,
+            steps.window,
+            len(steps.dataset.channels),
+            len(steps.dataset.classes),
+            torch_seed(steps.config.seed, "init", index),
+        ).to(steps.compute.device)
+        network.load_state_dict(weights)
+        return Member(key, network.eval(), 0.0, True)
