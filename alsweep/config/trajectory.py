@@ -132,6 +132,7 @@ class TrainingConfig(Frozen):
     preset: Literal["small", "nnunet"] = "small"
     epochs: PositiveInt = 4
     iterations_per_epoch: PositiveInt
+    learner: str = Field("monai", description="what trains: monai, or another that is installed")
     members: PositiveInt = 5
     folds: PositiveInt = Field(5, description="1 trains every member on all annotated cases")
     mirror_axes: Literal["auto"] | tuple[Literal["z", "y", "x"], ...] = "auto"
@@ -140,9 +141,11 @@ class TrainingConfig(Frozen):
         int, Field(ge=2, description="one would starve instance norm and oneDNN")
     ] = 2
     features: tuple[PositiveInt, ...]
+    blocks: Literal["plain", "residual"] = "plain"
     optimizer: Literal["adamw_onecycle", "sgd_poly"]
     learning_rate: PositiveFloat
     weight_decay: NonNegativeFloat
+    momentum: float = Field(0.99, ge=0, lt=1, description="of sgd_poly, after Nesterov")
     deep_supervision: bool
     foreground_share: float = Field(ge=0, le=1, description="samples centred on foreground")
     case_sampling: CaseSampling = Field(

@@ -71,6 +71,30 @@ def make_plan(shapes: Sequence[Triple], spacing: Spacing, outputs: int) -> Plan:
     )
 
 
+def levels_of(
+    patch_size: Triple, spacing: Spacing, most: int
+) -> tuple[tuple[Triple, ...], tuple[Triple, ...]]:
+    """Strides and kernels by which a U-Net halves a patch, ``(z, y, x)`` a level.
+
+    The finest axes are halved first, each as long as four voxels remain, and a kernel spans an axis
+    once it is no longer twice as coarse as the finest.
+
+    Args:
+        patch_size: Training patch, voxels.
+        spacing: Of its grid, mm.
+        most: Levels at most.
+
+    Source: nnU-Net v2 (2.8), ``get_pool_and_conv_props``.
+
+    >>> levels_of((8, 32, 32), (3.0, 1.0, 1.0), 4)[0]
+    ((1, 1, 1), (1, 2, 2), (2, 2, 2), (1, 2, 2))
+    """
+    topology = _topology(patch_size, spacing)
+    strides, kernels = topology.strides, topology.kernels
+    # The deepest level of a U-Net that could go deeper is like any other level.
+    return strides[:most], kernels[:most]
+
+
 def _first_patch(shape: Sequence[float], spacing: Sequence[float]) -> list[float]:
     """A cube in mm with the voxels of 256^3, nowhere longer than the median case."""
     density = [1 / step for step in spacing]

@@ -47,17 +47,28 @@ def masked_dice_ce(logits: "Tensor", target: "Tensor") -> "Tensor":
     return ce + ((1 - dice) * counted).sum() / counted.sum().clamp_min(1)
 
 
-def deep_supervision_loss(outputs: "Tensor", target: "Tensor") -> "Tensor":
-    """The loss over all scales, weighted 1, 1/2, 1/4 ..., the lowest scale 0 (nnU-Net's rule).
+def deep_supervision_loss(outputs: "Tensor | tuple[Tensor, ...]", target: "Tensor") -> "Tensor":
+    """The loss over all scales, weighted 1, 1/2, 1/4 ... and divided by the weights' sum.
+
+    Each scale is held against the target at its own resolution, which keeps its own mask: a voxel
+    that is not annotated there does not count there.
 
     Args:
-        outputs: ``(batch, class, z, y, x)``, or ``(batch, scale, class, z, y, x)`` as DynUNet gives
-            it in training, every scale brought to full resolution.
+        outputs: Logits ``(batch, class, z, y, x)``, or a tuple of them, full resolution first.
         target: Class ids, ``(batch, z, y, x)``, ``IGNORE`` where not annotated.
+
+    Source: nnU-Net v2 (2.8), ``DeepSupervisionWrapper``; nearest voxel, as ``DownsampleSegForDS``.
     """
-    if outputs.dim() == 5:
-        return masked_dice_ce(outputs, target)
-    scales = outputs.shape[1]
-    weights = [0.5**i for i in range(scales - 1)] if scales > 1 else [1.0]
-    losses = [w * masked_dice_ce(outputs[:, i], target) for i, w in enumerate(weights)]
+    scales = outputs if isinstance(outputs, tuple) else (outputs,)
+    weights = [0.5**i for i in range(len(scales))]
+    losses = [
+        weight * masked_dice_ce(logits, _at_scale(target, logits.shape[2:]))
+        for weight, logits in zip(weights, scales, strict=True)
+    ]
     return torch.stack(losses).sum() / sum(weights)
+
+
+def _at_scale(target: "Tensor", shape: torch.Size) -> "Tensor":
+    if target.shape[1:] == shape:
+        return target
+    return functional.interpolate(target[:, None], size=shape, mode="nearest-exact")[:, 0]

@@ -1,7 +1,5 @@
 """Train one member from partial labels."""
 
-import itertools
-from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -13,13 +11,12 @@ from torch.optim.lr_scheduler import LambdaLR, LRScheduler, OneCycleLR
 from alsweep.config.trajectory import TrainingConfig
 from alsweep.errors import TrajectoryFailedError
 from alsweep.model.device import Compute
+from alsweep.model.learner import OnEpoch
 from alsweep.model.loss import deep_supervision_loss
 from alsweep.rng import stream
 
 if TYPE_CHECKING:
     from alsweep.data.patches import PatchSampler
-
-OnEpoch = Callable[[int], None]
 
 
 def fit(
@@ -83,7 +80,13 @@ def _optimizer(network: nn.Module, training: TrainingConfig) -> tuple[Optimizer,
         # OneCycleLR divides by the steps of its rise less one, which must not be nothing.
         rise = 0.25 if 0.2 * steps == 1 else 0.2
         return adamw, OneCycleLR(adamw, max_lr=rate, total_steps=steps, pct_start=rise), True
-    sgd = SGD(parameters, lr=rate, momentum=0.99, nesterov=True, weight_decay=decay)
+    sgd = SGD(
+        parameters,
+        lr=rate,
+        momentum=training.momentum,
+        nesterov=training.momentum > 0,
+        weight_decay=decay,
+    )
     return sgd, LambdaLR(sgd, lambda epoch: (1 - epoch / training.epochs) ** 0.9), False
 
 
@@ -130,30 +133,3 @@ def _step(
     scaler.step(optimizer)
     scaler.update()
     return loss.detach()
-
-
-def mirror_axes(training: TrainingConfig, classes: tuple[str, ...]) -> tuple[int, ...]:
-    """Spatial axes (0 = z) that may be mirrored, in training and in TTA.
-
-    ``auto`` is all of them, less x where two class names differ only by left and right: a mirrored
-    left kidney would be labelled as the left one still.
-    """
-    if training.mirror_axes != "auto":
-        return tuple("zyx".index(axis) for axis in dict.fromkeys(training.mirror_axes))
-    return (0, 1) if has_sides(classes) else (0, 1, 2)
-
-
-def has_sides(classes: tuple[str, ...]) -> bool:
-    """Whether two class names differ only by left and right.
-
-    >>> has_sides(("background", "kidney_left", "kidney_right"))
-    True
-    """
-    return any(
-        first != second and _swap_sides(first) == second
-        for first, second in itertools.permutations([name.lower() for name in classes], 2)
-    )
-
-
-def _swap_sides(name: str) -> str:
-    return name.replace("left", "\0").replace("right", "left").replace("\0", "right")

@@ -10,6 +10,7 @@ from alsweep.config.trajectory import StrategySpec, TrajectoryConfig
 from alsweep.data.case import Dataset
 from alsweep.errors import ConfigError, StrategyError
 from alsweep.geometry import clip_size
+from alsweep.model.learners import check_learner
 from alsweep.query.base import label_of, make_strategy, parameters, strategy_name
 from alsweep.query.placement import PER_CLASS
 from alsweep.query.presets.replay import Replay
@@ -37,6 +38,7 @@ def resolve(config: TrajectoryConfig, dataset: Dataset) -> TrajectoryConfig:
             ),
         }
     )
+    check_learner(resolved.training.learner)
     _check_strategy(resolved, dataset)
     _check_start(resolved, dataset)
     _check_patch_size(resolved, dataset)

@@ -13,17 +13,16 @@ from alsweep.config.trajectory import StrategySpec
 from alsweep.data.case import Dataset
 from alsweep.errors import ConfigError, RunFolderError
 from alsweep.geometry import Patch, union_voxels
-from alsweep.model.network import build_network
 from alsweep.query.base import make_strategy
 from alsweep.query.maps import PredictiveEntropyMap, VoxelMap
 from alsweep.results.loops import QueriedPatch
 from alsweep.results.mix import ClassMix, class_mix
 from alsweep.results.records import TrajectoryFolder
-from alsweep.rng import torch_seed
+from alsweep.trajectory.members import Member
 from alsweep.trajectory.plan import resolve
 from alsweep.trajectory.progress import OnProgress
 from alsweep.trajectory.query_log import QueryLog
-from alsweep.trajectory.steps import Member, Steps
+from alsweep.trajectory.steps import Steps
 
 if TYPE_CHECKING:
     from alsweep.types import LabelMap
@@ -138,28 +137,14 @@ class StoredNetworks:
         return replace(self._steps, config=resolve(config, self._steps.dataset))
 
     def _stored(self) -> list[Member]:
-        members = [self._member(index, key) for index, key in enumerate(self._record.members)]
-        found = [member for member in members if member is not None]
-        if len(found) < len(members):
-            store = self._steps.store.root
+        members = self._steps.members
+        kept = [members.stored(index, key) for index, key in enumerate(self._record.members)]
+        found = [member for member in kept if member is not None]
+        if len(found) < len(kept):
+            store = members.store.root
             raise RunFolderError(
-                f"{store}: {len(members) - len(found)} of the {len(members)} networks of loop "
+                f"{store}: {len(kept) - len(found)} of the {len(kept)} networks of loop "
                 f"{self._record.loop} are not stored any more; train them again with 'alsweep run "
                 f"{store.parent / 'sweep.yaml'} --out NEW', and raise resources.models_gib there"
             )
         return found
-
-    def _member(self, index: int, key: str) -> Member | None:
-        steps = self._steps
-        weights = steps.store.weights(key)
-        if weights is None:
-            return None
-        network = build_network(
-            steps.config.training,
-            steps.window,
-            len(steps.dataset.channels),
-            len(steps.dataset.classes),
-            torch_seed(steps.config.seed, "init", index),
-        ).to(steps.compute.device)
-        network.load_state_dict(weights)
-        return Member(key, network.eval(), 0.0, True)

@@ -17,10 +17,11 @@ from alsweep.geometry import Patch
 from alsweep.results.loops import LoopRecord
 from alsweep.results.records import read_records
 from alsweep.trajectory.budget import draw_start
+from alsweep.trajectory.members import Member
 from alsweep.trajectory.plan import resolve
 from alsweep.trajectory.progress import OnProgress, Progress
 from alsweep.trajectory.query_log import QueryLog
-from alsweep.trajectory.steps import Evaluation, Member, Steps
+from alsweep.trajectory.steps import Evaluation, Steps
 
 __all__ = ["Progress", "Trajectory"]
 

@@ -1,6 +1,5 @@
 """The steps of a loop: train, evaluate, query. Each can be repeated and then gives the same."""
 
-import logging
 import time
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
@@ -9,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from torch import nn
 
 from alsweep.config.base import fingerprint
 from alsweep.config.sweep import ResourcesConfig
@@ -17,45 +15,23 @@ from alsweep.config.trajectory import TrajectoryConfig
 from alsweep.data.annotator import Oracle, ReferenceLabels
 from alsweep.data.case import Dataset
 from alsweep.data.label_store import PartialLabels
-from alsweep.data.patches import PatchSampler
-from alsweep.geometry import Patch, Triple
+from alsweep.geometry import Patch
 from alsweep.model.checkpoint import ModelStore
 from alsweep.model.device import Compute, resolve_compute, set_threads
 from alsweep.model.evaluation import case_dice, mean_dice
-from alsweep.model.folds import make_folds
 from alsweep.model.inference import predict
-from alsweep.model.network import build_network, training_patch
-from alsweep.model.trainer import fit, mirror_axes
+from alsweep.model.learner import Setup
+from alsweep.model.learners import make_learner
 from alsweep.query.base import Embedding, Prediction, Streams, make_strategy
 from alsweep.results.loops import QueriedPatch
-from alsweep.rng import stream, torch_seed
+from alsweep.rng import stream
 from alsweep.trajectory.budget import request_for, settle
+from alsweep.trajectory.members import Member, Members
 from alsweep.trajectory.pool import DatasetPool
 from alsweep.trajectory.precomputed import replayed
 from alsweep.trajectory.progress import OnProgress, Phase, Progress
 
-NUMERICS = 1
-"""Part of every member's key: raised when equal configs would give other weights than before."""
-
 _GIB = 1 << 30
-_log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class Member:
-    """A trained member.
-
-    Attributes:
-        key: Its content address.
-        network: On the compute device.
-        seconds: What its training took; 0 where another trajectory did it.
-        cached: Whether another trajectory trained it.
-    """
-
-    key: str
-    network: nn.Module
-    seconds: float
-    cached: bool
 
 
 @dataclass(frozen=True)
@@ -73,17 +49,12 @@ class Steps:
     """What the steps of one trajectory need.
 
     Attributes:
-        owner: Who trains; stored beside members, so that "cached" means "by somebody else", also
-            after a crash.
+        members: Trains the members.
         workers: Cases of the pool that are scored at the same time.
     """
 
     config: TrajectoryConfig
-    dataset: Dataset
-    store: ModelStore
-    compute: Compute
-    owner: str
-    on_progress: OnProgress
+    members: Members
     workers: int = 1
 
     @classmethod
@@ -105,17 +76,20 @@ class Steps:
         compute = resolve_compute(resources.device, config.training.precision)
         store = ModelStore(models, int(resources.models_gib * _GIB))
         tell = on_progress or (lambda progress: None)
-        return cls(config, dataset, store, compute, owner, tell, resources.threads)
+        learner = make_learner(config.training.learner)
+        setup = Setup.make(dataset, config.training, compute, config.seed)
+        members = Members(setup, learner, store, owner, tell)
+        return cls(config, members, resources.threads)
 
     @property
-    def window(self) -> Triple:
-        """Input size of the networks."""
-        return training_patch(self.config.training, self.dataset)
+    def dataset(self) -> Dataset:
+        """What the trajectory runs on."""
+        return self.members.setup.dataset
 
     @property
-    def axes(self) -> tuple[int, ...]:
-        """Axes that may be mirrored."""
-        return mirror_axes(self.config.training, self.dataset.classes)
+    def compute(self) -> Compute:
+        """Device and precision."""
+        return self.members.setup.compute
 
     def labels(self, patches: Sequence[Patch]) -> PartialLabels:
         """The labels inside ``patches``, as the oracle reveals them."""
@@ -133,118 +107,7 @@ class Steps:
         """
         # Sorted: equal sets of patches must give equal members, in whatever order they were
         # queried.
-        labels = self.labels(sorted(patches))
-        held_out = self._folds(labels)
-        count = self.config.training.members
-        members = []
-        for index in range(count):
-            fold = None if held_out is None else index % len(held_out)
-            cases = [c for c in labels.cases if held_out is None or c not in held_out[fold or 0]]
-            parent = parents[index] if parents and self.config.training.warm_start else None
-            members.append(self._member(loop, labels, cases, fold, index, parent))
-        return members
-
-    def _folds(self, labels: PartialLabels) -> list[list[str]] | None:
-        """Held-out cases per fold; None where all members train on all annotated cases."""
-        wanted = self.config.training.folds
-        if wanted == 1:
-            return None
-        classes_of = {
-            case: frozenset(np.flatnonzero(labels.class_voxels(case)).tolist())
-            for case in labels.cases
-        }
-        folds = make_folds(classes_of, wanted)
-        if folds is None:
-            _log.info(
-                "%s: folds are not possible; members train on all annotated cases", self.owner
-            )
-        return folds
-
-    def _member(
-        self,
-        loop: int,
-        labels: PartialLabels,
-        cases: Sequence[str],
-        fold: int | None,
-        index: int,
-        parent: Member | None,
-    ) -> Member:
-        key = self.member_key(labels.patches, fold, index, parent)
-        network = build_network(
-            self.config.training,
-            self.window,
-            len(self.dataset.channels),
-            len(self.dataset.classes),
-            torch_seed(self.config.seed, "init", index),
-        ).to(self.compute.device)
-        meta, weights = self.store.meta(key), self.store.weights(key)
-        if meta is None or weights is None:
-            if parent is not None:
-                network.load_state_dict(parent.network.state_dict())
-            self._fit(loop, network, labels, cases, index, key)
-            # Read back: where somebody else was faster, theirs is the one that counts.
-            meta, weights = self.store.meta(key), self.store.weights(key)
-        if meta is not None and weights is not None:
-            network.load_state_dict(weights)
-        mine = meta is None or meta["owner"] == self.owner
-        return Member(key, network.eval(), meta["seconds"] if meta and mine else 0.0, not mine)
-
-    def _fit(
-        self,
-        loop: int,
-        network: nn.Module,
-        labels: PartialLabels,
-        cases: Sequence[str],
-        index: int,
-        key: str,
-    ) -> None:
-        training = self.config.training
-        began = time.monotonic()
-        sampler = PatchSampler(
-            self.dataset,
-            labels,
-            cases,
-            self.window,
-            training.foreground_share,
-            case_sampling=training.case_sampling,
-        )
-        total = training.members * training.epochs
-        done = index * training.epochs
-        self._tell(loop, "train", done, total)
-        loss = fit(
-            network,
-            sampler,
-            training,
-            self.axes,
-            self.compute,
-            (self.config.seed, index),
-            lambda epochs: self._tell(loop, "train", done + epochs, total),
-        )
-        meta = {"owner": self.owner, "seconds": time.monotonic() - began, "loss": loss}
-        self.store.publish(key, meta, network.state_dict())
-
-    def member_key(
-        self, patches: Sequence[Patch], fold: int | None, index: int, parent: Member | None
-    ) -> str:
-        """Content address of a member: everything that changes its weights, and nothing else."""
-        training = self.config.training.plain()
-        ignored = {"members", "mirror_axes", "precision", "preset"}
-        return fingerprint(
-            {
-                "kind": "member",
-                "numerics": NUMERICS,
-                "dataset": self.dataset.fingerprint,
-                "patches": [[p.case, p.start, p.size] for p in sorted(patches)],
-                "training": {k: v for k, v in training.items() if k not in ignored},
-                "window": self.window,
-                "axes": self.axes,
-                "precision": self.compute.precision,
-                "fold": fold,
-                "member": index,
-                "seed": self.config.seed,
-                "parent": None if parent is None else parent.key,
-            }
-        )
+        return self.members.train(loop, self.labels(sorted(patches)), parents)
 
     def evaluate(self, loop: int, members: Sequence[Member]) -> Evaluation:
         """Dice of the ensemble on the validation cases; stored under the members' keys."""
@@ -255,13 +118,13 @@ class Steps:
                 "protocol": self.config.evaluation.plain(),
             }
         )
-        meta = self.store.meta(key)
+        meta = self.members.store.meta(key)
         if meta is None:
             made = self._evaluate(loop, members)
-            self.store.publish(key, made)
+            self.members.store.publish(key, made)
             # Read back: the first to publish counts. Somebody short of room may have removed it.
-            meta = self.store.meta(key) or made
-        seconds = meta["seconds"] if meta["owner"] == self.owner else 0.0
+            meta = self.members.store.meta(key) or made
+        seconds = meta["seconds"] if meta["owner"] == self.members.owner else 0.0
         return Evaluation(meta["mean_dice"], meta["dice"], meta["case_dice"], seconds)
 
     def _evaluate(self, loop: int, members: Sequence[Member]) -> dict[str, Any]:
@@ -277,7 +140,7 @@ class Steps:
             by_case[case] = case_dice(predicted, reference.volume(case), len(self.dataset.classes))
         mean, per_class = mean_dice(by_case)
         return {
-            "owner": self.owner,
+            "owner": self.members.owner,
             "seconds": time.monotonic() - began,
             "mean_dice": mean,
             "dice": dict(zip(names, per_class, strict=True)),
@@ -293,12 +156,13 @@ class Steps:
         needs: Collection[str] = ("probs",),
     ) -> Prediction:
         """What the ensemble says of a case, and no more of it than is needed."""
+        setup = self.members.setup
         folded = predict(
             [member.network for member in members],
             self.dataset.image(case),
-            self.window,
+            setup.topology.window,
             step,
-            self.axes if tta else (),
+            setup.axes if tta else (),
             self.compute,
             needs,
         )
@@ -334,4 +198,4 @@ class Steps:
         return settle(choices, pool, request, rng, self.config.query.on_shortfall)
 
     def _tell(self, loop: int, phase: Phase, done: int, total: int) -> None:
-        self.on_progress(Progress(loop, phase, done, total))
+        self.members.on_progress(Progress(loop, phase, done, total))

@@ -8,7 +8,7 @@ from torch import nn
 from alsweep.config.trajectory import TrainingConfig
 from alsweep.model.device import Compute
 from alsweep.model.inference import predict
-from alsweep.model.network import build_network
+from alsweep.model.network import Topology, build_network
 
 CPU = Compute(torch.device("cpu"), "fp32")
 ALL = ("probs", "mean_entropy", "embedding")
@@ -157,7 +157,9 @@ def test_features_cost_no_second_forward_pass():
 
 def test_the_second_deepest_stage_of_the_network_is_gathered():
     training = TrainingConfig(features=(4, 6, 8, 10), patch_size=(16, 16, 16))
-    networks = [build_network(training, (16, 16, 16), 1, 3, seed) for seed in (0, 1)]
+    strides = ((1, 1, 1), (2, 2, 2), (2, 2, 2), (1, 1, 1))
+    topology = Topology((16, 16, 16), strides, ((3, 3, 3),) * 4, training.features)
+    networks = [build_network(training, topology, 1, 3, seed) for seed in (0, 1)]
     found = predict(networks, image((18, 16, 9)), (16, 16, 16), 0.75, (), CPU, ALL)
     assert found.features.shape == (2 * 8, 5, 4, 3)
     assert found.cell == (4.0, 4.0, 4.0)

@@ -70,10 +70,21 @@ def test_a_perfect_prediction_costs_nothing():
     assert masked_dice_ce(logits, target).item() == pytest.approx(0, abs=1e-6)
 
 
-def test_deep_supervision_weighs_scales_by_halves_and_the_lowest_not_at_all():
+def test_deep_supervision_weighs_scales_by_halves():
     logits, target = batch(3)
-    outputs = torch.stack([logits, logits * 2, logits * 3, logits * 4], dim=1)
-    losses = [masked_dice_ce(outputs[:, i], target).item() for i in range(3)]
+    losses = [masked_dice_ce(logits * k, target).item() for k in (1, 2, 3)]
     expected = (losses[0] + losses[1] / 2 + losses[2] / 4) / 1.75
-    assert deep_supervision_loss(outputs, target).item() == pytest.approx(expected, rel=1e-6)
+    scales = (logits, logits * 2, logits * 3)
+    assert deep_supervision_loss(scales, target).item() == pytest.approx(expected, rel=1e-6)
     assert deep_supervision_loss(logits, target).item() == pytest.approx(losses[0], rel=1e-6)
+
+
+def test_a_lower_scale_is_held_against_its_own_annotated_voxels():
+    logits, target = batch(4, shape=(2, 8, 8, 8))
+    target[:, ::2] = IGNORE
+    low = batch(5, shape=(2, 4, 4, 4))[0]
+    own = target[:, 1::2, 1::2, 1::2]
+    assert (own != IGNORE).all()
+    expected = masked_dice_ce(logits, target) + masked_dice_ce(low, own) / 2
+    found = deep_supervision_loss((logits, low), target)
+    assert found.item() == pytest.approx(expected.item() / 1.5, rel=1e-6)

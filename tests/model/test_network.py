@@ -2,30 +2,68 @@ import pytest
 import torch
 
 from alsweep.config.trajectory import TrainingConfig
-from alsweep.model.network import build_network, pooling
-from alsweep.model.trainer import has_sides, mirror_axes
+from alsweep.data.plan import levels_of
+from alsweep.model.mirroring import has_sides, mirror_axes
+from alsweep.model.network import Topology, build_network, make_topology
 
 
 def training(**changes):
     return TrainingConfig.model_validate({"features": [4, 8, 16], **changes})
 
 
+def topology(patch=(16, 16, 16), features=(4, 8, 16)):
+    strides, kernels = levels_of(patch, (1.0, 1.0, 1.0), len(features))
+    return Topology(patch, strides, kernels, features[: len(strides)])
+
+
+def network(patch=(16, 16, 16), channels=1, outputs=2, seed=0, **changes):
+    made = training(**changes)
+    return build_network(made, topology(patch, made.features), channels, outputs, seed)
+
+
 def test_no_axis_is_pooled_below_four_voxels():
-    strides = pooling((4, 16, 64), 5)
-    assert strides == ((1, 1, 1), (1, 2, 2), (1, 2, 2), (1, 1, 2), (1, 1, 2))
+    strides, _ = levels_of((4, 16, 64), (1.0, 1.0, 1.0), 5)
+    assert strides == ((1, 1, 1), (1, 2, 2), (1, 2, 2), (1, 1, 2))
 
 
+def test_coarse_axes_are_pooled_and_convolved_later():
+    strides, kernels = levels_of((16, 64, 64), (5.0, 1.0, 1.0), 6)
+    assert strides[:3] == ((1, 1, 1), (1, 2, 2), (1, 2, 2))
+    assert kernels[:3] == ((1, 3, 3), (1, 3, 3), (3, 3, 3))
+
+
+def test_the_plan_is_taken_as_it_stands(phantom):
+    plan = phantom.manifest.plan
+    made = make_topology(training(patch_size="plan", features=[4, 8, 12]), phantom)
+    assert (made.window, made.strides, made.kernels) == (
+        plan.patch_size,
+        plan.strides,
+        plan.kernels,
+    )
+    assert made.features == ((4, 8) + (12,) * len(plan.strides))[: len(plan.strides)]
+
+
+def test_a_patch_too_small_for_three_levels_gets_levels_without_pooling(phantom):
+    made = make_topology(training(patch_size=[4, 4, 4]), phantom)
+    assert made.strides == ((1, 1, 1),) * 3
+    assert build_network(training(), made, 1, 2, 0)(torch.rand(2, 1, 4, 4, 4)).shape[1] == 2
+
+
+@pytest.mark.parametrize("blocks", ["plain", "residual"])
 @pytest.mark.parametrize("patch", [(16, 16, 16), (4, 16, 16)])
-def test_a_network_keeps_the_shape_of_its_input(patch):
-    network = build_network(training(), patch, channels=2, classes=3, seed=0).eval()
-    assert network(torch.zeros(1, 2, *patch)).shape == (1, 3, *patch)
+def test_a_network_keeps_the_shape_of_its_input(patch, blocks):
+    made = network(patch, channels=2, outputs=3, blocks=blocks).eval()
+    assert made(torch.zeros(1, 2, *patch)).shape == (1, 3, *patch)
+
+
+def test_residual_blocks_add_their_input():
+    names = {name for name, _ in network(blocks="residual").named_parameters()}
+    assert names > {name for name, _ in network().named_parameters()}
 
 
 def test_initial_weights_follow_from_the_seed_and_leave_torch_alone():
     def weights(seed):
-        return torch.cat(
-            [p.flatten() for p in build_network(training(), (16,) * 3, 1, 2, seed).parameters()]
-        )
+        return torch.cat([p.flatten() for p in network(seed=seed).parameters()])
 
     torch.manual_seed(5)
     before = torch.get_rng_state()
@@ -34,9 +72,11 @@ def test_initial_weights_follow_from_the_seed_and_leave_torch_alone():
     assert torch.equal(before, torch.get_rng_state())
 
 
-def test_deep_supervision_gives_one_output_per_scale_in_training():
-    network = build_network(training(deep_supervision=True), (16,) * 3, 1, 2, 0).train()
-    assert network(torch.zeros(2, 1, 16, 16, 16)).shape == (2, 2, 2, 16, 16, 16)
+def test_deep_supervision_gives_every_scale_but_the_two_lowest_in_training():
+    made = network((32, 32, 32), features=[2, 4, 4, 4], deep_supervision=True)
+    outputs = made.train()(torch.zeros(2, 1, 32, 32, 32))
+    assert [tuple(logits.shape[1:]) for logits in outputs] == [(2, 32, 32, 32), (2, 16, 16, 16)]
+    assert made.eval()(torch.zeros(2, 1, 32, 32, 32)).shape == (2, 2, 32, 32, 32)
 
 
 def test_mirroring_spares_x_where_names_differ_by_side_only():

@@ -138,19 +138,19 @@ def test_a_start_key_follows_what_loop_0_follows_from(phantom):
 def test_member_keys_know_neither_the_order_of_patches_nor_the_number_of_members(phantom, finished):
     steps = finished._steps
     patches = finished._log.patches(1)
-    key = steps.member_key(patches, 0, 0, None)
-    assert steps.member_key(patches[::-1], 0, 0, None) == key
+    key = steps.members.key(patches, 0, 0, None)
+    assert steps.members.key(patches[::-1], 0, 0, None) == key
     more = Trajectory(
         make_config(phantom, training={"members": 4}), finished._folder, dataset=phantom
     )
-    assert more._steps.member_key(patches, 0, 0, None) == key
-    assert steps.member_key(patches, 1, 0, None) != key
-    assert steps.member_key(patches, 0, 1, None) != key
-    assert steps.member_key(patches[1:], 0, 0, None) != key
+    assert more._steps.members.key(patches, 0, 0, None) == key
+    assert steps.members.key(patches, 1, 0, None) != key
+    assert steps.members.key(patches, 0, 1, None) != key
+    assert steps.members.key(patches[1:], 0, 0, None) != key
     longer = Trajectory(
         make_config(phantom, training={"epochs": 2}), finished._folder, dataset=phantom
     )
-    assert longer._steps.member_key(patches, 0, 0, None) != key
+    assert longer._steps.members.key(patches, 0, 0, None) != key
 
 
 def test_a_warm_start_goes_on_from_the_loop_before_also_after_a_resume(phantom, tmp_path):

@@ -1,0 +1,96 @@
+"""The protocol of a learner: what makes networks and trains them on partial labels."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+from torch import nn
+
+from alsweep.config.trajectory import TrainingConfig
+from alsweep.data.case import Dataset
+from alsweep.model.device import Compute
+from alsweep.model.mirroring import mirror_axes
+from alsweep.model.network import Topology, make_topology
+
+if TYPE_CHECKING:
+    from alsweep.data.label_store import PartialLabels
+
+OnEpoch = Callable[[int], None]
+"""Called with the number of finished epochs."""
+
+
+@dataclass(frozen=True)
+class Setup:
+    """What all members of a trajectory have in common.
+
+    Attributes:
+        dataset: Gives the images; there is no way from it to the ground truth.
+        training: The recipe.
+        topology: Levels of the network; its window is also that of the sliding window.
+        axes: Spatial axes (0 = z) that may be mirrored.
+        compute: Device and precision.
+        seed: Of the trajectory.
+    """
+
+    dataset: Dataset
+    training: TrainingConfig
+    topology: Topology
+    axes: tuple[int, ...]
+    compute: Compute
+    seed: int
+
+    @classmethod
+    def make(
+        cls, dataset: Dataset, training: TrainingConfig, compute: Compute, seed: int
+    ) -> "Setup":
+        """Work out what follows from dataset and recipe."""
+        axes = mirror_axes(training, dataset.classes)
+        return cls(dataset, training, make_topology(training, dataset), axes, compute, seed)
+
+    @property
+    def outputs(self) -> int:
+        """Channels of the logits."""
+        return len(self.dataset.classes)
+
+
+@dataclass(frozen=True)
+class Lesson:
+    """What one member learns from.
+
+    Attributes:
+        member: Its index; with the seed it addresses all draws.
+        labels: All that is annotated.
+        cases: The annotated cases that this member may see.
+    """
+
+    member: int
+    labels: "PartialLabels"
+    cases: Sequence[str]
+
+
+class Learner(Protocol):
+    """Makes networks and trains them on partial labels. Has no state of its own.
+
+    Members are shared by their content: a member must be a function of setup, lesson and the
+    weights that it starts from. Entry-point group ``alsweep.learners``; each entry is called
+    without arguments.
+    """
+
+    def network(self, setup: Setup, member: int) -> nn.Module:
+        """An untrained network on ``setup.compute.device``.
+
+        In ``eval`` mode it takes ``(batch, channel, z, y, x)`` of the size of the window and gives
+        logits ``(batch, output, z, y, x)``. The weights of any member can be loaded into it.
+        """
+        ...
+
+    def fit(self, network: nn.Module, setup: Setup, lesson: Lesson, on_epoch: OnEpoch) -> float:
+        """Train ``network`` in place, from the weights that it has.
+
+        Returns:
+            Mean loss of the last epoch.
+
+        Raises:
+            TrajectoryFailedError: The training cannot go on; the message names the mend.
+        """
+        ...
