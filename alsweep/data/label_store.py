@@ -6,7 +6,7 @@ import shutil
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -32,17 +32,16 @@ IGNORE = 255
 _OPEN_CASES = 64
 
 
-@dataclass(frozen=True)
-class _Common:
+class _Common(NamedTuple):
     """The voxels that a window and an annotated box share.
 
     Attributes:
-        index: Of the box.
+        box: Its number.
         here: The voxels, as an index into the window.
         there: The same, as an index into the box's crop.
     """
 
-    index: int
+    box: int
     here: tuple[slice, slice, slice]
     there: tuple[slice, slice, slice]
 
@@ -54,30 +53,28 @@ class _Boxes:
     patches: tuple[Patch, ...]
 
     @cached_property
-    def starts(self) -> Int64[np.ndarray, "box 3"]:
-        return np.array([patch.start for patch in self.patches])
-
-    @cached_property
-    def stops(self) -> Int64[np.ndarray, "box 3"]:
-        return np.array([patch.stop for patch in self.patches])
+    def _corners(self) -> Int64[np.ndarray, "box 6"]:
+        """Lowest corners, then the negated ends, so that one maximum intersects both."""
+        return np.array([(*patch.start, *(-end for end in patch.stop)) for patch in self.patches])
 
     def meeting(self, start: Triple, size: Triple) -> list[_Common]:
         """What the boxes share with the given one, in log order."""
+        (z, y, x), (depth, height, width) = start, size
         # All boxes of the case at once: training asks this for every window.
-        low = np.maximum(self.starts, start)
-        high = np.minimum(self.stops, np.add(start, size))
-        hit = np.flatnonzero((low < high).all(axis=1))
-        extent = (high - low)[hit].tolist()
-        here, there = (low - start)[hit].tolist(), (low - self.starts)[hit].tolist()
-        return [
-            _Common(int(i), box_slices(h, e), box_slices(t, e))
-            for i, h, t, e in zip(hit, here, there, extent, strict=True)
-        ]
+        common = np.maximum(self._corners, (z, y, x, -z - depth, -y - height, -x - width))
+        hit = np.flatnonzero((common[:, :3] + common[:, 3:] < 0).all(axis=1))
+        found = []
+        for index, (z0, y0, x0, z1, y1, x1) in zip(hit.tolist(), common[hit].tolist(), strict=True):
+            oz, oy, ox = self.patches[index].start
+            here = slice(z0 - z, -z1 - z), slice(y0 - y, -y1 - y), slice(x0 - x, -x1 - x)
+            there = slice(z0 - oz, -z1 - oz), slice(y0 - oy, -y1 - oy), slice(x0 - ox, -x1 - ox)
+            found.append(_Common(index, here, there))
+        return found
 
     def owned(self, index: int) -> Bool[np.ndarray, "z y x"] | None:
         """Voxels of a box that no later box covers, or None where it owns them all."""
         patch = self.patches[index]
-        later = [c for c in self.meeting(patch.start, patch.size) if c.index > index]
+        later = [c for c in self.meeting(patch.start, patch.size) if c.box > index]
         if not later:
             return None
         mask = np.ones(patch.size, dtype=bool)
@@ -158,17 +155,21 @@ class PartialLabels:
         Raises:
             DatasetError: The annotator's answer does not have the size of the patch.
         """
-        if patch not in self._crops:
-            crop = np.asarray(self._annotator.reveal(patch.case, patch.start, patch.size))
-            if crop.shape != patch.size or crop.dtype != np.uint8:
-                raise DatasetError(
-                    f"{patch.case}: labels of the patch at {patch.start} must be uint8 of shape "
-                    f"{patch.size}, got {crop.dtype} of shape {crop.shape}; annotate it again"
-                )
-            crop = crop.view()
-            crop.flags.writeable = False
-            self._crops[patch] = crop
-        return self._crops[patch]
+        crop = self._crops.get(patch)
+        if crop is None:
+            crop = self._crops[patch] = self._ask(patch)
+        return crop
+
+    def _ask(self, patch: Patch) -> LabelMap:
+        answer = np.asarray(self._annotator.reveal(patch.case, patch.start, patch.size))
+        if answer.shape != patch.size or answer.dtype != np.uint8:
+            raise DatasetError(
+                f"{patch.case}: labels of the patch at {patch.start} must be uint8 of shape "
+                f"{patch.size}, got {answer.dtype} of shape {answer.shape}; annotate it again"
+            )
+        crop = answer.view()
+        crop.flags.writeable = False
+        return crop
 
     def window(self, case: str, start: Triple, size: Triple) -> LabelMap:
         """Labels of a box as a new array: IGNORE, also outside the volume, where not annotated.
@@ -178,21 +179,25 @@ class PartialLabels:
             start: Lowest corner ``(z, y, x)``; may lie outside the volume.
             size: Extent ``(z, y, x)``, voxels.
         """
-        labels = self._annotated(case, start, size)
-        free = None if self._free is None else self._free(case)
-        if free is not None:
-            _show_free(labels, free, Patch(case, start, size))
+        labels = np.empty(size, dtype=np.uint8)
+        self.read_window(case, start, labels)
         return labels
 
-    def _annotated(self, case: str, start: Triple, size: Triple) -> LabelMap:
+    def read_window(self, case: str, start: Triple, labels: LabelMap) -> None:
+        """What :meth:`window` gives, written into an array of the window's size."""
+        self._read_annotated(case, start, labels)
+        free = None if self._free is None else self._free(case)
+        if free is not None:
+            _show_free(labels, free, Patch(case, start, triple(labels.shape)))
+
+    def _read_annotated(self, case: str, start: Triple, labels: LabelMap) -> None:
         """A window without free labels."""
-        labels = np.full(size, IGNORE, dtype=np.uint8)
+        labels.fill(IGNORE)
         if case not in self._boxes:
-            return labels
+            return
         boxes = self._boxes[case]
-        for common in boxes.meeting(start, size):
-            labels[common.here] = self.crop(boxes.patches[common.index])[common.there]
-        return labels
+        for box, here, there in boxes.meeting(start, triple(labels.shape)):
+            labels[here] = self.crop(boxes.patches[box])[there]
 
     def overlap(self, patch: Patch) -> float:
         """Share of a candidate's voxels, in 0..1, that lie in any annotated patch; reads no labels.
@@ -274,13 +279,13 @@ class PartialLabels:
 
         shape = self._shapes[case]
         boxes = [(patch.start, patch.size) for patch in self._boxes[case].patches]
-        write_sparse_label(
-            folder,
-            shape,
-            touched_chunks(shape, boxes),
-            lambda start, size: self._annotated(case, start, size),
-            attributes,
-        )
+
+        def window(start: Triple, size: Triple) -> LabelMap:
+            labels = np.empty(size, dtype=np.uint8)
+            self._read_annotated(case, start, labels)
+            return labels
+
+        write_sparse_label(folder, shape, touched_chunks(shape, boxes), window, attributes)
 
 
 def _check(patch: Patch, shapes: Mapping[str, Triple]) -> None:

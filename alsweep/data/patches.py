@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
+from itertools import accumulate
 from math import floor
 from typing import TYPE_CHECKING
 
@@ -11,17 +13,18 @@ import numpy as np
 
 from alsweep.data.label_store import IGNORE
 from alsweep.errors import DatasetError
-from alsweep.geometry import box_slices, intersection, triple
+from alsweep.geometry import Patch, box_slices, intersection, triple
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from jaxtyping import Float32, Int64, UInt8
+    from jaxtyping import Bool, Float32, Int64, UInt8
 
     from alsweep.config.trajectory import CaseSampling
     from alsweep.data.case import Dataset
     from alsweep.data.label_store import PartialLabels
-    from alsweep.geometry import Patch, Triple
+    from alsweep.geometry import Triple
+    from alsweep.types import LabelMap
 
     Batch = tuple[Float32[np.ndarray, "sample channel z y x"], UInt8[np.ndarray, "sample z y x"]]
 
@@ -48,16 +51,34 @@ class _CaseIndex:
         return int(self.counts.sum())
 
     @cached_property
-    def tickets(self) -> dict[int | None, Int64[np.ndarray, " box"]]:
+    def tickets(self) -> dict[int | None, list[int]]:
         """Running sum over the boxes of the voxels of a class; under None of all."""
-        by_class: dict[int | None, Int64[np.ndarray, " box"]] = {
-            label: np.cumsum(self.counts[:, label]) for label in range(self.counts.shape[1])
+        by_class: dict[int | None, list[int]] = {
+            label: np.cumsum(self.counts[:, label]).tolist()
+            for label in range(self.counts.shape[1])
         }
-        return {None: np.cumsum(self.counts.sum(axis=1)), **by_class}
+        return {None: np.cumsum(self.counts.sum(axis=1)).tolist(), **by_class}
 
-    def voxels_in(self, box: int) -> int:
-        """Annotated voxels of one box."""
-        return int(self.counts[box].sum())
+    @cached_property
+    def voxels_in(self) -> list[int]:
+        """Annotated voxels of each box."""
+        counts: list[int] = self.counts.sum(axis=1).tolist()
+        return counts
+
+    @cached_property
+    def _planes(self) -> dict[tuple[int, int | None], list[int]]:
+        return {}
+
+    def planes(self, crop: LabelMap, box: int, label: int | None) -> list[int]:
+        """Running sum over the planes of a box of the voxels of a class; under None of all.
+
+        Kept, so that a draw looks through one plane of the box and not through all.
+        """
+        found = self._planes.get((box, label))
+        if found is None:
+            fits = np.count_nonzero(_fits(crop, label), axis=(1, 2))
+            found = self._planes[box, label] = np.cumsum(fits).tolist()
+        return found
 
 
 class _Urn:
@@ -66,11 +87,10 @@ class _Urn:
     def __init__(self, indices: Sequence[_CaseIndex], case_sampling: CaseSampling) -> None:
         self._indices = indices
         by_volume = case_sampling == "annotated_volume"
-        self._tickets = np.cumsum([index.voxels if by_volume else 1 for index in indices])
+        self._tickets = [*accumulate(index.voxels if by_volume else 1 for index in indices)]
 
     def draw(self, rng: np.random.Generator) -> _CaseIndex:
-        ticket = rng.integers(self._tickets[-1])
-        return self._indices[int(np.searchsorted(self._tickets, ticket, side="right"))]
+        return self._indices[bisect_right(self._tickets, rng.integers(self._tickets[-1]))]
 
 
 class PatchSampler:
@@ -121,7 +141,7 @@ class PatchSampler:
         with_foreground = [index for index in annotated if len(index.foreground)]
         self._with_foreground = _Urn(with_foreground, case_sampling) if with_foreground else None
         # Each map keeps a file open, of which a process may have a thousand or so.
-        self._image = lru_cache(_OPEN_IMAGES)(dataset.image)
+        self._image = lru_cache(_OPEN_IMAGES)(lambda case: np.asarray(dataset.image(case)))
 
     def batch(self, rng: np.random.Generator, n: int) -> Batch:
         """Draw ``n`` training patches.
@@ -139,13 +159,13 @@ class PatchSampler:
             Images, float32, zero where the image ends, and labels, uint8, IGNORE where not
             annotated.
         """
-        images = np.zeros((n, len(self._dataset.channels), *self._size), dtype=np.float32)
-        targets = np.full((n, *self._size), IGNORE, dtype=np.uint8)
+        images = np.empty((n, len(self._dataset.channels), *self._size), dtype=np.float32)
+        targets = np.empty((n, *self._size), dtype=np.uint8)
         forced = floor(n * self._share + 0.5) if self._with_foreground else 0
         for i in range(n):
             case, start = self._draw(rng, i < forced)
-            self._fill(images[i], case, start)
-            targets[i] = self._labels.window(case, start, self._size)
+            self._read_image(images[i], case, start)
+            self._labels.read_window(case, start, targets[i])
         return images, targets
 
     def _draw(self, rng: np.random.Generator, forced: bool) -> tuple[str, Triple]:
@@ -154,35 +174,55 @@ class PatchSampler:
         index = urn.draw(rng)
         if forced:
             label = int(index.foreground[rng.integers(len(index.foreground))])
-            voxel = self._voxel(rng, index, label)
-            place = tuple(size // 2 for size in self._size)
+            z, y, x = self._voxel(rng, index, label)
+            dz, dy, dx = (size // 2 for size in self._size)
         else:
-            voxel = self._voxel(rng, index, None)
-            place = tuple(int(rng.integers(size)) for size in self._size)
-        start = triple(np.subtract(voxel, place))
+            z, y, x = self._voxel(rng, index, None)
+            dz, dy, dx = (int(rng.integers(size)) for size in self._size)
+        start = (z - dz, y - dy, x - dx)
         return index.case, _inside(start, self._size, self._dataset.cases[index.case].shape)
 
     def _voxel(self, rng: np.random.Generator, index: _CaseIndex, label: int | None) -> Triple:
         """An annotated voxel of a case, of class ``label`` if given: its box, then its place."""
         tickets = index.tickets[label]
-        box = int(np.searchsorted(tickets, rng.integers(tickets[-1]), side="right"))
+        box = bisect_right(tickets, rng.integers(tickets[-1]))
         patch = index.patches[box]
-        if label is None and index.voxels_in(box) == patch.voxels:
-            place = int(rng.integers(patch.voxels))
-        else:
-            crop = self._labels.crop(patch).ravel()
-            fits = np.flatnonzero(crop != IGNORE if label is None else crop == label)
-            place = int(fits[rng.integers(len(fits))])
-        return triple(np.add(patch.start, np.unravel_index(place, patch.size)))
+        if label is None and index.voxels_in[box] == patch.voxels:
+            return _voxel_at(patch, int(rng.integers(patch.voxels)))
+        crop = self._labels.crop(patch)
+        planes = index.planes(crop, box, label)
+        place = int(rng.integers(planes[-1]))
+        z = bisect_right(planes, place)
+        within = place - planes[z - 1] if z else place
+        inside = np.flatnonzero(_fits(crop[z], label))[within]
+        return _voxel_at(patch, z * crop[z].size + int(inside))
 
-    def _fill(self, target: Float32[np.ndarray, "channel z y x"], case: str, start: Triple) -> None:
+    def _read_image(
+        self, target: Float32[np.ndarray, "channel z y x"], case: str, start: Triple
+    ) -> None:
         image = self._image(case)
-        common = intersection(start, self._size, (0, 0, 0), self._dataset.cases[case].shape)
+        window = Patch(case, start, self._size)
+        if window.inside(image.shape[1:]):
+            target[:] = image[(slice(None), *window.slices)]
+            return
+        target.fill(0)
+        common = intersection(start, self._size, (0, 0, 0), triple(image.shape[1:]))
         if common is None:
             return
         low, size = common
         inner = box_slices(triple(np.subtract(low, start)), size)
         target[(slice(None), *inner)] = image[(slice(None), *box_slices(low, size))]
+
+
+def _fits(crop: UInt8[np.ndarray, " *axes"], label: int | None) -> Bool[np.ndarray, " *axes"]:
+    """Which voxels are annotated, as ``label`` if given."""
+    return np.not_equal(crop, IGNORE) if label is None else np.equal(crop, label)
+
+
+def _voxel_at(patch: Patch, place: int) -> Triple:
+    """The voxel of a patch that is the ``place``-th in C order."""
+    (z, y, x), (_, height, width) = patch.start, patch.size
+    return z + place // (height * width), y + place // width % height, x + place % width
 
 
 def _index(labels: PartialLabels, case: str, classes: int) -> _CaseIndex:

@@ -194,6 +194,24 @@ def test_voxels_that_the_annotator_left_out_are_never_drawn(phantom):
     assert (targets == 1).all()
 
 
+def test_a_draw_is_that_of_a_search_through_the_whole_box(phantom, labels):
+    """What draws give is part of every result: it may become faster, but not other."""
+    case = phantom.pool[0]
+    sampler = PatchSampler(phantom, labels, [case], (1, 1, 1), 1.0)
+    images, _ = sampler.batch(stream(1, "test"), 50)
+    rng, patches = stream(1, "test"), labels.boxes(case)
+    crops = [labels.crop(patch).ravel() for patch in patches]
+    for image in images:
+        rng.integers(1)
+        label = [1, 2][rng.integers(2)]
+        ends = np.cumsum([(crop == label).sum() for crop in crops])
+        box = int(np.searchsorted(ends, rng.integers(ends[-1]), side="right"))
+        fits = np.flatnonzero(crops[box] == label)
+        place = np.unravel_index(fits[rng.integers(len(fits))], patches[box].size)
+        voxel = tuple(np.add(patches[box].start, place))
+        assert image.item() == phantom.image(case)[(0, *voxel)]
+
+
 def test_equal_generators_give_equal_batches(phantom, labels):
     sampler = PatchSampler(phantom, labels, phantom.pool, (8, 8, 8), 0.5)
     first, second = (sampler.batch(stream(3, "test"), 4) for _ in range(2))
