@@ -19,7 +19,7 @@ name: memory
 dataset: {dataset}
 base:
   query: {{patches: 6, loops: 3, patch_size: [16, 16, 16], stride: 4}}
-  training: {{epochs: 1, iterations_per_epoch: 100, members: 1, folds: 1}}
+  training: {{epochs: 1, iterations_per_epoch: 100, members: 1, ensemble: seeds}}
 seeds: [{seeds}]
 grid: {{strategy: [predictive_entropy]}}
 wandb: {{mode: disabled}}

@@ -5,7 +5,14 @@ from itertools import product
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, field_validator
+from pydantic import (
+    Field,
+    NonNegativeFloat,
+    NonNegativeInt,
+    PositiveFloat,
+    PositiveInt,
+    field_validator,
+)
 
 from alsweep.config.base import Frozen
 from alsweep.config.trajectory import Seed, TrajectoryConfig
@@ -21,6 +28,12 @@ class ResourcesConfig(Frozen):
     cpus: PositiveFloat = Field(1, description="logical CPUs; threads = max(1, cpus)")
     gpus: NonNegativeFloat = Field(0, description="GPUs; fractions share one")
     device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
+    members_at_once: PositiveInt = Field(
+        1, description="members trained side by side, each on its share of the CPUs"
+    )
+    checkpoint_minutes: NonNegativeFloat = Field(
+        5, description="between checkpoints inside a training; 0 is after each epoch"
+    )
     models_gib: PositiveFloat = Field(20, description="most disk space for stored members")
     retries: NonNegativeInt = Field(3, description="new tries after a worker or node is lost")
 
@@ -28,6 +41,10 @@ class ResourcesConfig(Frozen):
     def threads(self) -> int:
         """Threads that torch may use."""
         return max(1, int(self.cpus))
+
+    def training_threads(self, at_once: int) -> int:
+        """Threads that torch may use for each of the members that are trained at once."""
+        return max(1, self.threads // at_once)
 
 
 class WandbConfig(Frozen):

@@ -1,7 +1,7 @@
 """One trajectory: what is annotated, by which strategy, and how the members are trained and run."""
 
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
     Field,
@@ -134,7 +134,14 @@ class TrainingConfig(Frozen):
     iterations_per_epoch: PositiveInt
     learner: str = Field("monai", description="what trains: monai, or another that is installed")
     members: PositiveInt = 5
-    folds: PositiveInt = Field(5, description="1 trains every member on all annotated cases")
+    ensemble: Literal["folds", "seeds", "snapshots"] = Field(
+        "folds",
+        description="members differ in the cases they see, in their seeds, or are one training's "
+        "successive snapshots",
+    )
+    folds: Annotated[
+        int, Field(description="of ensemble: folds; each member does without one of them")
+    ] = 5
     mirror_axes: Literal["auto"] | tuple[Literal["z", "y", "x"], ...] = "auto"
     patch_size: Voxels | Literal["plan"]
     batch_size: Annotated[
@@ -165,12 +172,55 @@ class TrainingConfig(Frozen):
         known = isinstance(preset, str) and preset in PRESETS
         return PRESETS[preset if known else "small"] | value
 
+    @field_validator("folds")
+    @classmethod
+    def _at_least_two_folds(cls, folds: int) -> int:
+        if folds < 2:
+            raise ValueError(
+                "a fold is held out, so there must be two; write ensemble: seeds to train every "
+                "member on all annotated cases"
+            )
+        return folds
+
     @field_validator("features")
     @classmethod
     def _at_least_three_levels(cls, features: tuple[int, ...]) -> tuple[int, ...]:
         if len(features) < 3:
             raise ValueError("a U-Net needs features for at least three levels")
         return features
+
+    @model_validator(mode="after")
+    def _an_epoch_for_each_snapshot(self) -> Self:
+        if self.ensemble == "snapshots" and self.epochs < self.members:
+            raise ValueError(
+                f"{self.epochs} epochs are too few for {self.members} snapshots, each of which "
+                f"takes one at least; raise epochs or lower members"
+            )
+        return self
+
+    def member_epochs(self, member: int) -> int:
+        """Epochs of a member's own training.
+
+        Snapshots share the epochs out evenly, the first of them taking what is left over: 7 epochs
+        are 3, 2 and 2. Members of the other ensembles take all epochs each.
+        """
+        if self.ensemble != "snapshots":
+            return self.epochs
+        even, over = divmod(self.epochs, self.members)
+        return even + (member < over)
+
+    @property
+    def all_epochs(self) -> int:
+        """Epochs of all members together."""
+        return sum(self.member_epochs(member) for member in range(self.members))
+
+    def identity(self) -> dict[str, Any]:
+        """All fields that change results: those of choices not made are left out."""
+        idle = {
+            "folds": self.ensemble != "folds",
+            "momentum": self.optimizer != "sgd_poly",
+        }
+        return {key: value for key, value in self.plain().items() if not idle.get(key)}
 
 
 class InferenceConfig(Frozen):
@@ -215,6 +265,7 @@ class TrajectoryConfig(Frozen):
             "schema": SCHEMA,
             "dataset": dataset_fingerprint,
             "strategy": self.strategy.identity(),
+            "training": self.training.identity(),
             "starting_budget": {
                 "strategy": self.starting_budget.strategy.identity(),
                 "patches": self.starting_patches,

@@ -38,6 +38,9 @@ class ReferenceLabels:
             WeakValueDictionary()
         )
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        return ReferenceLabels, (self._dataset,)
+
     def volume(self, case: str) -> np.memmap[Any, np.dtype[np.uint8]]:
         """All labels of a case, uint8 ``(z, y, x)``, read-only and memory-mapped.
 

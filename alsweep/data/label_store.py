@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from functools import cached_property, lru_cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -129,6 +129,12 @@ class PartialLabels:
         self._crops: dict[Patch, LabelMap] = {}
         self._boxes: dict[str, _Boxes] = {}
         self._append(tuple(patches))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # Rebuilt from what it was made of: files that are open here are opened again there.
+        free = None if self._free is None else self._free.__wrapped__
+        made = partial(PartialLabels, free=free)
+        return made, (self._shapes, self._classes, self._annotator, self.patches)
 
     def _append(self, new: tuple[Patch, ...]) -> None:
         """Index more patches; what is known of cases without new ones stays as it is."""

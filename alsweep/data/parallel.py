@@ -32,7 +32,7 @@ class CasePool:
 
     def __init__(self, workers: int) -> None:
         self._pool = (
-            ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"), _follow_parent)
+            ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"), follow_parent)
             if workers > 1
             else None
         )
@@ -87,7 +87,7 @@ def _told(result: Result, done: int, on_done: Callable[[int], None]) -> Result:
     return result
 
 
-def _follow_parent() -> None:
+def follow_parent() -> None:
     """Leave Ctrl-C to the parent, and end with it even if it is killed: orphans would write on."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     parent = multiprocessing.parent_process()

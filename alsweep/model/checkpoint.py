@@ -19,6 +19,10 @@ _WEIGHTS = "weights.pt"
 _META = "meta.json"
 _UNFINISHED = ".new-"
 _STALE_SECONDS = 24 * 3600
+_TRAINING = ".training"
+_IDLE_SECONDS = 14 * 24 * 3600
+"""After which nobody is taken to go on with an interrupted training."""
+
 _log = logging.getLogger(__name__)
 
 
@@ -65,10 +69,14 @@ class ModelStore:
             return None
         return weights
 
+    def training_file(self, key: str) -> Path:
+        """Where the unfinished training of a member keeps its state; no entry of the store."""
+        return self.root / _TRAINING / f"{key}.pt"
+
     def publish(
         self, key: str, meta: dict[str, Any], weights: dict[str, torch.Tensor] | None = None
     ) -> None:
-        """Store an entry unless it is there already, then make room."""
+        """Store an entry unless it is there already; end its training, then make room."""
         self.root.mkdir(parents=True, exist_ok=True)
         folder = Path(tempfile.mkdtemp(prefix=_UNFINISHED, dir=self.root))
         try:
@@ -78,13 +86,15 @@ class ModelStore:
             folder.chmod(0o755)
             with suppress(OSError):  # the entry is there already
                 folder.rename(self.root / key)
-            if self.meta(key) is None:
+            lacks_weights = weights is not None and not (self.root / key / _WEIGHTS).exists()
+            if self.meta(key) is None or lacks_weights:
                 # What is there is no whole entry: somebody deleted a part of it.
                 self._remove(self.root / key)
                 folder.rename(self.root / key)
             sync_folder(self.root)
         finally:
             shutil.rmtree(folder, ignore_errors=True)
+        self.training_file(key).unlink(missing_ok=True)
         self._make_room(keep=key)
 
     def _discard(self, key: str, error: Exception) -> None:
@@ -101,6 +111,9 @@ class ModelStore:
 
     def _make_room(self, keep: str) -> None:
         """Remove the entries longest unused until the rest fits, and killed writers' remains."""
+        for file in (self.root / _TRAINING).glob("*"):
+            if _age(file) > _IDLE_SECONDS:
+                file.unlink(missing_ok=True)
         entries = []
         for folder in self.root.iterdir():
             if folder.name.startswith(_UNFINISHED):
@@ -129,8 +142,8 @@ def _save(weights: dict[str, torch.Tensor], path: Path) -> None:
         os.fsync(file.fileno())
 
 
-def _age(folder: Path) -> float:
+def _age(path: Path) -> float:
     try:
-        return time.time() - folder.stat().st_mtime
+        return time.time() - path.stat().st_mtime
     except FileNotFoundError:
         return 0.0

@@ -1,12 +1,13 @@
 """Which device and which precision: decided once, and recorded."""
 
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Literal
 
 import torch
 
-from alsweep.errors import ConfigError
+from alsweep.errors import ConfigError, TrajectoryFailedError
 
 Precision = Literal["fp32", "bf16", "fp16"]
 
@@ -41,7 +42,7 @@ def resolve_compute(device: str, precision: str) -> Compute:
     """Turn ``auto`` into a device and a precision that the machine has.
 
     On CUDA ``auto`` is bf16 where the card has it, else fp16; elsewhere it is fp32, which every
-    machine computes alike.
+    machine has.
 
     Raises:
         ConfigError: The device or the precision asked for is not to be had here.
@@ -70,8 +71,40 @@ def _precision(device: torch.device, asked: str) -> Precision:
     if asked == "fp16" and device.type == "cpu":
         raise ConfigError("training.precision: fp16 needs a GPU; use auto, fp32 or bf16 on a CPU")
     if asked == "bf16":
+        if device.type == "cpu" and not _cpu_has_bf16():
+            raise ConfigError(
+                "training.precision: bf16 would be emulated on this CPU, which has neither "
+                "AVX512-BF16 nor AMX; use auto or fp32"
+            )
         return "bf16"
     return "fp16" if asked == "fp16" else "fp32"
+
+
+def _cpu_has_bf16() -> bool:
+    """Whether the CPU multiplies bf16 itself; emulated, it is slower than fp32."""
+    return torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
+
+
+@contextmanager
+def enough_memory(purpose: str, *mends: str) -> Iterator[None]:
+    """Tell in one line when the card's memory does not suffice.
+
+    Args:
+        purpose: What it does not suffice for, e.g. ``to train a member``.
+        mends: What would help, beside fewer trajectories on the card.
+
+    Raises:
+        TrajectoryFailedError: It does not suffice; trying again would not mend it.
+    """
+    try:
+        yield
+    except torch.OutOfMemoryError as error:
+        mend = ", or ".join(
+            (*mends, "raise resources.gpus so that fewer trajectories share a card")
+        )
+        raise TrajectoryFailedError(
+            f"the GPU's memory does not suffice {purpose}; {mend}"
+        ) from error
 
 
 def set_threads(threads: int) -> None:

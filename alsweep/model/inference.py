@@ -11,9 +11,8 @@ import torch
 from monai.inferers import sliding_window_inference
 from torch import nn
 
-from alsweep.errors import TrajectoryFailedError
 from alsweep.geometry import Triple, triple
-from alsweep.model.device import Compute
+from alsweep.model.device import Compute, enough_memory
 from alsweep.model.embedding import FeatureMean, encoder_outputs
 from alsweep.model.folding import Fold, Folded
 
@@ -69,15 +68,11 @@ def predict(
     Source: Isensee et al. 2021 (nnU-Net): Gaussian importance with sigma = 1/8 of the window.
     """
     # A copy: the image is a read-only memory map, which torch must not be handed.
-    volume = torch.from_numpy(image.copy())[None].to(compute.device)
+    volume = torch.from_numpy(image.copy())[None]
     tiling = _Tiling(window, step, axes, compute)
-    try:
+    with enough_memory(f"to predict a case of {tuple(image.shape)} voxels"):
+        volume = volume.to(compute.device)
         return _fold(networks, volume, tiling, needs)
-    except torch.OutOfMemoryError as error:
-        raise TrajectoryFailedError(
-            f"the GPU's memory does not suffice to predict a case of {tuple(image.shape)} voxels; "
-            f"raise resources.gpus so that fewer trajectories share a card"
-        ) from error
 
 
 def _fold(

@@ -1,8 +1,8 @@
 """The protocol of a learner: what makes networks and trains them on partial labels."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from torch import nn
 
@@ -68,12 +68,28 @@ class Lesson:
     cases: Sequence[str]
 
 
+class Checkpoint(Protocol):
+    """Keeps how far a training has come, so that one which is killed need not begin anew."""
+
+    def load(self) -> dict[str, Any] | None:
+        """The state that was saved last, tensors on the CPU; None where there is none."""
+        ...
+
+    def due(self) -> bool:
+        """Whether the last state is old enough; ask after each epoch but the last."""
+        ...
+
+    def save(self, state: Mapping[str, Any]) -> None:
+        """Replace what is kept: tensors and plain values, from which the training goes on."""
+        ...
+
+
 class Learner(Protocol):
     """Makes networks and trains them on partial labels. Has no state of its own.
 
     Members are shared by their content: a member must be a function of setup, lesson and the
-    weights that it starts from. Entry-point group ``alsweep.learners``; each entry is called
-    without arguments.
+    weights that it starts from, also where its training was broken off and resumed. Entry-point
+    group ``alsweep.learners``; each entry is called without arguments. A learner can be pickled.
     """
 
     def network(self, setup: Setup, member: int) -> nn.Module:
@@ -84,8 +100,22 @@ class Learner(Protocol):
         """
         ...
 
-    def fit(self, network: nn.Module, setup: Setup, lesson: Lesson, on_epoch: OnEpoch) -> float:
-        """Train ``network`` in place, from the weights that it has.
+    def fit(
+        self,
+        network: nn.Module,
+        setup: Setup,
+        lesson: Lesson,
+        on_epoch: OnEpoch,
+        checkpoint: Checkpoint,
+    ) -> float:
+        """Train ``network`` in place, from the checkpoint's state or else the weights it has.
+
+        Args:
+            network: From :meth:`network`.
+            setup: With the epochs of this very training.
+            lesson: What to learn from.
+            on_epoch: To be called after each epoch.
+            checkpoint: To be saved to where that is due.
 
         Returns:
             Mean loss of the last epoch.

@@ -3,7 +3,7 @@
 from torch import nn
 
 from alsweep.data.patches import PatchSampler
-from alsweep.model.learner import Lesson, OnEpoch, Setup
+from alsweep.model.learner import Checkpoint, Lesson, OnEpoch, Setup
 from alsweep.model.network import build_network
 from alsweep.model.trainer import fit
 from alsweep.rng import torch_seed
@@ -22,7 +22,14 @@ class MonaiLearner:
         network = build_network(setup.training, setup.topology, channels, setup.outputs, seed)
         return network.to(setup.compute.device)
 
-    def fit(self, network: nn.Module, setup: Setup, lesson: Lesson, on_epoch: OnEpoch) -> float:
+    def fit(
+        self,
+        network: nn.Module,
+        setup: Setup,
+        lesson: Lesson,
+        on_epoch: OnEpoch,
+        checkpoint: Checkpoint,
+    ) -> float:
         """See :class:`alsweep.model.learner.Learner`."""
         training = setup.training
         sampler = PatchSampler(
@@ -33,5 +40,4 @@ class MonaiLearner:
             training.foreground_share,
             case_sampling=training.case_sampling,
         )
-        address = (setup.seed, lesson.member)
-        return fit(network, sampler, training, setup.axes, setup.compute, address, on_epoch)
+        return fit(network, sampler, setup, lesson.member, on_epoch, checkpoint)

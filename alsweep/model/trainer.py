@@ -1,6 +1,8 @@
 """Train one member from partial labels."""
 
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -11,7 +13,7 @@ from torch.optim.lr_scheduler import LambdaLR, LRScheduler, OneCycleLR
 from alsweep.config.trajectory import TrainingConfig
 from alsweep.errors import TrajectoryFailedError
 from alsweep.model.device import Compute
-from alsweep.model.learner import OnEpoch
+from alsweep.model.learner import Checkpoint, OnEpoch, Setup
 from alsweep.model.loss import deep_supervision_loss
 from alsweep.rng import stream
 
@@ -19,43 +21,64 @@ if TYPE_CHECKING:
     from alsweep.data.patches import PatchSampler
 
 
+@dataclass(frozen=True)
+class _Course:
+    """All that changes in a training; the draws follow from the epoch."""
+
+    network: nn.Module
+    optimizer: Optimizer
+    schedule: LRScheduler
+    scaler: torch.GradScaler
+
+    def state(self, epochs: int, loss: float) -> dict[str, Any]:
+        """What the training goes on from after so many epochs."""
+        parts = {name: part.state_dict() for name, part in vars(self).items()}
+        return parts | {"epochs": epochs, "loss": loss}
+
+    def resume(self, state: Mapping[str, Any] | None) -> tuple[int, float]:
+        """Take up a state; return finished epochs and the loss of the last."""
+        if state is None:
+            return 0, float("nan")
+        for name, part in vars(self).items():
+            part.load_state_dict(state[name])
+        return state["epochs"], state["loss"]
+
+
 def fit(
     network: nn.Module,
     sampler: "PatchSampler",
-    training: TrainingConfig,
-    axes: tuple[int, ...],
-    compute: Compute,
-    address: tuple[int, int],
+    setup: Setup,
+    member: int,
     on_epoch: OnEpoch,
+    checkpoint: Checkpoint,
 ) -> float:
     """Train ``network`` in place.
 
     Args:
-        network: On ``compute.device`` already.
+        network: On the compute device already.
         sampler: Gives batches of images and partial labels.
-        training: Epochs, optimiser and so on.
-        axes: Spatial axes (0 = z) that may be mirrored.
-        compute: Device and precision.
-        address: (seed, member): all draws follow from these and the epoch.
+        setup: Recipe, axes that may be mirrored, device and precision.
+        member: With seed and epoch it addresses all draws.
         on_epoch: Called with the number of finished epochs.
+        checkpoint: Where the training goes on from, and saves itself to.
 
     Returns:
         Mean loss of the last epoch.
 
     Raises:
-        TrajectoryFailedError: The loss is no longer finite, or the device's memory does not
-            suffice.
+        TrajectoryFailedError: The loss is no longer finite.
     """
+    training, compute = setup.training, setup.compute
     optimizer, schedule, per_step = _optimizer(network, training)
     scaler = torch.GradScaler(compute.device.type, enabled=compute.scales_loss)
-    seed, member = address
+    course = _Course(network, optimizer, schedule, scaler)
+    first, mean = course.resume(checkpoint.load())
     network.train()
-    mean = float("nan")
-    for epoch in range(training.epochs):
-        rng = stream(seed, "train", member, epoch)
+    for epoch in range(first, training.epochs):
+        rng = stream(setup.seed, "train", member, epoch)
         total = torch.zeros((), device=compute.device)
         for _ in range(training.iterations_per_epoch):
-            images, targets = _batch(sampler, training.batch_size, axes, rng, compute)
+            images, targets = _batch(sampler, training.batch_size, setup.axes, rng, compute)
             total += _step(network, images, targets, optimizer, scaler, training, compute)
             if per_step:
                 schedule.step()
@@ -68,6 +91,8 @@ def fit(
                 f"lower training.learning_rate"
             )
         on_epoch(epoch + 1)
+        if epoch + 1 < training.epochs and checkpoint.due():
+            checkpoint.save(course.state(epoch + 1, mean))
     return mean
 
 
@@ -118,16 +143,10 @@ def _step(
     compute: Compute,
 ) -> torch.Tensor:
     optimizer.zero_grad(set_to_none=True)
-    try:
-        with compute.autocast():
-            outputs = network(images)
-        loss = deep_supervision_loss(outputs, targets)
-        scaler.scale(loss).backward()
-    except torch.OutOfMemoryError as error:
-        raise TrajectoryFailedError(
-            "the GPU's memory does not suffice for a training step; lower training.batch_size or "
-            "training.patch_size, or raise resources.gpus so that fewer trajectories share a card"
-        ) from error
+    with compute.autocast():
+        outputs = network(images)
+    loss = deep_supervision_loss(outputs, targets)
+    scaler.scale(loss).backward()
     scaler.unscale_(optimizer)
     nn.utils.clip_grad_norm_(network.parameters(), training.gradient_clip)
     scaler.step(optimizer)

@@ -31,7 +31,11 @@ class LoopRecord(Frozen):
         dice: Foreground class name to its mean over validation cases; None where undefined.
         case_dice: Validation case to class name to Dice; None where a class is absent from both
             label maps.
+        train_seconds: Summed over members, those trained side by side and tries that were killed
+            included.
         cached_members: Members that were found stored, so that no time was spent on them.
+        threads: Of torch, for predicting.
+        training_threads: Of torch, for each member's training; None in older records.
         members: Keys of the members in the run's models folder.
     """
 
@@ -53,6 +57,7 @@ class LoopRecord(Frozen):
     query_seconds: float
     cached_members: int
     threads: int
+    training_threads: int | None = None
     device: str
     precision: str
     members: tuple[str, ...]

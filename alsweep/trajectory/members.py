@@ -1,20 +1,24 @@
 """The members of an ensemble: trained once for their content, then found in the store."""
 
 import logging
-import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
+from functools import partial
 
 import numpy as np
 from torch import nn
 
 from alsweep.config.base import fingerprint
+from alsweep.config.sweep import ResourcesConfig
 from alsweep.config.trajectory import TrainingConfig
 from alsweep.data.label_store import PartialLabels
+from alsweep.errors import TrajectoryFailedError
 from alsweep.geometry import Patch
 from alsweep.model.checkpoint import ModelStore
 from alsweep.model.folds import make_folds
 from alsweep.model.learner import Learner, Lesson, Setup
+from alsweep.trajectory.crew import Crew
+from alsweep.trajectory.member_task import MemberTask
 from alsweep.trajectory.progress import OnProgress, Progress
 
 NUMERICS = 2
@@ -34,7 +38,8 @@ class Member:
     Attributes:
         key: Its content address.
         network: On the compute device.
-        seconds: What its training took; 0 where another trajectory did it.
+        seconds: What its training took, also in tries that were killed; 0 where another trajectory
+            did it.
         cached: Whether another trajectory trained it.
     """
 
@@ -42,6 +47,20 @@ class Member:
     network: nn.Module
     seconds: float
     cached: bool
+
+
+@dataclass
+class _Tally:
+    """Finished epochs over all members of a loop, told as they grow."""
+
+    loop: int
+    total: int
+    on_progress: OnProgress
+    epochs: dict[int, int] = field(default_factory=dict)
+
+    def __call__(self, member: int, epochs: int) -> None:
+        self.epochs[member] = epochs
+        self.on_progress(Progress(self.loop, "train", sum(self.epochs.values()), self.total))
 
 
 @dataclass(frozen=True)
@@ -55,6 +74,7 @@ class Members:
         owner: Who trains; stored beside members, so that "cached" means "by somebody else", also
             after a crash.
         on_progress: Called after each epoch.
+        resources: How many train at once, and on how much.
     """
 
     setup: Setup
@@ -62,10 +82,23 @@ class Members:
     store: ModelStore
     owner: str
     on_progress: OnProgress
+    resources: ResourcesConfig
 
     @property
     def _training(self) -> TrainingConfig:
         return self.setup.training
+
+    @property
+    def at_once(self) -> int:
+        """Members that are trained side by side; snapshots come one after the other."""
+        if self._training.ensemble == "snapshots":
+            return 1
+        return min(self.resources.members_at_once, self._training.members)
+
+    @property
+    def threads(self) -> int:
+        """Threads that a member is trained on."""
+        return self.resources.training_threads(self.at_once)
 
     def train(self, loop: int, labels: PartialLabels, parents: Sequence[Member]) -> list[Member]:
         """Train the members on all that is annotated, or load those that are stored already.
@@ -74,31 +107,61 @@ class Members:
             loop: For progress only.
             labels: What is annotated.
             parents: The members of the loop before; used by ``training.warm_start`` alone.
+
+        Raises:
+            TrajectoryFailedError: A training cannot go on, or its process was killed too often.
         """
+        tally = _Tally(loop, self._training.all_epochs, self.on_progress)
+        tally(0, 0)
+        if not self._training.warm_start:
+            parents = ()
+        if self._training.ensemble == "snapshots":
+            return self._snapshots(labels, parents[-1] if parents else None, tally)
         held_out = self._folds(labels)
-        members = []
+        tasks = []
         for index in range(self._training.members):
             fold = None if held_out is None else index % len(held_out)
             cases = [c for c in labels.cases if held_out is None or c not in held_out[fold or 0]]
-            parent = parents[index] if parents and self._training.warm_start else None
-            members.append(self._member(loop, Lesson(index, labels, cases), fold, parent))
+            parent = parents[index] if parents else None
+            tasks.append(self._task(Lesson(index, labels, cases), fold, parent))
+        return self._all(tasks, tally)
+
+    def _snapshots(
+        self, labels: PartialLabels, parent: Member | None, tally: _Tally
+    ) -> list[Member]:
+        """One training in cycles, each from where the one before it ended.
+
+        Every cycle has the whole course of the learning rate, an optimiser of its own and draws of
+        its own, so that a member follows from its parent's weights alone.
+
+        Source: Huang et al. 2017, Snapshot Ensembles, arXiv:1704.00109; there the rate follows a
+        cosine, here the recipe's own schedule.
+        """
+        members: list[Member] = []
+        for index in range(self._training.members):
+            task = self._task(Lesson(index, labels, labels.cases), None, parent)
+            members += self._all([task], tally)
+            parent = members[-1]
         return members
 
     def stored(self, index: int, key: str) -> Member | None:
         """A member from the store; None where it is not there any more."""
-        weights = self.store.weights(key)
-        if weights is None:
+        meta, weights = self.store.meta(key), self.store.weights(key)
+        if meta is None or weights is None:
             return None
         network = self.learner.network(self.setup, index)
         network.load_state_dict(weights)
-        return Member(key, network.eval(), 0.0, True)
+        mine = meta["owner"] == self.owner
+        return Member(key, network.eval(), meta["seconds"] if mine else 0.0, not mine)
 
     def key(
         self, patches: Sequence[Patch], fold: int | None, index: int, parent: Member | None
     ) -> str:
         """Content address of a member: everything that changes its weights, and nothing else."""
-        training = self._training.plain()
-        ignored = {"members", "mirror_axes", "precision", "preset"}
+        training = self._training.identity() | {"epochs": self._training.member_epochs(index)}
+        # Whether a member has a parent, and a fold, says what these mean for it.
+        implied = {"ensemble", "folds", "warm_start"}
+        ignored = {"members", "mirror_axes", "precision", "preset", *implied}
         return fingerprint(
             {
                 "kind": "member",
@@ -109,7 +172,7 @@ class Members:
                 "window": self.setup.topology.window,
                 "axes": self.setup.axes,
                 "precision": self.setup.compute.precision,
-                "fold": fold,
+                "fold": None if fold is None else [fold, self._training.folds],
                 "member": index,
                 "seed": self.setup.seed,
                 "parent": None if parent is None else parent.key,
@@ -118,44 +181,72 @@ class Members:
 
     def _folds(self, labels: PartialLabels) -> list[list[str]] | None:
         """Held-out cases per fold; None where all members train on all annotated cases."""
-        wanted = self._training.folds
-        if wanted == 1:
+        if self._training.ensemble == "seeds":
             return None
         classes_of = {
             case: frozenset(np.flatnonzero(labels.class_voxels(case)).tolist())
             for case in labels.cases
         }
-        folds = make_folds(classes_of, wanted)
+        folds = make_folds(classes_of, self._training.folds)
         if folds is None:
             _log.info(
                 "%s: folds are not possible; members train on all annotated cases", self.owner
             )
         return folds
 
-    def _member(self, loop: int, lesson: Lesson, fold: int | None, parent: Member | None) -> Member:
-        key = self.key(lesson.labels.patches, fold, lesson.member, parent)
-        network = self.learner.network(self.setup, lesson.member)
-        meta, weights = self.store.meta(key), self.store.weights(key)
-        if meta is None or weights is None:
-            if parent is not None:
-                network.load_state_dict(parent.network.state_dict())
-            self._fit(loop, network, lesson, key)
-            # Read back: where somebody else was faster, theirs is the one that counts.
-            meta, weights = self.store.meta(key), self.store.weights(key)
-        if meta is not None and weights is not None:
-            network.load_state_dict(weights)
-        mine = meta is None or meta["owner"] == self.owner
-        return Member(key, network.eval(), meta["seconds"] if meta and mine else 0.0, not mine)
+    def _task(self, lesson: Lesson, fold: int | None, parent: Member | None) -> MemberTask:
+        epochs = self._training.member_epochs(lesson.member)
+        training = self._training.model_copy(update={"epochs": epochs})
+        start = None
+        if parent is not None:
+            start = {name: tensor.cpu() for name, tensor in parent.network.state_dict().items()}
+        return MemberTask(
+            setup=replace(self.setup, training=training),
+            learner=self.learner,
+            lesson=lesson,
+            start=start,
+            key=self.key(lesson.labels.patches, fold, lesson.member, parent),
+            store=self.store,
+            owner=self.owner,
+            checkpoint_minutes=self.resources.checkpoint_minutes,
+        )
 
-    def _fit(self, loop: int, network: nn.Module, lesson: Lesson, key: str) -> None:
-        began = time.monotonic()
-        epochs = self._training.epochs
-        done, total = lesson.member * epochs, self._training.members * epochs
+    def _all(self, tasks: Sequence[MemberTask], tally: _Tally) -> list[Member]:
+        """A member for each task: stored already, or trained."""
+        members: dict[int, Member] = {}
+        missing = []
+        for task in tasks:
+            found = self.stored(task.member, task.key)
+            if found is None:
+                missing.append(task)
+            else:
+                members[task.member] = found
+                tally(task.member, task.setup.training.epochs)
+        if self.at_once == 1:
+            members |= {task.member: self._here(task, tally) for task in missing}
+        else:
+            members |= self._beside(missing, tally)
+        return [members[task.member] for task in tasks]
 
-        def tell(finished: int) -> None:
-            self.on_progress(Progress(loop, "train", done + finished, total))
+    def _here(self, task: MemberTask, tally: _Tally) -> Member:
+        """Train a member in this process."""
+        network = task.train(partial(tally, task.member))
+        # Read back: where somebody else was faster, theirs is the one that counts. Somebody short
+        # of room may have removed it.
+        return self.stored(task.member, task.key) or Member(task.key, network.eval(), 0.0, False)
 
-        tell(0)
-        loss = self.learner.fit(network, self.setup, lesson, tell)
-        meta = {"owner": self.owner, "seconds": time.monotonic() - began, "loss": loss}
-        self.store.publish(key, meta, network.state_dict())
+    def _beside(self, tasks: Sequence[MemberTask], tally: _Tally) -> dict[int, Member]:
+        """Train members in processes of their own; none are left of them afterwards."""
+        members = {}
+
+        def read_back(task: MemberTask) -> None:
+            member = self.stored(task.member, task.key)
+            if member is None:
+                raise TrajectoryFailedError(
+                    f"member {task.member} was trained, but {self.store.root} has no room to keep "
+                    f"it; raise resources.models_gib"
+                )
+            members[task.member] = member
+
+        Crew(tasks, self.at_once, self.threads, self.resources.retries).train(tally, read_back)
+        return members

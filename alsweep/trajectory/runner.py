@@ -199,6 +199,7 @@ class Trajectory:
             query_seconds=query_seconds,
             cached_members=sum(member.cached for member in members),
             threads=self._resources.threads,
+            training_threads=self._steps.members.threads,
             device=str(self._steps.compute.device),
             precision=self._steps.compute.precision,
             members=tuple(member.key for member in members),

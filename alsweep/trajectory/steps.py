@@ -78,7 +78,7 @@ class Steps:
         tell = on_progress or (lambda progress: None)
         learner = make_learner(config.training.learner)
         setup = Setup.make(dataset, config.training, compute, config.seed)
-        members = Members(setup, learner, store, owner, tell)
+        members = Members(setup, learner, store, owner, tell, resources)
         return cls(config, members, resources.threads)
 
     @property

@@ -1,0 +1,64 @@
+"""The training of one member: a unit of work that any process can do, again if need be."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+
+from alsweep.model.checkpoint import ModelStore
+from alsweep.model.device import enough_memory
+from alsweep.model.learner import Learner, Lesson, OnEpoch, Setup
+from alsweep.model.resuming import TrainingFile
+
+
+@dataclass(frozen=True)
+class MemberTask:
+    """One member to be trained; it can be pickled.
+
+    Attributes:
+        setup: With the epochs of this member's own training.
+        learner: Makes and trains the network.
+        lesson: What it learns from.
+        start: Weights that it starts from, on the CPU; None for those that the learner gives it.
+        key: Under which the member is published.
+        store: Where to.
+        owner: Who trains; stored beside the weights.
+        checkpoint_minutes: Between checkpoints inside the training.
+    """
+
+    setup: Setup
+    learner: Learner
+    lesson: Lesson
+    start: Mapping[str, torch.Tensor] | None
+    key: str
+    store: ModelStore
+    owner: str
+    checkpoint_minutes: float
+
+    @property
+    def member(self) -> int:
+        """Its index."""
+        return self.lesson.member
+
+    def train(self, on_epoch: OnEpoch) -> nn.Module:
+        """Train the member, from where an earlier try has come to, and publish it.
+
+        Raises:
+            TrajectoryFailedError: The training cannot go on; the message names the mend.
+        """
+        mends = ("lower training.batch_size or training.patch_size", "resources.members_at_once")
+        with enough_memory(f"to train member {self.member}", *mends):
+            network = self.learner.network(self.setup, self.member)
+            if self.start is not None:
+                network.load_state_dict(self.start)
+            training = TrainingFile(self.store.training_file(self.key), self.checkpoint_minutes)
+            loss = self.learner.fit(network, self.setup, self.lesson, on_epoch, training)
+        meta = {
+            "owner": self.owner,
+            "seconds": training.seconds,
+            "loss": loss,
+            "threads": torch.get_num_threads(),
+        }
+        self.store.publish(self.key, meta, network.state_dict())
+        return network
