@@ -90,3 +90,11 @@ def test_many_writers_in_a_full_store_meet_no_error(tmp_path):
     with ThreadPoolExecutor(3) as threads:
         list(threads.map(publish, range(3)))
     assert not list(store.root.glob(".new-*"))
+
+
+def test_an_entry_without_weights_is_given_them(store):
+    store.publish("k", {"owner": "a"}, weights(1))
+    (store.root / "k" / "weights.pt").unlink()
+    store.publish("k", {"owner": "b"}, weights(2))
+    assert store.meta("k") == {"owner": "b"}
+    assert store.weights("k")["layer"][0] == 2

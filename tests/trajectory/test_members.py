@@ -1,18 +1,18 @@
+import io
 import logging
+import multiprocessing
 import os
 import signal
-import subprocess
-import sys
 import time
-from pathlib import Path
 
+import psutil
 import pytest
 import torch
 
-from alsweep import Dataset
 from alsweep.config.sweep import ResourcesConfig
 from alsweep.errors import TrajectoryFailedError
 from alsweep.files import read_json
+from alsweep.trajectory import crew
 from alsweep.trajectory.budget import draw_start
 from alsweep.trajectory.members import Members
 from alsweep.trajectory.plan import resolve
@@ -103,16 +103,14 @@ def test_a_key_holds_folds_and_optimiser_fields_only_where_they_count(phantom, t
 
 def test_snapshots_are_cycles_of_one_training(phantom, tmp_path):
     learner = Noted(tmp_path)
-    steps = make_steps(
-        phantom, tmp_path / "a", learner, ensemble="snapshots", members=3, epochs=7
-    )
+    steps = make_steps(phantom, tmp_path / "a", learner, ensemble="snapshots", members=3, epochs=7)
     members = train(steps)
     assert [learner.epochs(member) for member in range(3)] == [[1, 2, 3], [1, 2], [1, 2]]
     # Each from the weights of the one before: the same by hand, without the first's training.
     by_hand = make_steps(phantom, tmp_path / "b", ensemble="snapshots", members=3, epochs=7).members
     labels = steps.labels(sorted(start_patches(phantom)))
     second = by_hand.train(0, labels, ())[1]
-    assert torch.equal(*(next(iter(weights(m).values())) for m in (second, members[1])))
+    assert equal([second], members[1:2])
     keys = [m.key for m in members]
     assert keys[1] == by_hand.key(labels.patches, None, 1, members[0])
     assert keys[1] != by_hand.key(labels.patches, None, 1, None)
@@ -158,19 +156,15 @@ def test_the_seconds_of_a_killed_training_are_not_lost(phantom, tmp_path):
     steps = make_steps(phantom, tmp_path / "b", learner, EACH_EPOCH, epochs=4, members=1)
     in_child(lambda: train(steps))
     (saved,) = (tmp_path / "b" / ".training").iterdir()
-    before = torch.load(_without_digest(saved), weights_only=True)["seconds"]
+    digest_bytes = 32
+    content = io.BytesIO(saved.read_bytes()[digest_bytes:])
+    before = torch.load(content, weights_only=True)["seconds"]
     began = time.monotonic()
     (member,) = train(steps)
     assert before > 0
     assert member.seconds > before
     assert member.seconds < before + time.monotonic() - began
     assert read_json(tmp_path / "b" / member.key / "meta.json")["threads"] == 1
-
-
-def _without_digest(path: Path):
-    import io
-
-    return io.BytesIO(path.read_bytes()[32:])
 
 
 def test_a_torn_checkpoint_is_discarded_and_its_training_begins_anew(phantom, tmp_path, caplog):
@@ -200,6 +194,13 @@ def test_members_side_by_side_are_those_of_one_after_the_other(phantom, tmp_path
     assert [meta["threads"] for meta in metas] == [1, 1]
 
 
+@pytest.fixture
+def forked(monkeypatch):
+    """Processes that begin at once: those that alsweep spawns import torch for some seconds."""
+    monkeypatch.setattr(crew, "_SPAWN", multiprocessing.get_context("fork"))
+
+
+@pytest.mark.usefixtures("forked")
 def test_one_killed_process_costs_one_member_what_it_had_not_saved(phantom, tmp_path, caplog):
     unbroken = train(make_steps(phantom, tmp_path / "a", epochs=3))
     learner = Noted(tmp_path, ((1, 3),))
@@ -214,6 +215,7 @@ def test_one_killed_process_costs_one_member_what_it_had_not_saved(phantom, tmp_
     assert line.startswith("warning: member 1: its process was killed by signal 9")
 
 
+@pytest.mark.usefixtures("forked")
 def test_a_member_whose_process_dies_again_and_again_fails_the_trajectory(phantom, tmp_path):
     learner = Noted(tmp_path, ((0, 1), (0, 2)))
     resources = EACH_EPOCH | {"members_at_once": 2, "retries": 1}
@@ -229,8 +231,91 @@ class Faulty(Noted):
         raise ZeroDivisionError("a bug")
 
 
+@pytest.mark.usefixtures("forked")
 def test_an_error_of_a_training_beside_is_the_error_of_the_trajectory(phantom, tmp_path):
     resources = {"members_at_once": 2}
     steps = make_steps(phantom, tmp_path, Faulty(tmp_path), resources)
-    with pytest.raises((TrajectoryFailedError, ZeroDivisionError), match="nan|a bug"):
+    with pytest.raises((TrajectoryFailedError, ZeroDivisionError), match=r"nan|a bug"):
         train(steps)
+
+
+class Endless(Noted):
+    """Trains for ever, and says in which process."""
+
+    def fit(self, network, setup, lesson, on_epoch, checkpoint):
+        on_epoch(1)
+        (self.notes / f"pid-{lesson.member}").write_text(str(os.getpid()))
+        time.sleep(1000)
+
+
+def pids_of(folder, count):
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
+        found = [path.read_text() for path in folder.glob("pid-*")]
+        if len(found) == count and all(found):
+            return [int(pid) for pid in found]
+        time.sleep(0.05)
+    raise TimeoutError
+
+
+def all_gone(pids):
+    deadline = time.monotonic() + 30
+    while time.monotonic() < deadline:
+        if not any(psutil.pid_exists(p) and psutil.Process(p).status() != "zombie" for p in pids):
+            return True
+        time.sleep(0.05)
+    return False
+
+
+@pytest.mark.usefixtures("forked")
+def test_the_processes_end_with_one_that_is_killed(phantom, tmp_path):
+    steps = make_steps(phantom, tmp_path / "m", Endless(tmp_path), {"members_at_once": 2})
+    parent = multiprocessing.get_context("fork").Process(target=train, args=(steps,))
+    parent.start()
+    pids = pids_of(tmp_path, 2)
+    os.kill(parent.pid, signal.SIGKILL)
+    parent.join()
+    assert all_gone(pids)
+
+
+@pytest.mark.usefixtures("forked")
+def test_the_processes_end_with_one_that_is_interrupted(phantom, tmp_path):
+    def interrupt(progress):
+        if progress.done == 2:
+            pids_of(tmp_path, 2)
+            raise KeyboardInterrupt
+
+    steps = make_steps(
+        phantom, tmp_path / "m", Endless(tmp_path), {"members_at_once": 2}, interrupt
+    )
+    with pytest.raises(KeyboardInterrupt):
+        train(steps)
+    assert all_gone(pids_of(tmp_path, 2))
+    assert multiprocessing.active_children() == []
+
+
+@pytest.mark.usefixtures("forked")
+def test_two_trajectories_that_train_the_same_members_agree(phantom, tmp_path):
+    learner = Noted(tmp_path)
+    store = tmp_path / "models"
+
+    def work():
+        train(make_steps(phantom, store, learner, EACH_EPOCH, epochs=4))
+
+    other = multiprocessing.get_context("fork").Process(target=work)
+    other.start()
+    here = train(make_steps(phantom, store, learner, EACH_EPOCH, epochs=4))
+    other.join()
+    assert other.exitcode == 0
+    assert equal(here, train(make_steps(phantom, tmp_path / "alone", epochs=4)))
+    assert not list((store / ".training").iterdir())
+    assert len([path for path in store.iterdir() if path.name != ".training"]) == 2
+
+
+def test_what_a_training_beside_logs_is_logged_here(caplog):
+    ours, theirs = multiprocessing.Pipe()
+    logger = logging.Logger("alsweep.of.child")
+    logger.addHandler(crew._PipeHandler(theirs))
+    logger.warning("warning: %s is torn", "a file")
+    record = ours.recv()
+    assert (record.name, record.getMessage()) == ("alsweep.of.child", "warning: a file is torn")
