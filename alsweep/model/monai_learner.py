@@ -3,6 +3,7 @@
 from torch import nn
 
 from alsweep.data.patches import PatchSampler
+from alsweep.model.augment import Augmentation
 from alsweep.model.learner import Lesson, OnEpoch, Setup
 from alsweep.model.network import build_network
 from alsweep.model.trainer import fit
@@ -25,6 +26,7 @@ class MonaiLearner:
     def fit(self, network: nn.Module, setup: Setup, lesson: Lesson, on_epoch: OnEpoch) -> float:
         """See :class:`alsweep.model.learner.Learner`."""
         training = setup.training
+        augmentation = Augmentation(training.augmentation, setup.topology.window, setup.axes)
         sampler = PatchSampler(
             setup.dataset,
             lesson.labels,
@@ -32,6 +34,7 @@ class MonaiLearner:
             setup.topology.window,
             training.foreground_share,
             case_sampling=training.case_sampling,
+            margin=augmentation.margin,
         )
         address = (setup.seed, lesson.member)
-        return fit(network, sampler, training, setup.axes, setup.compute, address, on_epoch)
+        return fit(network, sampler, training, augmentation, setup.compute, address, on_epoch)

@@ -10,6 +10,7 @@ from torch.optim.lr_scheduler import LambdaLR, LRScheduler, OneCycleLR
 
 from alsweep.config.trajectory import TrainingConfig
 from alsweep.errors import TrajectoryFailedError
+from alsweep.model.augment import Augmentation
 from alsweep.model.device import Compute
 from alsweep.model.learner import OnEpoch
 from alsweep.model.loss import deep_supervision_loss
@@ -23,7 +24,7 @@ def fit(
     network: nn.Module,
     sampler: "PatchSampler",
     training: TrainingConfig,
-    axes: tuple[int, ...],
+    augmentation: Augmentation,
     compute: Compute,
     address: tuple[int, int],
     on_epoch: OnEpoch,
@@ -34,7 +35,7 @@ def fit(
         network: On ``compute.device`` already.
         sampler: Gives batches of images and partial labels.
         training: Epochs, optimiser and so on.
-        axes: Spatial axes (0 = z) that may be mirrored.
+        augmentation: How they are varied.
         compute: Device and precision.
         address: (seed, member): all draws follow from these and the epoch.
         on_epoch: Called with the number of finished epochs.
@@ -55,7 +56,7 @@ def fit(
         rng = stream(seed, "train", member, epoch)
         total = torch.zeros((), device=compute.device)
         for _ in range(training.iterations_per_epoch):
-            images, targets = _batch(sampler, training.batch_size, axes, rng, compute)
+            images, targets = _batch(sampler, training.batch_size, augmentation, rng, compute)
             total += _step(network, images, targets, optimizer, scaler, training, compute)
             if per_step:
                 schedule.step()
@@ -93,15 +94,12 @@ def _optimizer(network: nn.Module, training: TrainingConfig) -> tuple[Optimizer,
 def _batch(
     sampler: "PatchSampler",
     size: int,
-    axes: tuple[int, ...],
+    augmentation: Augmentation,
     rng: np.random.Generator,
     compute: Compute,
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    images, targets = sampler.batch(rng, size)
-    for index in range(size):
-        flipped = tuple(axis for axis in axes if rng.random() < 0.5)
-        images[index] = np.flip(images[index], tuple(axis + 1 for axis in flipped))
-        targets[index] = np.flip(targets[index], flipped)
+    pairs = [augmentation(*pair, rng) for pair in zip(*sampler.batch(rng, size), strict=True)]
+    images, targets = (np.stack(arrays) for arrays in zip(*pairs, strict=True))
     return (
         torch.from_numpy(images).to(compute.device, non_blocking=True),
         torch.from_numpy(targets).to(compute.device, non_blocking=True),
