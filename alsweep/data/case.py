@@ -308,6 +308,30 @@ class Dataset:
         return tuple(case.id for case in self.cases.values() if case.part == part)
 
 
+def refuse_inside_dataset(out: Path) -> None:
+    """Keep what a command writes out of every Dataset, which is shared and never changes.
+
+    Raises:
+        DatasetError: ``out``, or a folder above it, is a Dataset.
+    """
+    place = out.resolve()
+    for folder in (place, *place.parents):
+        if _is_dataset(folder):
+            raise DatasetError(
+                f"{out}: lies in the Dataset {folder}, which nothing may write into; "
+                "choose another --out"
+            )
+
+
+def _is_dataset(folder: Path) -> bool:
+    path = folder / MANIFEST
+    try:
+        raw = read_json(path) if path.is_file() else None
+    except (OSError, ValueError, RecursionError):
+        return False
+    return isinstance(raw, dict) and raw.get("format") == "alsweep"
+
+
 def _read_manifest(folder: Path) -> DatasetManifest:
     raw = _read_raw_manifest(folder)
     version = raw.get("schema_version")

@@ -26,6 +26,7 @@ from alsweep.data.case import (
     Region,
     Source,
     case_folder,
+    refuse_inside_dataset,
 )
 from alsweep.data.ome import CaseAttributes, write_case_group
 from alsweep.data.plan import make_plan
@@ -181,12 +182,13 @@ def _remove_empty(folders: Sequence[Path]) -> None:
 
 
 def refuse_existing(out: Path) -> None:
-    """Raise a DatasetError if there is anything at ``out``, be it a dangling link."""
+    """Raise a DatasetError if ``out`` exists, be it a dangling link, or lies in a Dataset."""
     if os.path.lexists(out):
         raise DatasetError(
             f"{out}: exists already, and a Dataset is never overwritten; "
             "choose another --out or remove it"
         )
+    refuse_inside_dataset(out)
 
 
 @contextmanager

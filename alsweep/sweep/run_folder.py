@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from alsweep.config.load import load_sweep
 from alsweep.config.sweep import Provenance, SweepConfig
+from alsweep.data.case import refuse_inside_dataset
 from alsweep.errors import RunFolderError
 from alsweep.files import write_bytes
 
@@ -89,11 +90,13 @@ def active_driver(run: Path) -> str | None:
 
 
 def refuse_foreign(run: Path) -> None:
-    """Refuse a place that holds something which alsweep did not begin.
+    """Refuse a place that holds something which alsweep did not begin, or lies in a Dataset.
 
     Raises:
         RunFolderError: It does; names it.
+        DatasetError: It lies in a Dataset.
     """
+    refuse_inside_dataset(run)
     if not run.exists():
         return
     mend = "choose another --out"
