@@ -1,9 +1,10 @@
 """An ingested Dataset: a manifest and one OME-Zarr group a case, whose chunk is memory-mapped."""
 
 from collections.abc import Mapping
+from functools import cached_property
 from math import prod
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from pydantic import Field, PositiveInt, ValidationError
@@ -12,6 +13,9 @@ from alsweep.config.base import Frozen, fingerprint
 from alsweep.errors import DatasetError
 from alsweep.files import read_json
 from alsweep.geometry import Triple
+
+if TYPE_CHECKING:
+    from jaxtyping import Int64
 
 SCHEMA = 2
 """Version of the Dataset folder; a reader refuses any other.
@@ -246,6 +250,11 @@ class Dataset:
             _check_sizes(folder, case, len(dataset.channels))
         return dataset
 
+    @cached_property
+    def pool_shapes(self) -> "Int64[np.ndarray, 'case 3']":
+        """Grids ``(z, y, x)`` of the pool cases; planning asks for each trajectory."""
+        return np.array([self.cases[case].shape for case in self.pool], dtype=np.int64)
+
     @property
     def name(self) -> str:
         """Name for tables and plots."""
@@ -306,30 +315,6 @@ class Dataset:
 
     def _part(self, part: Part) -> tuple[str, ...]:
         return tuple(case.id for case in self.cases.values() if case.part == part)
-
-
-def refuse_inside_dataset(out: Path) -> None:
-    """Keep what a command writes out of every Dataset, which is shared and never changes.
-
-    Raises:
-        DatasetError: ``out``, or a folder above it, is a Dataset.
-    """
-    place = out.resolve()
-    for folder in (place, *place.parents):
-        if _is_dataset(folder):
-            raise DatasetError(
-                f"{out}: lies in the Dataset {folder}, which nothing may write into; "
-                "choose another --out"
-            )
-
-
-def _is_dataset(folder: Path) -> bool:
-    path = folder / MANIFEST
-    try:
-        raw = read_json(path) if path.is_file() else None
-    except (OSError, ValueError, RecursionError):
-        return False
-    return isinstance(raw, dict) and raw.get("format") == "alsweep"
 
 
 def _read_manifest(folder: Path) -> DatasetManifest:

@@ -26,8 +26,8 @@ from alsweep.data.case import (
     Region,
     Source,
     case_folder,
-    refuse_inside_dataset,
 )
+from alsweep.data.inside import refuse_inside_dataset
 from alsweep.data.ome import CaseAttributes, write_case_group
 from alsweep.data.plan import make_plan
 from alsweep.errors import DatasetError

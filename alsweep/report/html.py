@@ -11,7 +11,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from plotly.offline import get_plotlyjs
 
 from alsweep import __version__
-from alsweep.data.case import refuse_inside_dataset
+from alsweep.data.inside import refuse_inside_dataset
 from alsweep.errors import RunFolderError
 from alsweep.files import write_bytes
 from alsweep.report import captions, figures, stills, tables

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
 
-from alsweep.data.case import Dataset, refuse_inside_dataset
+from alsweep.data.case import Dataset
+from alsweep.data.inside import refuse_inside_dataset
 from alsweep.errors import RecordError, RunFolderError
 from alsweep.files import write_bytes
 from alsweep.report.gallery import png

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from dataclasses import replace
-from math import prod
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +9,6 @@ import numpy as np
 from alsweep.config.trajectory import StrategySpec, TrajectoryConfig
 from alsweep.data.case import Dataset
 from alsweep.errors import ConfigError, StrategyError
-from alsweep.geometry import clip_size
 from alsweep.model.learners import check_learner
 from alsweep.query.base import label_of, make_strategy, parameters, strategy_name
 from alsweep.query.placement import PER_CLASS
@@ -122,7 +120,7 @@ def _check_start(config: TrajectoryConfig, dataset: Dataset) -> None:
 def _check_patch_size(config: TrajectoryConfig, dataset: Dataset) -> None:
     if config.query.patch_size == "whole":
         return
-    largest = np.max([dataset.cases[case].shape for case in dataset.pool], axis=0)
+    largest = dataset.pool_shapes.max(axis=0)
     for axis, size, limit in zip("zyx", config.query.box, largest, strict=True):
         if size > limit:
             raise ConfigError(
@@ -137,10 +135,8 @@ def _check_room(config: TrajectoryConfig, dataset: Dataset) -> None:
     if config.query.overlap or config.query.on_shortfall == "take_all":
         return
     wanted = config.patches_at(config.query.loops - 1)
-    most = sum(
-        prod(n // s for n, s in zip(shape, clip_size(config.query.box, shape), strict=True))
-        for shape in (dataset.cases[case].shape for case in dataset.pool)
-    )
+    shapes = dataset.pool_shapes
+    most = int((shapes // np.minimum(shapes, config.query.box)).prod(axis=1).sum())
     if wanted > most:
         raise ConfigError(
             f"base.query.patches: {wanted} patches over all loops are more than the {most} that "
