@@ -1,6 +1,7 @@
 """The learners by name; looking a name up imports none of them."""
 
 from difflib import get_close_matches
+from functools import cache
 from importlib.metadata import EntryPoint, entry_points
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
@@ -68,8 +69,14 @@ def make_learner(name: str) -> "Learner":
     return learner
 
 
+@cache
+def _points() -> dict[str, EntryPoint]:
+    """All learners. Kept: a sweep asks for each of its trajectories, and finding takes long."""
+    return {point.name: point for point in (*entry_points(group=GROUP), *_OWN)}
+
+
 def _point(name: str) -> EntryPoint:
-    points = {point.name: point for point in (*entry_points(group=GROUP), *_OWN)}
+    points = _points()
     if name in points:
         return points[name]
     near = get_close_matches(name, points, n=1)

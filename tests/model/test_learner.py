@@ -63,5 +63,6 @@ def test_what_a_learner_would_not_heed_is_refused(monkeypatch, changes, key):
 def test_another_package_can_bring_a_learner(monkeypatch):
     point = EntryPoint("mine", "tests.model.test_learner:MonaiLearner", learners.GROUP)
     monkeypatch.setattr(learners, "entry_points", lambda group: [point])
+    monkeypatch.setattr(learners, "_points", learners._points.__wrapped__)
     check_learner(TrainingConfig.model_validate({"learner": "mine"}))
     assert isinstance(make_learner("mine"), MonaiLearner)
