@@ -3,7 +3,6 @@
 import os
 import platform
 import shutil
-import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -38,6 +37,7 @@ def doctor(
     Example: alsweep doctor
     """
     from rich.console import Console
+    from rich.markup import escape
     from rich.table import Table
 
     checks: tuple[Callable[[], Finding], ...] = (
@@ -54,7 +54,7 @@ def doctor(
     table = Table("", "found", "to mend")
     findings = [check() for check in checks]
     for finding in findings:
-        table.add_row(finding.what, finding.found, finding.mend or "")
+        table.add_row(*map(escape, (finding.what, finding.found, finding.mend or "")))
     Console().print(table)
     bad = [finding.what for finding in findings if finding.mend is not None]
     if bad:
@@ -100,17 +100,15 @@ def _gpus() -> Finding:
 
 
 def _writable(runs: Path) -> Finding:
-    """Try to write where the run folder would be made, and leave nothing behind."""
-    place = _existing(runs)
+    from alsweep.errors import RunFolderError
+    from alsweep.sweep.run_folder import refuse_unwritable
+
     try:
-        with tempfile.TemporaryFile(dir=place):
-            return Finding("runs folder", f"{runs} can be written")
-    except OSError as error:
-        return Finding(
-            "runs folder",
-            f"{place}: {error.strerror}",
-            "mend its permissions, or run with --out in another place",
-        )
+        refuse_unwritable(runs.absolute())
+    except RunFolderError as error:
+        found, _, mend = str(error).partition("; ")
+        return Finding("runs folder", found, mend)
+    return Finding("runs folder", f"{runs} can be written")
 
 
 def _existing(path: Path) -> Path:

@@ -27,6 +27,7 @@ VERBS = (
     "queries",
     "try",
     "export",
+    "import",
     "strategies",
     "doctor",
 )
@@ -62,8 +63,8 @@ def _alsweep(
     pass
 
 
-# "try" is a word of Python's, which no module and no function can be called.
-_MODULES = {"try": "try_strategy"}
+# Words of Python's, which no module and no function can be called.
+_MODULES = {"try": "try_strategy", "import": "import_loops"}
 
 for _verb in VERBS:
     _module = _MODULES.get(_verb, _verb)

@@ -3,7 +3,6 @@
 import os
 import secrets
 import shlex
-import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -272,19 +271,11 @@ def check_place_and_device(
         ConfigError: This machine has not the device, or not enough GPUs; ``private`` alone.
         RunFolderError: The run folder cannot be written.
     """
-    from alsweep.errors import ConfigError, RunFolderError
-    from alsweep.sweep.run_folder import refuse_foreign
+    from alsweep.errors import ConfigError
+    from alsweep.sweep.run_folder import refuse_foreign, refuse_unwritable
 
     refuse_foreign(run_folder)
-    place = next(path for path in (run_folder, *run_folder.parents) if path.exists())
-    try:
-        with tempfile.TemporaryFile(dir=place):
-            pass
-    except OSError as error:
-        raise RunFolderError(
-            f"{run_folder}: cannot be written ({error.strerror}); "
-            "choose another --out or mend its permissions"
-        ) from None
+    refuse_unwritable(run_folder)
     # The machines of a cluster are not this one.
     if not private or (resources.device in ("auto", "cpu") and not resources.gpus):
         return

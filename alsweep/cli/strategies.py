@@ -31,6 +31,7 @@ def strategies(
 
 def _show(found: list[dict[str, Any]]) -> None:
     from rich.console import Console
+    from rich.markup import escape
     from rich.table import Table
 
     from alsweep.query.stages import KINDS
@@ -39,10 +40,11 @@ def _show(found: list[dict[str, Any]]) -> None:
     for entry in found:
         oracle = "yes" if entry["uses_oracle"] else ""
         shown = _shown(entry["parameters"])
-        table.add_row(entry["name"], entry["summary"], shown, oracle, entry["source"])
+        cells = (entry["name"], entry["summary"], shown, oracle, entry["source"])
+        table.add_row(*map(escape, cells))
     stages = Table("kind", "stages", title="Stages, for strategies spelled out")
     for kind, registry in KINDS.items():
-        stages.add_row(kind, ", ".join(registry))
+        stages.add_row(kind, escape(", ".join(registry)))
     console = Console()
     console.print(table, stages)
 

@@ -71,7 +71,7 @@ def _spec(strategy: str, settings: "Sequence[str]") -> "StrategySpec":
     from ruamel.yaml import YAML
     from ruamel.yaml.error import YAMLError
 
-    from alsweep.config.load import apply_override
+    from alsweep.config.load import ENDLESS, apply_override
     from alsweep.config.trajectory import StrategySpec
     from alsweep.config.validation import validated
     from alsweep.errors import ConfigError
@@ -80,6 +80,8 @@ def _spec(strategy: str, settings: "Sequence[str]") -> "StrategySpec":
         given = YAML(typ="safe", pure=True).load(strategy)
     except YAMLError:
         given = None
+    except RecursionError:
+        raise ConfigError(f"STRATEGY: {ENDLESS}") from None
     raw = {"name": given} if isinstance(given, str) else given
     if not isinstance(raw, dict):
         raise ConfigError(f"{strategy}: expected a strategy's name, or a mapping as in YAML")

@@ -11,7 +11,8 @@ from alsweep.config.sweep import SweepConfig
 from alsweep.config.validation import validated
 from alsweep.errors import ConfigError
 
-_ENDLESS = "nested too deeply, or an alias (*name) stands inside what it names; write it out flat"
+ENDLESS = "nested too deeply, or an alias (*name) stands inside what it names; write it out flat"
+"""What to say of YAML that has no end."""
 
 
 def load_sweep(path: Path, overrides: Iterable[str] = ()) -> SweepConfig:
@@ -29,7 +30,7 @@ def load_sweep(path: Path, overrides: Iterable[str] = ()) -> SweepConfig:
     except ConfigError as error:
         raise ConfigError(f"{path}: {error}") from error
     except RecursionError:
-        raise ConfigError(f"{path}: {_ENDLESS}") from None
+        raise ConfigError(f"{path}: {ENDLESS}") from None
     return sweep
 
 
@@ -49,7 +50,7 @@ def _read_mapping(path: Path) -> dict[str, Any]:
     except YAMLError as error:
         raise ConfigError(f"{path}: not valid YAML: {str(error).splitlines()[0]}") from None
     except RecursionError:
-        raise ConfigError(f"{path}: {_ENDLESS}") from None
+        raise ConfigError(f"{path}: {ENDLESS}") from None
     if not isinstance(raw, dict):
         raise ConfigError(f"{path}: expected a mapping with name, dataset, base, got {_kind(raw)}")
     return raw
@@ -73,7 +74,7 @@ def apply_override(raw: dict[str, Any], override: str) -> None:
     except YAMLError:
         raise ConfigError(f"--set {override}: the value is not valid YAML; quote it") from None
     except RecursionError:
-        raise ConfigError(f"--set {dotted}: {_ENDLESS}") from None
+        raise ConfigError(f"--set {dotted}: {ENDLESS}") from None
     *parents, last = _override_keys(raw, dotted)
     target = raw
     for parent in parents:

@@ -1,5 +1,6 @@
 """A search space: base, seeds and grid, and the trajectories that they mean."""
 
+import re
 from collections.abc import Container, Iterator
 from itertools import product
 from pathlib import Path
@@ -19,7 +20,7 @@ from alsweep.config.trajectory import Seed, TrajectoryConfig
 from alsweep.config.validation import validated
 from alsweep.errors import ConfigError
 
-Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
 
 class ResourcesConfig(Frozen):
@@ -66,7 +67,7 @@ class Provenance(Frozen):
 class SweepConfig(Frozen):
     """A set of trajectories: the full product of ``grid`` over ``base``, once for each seed."""
 
-    name: Name
+    name: str
     dataset: Path
     base: dict[str, Any] = Field(default_factory=dict)
     seeds: Annotated[tuple[Seed, ...], Field(min_length=1)] = (0,)
@@ -74,6 +75,16 @@ class SweepConfig(Frozen):
     resources: ResourcesConfig = ResourcesConfig()
     wandb: WandbConfig = WandbConfig()
     provenance: Provenance | None = None
+
+    @field_validator("name")
+    @classmethod
+    def _name_can_be_a_folder(cls, name: str) -> str:
+        if not _NAME.fullmatch(name):
+            raise ValueError(
+                "write 1 to 64 of the letters a to z and A to Z, digits, '.', '_' and '-', "
+                "beginning with a letter or a digit"
+            )
+        return name
 
     @field_validator("seeds")
     @classmethod

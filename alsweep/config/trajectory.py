@@ -13,6 +13,7 @@ from pydantic import (
     model_validator,
 )
 
+from alsweep.config.augmentation import AugmentationConfig
 from alsweep.config.base import Frozen, fingerprint
 from alsweep.geometry import Triple
 
@@ -111,6 +112,7 @@ PRESETS: dict[str, dict[str, Any]] = {
         "weight_decay": 1e-4,
         "deep_supervision": False,
         "foreground_share": 0.5,
+        "augmentation": "none",
     },
     "nnunet": {
         "iterations_per_epoch": 250,
@@ -121,6 +123,7 @@ PRESETS: dict[str, dict[str, Any]] = {
         "weight_decay": 3e-5,
         "deep_supervision": True,
         "foreground_share": 0.33,
+        "augmentation": "nnunet",
     },
 }
 """Training presets, the same on every device; a key that the user writes wins."""
@@ -158,6 +161,7 @@ class TrainingConfig(Frozen):
     case_sampling: CaseSampling = Field(
         "uniform", description="cases equally often, or each in proportion to its annotated voxels"
     )
+    augmentation: AugmentationConfig
     gradient_clip: PositiveFloat = 12.0
     warm_start: bool = Field(False, description="start from the previous loop's members")
     precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto"

@@ -32,7 +32,13 @@ def validated(
         return model.model_validate(raw)
     except ValidationError as error:
         details = error.errors(include_url=False)
-        by_place = {_location(d): _describe(model, d, places, elsewhere) for d in reversed(details)}
+        words = {
+            _location(d): d["ctx"]["expected"] for d in details if d["type"] == "literal_error"
+        }
+        by_place = {
+            _location(d): _describe(model, d, places, elsewhere, words.get(_location(d)))
+            for d in reversed(details)
+        }
         lines = [line for place, line in reversed(by_place.items()) if not _deeper(place, by_place)]
         shown = "; ".join(lines[:_MOST_ERRORS])
         more = f"; and {len(lines) - _MOST_ERRORS} more" if len(lines) > _MOST_ERRORS else ""
@@ -53,8 +59,13 @@ def _deeper(place: tuple[str, ...], places: Iterable[tuple[str, ...]]) -> bool:
 
 
 def _describe(
-    model: type[BaseModel], detail: ErrorDetails, places: Mapping[str, str], elsewhere: str
+    model: type[BaseModel],
+    detail: ErrorDetails,
+    places: Mapping[str, str],
+    elsewhere: str,
+    words: str | None,
 ) -> str:
+    """One complaint; ``words`` is what may stand there in place of a list."""
     keys = list(_location(detail))
     place = _place(".".join(keys), places, elsewhere)
     if detail["type"] == "extra_forbidden":
@@ -65,6 +76,8 @@ def _describe(
     if detail["type"] == "missing":
         return f"{place}: is required"
     message = _message(detail)
+    if words is not None and message.startswith("expected a list"):
+        message = f"{message}, or {words}"
     value = detail["input"]
     got = f", got {value!r}" if isinstance(value, (str, int, float, bool, list)) else ""
     return f"{place}: {message[:1].lower()}{message[1:]}{got}"

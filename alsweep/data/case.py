@@ -1,9 +1,10 @@
 """An ingested Dataset: a manifest and one OME-Zarr group a case, whose chunk is memory-mapped."""
 
 from collections.abc import Mapping
+from functools import cached_property
 from math import prod
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from pydantic import Field, PositiveInt, ValidationError
@@ -12,6 +13,9 @@ from alsweep.config.base import Frozen, fingerprint
 from alsweep.errors import DatasetError
 from alsweep.files import read_json
 from alsweep.geometry import Triple
+
+if TYPE_CHECKING:
+    from jaxtyping import Int64
 
 SCHEMA = 2
 """Version of the Dataset folder; a reader refuses any other.
@@ -245,6 +249,11 @@ class Dataset:
         for case in dataset.cases.values():
             _check_sizes(folder, case, len(dataset.channels))
         return dataset
+
+    @cached_property
+    def pool_shapes(self) -> "Int64[np.ndarray, 'case 3']":
+        """Grids ``(z, y, x)`` of the pool cases; planning asks for each trajectory."""
+        return np.array([self.cases[case].shape for case in self.pool], dtype=np.int64)
 
     @property
     def name(self) -> str:

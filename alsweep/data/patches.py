@@ -108,6 +108,7 @@ class PatchSampler:
         patch_size: Training patch ``(z, y, x)``, voxels.
         foreground_share: Share of a batch, in 0..1, that is centred on foreground.
         case_sampling: Whether each case is drawn equally often, or each annotated voxel.
+        margin: Voxels ``(z, y, x)`` that are read on either side of each training patch besides.
 
     Raises:
         DatasetError: No case holds an annotated voxel.
@@ -125,7 +126,9 @@ class PatchSampler:
         foreground_share: float,
         *,
         case_sampling: CaseSampling = "uniform",
+        margin: Triple = (0, 0, 0),
     ) -> None:
+        self._margin = margin
         self._dataset = dataset
         self._labels = labels
         self._size = patch_size
@@ -157,13 +160,17 @@ class PatchSampler:
 
         Returns:
             Images, float32, zero where the image ends, and labels, uint8, IGNORE where not
-            annotated.
+            annotated; both with the margin.
         """
-        images = np.empty((n, len(self._dataset.channels), *self._size), dtype=np.float32)
-        targets = np.empty((n, *self._size), dtype=np.uint8)
+        mz, my, mx = self._margin
+        z, y, x = self._size
+        outer = (z + 2 * mz, y + 2 * my, x + 2 * mx)
+        images = np.empty((n, len(self._dataset.channels), *outer), dtype=np.float32)
+        targets = np.empty((n, *outer), dtype=np.uint8)
         forced = floor(n * self._share + 0.5) if self._with_foreground else 0
         for i in range(n):
-            case, start = self._draw(rng, i < forced)
+            case, (z, y, x) = self._draw(rng, i < forced)
+            start = (z - mz, y - my, x - mx)
             self._read_image(images[i], case, start)
             self._labels.read_window(case, start, targets[i])
         return images, targets
@@ -201,12 +208,12 @@ class PatchSampler:
         self, target: Float32[np.ndarray, "channel z y x"], case: str, start: Triple
     ) -> None:
         image = self._image(case)
-        window = Patch(case, start, self._size)
+        window = Patch(case, start, triple(target.shape[1:]))
         if window.inside(image.shape[1:]):
             target[:] = image[(slice(None), *window.slices)]
             return
         target.fill(0)
-        common = intersection(start, self._size, (0, 0, 0), triple(image.shape[1:]))
+        common = intersection(start, window.size, (0, 0, 0), triple(image.shape[1:]))
         if common is None:
             return
         low, size = common
@@ -216,7 +223,8 @@ class PatchSampler:
 
 def _fits(crop: UInt8[np.ndarray, " *axes"], label: int | None) -> Bool[np.ndarray, " *axes"]:
     """Which voxels are annotated, as ``label`` if given."""
-    return np.not_equal(crop, IGNORE) if label is None else np.equal(crop, label)
+    fits: Bool[np.ndarray, " *axes"] = crop != IGNORE if label is None else crop == label
+    return fits
 
 
 def _voxel_at(patch: Patch, place: int) -> Triple:

@@ -27,6 +27,7 @@ from alsweep.data.case import (
     Source,
     case_folder,
 )
+from alsweep.data.inside import refuse_inside_dataset
 from alsweep.data.ome import CaseAttributes, write_case_group
 from alsweep.data.plan import make_plan
 from alsweep.errors import DatasetError
@@ -161,6 +162,26 @@ def new_dataset(out: Path, keep: tuple[type[BaseException], ...] = ()) -> Iterat
         sync_folder(out.parent)
 
 
+@contextmanager
+def new_folder(out: Path) -> Iterator[Path]:
+    """Give a folder to write in; it becomes ``out`` at the end, or vanishes on failure.
+
+    Raises:
+        DatasetError: ``out`` exists, or lies in a Dataset.
+    """
+    refuse_existing(out)
+    out.parent.mkdir(parents=True, exist_ok=True)
+    new = out.parent / f".{out.name}.alsweep-new"
+    shutil.rmtree(new, ignore_errors=True)
+    new.mkdir()
+    try:
+        yield new
+        new.rename(out)
+    except BaseException:
+        shutil.rmtree(new, ignore_errors=True)
+        raise
+
+
 def _drop_strangers(root: Path) -> None:
     """Remove all that the manifest does not speak of: notes, and cases of an earlier attempt."""
     cases = {case_folder(root, case).name for case in Dataset.open(root).cases}
@@ -181,12 +202,12 @@ def _remove_empty(folders: Sequence[Path]) -> None:
 
 
 def refuse_existing(out: Path) -> None:
-    """Raise a DatasetError if there is anything at ``out``, be it a dangling link."""
+    """Raise a DatasetError if ``out`` exists, be it a dangling link, or lies in a Dataset."""
     if os.path.lexists(out):
         raise DatasetError(
-            f"{out}: exists already, and a Dataset is never overwritten; "
-            "choose another --out or remove it"
+            f"{out}: exists already, and nothing is overwritten; choose another --out or remove it"
         )
+    refuse_inside_dataset(out)
 
 
 @contextmanager

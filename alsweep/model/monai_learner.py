@@ -3,6 +3,7 @@
 from torch import nn
 
 from alsweep.data.patches import PatchSampler
+from alsweep.model.augment import Augmentation
 from alsweep.model.learner import Checkpoint, Lesson, OnEpoch, Setup
 from alsweep.model.network import build_network
 from alsweep.model.trainer import fit
@@ -32,6 +33,7 @@ class MonaiLearner:
     ) -> float:
         """See :class:`alsweep.model.learner.Learner`."""
         training = setup.training
+        augmentation = Augmentation(training.augmentation, setup.topology.window, setup.axes)
         sampler = PatchSampler(
             setup.dataset,
             lesson.labels,
@@ -39,5 +41,6 @@ class MonaiLearner:
             setup.topology.window,
             training.foreground_share,
             case_sampling=training.case_sampling,
+            margin=augmentation.margin,
         )
-        return fit(network, sampler, setup, lesson.member, on_epoch, checkpoint)
+        return fit(network, sampler, augmentation, setup, lesson.member, on_epoch, checkpoint)

@@ -12,6 +12,7 @@ from torch.optim.lr_scheduler import LambdaLR, LRScheduler, OneCycleLR
 
 from alsweep.config.trajectory import TrainingConfig
 from alsweep.errors import TrajectoryFailedError
+from alsweep.model.augment import Augmentation
 from alsweep.model.device import Compute
 from alsweep.model.learner import Checkpoint, OnEpoch, Setup
 from alsweep.model.loss import deep_supervision_loss
@@ -47,6 +48,7 @@ class _Course:
 def fit(
     network: nn.Module,
     sampler: "PatchSampler",
+    augmentation: Augmentation,
     setup: Setup,
     member: int,
     on_epoch: OnEpoch,
@@ -57,7 +59,8 @@ def fit(
     Args:
         network: On the compute device already.
         sampler: Gives batches of images and partial labels.
-        setup: Recipe, axes that may be mirrored, device and precision.
+        augmentation: How they are varied.
+        setup: Recipe, device and precision.
         member: With seed and epoch it addresses all draws.
         on_epoch: Called with the number of finished epochs.
         checkpoint: Where the training goes on from, and saves itself to.
@@ -78,7 +81,7 @@ def fit(
         rng = stream(setup.seed, "train", member, epoch)
         total = torch.zeros((), device=compute.device)
         for _ in range(training.iterations_per_epoch):
-            images, targets = _batch(sampler, training.batch_size, setup.axes, rng, compute)
+            images, targets = _batch(sampler, training.batch_size, augmentation, rng, compute)
             total += _step(network, images, targets, optimizer, scaler, training, compute)
             if per_step:
                 schedule.step()
@@ -118,15 +121,12 @@ def _optimizer(network: nn.Module, training: TrainingConfig) -> tuple[Optimizer,
 def _batch(
     sampler: "PatchSampler",
     size: int,
-    axes: tuple[int, ...],
+    augmentation: Augmentation,
     rng: np.random.Generator,
     compute: Compute,
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    images, targets = sampler.batch(rng, size)
-    for index in range(size):
-        flipped = tuple(axis for axis in axes if rng.random() < 0.5)
-        images[index] = np.flip(images[index], tuple(axis + 1 for axis in flipped))
-        targets[index] = np.flip(targets[index], flipped)
+    pairs = [augmentation(*pair, rng) for pair in zip(*sampler.batch(rng, size), strict=True)]
+    images, targets = (np.stack(arrays) for arrays in zip(*pairs, strict=True))
     return (
         torch.from_numpy(images).to(compute.device, non_blocking=True),
         torch.from_numpy(targets).to(compute.device, non_blocking=True),

@@ -11,6 +11,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from plotly.offline import get_plotlyjs
 
 from alsweep import __version__
+from alsweep.data.inside import refuse_inside_dataset
 from alsweep.errors import RunFolderError
 from alsweep.files import write_bytes
 from alsweep.report import captions, figures, stills, tables
@@ -50,6 +51,7 @@ def write_report(runs: Sequence[Path], out: Path | None = None) -> Path:
 
     Raises:
         RunFolderError: A run is none, ``out`` is needed, or it holds something else.
+        DatasetError: ``out`` lies in a Dataset.
         RecordError: A file of a run is broken.
     """
     if out is None and len(runs) != 1:
@@ -66,7 +68,8 @@ def write_report(runs: Sequence[Path], out: Path | None = None) -> Path:
 
 
 def _check_folder(folder: Path) -> None:
-    """Refuse a folder that holds something that no report would have put there."""
+    """Refuse a folder that holds something that no report would have put there, or a Dataset's."""
+    refuse_inside_dataset(folder)
     if not folder.exists():
         return
     alien = not folder.is_dir() or any(

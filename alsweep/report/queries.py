@@ -6,6 +6,7 @@ from difflib import get_close_matches
 from pathlib import Path
 
 from alsweep.data.case import Dataset
+from alsweep.data.inside import refuse_inside_dataset
 from alsweep.errors import RecordError, RunFolderError
 from alsweep.files import write_bytes
 from alsweep.report.gallery import png
@@ -91,6 +92,7 @@ def draw_queries(
 
     Raises:
         RunFolderError: ``out`` holds something else.
+        DatasetError: ``out`` lies in a Dataset.
     """
     default = query.run / "report" / "queries" / query.trajectory.id / f"loop_{query.loop:03d}"
     folder = out or default
@@ -125,7 +127,11 @@ def draw_pair(query: Query, tried: Panel, seen: Seen, path: Path) -> Path:
 
     Returns:
         ``path``.
+
+    Raises:
+        DatasetError: ``path`` lies in a Dataset.
     """
+    refuse_inside_dataset(path)
     assert query.trajectory.config is not None
     label = query.trajectory.config.strategy.label or query.trajectory.config.strategy.name
     made = Panel(f"queried: {label}", query.queried, seen)
@@ -141,6 +147,7 @@ def _cut(panel: Panel) -> Panel:
 
 
 def _check_folder(folder: Path) -> None:
+    refuse_inside_dataset(folder)
     if folder.exists() and not (folder / OVERVIEW).exists() and any(folder.iterdir()):
         raise RunFolderError(
             f"{folder}: holds something else than pictures of queries; choose another --out"

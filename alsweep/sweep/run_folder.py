@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import os
 import socket
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from alsweep.config.load import load_sweep
 from alsweep.config.sweep import Provenance, SweepConfig
+from alsweep.data.inside import refuse_inside_dataset
 from alsweep.errors import RunFolderError
 from alsweep.files import write_bytes
 
@@ -66,6 +68,23 @@ def driver_lock(run: Path) -> Iterator[None]:
         yield
 
 
+def refuse_unwritable(run: Path) -> None:
+    """Try to write where a run folder lies or would be made, and leave nothing behind.
+
+    Args:
+        run: Absolute.
+
+    Raises:
+        RunFolderError: It cannot be written.
+    """
+    place = next(path for path in (run, *run.parents) if path.exists())
+    try:
+        with tempfile.TemporaryFile(dir=place):
+            pass
+    except OSError as error:
+        raise _unwritable(run, error) from None
+
+
 def _unwritable(run: Path, error: OSError) -> RunFolderError:
     return RunFolderError(
         f"{run}: cannot be written ({error.strerror}); choose another --out or mend its permissions"
@@ -89,11 +108,13 @@ def active_driver(run: Path) -> str | None:
 
 
 def refuse_foreign(run: Path) -> None:
-    """Refuse a place that holds something which alsweep did not begin.
+    """Refuse a place that holds something which alsweep did not begin, or lies in a Dataset.
 
     Raises:
         RunFolderError: It does; names it.
+        DatasetError: It lies in a Dataset.
     """
+    refuse_inside_dataset(run)
     if not run.exists():
         return
     mend = "choose another --out"

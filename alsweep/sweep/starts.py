@@ -8,7 +8,7 @@ import ray
 
 from alsweep.config.trajectory import TrajectoryConfig
 from alsweep.errors import AlsweepError
-from alsweep.sweep.crash import in_one_line
+from alsweep.sweep.crash import LOG, in_one_line, keep_traceback
 from alsweep.sweep.heartbeat import Heartbeat
 from alsweep.sweep.job import Job
 from alsweep.sweep.missing import missing_starts, unfinished
@@ -37,7 +37,7 @@ def prepare_starts(job: Job) -> set[str]:
     while waiting:
         for ready in ray.wait(list(waiting))[0]:
             start = waiting.pop(ready)
-            error = _error_of(ready)
+            error = _error_of(ready, job.run / LOG)
             if error is not None:
                 failed |= _fail_all(job, start.key, error)
             shutil.rmtree(signs / start.key, ignore_errors=True)
@@ -63,9 +63,10 @@ def _prepare(work: Work, config: TrajectoryConfig, signs: Path) -> str | None:
     return None
 
 
-def _error_of(ready: Any) -> str | None:
+def _error_of(ready: Any, log: Path) -> str | None:
     try:
         error: str | None = ray.get(ready)
     except ray.exceptions.RayError as crash:
-        return in_one_line(crash)
+        keep_traceback(crash, log)
+        return in_one_line(crash, log)
     return error

@@ -14,14 +14,16 @@ from ray import tune
 
 from alsweep.config.trajectory import TrajectoryConfig
 from alsweep.errors import AlsweepError
+from alsweep.sweep.crash import LOG
 from alsweep.sweep.failure import write_failure
 from alsweep.sweep.heartbeat import Heartbeat
 from alsweep.sweep.run_folder import trajectory_folder
 from alsweep.sweep.work import Stepper, Work
 from alsweep.trajectory.progress import Progress
 
+_log = logging.getLogger(__name__)
+
 _LOCK = ".worker.lock"
-_LOG = "log.txt"
 _SECONDS_FOR_THE_DEAD = 60.0
 
 
@@ -62,6 +64,10 @@ class TrajectoryTrainable(tune.Trainable):
         except AlsweepError as error:
             write_failure(self._folder, str(error), self._loops_done())
             return {"loop": self._loops_done(), "mean_dice": 0.0, "failed": True, "done": True}
+        except Exception:
+            # Here, since the driver tells people the last line alone.
+            _log.exception("the worker stops")
+            raise
 
     def _next_loop(self) -> dict[str, Any]:
         stepper = self._open()
@@ -122,7 +128,7 @@ class LoggedHeartbeat:
     def __init__(self, name: str, folder: Path) -> None:
         self._beat = Heartbeat(folder)
         self._loop = 0
-        handler = logging.FileHandler(folder / _LOG, delay=True, encoding="utf-8")
+        handler = logging.FileHandler(folder / LOG, delay=True, encoding="utf-8")
         place = f"{socket.gethostname()}/{os.getpid()}"
         handler.setFormatter(
             logging.Formatter(f"%(asctime)s {place} {name} loop %(loop)s %(levelname)s %(message)s")

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from ray import tune
 
 from alsweep.results.records import read_records
-from alsweep.sweep.crash import in_one_line
+from alsweep.sweep.crash import LOG, in_one_line, quiet_tune
 from alsweep.sweep.failure import read_failure
 from alsweep.sweep.job import Job
 from alsweep.sweep.missing import loops_done, unfinished
@@ -33,7 +33,8 @@ def run_trajectories(job: Job, excluded: set[str]) -> None:
     storage = job.run / ".tune"
     shutil.rmtree(storage, ignore_errors=True)
     try:
-        results = build_tuner(job, todo, storage).fit()
+        with quiet_tune():
+            results = build_tuner(job, todo, storage).fit()
     finally:
         shutil.rmtree(storage, ignore_errors=True)
     by_id = {planned.id: planned for planned in todo}
@@ -41,7 +42,7 @@ def run_trajectories(job: Job, excluded: set[str]) -> None:
         planned = by_id[result.config["trajectory"]]
         # A trajectory may also lose its worker after its last loop: then nothing is missing.
         if result.error is not None and loops_done(job.run, planned) < planned.config.query.loops:
-            job.fail(planned, in_one_line(result.error))
+            job.fail(planned, in_one_line(result.error, job.folder(planned) / LOG))
 
 
 def build_tuner(job: Job, todo: Sequence[Planned], storage: Path) -> tune.Tuner:

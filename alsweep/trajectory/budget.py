@@ -15,6 +15,7 @@ from alsweep.query.placement import Placer
 from alsweep.results.loops import QueriedPatch
 from alsweep.rng import stream
 from alsweep.trajectory.pool import DatasetPool
+from alsweep.trajectory.precomputed import replayed_start
 
 
 def request_for(config: TrajectoryConfig, loop: int) -> Request:
@@ -36,16 +37,17 @@ def draw_start(config: TrajectoryConfig, dataset: Dataset) -> list[QueriedPatch]
     """Draw the patches annotated before the first training.
 
     They follow from seed, dataset, starting budget and patch size alone, so that strategies and
-    compute options stay paired.
+    compute options stay paired; or they are those of the trajectory that a replay names.
 
     Raises:
         PoolExhaustedError: They do not fit.
     """
     start = make_strategy(config.starting_budget.strategy)
+    oracle = ReferenceLabels(dataset) if start.uses_oracle else None
     count = config.starting_patches
     # Its own values where a query's could come in: the start follows from nothing else.
     request = Request(count, config.query.box, (1, 1, 1), 0.0, count, 0, config.query.loops)
-    pool = DatasetPool(dataset, (), oracle=ReferenceLabels(dataset) if start.uses_oracle else None)
+    pool = DatasetPool(dataset, (), oracle=oracle, replay=partial(replayed_start, config, dataset))
     rng: Streams = partial(stream, config.seed, "start")
     return settle(start.query(pool, request, rng), pool, request, rng, config.query.on_shortfall)
 

@@ -1,7 +1,7 @@
 """Before anything runs: write a trajectory's defaults out, and refuse what cannot work."""
 
+from collections.abc import Callable
 from dataclasses import replace
-from math import prod
 from pathlib import Path
 
 import numpy as np
@@ -9,12 +9,11 @@ import numpy as np
 from alsweep.config.trajectory import StrategySpec, TrajectoryConfig
 from alsweep.data.case import Dataset
 from alsweep.errors import ConfigError, StrategyError
-from alsweep.geometry import clip_size
 from alsweep.model.learners import check_learner
 from alsweep.query.base import label_of, make_strategy, parameters, strategy_name
 from alsweep.query.placement import PER_CLASS
 from alsweep.query.presets.replay import Replay
-from alsweep.trajectory.precomputed import check_source
+from alsweep.trajectory.precomputed import check_source, check_start_source
 
 
 def resolve(config: TrajectoryConfig, dataset: Dataset) -> TrajectoryConfig:
@@ -38,7 +37,7 @@ def resolve(config: TrajectoryConfig, dataset: Dataset) -> TrajectoryConfig:
             ),
         }
     )
-    check_learner(resolved.training.learner)
+    check_learner(resolved.training)
     _check_strategy(resolved, dataset)
     _check_start(resolved, dataset)
     _check_patch_size(resolved, dataset)
@@ -50,10 +49,7 @@ def _check_strategy(config: TrajectoryConfig, dataset: Dataset) -> None:
     """A strategy may ask for more members or classes than there are, or for another trajectory."""
     made = make_strategy(config.strategy)
     if isinstance(made, Replay):
-        try:
-            check_source(config, Path(made.source))
-        except StrategyError as error:
-            raise ConfigError(f"base.strategy: {error}") from error
+        _check_replay(check_source, config, made, "base.strategy")
     if made.composition is None:
         return
     score_map = made.composition.map
@@ -68,6 +64,18 @@ def _check_strategy(config: TrajectoryConfig, dataset: Dataset) -> None:
             f"base.strategy: map '{score_map.name}' asks for class {score_map.least_classes - 1}, "
             f"but the dataset has the classes 0 to {len(dataset.classes) - 1}"
         )
+
+
+def _check_replay(
+    check: Callable[[TrajectoryConfig, Path], None],
+    config: TrajectoryConfig,
+    replay: Replay,
+    place: str,
+) -> None:
+    try:
+        check(config, Path(replay.source))
+    except StrategyError as error:
+        raise ConfigError(f"{place}: {error}") from error
 
 
 def _resolve_strategy(spec: StrategySpec, place: str, *, labelled: bool = False) -> StrategySpec:
@@ -86,7 +94,9 @@ def _check_start(config: TrajectoryConfig, dataset: Dataset) -> None:
     """An all_classes start needs room for its guaranteed patches, and every class in two cases."""
     place = f"base.starting_budget.strategy: {config.starting_budget.strategy.name}"
     start = make_strategy(config.starting_budget.strategy)
-    if start.needs or isinstance(start, Replay):
+    if isinstance(start, Replay):
+        _check_replay(check_start_source, config, start, "base.starting_budget.strategy")
+    if start.needs:
         raise ConfigError(f"{place} needs a trained network; choose a random start")
     if not config.starting_budget.strategy.name.endswith("_all_classes"):
         return
@@ -110,7 +120,7 @@ def _check_start(config: TrajectoryConfig, dataset: Dataset) -> None:
 def _check_patch_size(config: TrajectoryConfig, dataset: Dataset) -> None:
     if config.query.patch_size == "whole":
         return
-    largest = np.max([dataset.cases[case].shape for case in dataset.pool], axis=0)
+    largest = dataset.pool_shapes.max(axis=0)
     for axis, size, limit in zip("zyx", config.query.box, largest, strict=True):
         if size > limit:
             raise ConfigError(
@@ -125,10 +135,8 @@ def _check_room(config: TrajectoryConfig, dataset: Dataset) -> None:
     if config.query.overlap or config.query.on_shortfall == "take_all":
         return
     wanted = config.patches_at(config.query.loops - 1)
-    most = sum(
-        prod(n // s for n, s in zip(shape, clip_size(config.query.box, shape), strict=True))
-        for shape in (dataset.cases[case].shape for case in dataset.pool)
-    )
+    shapes = dataset.pool_shapes
+    most = int((shapes // np.minimum(shapes, config.query.box)).prod(axis=1).sum())
     if wanted > most:
         raise ConfigError(
             f"base.query.patches: {wanted} patches over all loops are more than the {most} that "

@@ -87,8 +87,8 @@ class DatasetPool:
         """What another trajectory queried in this loop.
 
         Raises:
-            StrategyError: Nothing can be replayed here: a starting budget has no loop.
+            StrategyError: Nothing can be replayed here.
         """
         if self._replay is None:
-            raise StrategyError("a starting budget cannot be replayed; choose a random strategy")
+            raise StrategyError("there is nothing to replay here; choose another strategy")
         return self._replay(source)

@@ -8,7 +8,6 @@ from alsweep.cli.main import main
 from alsweep.cli.run import plan_of, prepare_environment
 from alsweep.config.load import load_sweep
 from alsweep.config.sweep import ResourcesConfig
-from alsweep.data.phantom import write_phantom
 
 ROOT = Path(__file__).parents[2]
 SPACES = [*sorted((ROOT / "search_spaces").glob("*.yaml")), ROOT / "alsweep/cli/demo.yaml"]
@@ -32,12 +31,6 @@ def call(monkeypatch: pytest.MonkeyPatch, *arguments: object) -> int:
         main()
     assert isinstance(stop.value.code, int)
     return stop.value.code
-
-
-@pytest.fixture(scope="session")
-def dataset(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    out = tmp_path_factory.mktemp("cli") / "dataset"
-    return write_phantom(out, cases=4, shape=(24, 24, 24)).path
 
 
 @pytest.fixture

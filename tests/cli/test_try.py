@@ -71,6 +71,7 @@ def test_the_table_shows_both_queries(run, monkeypatch, capsys):
         ("power_bald", ("--set", "bta=1"), "did you mean 'beta'"),
         ("power_bald", ("--set", "beta"), "NAME=VALUE"),
         ("[1, 2]", (), "expected a strategy's name"),
+        ("[" * 5000, (), "nested too deeply"),
     ],
 )
 def test_wrong_use_is_told_in_one_line(run, monkeypatch, capsys, strategy, more, told):

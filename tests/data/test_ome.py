@@ -1,12 +1,16 @@
-"""An ingested case, opened with a reader that we did not write."""
+"""Ingested cases and partial labels, opened with a reader that we did not write."""
+
+from dataclasses import dataclass
 
 import ngff_zarr
 import numpy as np
 import pytest
 
+from alsweep import PartialLabels, Patch
 from alsweep.data.annotator import ReferenceLabels
 from alsweep.data.case import case_folder
 from alsweep.data.ingest import ingest
+from alsweep.rng import stream
 from tests.data.raws import nnunet, save, volume
 
 
@@ -49,3 +53,32 @@ def test_labels_are_read_back(dataset, name):
     assert (label.scale["z"], label.scale["y"], label.scale["x"]) == (2.5, 1.5, 0.75)
     assert label.data.dtype == np.uint8
     assert np.array_equal(np.asarray(label.data), volumes[name])
+
+
+def test_partial_labels_of_a_trajectory_are_read_back(tmp_path):
+    shape, names, boxes = (70, 80, 66), ("background", "organ", "lesion"), []
+    for start, size in (((0, 0, 0), (20, 30, 40)), ((50, 60, 3), (20, 20, 63))):
+        boxes.append(Patch("case_1", start, size))
+    rng = stream(0, "partial")
+    truth = rng.integers(3, size=shape, dtype=np.uint8)
+    labels = PartialLabels({"case_1": shape, "case_2": shape}, 3, Told(truth), boxes)
+    labels.write_zarr(tmp_path / "labels.zarr", names, (2.5, 1.5, 0.75))
+    _, label = opened(tmp_path / "labels.zarr" / "case_1")
+    assert tuple(label.dims) == ("z", "y", "x")
+    assert {axis: label.scale[axis] for axis in "zyx"} == {"z": 2.5, "y": 1.5, "x": 0.75}
+    assert {label.axes_units[axis] for axis in "zyx"} == {"millimeter"}
+    expected = np.full(shape, 255, np.uint8)
+    for box in boxes:
+        expected[box.slices] = truth[box.slices]
+    assert label.data.dtype == np.uint8
+    assert np.array_equal(np.asarray(label.data), expected)
+
+
+@dataclass(frozen=True)
+class Told:
+    """An annotator who knows one volume."""
+
+    truth: np.ndarray
+
+    def reveal(self, case, start, size):
+        return self.truth[Patch(case, start, size).slices].copy()

@@ -222,3 +222,15 @@ def test_equal_generators_give_equal_batches(phantom, labels):
 def test_nothing_annotated_is_refused(phantom, labels):
     with pytest.raises(DatasetError, match="none of the 1 cases holds an annotated voxel"):
         PatchSampler(phantom, labels, [phantom.pool[5]], (8, 8, 8), 0.5)
+
+
+def test_a_margin_is_read_round_the_same_windows(phantom):
+    patches = [Patch(case, (4, 4, 4), (8, 8, 8)) for case in phantom.pool[:3]]
+    labels = annotate(phantom, patches)
+    plain = PatchSampler(phantom, labels, labels.cases, (8, 8, 8), 0.5)
+    wide = PatchSampler(phantom, labels, labels.cases, (8, 8, 8), 0.5, margin=(2, 3, 4))
+    images, targets = plain.batch(stream(0, "t"), 6)
+    wider, wider_targets = wide.batch(stream(0, "t"), 6)
+    assert wider.shape[2:] == wider_targets.shape[1:] == (12, 14, 16)
+    np.testing.assert_array_equal(wider[:, :, 2:-2, 3:-3, 4:-4], images)
+    np.testing.assert_array_equal(wider_targets[:, 2:-2, 3:-3, 4:-4], targets)

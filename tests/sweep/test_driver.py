@@ -146,6 +146,10 @@ def test_a_killed_worker_is_replaced_within_the_run(
     code, _, err = driver.complete()
     assert code == 0, err
     assert f"warning: the worker of {killed} was lost" in err
+    assert f"warning: the worker of {buggy} was lost" in err
+    assert "Traceback" not in err
+    told = (trajectory_folder(driver.run, buggy) / "log.txt").read_text()
+    assert told.endswith("ZeroDivisionError: a bug\n")
     assert_equal_runs(driver.run, unbroken)
 
 
@@ -185,11 +189,15 @@ def test_a_start_that_fails_fails_those_that_share_it_and_no_others(
 
 
 def test_all_failed_is_exit_code_one(driver: Driver, plan: Plan) -> None:
-    plant_fault(driver.run / "start-s0", ERROR, loop=0)
+    plant_fault(driver.run / "start-s0", BUG, loop=0)
     begin(driver, plan)
     code, _, err = driver.complete()
     assert code == 1
     assert "2 of 2 trajectories failed" in err.splitlines()[-1]
+    log = driver.run / "log.txt"
+    assert f"{plan.ids[0]}: ZeroDivisionError: a bug; the traceback is in {log}" in err
+    assert "Traceback" not in err
+    assert "in fault" in log.read_text()
 
 
 @pytest.mark.parametrize("records", [pytest.param(0, marks=pytest.mark.slow), 3])

@@ -12,8 +12,9 @@ from alsweep.config.load import load_sweep
 from alsweep.errors import ConfigError, PoolExhaustedError, StrategyError
 from alsweep.geometry import Patch
 from alsweep.query.base import Choice
+from alsweep.results.loops import QueriedPatch, query_path, read_query, write_query
 from alsweep.testing.pools import make_streams
-from alsweep.trajectory.budget import request_for, settle
+from alsweep.trajectory.budget import draw_start, request_for, settle
 from alsweep.trajectory.plan import resolve
 from alsweep.trajectory.pool import DatasetPool
 from alsweep.trajectory.precomputed import replayed
@@ -125,11 +126,12 @@ def test_a_score_that_json_cannot_hold_is_null(phantom):
         settle(choices, pool, request, make_streams(), "error")
 
 
-def test_a_start_can_neither_predict_nor_replay(phantom, tmp_path):
-    with pytest.raises(StrategyError, match="a starting budget cannot be replayed"):
+def test_without_a_trajectory_to_replay_there_is_nothing(phantom, tmp_path):
+    with pytest.raises(StrategyError, match="nothing to replay here"):
         DatasetPool(phantom, ()).replayed("x")
     start = {"strategy": {"name": "replay", "source": str(tmp_path)}}
-    assert "choose a random start" in refusal(phantom, starting_budget=start)
+    told = refusal(phantom, starting_budget=start)
+    assert told.startswith(f"base.starting_budget.strategy: source: {tmp_path}/config.json")
 
 
 @pytest.fixture(scope="module")
@@ -171,6 +173,32 @@ def test_a_replay_needs_the_same_start_and_a_folder(phantom, clasp, tmp_path):
         trajectory.step()
     with pytest.raises(ConfigError, match=r"base.strategy: source: .*config.json"):
         resolve(replay(phantom, tmp_path / "nowhere"), phantom)
+
+
+def start_of(source: Path, **changes) -> dict:
+    return {"starting_budget": {"strategy": {"name": "replay", "source": str(source)}, **changes}}
+
+
+def test_a_start_is_replayed_too_so_that_the_seed_need_not_be_the_same(phantom, clasp, tmp_path):
+    config = replay(phantom, clasp, seed=9, **start_of(clasp))
+    Trajectory(config, tmp_path / "t", dataset=phantom).run()
+    assert log_bytes(tmp_path / "t") == log_bytes(clasp)
+
+
+def test_any_strategy_may_go_on_from_the_start_of_another_trajectory(phantom, clasp):
+    config = resolve(make_config(phantom, seed=9, **start_of(clasp)), phantom)
+    assert draw_start(config, phantom) == read_query(query_path(clasp, 0))
+
+
+def test_a_start_of_another_setting_or_dataset_is_refused(phantom, clasp, tmp_path):
+    told = refusal(phantom, **start_of(clasp, patches=8))
+    assert "starting patches 6, but here it is 8" in told
+    other = Path(shutil.copytree(clasp, tmp_path / "other"))
+    alien = [QueriedPatch(Patch("who", (0, 0, 0), (8, 8, 8)))] * 6
+    write_query(query_path(other, 0), 0, alien)
+    config = resolve(make_config(phantom, **start_of(other)), phantom)
+    with pytest.raises(StrategyError, match=r"made on another dataset: .*'who'"):
+        draw_start(config, phantom)
 
 
 def test_a_replay_stops_where_its_source_has_not_got_to(phantom, clasp, tmp_path):

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import shutil
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from alsweep.data.label_store import IGNORE
-from alsweep.data.writing import refuse_existing
+from alsweep.data.writing import new_folder
 from alsweep.errors import DatasetError
 from alsweep.files import write_json
 
@@ -54,21 +53,13 @@ def write_raw_dataset(
     Raises:
         DatasetError: ``out`` exists, or nothing is annotated.
     """
-    refuse_existing(out)
     if not labels.cases:
         raise DatasetError(f"{out}: no patch is annotated yet; export a later loop")
-    out.parent.mkdir(parents=True, exist_ok=True)
-    new = out.parent / f".{out.name}.alsweep-new"
-    shutil.rmtree(new, ignore_errors=True)
-    try:
+    with new_folder(out) as new:
         _write_cases(new, dataset, labels, reference, on_case)
         write_json(new / "dataset.json", _description(dataset, labels))
         split = {"train": list(labels.cases), "val": list(dataset.validation)}
         write_json(new / "splits_final.json", [split])
-        new.rename(out)
-    except BaseException:
-        shutil.rmtree(new, ignore_errors=True)
-        raise
     return (*labels.cases, *dataset.validation)
 
 

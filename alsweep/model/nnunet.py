@@ -1,0 +1,133 @@
+"""nnU-Net v2 itself as a learner: its trainer, loss, loaders and augmentation."""
+
+import json
+import logging
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import numpy as np
+import torch
+from torch import nn
+
+from alsweep.errors import TrajectoryFailedError
+from alsweep.files import write_json
+from alsweep.model.learner import Checkpoint, Lesson, OnEpoch, Setup
+from alsweep.model.nnunet_files import CONFIGURATION, NAME, architecture, write_training_files
+from alsweep.rng import stream, torch_seed
+
+_log = logging.getLogger(__name__)
+
+
+class NnunetLearner:
+    """nnU-Net v2's own training on the same images, labels, patch and network.
+
+    It trains in a process of its own. Unannotated voxels have its ignore label. It has no seed: one
+    is set for all that it draws from. Axes stay ``(z, y, x)``, so that its augmentation in two
+    dimensions for coarse spacing is used where z is the coarse axis only. It keeps no checkpoints,
+    since its loaders cannot be wound on to an epoch: a training that is broken off begins anew.
+
+    Source: Isensee et al. 2021 (nnU-Net); package nnunetv2, extra ``nnunet``.
+    """
+
+    def network(self, setup: Setup, member: int) -> nn.Module:
+        """See :class:`alsweep.model.learner.Learner`."""
+        from nnunetv2.utilities.get_network_from_plans import get_network_from_plans
+
+        plan = architecture(setup)
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(torch_seed(setup.seed, "init", member))
+            network: nn.Module = get_network_from_plans(
+                plan["network_class_name"],
+                plan["arch_kwargs"],
+                plan["_kw_requires_import"],
+                len(setup.dataset.channels),
+                setup.outputs,
+                deep_supervision=False,
+            )
+        # Where embeddings look for the encoder. Not a submodule: its weights are there already.
+        stages = nn.ModuleList(list(network.encoder.stages)[1:-1])  # type: ignore[union-attr, arg-type]
+        object.__setattr__(network, "downsamples", stages)
+        return network.to(setup.compute.device)
+
+    def fit(
+        self,
+        network: nn.Module,
+        setup: Setup,
+        lesson: Lesson,
+        on_epoch: OnEpoch,
+        checkpoint: Checkpoint,
+    ) -> float:
+        """See :class:`alsweep.model.learner.Learner`."""
+        with TemporaryDirectory(prefix="alsweep-nnunet-") as temporary:
+            folder = Path(temporary)
+            write_training_files(folder, setup, lesson)
+            torch.save(network.state_dict(), folder / "initial.pt")
+            write_json(folder / "task.json", _task(setup, lesson.member))
+            loss = float("nan")
+            with _worker(folder) as epochs:
+                for epoch, loss in epochs:
+                    if not np.isfinite(loss):
+                        raise TrajectoryFailedError(
+                            f"nnU-Net's loss of member {lesson.member} became {loss} in epoch "
+                            f"{epoch - 1}; lower training.learning_rate"
+                        )
+                    on_epoch(epoch)
+            device = setup.compute.device
+            weights = torch.load(folder / "weights.pt", weights_only=True, map_location=device)
+        network.load_state_dict(weights)
+        return loss
+
+
+def _task(setup: Setup, member: int) -> dict[str, object]:
+    training = setup.training
+    seed = int(stream(setup.seed, "train", member).integers(2**31))
+    copied = ("epochs", "iterations_per_epoch", "learning_rate", "weight_decay")
+    return {
+        "dataset": NAME,
+        "configuration": CONFIGURATION,
+        "device": setup.compute.device.type,
+        "threads": torch.get_num_threads(),
+        "parent": os.getpid(),
+        "seed": seed,
+        "axes": setup.axes,
+        "foreground_share": training.foreground_share,
+        "deep_supervision": training.deep_supervision,
+        **{key: getattr(training, key) for key in copied},
+    }
+
+
+@contextmanager
+def _worker(folder: Path) -> Iterator[Iterator[tuple[int, float]]]:
+    """Start the training; gives epoch and loss as they come, and leaves no process behind.
+
+    Raises:
+        TrajectoryFailedError: nnU-Net stopped; says where its last words were.
+    """
+    command = [sys.executable, "-m", "alsweep.model.nnunet_worker", str(folder)]
+    errors = folder / "stderr.txt"
+    with (
+        errors.open("w") as stderr,
+        subprocess.Popen(command, stdout=subprocess.PIPE, stderr=stderr, text=True) as process,
+    ):
+        assert process.stdout is not None
+        try:
+            yield _lines(process.stdout)
+        except BaseException:
+            process.kill()
+            raise
+        if process.wait() != 0:
+            said = errors.read_text().strip()
+            _log.debug("nnU-Net said: %s", said)
+            last = said.splitlines()[-1] if said else f"exit code {process.returncode}"
+            raise TrajectoryFailedError(f"nnU-Net's training stopped: {last}")
+
+
+def _lines(stdout: Iterator[str]) -> Iterator[tuple[int, float]]:
+    for line in stdout:
+        told = json.loads(line)
+        yield told["epoch"], told["loss"]

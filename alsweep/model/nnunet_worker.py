@@ -1,0 +1,97 @@
+"""The process that nnU-Net v2 trains in: its settings are global, so they get a process alone.
+
+Run as ``python -m alsweep.model.nnunet_worker FOLDER``. Writes a line of JSON to stdout after each
+epoch, everything else to stderr, and the weights into the folder.
+"""
+
+import json
+import os
+import random
+import sys
+from contextlib import redirect_stdout
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+
+def main(folder: Path) -> None:
+    """Train as ``folder/task.json`` says."""
+    task = json.loads((folder / "task.json").read_text())
+    # nnU-Net reads its paths and the number of its loaders from here, and from nowhere else. More
+    # loaders than none would make the draws depend on timing.
+    os.environ.update(
+        nnUNet_raw=str(folder),
+        nnUNet_preprocessed=str(folder),
+        nnUNet_results=str(folder / "results"),
+        nnUNet_n_proc_DA="0",
+        nnUNet_compile="false" if task["device"] == "cpu" else "true",
+    )
+    torch.set_num_threads(task["threads"])
+    _seed(task["seed"])
+    report = sys.stdout
+    with redirect_stdout(sys.stderr):
+        trainer = _trainer(folder, task)
+        for epoch in range(task["epochs"]):
+            if os.getppid() != task["parent"]:
+                raise SystemExit("the trajectory that this training belongs to is gone")
+            _seed(task["seed"] + epoch)
+            line = {"epoch": epoch + 1, "loss": _epoch(trainer, epoch)}
+            report.write(json.dumps(line) + "\n")
+            report.flush()
+    network = getattr(trainer.network, "_orig_mod", trainer.network)
+    torch.save(network.state_dict(), folder / "weights.pt")
+
+
+def _seed(seed: int) -> None:
+    """nnU-Net and its augmentation draw from all three global generators."""
+    random.seed(seed)
+    np.random.seed(seed % 2**32)  # noqa: NPY002 (what nnU-Net draws from)
+    torch.manual_seed(seed)
+
+
+def _trainer(folder: Path, task: dict[str, Any]) -> Any:
+    from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
+
+    base = folder / task["dataset"]
+    plans = json.loads((base / "plans.json").read_text())
+    dataset = json.loads((base / "dataset.json").read_text())
+    device = torch.device(task["device"])
+    trainer = nnUNetTrainer(plans, task["configuration"], 0, dataset, device)
+    trainer.num_epochs = task["epochs"]
+    trainer.num_iterations_per_epoch = task["iterations_per_epoch"]
+    trainer.initial_lr, trainer.weight_decay = task["learning_rate"], task["weight_decay"]
+    trainer.oversample_foreground_percent = task["foreground_share"]
+    trainer.enable_deep_supervision = task["deep_supervision"]
+    _mirror_only(trainer, tuple(task["axes"]))
+    trainer.initialize()
+    network = getattr(trainer.network, "_orig_mod", trainer.network)
+    network.load_state_dict(torch.load(folder / "initial.pt", weights_only=True))
+    trainer.dataloader_train, _ = trainer.get_dataloaders()
+    trainer.set_deep_supervision_enabled(trainer.enable_deep_supervision)
+    return trainer
+
+
+def _mirror_only(trainer: Any, axes: tuple[int, ...]) -> None:
+    """Let the trainer mirror along ``axes`` alone."""
+    planned = trainer.configure_rotation_dummyDA_mirroring_and_inital_patch_size
+
+    def restricted() -> tuple[Any, ...]:
+        rotation, flat, initial, _ = planned()
+        return rotation, flat, initial, axes
+
+    trainer.configure_rotation_dummyDA_mirroring_and_inital_patch_size = restricted
+
+
+def _epoch(trainer: Any, epoch: int) -> float:
+    trainer.current_epoch = epoch
+    trainer.network.train()
+    trainer.lr_scheduler.step(epoch)
+    steps = range(trainer.num_iterations_per_epoch)
+    losses = [trainer.train_step(next(trainer.dataloader_train))["loss"] for _ in steps]
+    return float(np.mean(losses))
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))

@@ -1,0 +1,247 @@
+"""What every learner must keep, as checks to run in a test; for ours and for those of others.
+
+In a test module::
+
+    import pytest
+    from alsweep.testing.learner_contract import CHECKS, make_bench
+
+    @pytest.fixture(scope="module")
+    def bench(tmp_path_factory):
+        return make_bench(tmp_path_factory.mktemp("learner"))
+
+    @pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__)
+    def test_my_learner_keeps_the_contract(check, bench):
+        check(MyLearner(), bench)
+
+Each check raises an AssertionError that says what is wrong.
+"""
+
+import io
+import pickle
+import shutil
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from alsweep.config.trajectory import TrainingConfig
+from alsweep.data.annotator import Oracle
+from alsweep.data.case import REFERENCE_CHUNK, Dataset, case_folder
+from alsweep.data.label_store import PartialLabels
+from alsweep.data.phantom import write_phantom
+from alsweep.geometry import Patch
+from alsweep.model.device import Compute
+from alsweep.model.learner import Learner, Lesson, Setup
+
+_TRAINING: dict[str, Any] = {
+    "preset": "nnunet",
+    "epochs": 2,
+    "iterations_per_epoch": 2,
+    "patch_size": [16, 16, 16],
+    "features": [4, 4, 8],
+}
+
+
+@dataclass(frozen=True)
+class Bench:
+    """What learners are tried on.
+
+    Attributes:
+        setup: A recipe of a few steps on a small phantom.
+        poisoned: The same, where all reference labels outside the annotated patches are noise.
+    """
+
+    setup: Setup
+    poisoned: Setup
+
+
+def make_bench(folder: Path, **training: Any) -> Bench:
+    """Write a phantom and its poisoned copy into an empty folder.
+
+    Args:
+        folder: Where they lie.
+        training: Changes of the recipe, for learners that want others than nnU-Net's.
+    """
+    recipe = TrainingConfig.model_validate({**_TRAINING, **training})
+    dataset = write_phantom(folder / "phantom", cases=6, shape=(24, 24, 24), seed=2)
+    setup = Setup.make(dataset, recipe, Compute(torch.device("cpu"), "fp32"), 5)
+    copy = Dataset.open(shutil.copytree(dataset.path, folder / "poisoned"))
+    _poison(copy, _patches(copy.pool))
+    return Bench(setup, replace(setup, dataset=copy))
+
+
+def gives_logits_of_the_windows_size(learner: Learner, bench: Bench) -> None:
+    """One channel an output, finite, for any number of windows."""
+    setup = bench.setup
+    network = learner.network(setup, 0).eval()
+    for count in (1, 2):
+        images = torch.rand(count, len(setup.dataset.channels), *setup.topology.window)
+        with torch.no_grad():
+            logits = network(images)
+        assert logits.shape == (count, setup.outputs, *setup.topology.window), logits.shape
+        assert logits.isfinite().all(), "logits are not finite"
+
+
+def begins_with_weights_of_the_seed(learner: Learner, bench: Bench) -> None:
+    """Initial weights follow from seed and member; torch's global state is left alone."""
+    before = torch.get_rng_state()
+    first, again, other = (_flat(learner.network(bench.setup, m)) for m in (0, 0, 1))
+    assert torch.equal(first, again), "a member begins with other weights each time"
+    assert not torch.equal(first, other), "two members begin with the same weights"
+    assert torch.equal(before, torch.get_rng_state()), "torch's global generator was used"
+
+
+class Kept:
+    """A checkpoint after every epoch, in memory."""
+
+    def __init__(self) -> None:
+        self._state: bytes | None = None
+
+    def load(self) -> dict[str, Any] | None:
+        """See :class:`alsweep.model.learner.Checkpoint`."""
+        if self._state is None:
+            return None
+        state: dict[str, Any] = torch.load(io.BytesIO(self._state), weights_only=True)
+        return state
+
+    def due(self) -> bool:
+        """See :class:`alsweep.model.learner.Checkpoint`."""
+        return True
+
+    def save(self, state: Mapping[str, Any]) -> None:
+        """See :class:`alsweep.model.learner.Checkpoint`."""
+        buffer = io.BytesIO()
+        torch.save(dict(state), buffer)
+        self._state = buffer.getvalue()
+
+
+class _Broken(Exception):
+    """Ends a training."""
+
+
+def tells_its_epochs(learner: Learner, bench: Bench) -> None:
+    """Epochs are told one by one, the loss is a number, and the weights change."""
+    told: list[int] = []
+    network = learner.network(bench.setup, 0)
+    before = _flat(network)
+    loss = learner.fit(network, bench.setup, _lesson(bench.setup), told.append, Kept())
+    assert told == [1, 2], f"two epochs were told as {told}"
+    assert np.isfinite(loss), f"the loss is {loss}"
+    assert not torch.equal(before, _flat(network)), "nothing was learnt"
+
+
+def learns_the_same_from_the_same(learner: Learner, bench: Bench) -> None:
+    """Members are shared by their content, so that chance must not enter."""
+    lesson = _lesson(bench.setup)
+    assert torch.equal(
+        _trained(learner, bench.setup, lesson), _trained(learner, bench.setup, lesson)
+    )
+
+
+def ends_the_same_after_a_break(learner: Learner, bench: Bench) -> None:
+    """Broken off and taken up in another network, a training ends with the same weights."""
+    lesson = _lesson(bench.setup)
+    kept = Kept()
+
+    def stop_at_the_last(epoch: int) -> None:
+        if epoch == bench.setup.training.epochs:
+            raise _Broken
+
+    with suppress(_Broken):
+        network = learner.network(bench.setup, lesson.member)
+        learner.fit(network, bench.setup, lesson, stop_at_the_last, kept)
+    resumed = _trained(learner, bench.setup, lesson, kept)
+    assert torch.equal(resumed, _trained(learner, bench.setup, lesson)), "the break left a trace"
+
+
+def can_be_pickled(learner: Learner, bench: Bench) -> None:
+    """Members that are trained side by side have their learner in other processes."""
+    lesson = _lesson(bench.setup)
+    copy, setup, sent = pickle.loads(pickle.dumps((learner, bench.setup, lesson)))
+    assert torch.equal(_flat(copy.network(setup, 0)), _flat(learner.network(bench.setup, 0)))
+    patch = lesson.labels.patches[0]
+    assert np.array_equal(sent.labels.crop(patch), lesson.labels.crop(patch))
+
+
+def sees_nothing_outside_the_annotated_patches(learner: Learner, bench: Bench) -> None:
+    """Noise in place of all other reference labels changes nothing."""
+    honest = _trained(learner, bench.setup, _lesson(bench.setup))
+    blind = _trained(learner, bench.poisoned, _lesson(bench.poisoned))
+    assert torch.equal(honest, blind), "labels that nobody annotated were used"
+
+
+def sees_nothing_of_held_out_cases(learner: Learner, bench: Bench) -> None:
+    """Patches of cases that are not in the lesson change nothing."""
+    pool = bench.setup.dataset.pool
+    few, more = (_labels(bench.setup.dataset, pool[:count]) for count in (2, 3))
+    first = _trained(learner, bench.setup, Lesson(0, few, pool[:2]))
+    second = _trained(learner, bench.setup, Lesson(0, more, pool[:2]))
+    assert torch.equal(first, second), "labels of a case that was held out were used"
+
+
+def gives_weights_that_travel(learner: Learner, bench: Bench) -> None:
+    """What is trained loads into a new network of any member, and gives the same logits there."""
+    network = learner.network(bench.setup, 0)
+    learner.fit(network, bench.setup, _lesson(bench.setup), lambda epoch: None, Kept())
+    other = learner.network(bench.setup, 1)
+    other.load_state_dict(network.state_dict())
+    images = torch.rand(2, len(bench.setup.dataset.channels), *bench.setup.topology.window)
+    with torch.no_grad():
+        assert torch.equal(network.eval()(images), other.eval()(images)), "other logits"
+
+
+CHECKS: tuple[Callable[[Learner, Bench], None], ...] = (
+    gives_logits_of_the_windows_size,
+    begins_with_weights_of_the_seed,
+    tells_its_epochs,
+    learns_the_same_from_the_same,
+    ends_the_same_after_a_break,
+    can_be_pickled,
+    sees_nothing_outside_the_annotated_patches,
+    sees_nothing_of_held_out_cases,
+    gives_weights_that_travel,
+)
+
+
+def _patches(cases: Sequence[str]) -> list[Patch]:
+    return [Patch(case, (4, 6, 8), (12, 12, 12)) for case in cases]
+
+
+def _labels(dataset: Dataset, cases: Sequence[str]) -> PartialLabels:
+    shapes = {case: dataset.cases[case].shape for case in dataset.pool}
+    return PartialLabels(shapes, len(dataset.classes), Oracle(dataset), _patches(cases))
+
+
+def _lesson(setup: Setup) -> Lesson:
+    cases = setup.dataset.pool[:3]
+    return Lesson(0, _labels(setup.dataset, cases), cases)
+
+
+def _trained(
+    learner: Learner, setup: Setup, lesson: Lesson, checkpoint: Kept | None = None
+) -> torch.Tensor:
+    network = learner.network(setup, lesson.member)
+    learner.fit(network, setup, lesson, lambda epoch: None, checkpoint or Kept())
+    return _flat(network)
+
+
+def _flat(network: nn.Module) -> torch.Tensor:
+    return torch.cat([value.detach().flatten() for value in network.state_dict().values()])
+
+
+def _poison(dataset: Dataset, kept: Sequence[Patch]) -> None:
+    """Turn the reference labels outside the patches into noise."""
+    rng = np.random.default_rng(0)
+    for patch in kept:
+        path = case_folder(dataset.path, patch.case) / REFERENCE_CHUNK
+        path.chmod(0o644)
+        volume = np.memmap(path, np.uint8, "r+", shape=dataset.cases[patch.case].shape)
+        truth = volume[patch.slices].copy()
+        volume[:] = rng.integers(0, len(dataset.classes), volume.shape, dtype=np.uint8)
+        volume[patch.slices] = truth
+        volume.flush()
