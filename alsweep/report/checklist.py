@@ -9,6 +9,7 @@ from alsweep.config.trajectory import TrajectoryConfig
 from alsweep.report.captions import ALPHA, count, notices
 from alsweep.report.study import Study
 from alsweep.report.volumes import Opened
+from alsweep.results.loops import LoopRecord
 
 
 def checklist(study: Study, datasets: Iterable[Opened]) -> list[tuple[str, str]]:
@@ -76,9 +77,19 @@ def _inference(config: TrajectoryConfig) -> str:
         return "with" if tta else "without"
 
     return (
-        f"{count(config.training.members, 'member')} over {count(config.training.folds, 'fold')}; "
+        f"{_ensemble(config)}; "
         f"queries {on(config.inference.tta)} TTA, evaluation {on(config.evaluation.tta)} TTA"
     )
+
+
+def _ensemble(config: TrajectoryConfig) -> str:
+    training = config.training
+    if training.ensemble == "snapshots":
+        return f"{count(training.members, 'snapshot')} of one training on all annotated cases"
+    members = count(training.members, "member")
+    if training.ensemble == "seeds":
+        return f"{members} on all annotated cases"
+    return f"{members} over {count(training.folds, 'fold')}"
 
 
 def _seeds(study: Study) -> str:
@@ -124,7 +135,12 @@ def _compute(done: pd.DataFrame) -> str:
 
 def _hardware(study: Study) -> str:
     records = [record for t in study.trajectories for record in t.records]
-    kinds = dict.fromkeys(
-        f"{r.device}, {r.precision}, {count(r.threads, 'thread')} a trajectory" for r in records
-    )
+    kinds = dict.fromkeys(map(_hardware_of, records))
     return "; ".join(kinds) or "—"
+
+
+def _hardware_of(record: LoopRecord) -> str:
+    text = f"{record.device}, {record.precision}, {count(record.threads, 'thread')} a trajectory"
+    if record.training_threads in (None, record.threads):
+        return text
+    return f"{text}, {record.training_threads} for each member in training"

@@ -120,7 +120,7 @@ class Kept:
         self._state = buffer.getvalue()
 
 
-class _Broken(Exception):
+class _BrokenError(Exception):
     """Ends a training."""
 
 
@@ -150,9 +150,9 @@ def ends_the_same_after_a_break(learner: Learner, bench: Bench) -> None:
 
     def stop_at_the_last(epoch: int) -> None:
         if epoch == bench.setup.training.epochs:
-            raise _Broken
+            raise _BrokenError
 
-    with suppress(_Broken):
+    with suppress(_BrokenError):
         network = learner.network(bench.setup, lesson.member)
         learner.fit(network, bench.setup, lesson, stop_at_the_last, kept)
     resumed = _trained(learner, bench.setup, lesson, kept)

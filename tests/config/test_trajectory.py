@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from alsweep import TrajectoryConfig
+from alsweep.config.sweep import ResourcesConfig
 
 QUERY = {"patches": 4, "patch_size": [8, 8, 8]}
 
@@ -93,3 +94,60 @@ def test_whole_cases_and_strides_per_axis():
 def test_impossible_patch_sizes_are_refused(patch):
     with pytest.raises(ValidationError):
         config(query={"patches": 1, "patch_size": patch})
+
+
+@pytest.mark.parametrize(
+    ("idle", "counts"),
+    [
+        ({"ensemble": "seeds"}, {"ensemble": "folds"}),
+        ({"ensemble": "snapshots", "epochs": 5}, {"ensemble": "folds", "epochs": 5}),
+    ],
+)
+def test_folds_enter_a_hash_only_where_the_ensemble_has_them(idle, counts):
+    def hashes(training):
+        made = config(training=training)
+        return made.trajectory_id("f"), made.setting_hash("f")
+
+    assert hashes(idle | {"folds": 2}) == hashes(idle | {"folds": 5})
+    assert hashes(counts | {"folds": 2}) != hashes(counts | {"folds": 5})
+    assert hashes(idle) != hashes(counts)
+
+
+def test_momentum_enters_a_hash_only_with_an_optimiser_that_has_it():
+    def made(**training):
+        return config(training=training).trajectory_id("f")
+
+    assert made(momentum=0.5) == made(momentum=0.9)
+    assert made(optimizer="sgd_poly", momentum=0.5) != made(optimizer="sgd_poly", momentum=0.9)
+
+
+@given(st.integers(1, 40), st.integers(1, 8))
+def test_snapshots_share_the_epochs_out_evenly(epochs, members):
+    training = {"ensemble": "snapshots", "epochs": epochs, "members": members}
+    if epochs < members:
+        with pytest.raises(ValidationError, match="raise epochs or lower members"):
+            config(training=training)
+        return
+    made = config(training=training).training
+    shares = [made.member_epochs(member) for member in range(members)]
+    assert sum(shares) == epochs == made.all_epochs
+    assert max(shares) - min(shares) <= 1
+    assert shares == sorted(shares, reverse=True)
+
+
+def test_members_of_other_ensembles_take_all_epochs_each():
+    made = config(training={"ensemble": "seeds", "epochs": 4, "members": 3}).training
+    assert [made.member_epochs(member) for member in range(3)] == [4, 4, 4]
+    assert made.all_epochs == 12
+
+
+def test_one_fold_is_refused_with_the_mend():
+    with pytest.raises(ValidationError, match="write ensemble: seeds"):
+        config(training={"folds": 1})
+
+
+def test_members_at_once_divide_the_threads():
+    assert ResourcesConfig(cpus=8).training_threads(3) == 2
+    assert ResourcesConfig(cpus=1).training_threads(4) == 1
+    with pytest.raises(ValidationError):
+        ResourcesConfig(members_at_once=0)
