@@ -7,7 +7,8 @@ from typing import Any
 import pandas as pd
 
 from alsweep.report.study import Look, Study
-from alsweep.results import aubc, final, win_rates
+from alsweep.results import aubc, fg_efficiency, final, win_rates
+from alsweep.results.fulldata import mean_full_dice
 
 
 @dataclass(frozen=True)
@@ -101,6 +102,33 @@ def compute_tables(study: Study) -> list[tuple[str, Table]]:
         return (*seconds, f"{totals['members']:.1f}", f"{totals['cached_members']:.1f}")
 
     return _per_setting(study, study.done, columns, cells)
+
+
+def efficiency_rows(study: Study) -> pd.DataFrame:
+    """FG-Eff of the settings that have a full-data reference: the content of fg_efficiency.csv."""
+    means = {setting: mean_full_dice(records) for setting, records in study.references.items()}
+    rows = study.table[study.table["setting"].isin(list(means))]
+    return fg_efficiency(rows, means)
+
+
+def efficiency_tables(study: Study, rows: pd.DataFrame) -> list[tuple[str, Table]]:
+    """FG-Eff per setting.
+
+    Args:
+        study: For names and order.
+        rows: From :func:`efficiency_rows`.
+    """
+
+    def cells(mine: pd.DataFrame) -> tuple[str, ...]:
+        rate, error, low, high = mine.iloc[0][["fg_eff", "standard_error", "low", "high"]]
+        interval = "—" if pd.isna(low) else f"{_rate(low)} to {_rate(high)}"
+        return _rate(rate), _rate(error), interval
+
+    return _per_setting(study, rows, ("Strategy", "FG-Eff", "Error", "95 % interval"), cells)
+
+
+def _rate(value: float) -> str:
+    return "—" if pd.isna(value) else f"{value:.2f}"
 
 
 def ranking_table(study: Study, ranks: pd.DataFrame) -> Table:

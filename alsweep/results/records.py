@@ -120,6 +120,7 @@ class RunFolder:
 
     path: Path
     name: str
+    dataset_fingerprint: str
     trajectories: tuple[TrajectoryFolder, ...]
 
 
@@ -156,7 +157,8 @@ def read_run(run: Path) -> RunFolder:
     """
     name, dataset_fingerprint, ids = _read_sweep(run / "sweep.yaml")
     folders = [run / "trajectories" / id_ for id_ in ids]
-    return RunFolder(run, name, tuple(_read_trajectory(f, dataset_fingerprint) for f in folders))
+    trajectories = tuple(_read_trajectory(f, dataset_fingerprint) for f in folders)
+    return RunFolder(run, name, dataset_fingerprint, trajectories)
 
 
 def _read_sweep(path: Path) -> tuple[str, str, list[str]]:
