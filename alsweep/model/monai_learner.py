@@ -5,6 +5,7 @@ from torch import nn
 from alsweep.data.patches import PatchSampler
 from alsweep.model.augment import Augmentation
 from alsweep.model.learner import Lesson, OnEpoch, Setup
+from alsweep.model.loss import deep_supervision_loss, region_loss
 from alsweep.model.network import build_network
 from alsweep.model.trainer import fit
 from alsweep.rng import torch_seed
@@ -37,4 +38,5 @@ class MonaiLearner:
             margin=augmentation.margin,
         )
         address = (setup.seed, lesson.member)
-        return fit(network, sampler, training, augmentation, setup.compute, address, on_epoch)
+        loss = region_loss(setup.dataset.targets) if setup.regions else deep_supervision_loss
+        return fit(network, sampler, training, augmentation, setup.compute, address, on_epoch, loss)

@@ -13,7 +13,7 @@ from alsweep.errors import TrajectoryFailedError
 from alsweep.model.augment import Augmentation
 from alsweep.model.device import Compute
 from alsweep.model.learner import OnEpoch
-from alsweep.model.loss import deep_supervision_loss
+from alsweep.model.loss import Loss, deep_supervision_loss
 from alsweep.rng import stream
 
 if TYPE_CHECKING:
@@ -28,6 +28,7 @@ def fit(
     compute: Compute,
     address: tuple[int, int],
     on_epoch: OnEpoch,
+    loss: Loss = deep_supervision_loss,
 ) -> float:
     """Train ``network`` in place.
 
@@ -39,6 +40,7 @@ def fit(
         compute: Device and precision.
         address: (seed, member): all draws follow from these and the epoch.
         on_epoch: Called with the number of finished epochs.
+        loss: Of the network's outputs against partial labels.
 
     Returns:
         Mean loss of the last epoch.
@@ -57,7 +59,7 @@ def fit(
         total = torch.zeros((), device=compute.device)
         for _ in range(training.iterations_per_epoch):
             images, targets = _batch(sampler, training.batch_size, augmentation, rng, compute)
-            total += _step(network, images, targets, optimizer, scaler, training, compute)
+            total += _step(network, images, targets, optimizer, scaler, training, compute, loss)
             if per_step:
                 schedule.step()
         if not per_step:
@@ -114,12 +116,13 @@ def _step(
     scaler: torch.GradScaler,
     training: TrainingConfig,
     compute: Compute,
+    criterion: Loss,
 ) -> torch.Tensor:
     optimizer.zero_grad(set_to_none=True)
     try:
         with compute.autocast():
             outputs = network(images)
-        loss = deep_supervision_loss(outputs, targets)
+        loss = criterion(outputs, targets)
         scaler.scale(loss).backward()
     except torch.OutOfMemoryError as error:
         raise TrajectoryFailedError(

@@ -9,7 +9,7 @@ import numpy as np
 from alsweep.config.base import Frozen, fingerprint
 from alsweep.config.trajectory import TrajectoryConfig
 from alsweep.files import write_json
-from alsweep.results.loops import read_model
+from alsweep.results.loops import PartScores, SurfaceScores, read_model
 from alsweep.results.records import RunFolder, read_run
 
 FOLDER = "fulldata"
@@ -25,6 +25,8 @@ class FullDataRecord(Frozen):
         dice: Foreground class name to its mean over validation cases; None where undefined.
         case_dice: Validation case to class name to Dice; None where a class is absent from both
             label maps.
+        surface: On the validation cases, where ``evaluation.surface`` asks for it.
+        test: On the test cases; None where there are none.
         members: Keys of the members in the run's models folder.
     """
 
@@ -35,6 +37,8 @@ class FullDataRecord(Frozen):
     mean_dice: float | None
     dice: dict[str, float | None]
     case_dice: dict[str, dict[str, float | None]]
+    surface: SurfaceScores | None = None
+    test: PartScores | None = None
     train_seconds: float
     evaluate_seconds: float
     threads: int

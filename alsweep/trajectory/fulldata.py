@@ -36,13 +36,16 @@ def make_reference(
     patches = [Patch(case, (0, 0, 0), dataset.cases[case].shape) for case in dataset.pool]
     members = steps.train(0, patches, ())
     evaluation = steps.evaluate(0, members)
+    validation = evaluation.validation
     return FullDataRecord(
         key=key,
         dataset=dataset.name,
         seed=config.seed,
-        mean_dice=evaluation.mean_dice,
-        dice=evaluation.dice,
-        case_dice=evaluation.case_dice,
+        mean_dice=validation.mean_dice,
+        dice=validation.dice,
+        case_dice=validation.case_dice,
+        surface=validation.surface,
+        test=evaluation.test,
         train_seconds=sum(member.seconds for member in members),
         evaluate_seconds=evaluation.seconds,
         threads=resources.threads,

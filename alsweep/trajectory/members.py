@@ -17,11 +17,11 @@ from alsweep.model.folds import make_folds
 from alsweep.model.learner import Learner, Lesson, Setup
 from alsweep.trajectory.progress import OnProgress, Progress
 
-NUMERICS = 2
+NUMERICS = 3
 """Part of every member's key: raised when equal configs would give other weights than before.
 
 2: biased transposed convolutions, lower scales supervised at their own resolution, levels by
-spacing.
+spacing. 3: regions through sigmoids.
 """
 
 _log = logging.getLogger(__name__)

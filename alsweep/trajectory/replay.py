@@ -13,6 +13,7 @@ from alsweep.config.trajectory import StrategySpec
 from alsweep.data.case import Dataset
 from alsweep.errors import ConfigError, RunFolderError
 from alsweep.geometry import Patch, union_voxels
+from alsweep.model.outputs import label_map
 from alsweep.query.base import make_strategy
 from alsweep.query.maps import PredictiveEntropyMap, VoxelMap
 from alsweep.results.loops import QueriedPatch
@@ -129,7 +130,8 @@ class StoredNetworks:
         prediction = self._steps.predict(
             self._members, case, inference.step, inference.tta, score.needs
         )
-        labels = prediction.mean_probs.argmax(dim=0).to("cpu").numpy().astype(np.uint8)
+        order = self._steps.dataset.manifest.regions_class_order
+        labels = label_map(prediction.mean_probs, order)
         return labels, score(prediction).float().to("cpu").numpy()
 
     def _asking(self, strategy: StrategySpec) -> Steps:
