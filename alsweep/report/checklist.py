@@ -35,12 +35,18 @@ def checklist(study: Study, datasets: Iterable[Opened]) -> list[tuple[str, str]]
         ("Missing", " ".join(notices(study)) or "Nothing: every trajectory is finished."),
         ("Full-data reference", _full_data(study)),
         ("Annotation cost", "Patches, voxels and foreground share; no model of annotation time."),
-        ("Selection", "Dice on validation cases; strategies were not tuned by this run."),
+        ("Selection", _selection(study)),
         ("Compute", _compute(study.done)),
         ("Hardware", _hardware(study)),
         ("Code", f"alsweep {__version__}"),
         ("Licence of the data", "Not recorded in a Dataset; see its source."),
     ]
+
+
+def _selection(study: Study) -> str:
+    tested = study.done["test_mean_dice"].notna().any()
+    test = " The test part is reported beside it and decided nothing." if tested else ""
+    return f"Dice on validation cases; strategies were not tuned by this run.{test}"
 
 
 def _full_data(study: Study) -> str:

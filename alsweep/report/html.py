@@ -149,6 +149,7 @@ def _page(study: Study, numbers: _Numbers, datasets: Mapping[str, Opened]) -> st
         budgets=BUDGETS,
         metrics={"mean_dice": "Mean Dice"} | {f"dice_{c}": c for c in study.class_names},
         results=tables.result_tables(study),
+        further=tables.further_tables(study),
         efficiency=tables.efficiency_tables(study, numbers.efficiency),
         classes=tables.class_tables(study),
         queries=tables.query_tables(study),

@@ -10,6 +10,13 @@ from alsweep.report.study import Look, Study
 from alsweep.results import aubc, fg_efficiency, final, win_rates
 from alsweep.results.fulldata import mean_full_dice
 
+_FURTHER = {
+    "test_mean_dice": "Test Dice [%]",
+    "surface_dice": "Surface Dice [%]",
+    "hd95": "HD95 [mm]",
+}
+"""Columns of results that not every run has."""
+
 
 @dataclass(frozen=True)
 class Table:
@@ -53,6 +60,19 @@ def result_tables(study: Study) -> list[tuple[str, Table]]:
         return (*scores, str(mine["seed"].nunique()))
 
     return _per_setting(study, rows, columns, cells)
+
+
+def further_tables(study: Study) -> list[tuple[str, Table]]:
+    """What else was measured after the last loop: test Dice and surfaces, as far as they were."""
+    last = _last_rows(study.done)
+    shown = [name for name in _FURTHER if name in last and last[name].notna().any()]
+
+    def cells(mine: pd.DataFrame) -> tuple[str, ...]:
+        in_mm = {"hd95": mean_and_std(mine["hd95"] / 100)} if "hd95" in shown else {}
+        return tuple(in_mm.get(name) or mean_and_std(mine[name]) for name in shown)
+
+    columns = ("Strategy", *(_FURTHER[name] for name in shown))
+    return _per_setting(study, last, columns, cells) if shown else []
 
 
 def class_tables(study: Study) -> list[tuple[str, Table]]:
