@@ -12,21 +12,27 @@ class ExportTarget(StrEnum):
 
     nnunet = "nnunet"
     nnactive = "nnactive"
+    bundle = "bundle"
 
 
 def export(
     run: Annotated[Path, typer.Argument(metavar="RUN", help="Run folder.")],
     trajectory: Annotated[str, typer.Option(help="Trajectory id, or the beginning of one.")],
-    loop: Annotated[int, typer.Option(help="0 is the starting budget.", min=0)],
     to: Annotated[
-        ExportTarget, typer.Option(help="An nnU-Net raw dataset, or nnActive's loop files.")
+        ExportTarget,
+        typer.Option(help="An nnU-Net raw dataset, nnActive's loop files, or a MONAI bundle."),
     ],
     out: Annotated[Path, typer.Option(help="Folder to write; must not exist.")],
+    loop: Annotated[
+        int | None, typer.Option(help="Training, from 0; default: the last.", min=0)
+    ] = None,
 ) -> None:
-    """Write the labels that a training had, as nnU-Net's or nnActive's files.
+    """Write the labels that a training had, as nnU-Net's or nnActive's files, or its networks.
 
     nnunet: images and labels on the resampled grid, 'ignore' where nothing is annotated, the
     validation cases with all labels, and splits_final.json. nnactive: loop_000.json up to the loop.
+    bundle: the ensemble of that training with all it needs for NIfTI images, for monai.bundle run;
+    needs no alsweep.
 
     Example: alsweep export runs/hippocampus-low --trajectory predictive_entropy --loop 2
     --to nnunet --out Dataset104_HippocampusLoop2
@@ -36,5 +42,11 @@ def export(
     from alsweep.trajectory.export import export_loop
 
     found = find_trajectory(read_run(run).trajectories, trajectory)
-    for path in export_loop(found.folder, loop, to.value, out):
+    if to is ExportTarget.bundle:
+        from alsweep.trajectory.bundle import export_bundle
+
+        typer.echo(str(export_bundle(run, found, loop, out)))
+        return
+    target = "nnunet" if to is ExportTarget.nnunet else "nnactive"
+    for path in export_loop(found.folder, loop, target, out):
         typer.echo(str(path))

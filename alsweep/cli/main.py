@@ -22,6 +22,7 @@ VERBS = (
     "inspect",
     "run",
     "resume",
+    "fulldata",
     "status",
     "report",
     "queries",

@@ -129,7 +129,7 @@ def carry_out(
             write_results(run_folder)
             page = report(run_folder)
         except KeyboardInterrupt:
-            mend = f"alsweep resume {shlex.quote(str(_shown(run_folder)))}"
+            mend = f"alsweep resume {shlex.quote(str(shown(run_folder)))}"
             typer.echo(f"interrupted; what was finished is saved. Go on with: {mend}", err=True)
             return INTERRUPTED
     _tell_results(run_folder, page)
@@ -248,15 +248,15 @@ def _tell_results(run_folder: Path, page: Path) -> None:
         last = done.sort_values("loop").groupby("trajectory").tail(1)
         keys = ["setting", "strategy", "seed"]
         curves = last.merge(aubc(done), on=keys).groupby("strategy")
-        shown = Table("strategy", "final Dice", "AUBC", "trajectories")
+        totals = Table("strategy", "final Dice", "AUBC", "trajectories")
         for strategy, rows in curves:
             dice, area = (f"{rows[column].mean():.3f}" for column in ("mean_dice", "aubc"))
-            shown.add_row(escape(str(strategy)), dice, area, str(len(rows)))
-        Console().print(shown)
-    typer.echo(f"report: {_shown(page)}")
+            totals.add_row(escape(str(strategy)), dice, area, str(len(rows)))
+        Console().print(totals)
+    typer.echo(f"report: {shown(page)}")
 
 
-def _shown(path: Path) -> Path:
+def shown(path: Path) -> Path:
     """A path as the user would write it."""
     here = Path.cwd()
     return path.relative_to(here) if path.is_relative_to(here) else path
@@ -320,7 +320,7 @@ def tell_what_would_be_done(plan: "Plan", run_folder: Path) -> int:
     whole = Console(width=_WIDE) if not console.is_terminal else console
     whole.print(table)
     console.print(
-        f"{plan.sweep.name} on {plan.dataset_name} in {_shown(run_folder)}: "
+        f"{plan.sweep.name} on {plan.dataset_name} in {shown(run_folder)}: "
         f"{len(plan.trajectories)} trajectories, {counted.finished} done, "
         f"{counted.unfinished} to do with {counted.loops} loops\n"
         f"{counted.starts} shared starts; {counted.trainings} trainings "

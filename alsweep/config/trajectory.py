@@ -234,11 +234,21 @@ class InferenceConfig(Frozen):
     step: TileStep = Field(0.75, description="tile step as a share of the window")
 
 
+class SurfaceConfig(Frozen):
+    """Surface Dice and the 95 % Hausdorff distance beside Dice."""
+
+    tolerance_mm: PositiveFloat = Field(
+        1.0, description="distances up to this count as none for the surface Dice"
+    )
+
+
 class EvaluationConfig(Frozen):
-    """How validation cases are predicted for Dice; one protocol for all compute options."""
+    """How labelled cases are predicted and judged; one protocol for all compute options."""
 
     tta: bool = False
     step: TileStep = 0.5
+    surface: SurfaceConfig | None = Field(None, description="also judge surfaces, in mm")
+    test: bool = Field(True, description="judge the test part too, where the dataset has one")
 
 
 class TrajectoryConfig(Frozen):

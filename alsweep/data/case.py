@@ -275,6 +275,13 @@ class Dataset:
         """Channel names."""
         return self.manifest.channels
 
+    @property
+    def targets(self) -> tuple[Region, ...]:
+        """What is segmented and judged: the regions, or each foreground class by itself."""
+        classes = enumerate(self.classes[1:], start=1)
+        own = tuple(Region(name=name, labels=(label,)) for label, name in classes)
+        return self.manifest.regions or own
+
     def image(self, case: str) -> "np.memmap[Any, np.dtype[np.float32]]":
         """The normalised image of a case, float32 ``(channel, z, y, x)``, read-only.
 

@@ -5,43 +5,54 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from alsweep.data.label_store import IGNORE
+
 if TYPE_CHECKING:
+    from alsweep.data.case import Region
     from alsweep.types import LabelMap
 
 
-def case_dice(predicted: "LabelMap", reference: "LabelMap", classes: int) -> list[float | None]:
-    """Dice of each foreground class in one case.
+def case_dice(
+    predicted: "LabelMap", reference: "LabelMap", targets: "Sequence[Region]"
+) -> list[float | None]:
+    """Dice of each target in one case.
 
     Args:
-        predicted: Class ids, ``(z, y, x)``.
-        reference: Class ids, ``(z, y, x)``; voxels with the ignore label (255) are left out.
-        classes: Number of classes, background included.
+        predicted: Labels, ``(z, y, x)``.
+        reference: Labels, ``(z, y, x)``; voxels with the ignore label (255) are left out.
+        targets: What is judged: classes, or regions.
 
     Returns:
-        ``2 TP / (2 TP + FP + FN)`` for classes 1, 2, ...; None where a class is in neither.
+        ``2 TP / (2 TP + FP + FN)`` for each target; None where it is in neither.
 
     Source: Isensee et al. 2021 (nnU-Net), ``foreground_mean``.
     """
-    # One pass for all classes: entry (i, j) counts voxels of class i that were predicted as j.
-    if reference.max(initial=0) >= classes:
-        known = reference < classes
+    known = reference != IGNORE
+    if not known.all():
         predicted, reference = predicted[known], reference[known]
-    pairs = reference.astype(np.int32).ravel() * classes + predicted.ravel()
-    confusion = np.bincount(pairs, minlength=classes * classes).reshape(classes, classes)
-    hits, sizes = np.diag(confusion), confusion.sum(axis=0) + confusion.sum(axis=1)
-    return [2 * int(hits[c]) / int(sizes[c]) if sizes[c] else None for c in range(1, classes)]
+    named = [label for target in targets for label in target.labels]
+    labels = 1 + max([predicted.max(initial=0), reference.max(initial=0), *named])
+    # One pass for all targets: entry (i, j) counts voxels of label i that were predicted as j.
+    pairs = reference.astype(np.int32).ravel() * labels + predicted.ravel()
+    confusion = np.bincount(pairs, minlength=labels * labels).reshape(labels, labels)
+    return [_dice(confusion, list(target.labels)) for target in targets]
 
 
-def mean_dice(
+def _dice(confusion: np.ndarray, own: list[int]) -> float | None:
+    sizes = int(confusion[own].sum()) + int(confusion[:, own].sum())
+    return 2 * int(confusion[np.ix_(own, own)].sum()) / sizes if sizes else None
+
+
+def mean_over_cases(
     by_case: Mapping[str, Sequence[float | None]],
 ) -> tuple[float | None, list[float | None]]:
-    """Mean over classes of the mean over cases, undefined entries left out.
+    """Mean over targets of the mean over cases, undefined entries left out.
 
     Args:
-        by_case: For each case, the Dice of each foreground class.
+        by_case: For each case, the Dice (or another value) of each target.
 
     Returns:
-        The mean Dice, and the mean of each class; None where nothing is defined.
+        The mean, and the mean of each target; None where nothing is defined.
     """
     per_class = [_mean(column) for column in zip(*by_case.values(), strict=True)]
     return _mean(per_class), per_class

@@ -44,9 +44,11 @@ class Fold:
     Args:
         needs: With ``mean_entropy`` entropies are summed, too; with ``members`` each member is
             kept. Other names change nothing here.
+        regions: Whether channels are regions, whose binary entropies are summed.
     """
 
-    def __init__(self, needs: Collection[str]) -> None:
+    def __init__(self, needs: Collection[str], regions: bool = False) -> None:
+        self._regions = regions
         self._needs = frozenset(needs)
         self._count = 0
         self._members: list[Probs] = []
@@ -61,6 +63,8 @@ class Fold:
             if self._entropy is None:
                 self._entropy = probs.new_zeros(probs.shape[1:])
             _add_entropy(probs, self._entropy)
+            if self._regions:
+                _add_entropy(1 - probs, self._entropy)
         self._probs = probs if self._probs is None else self._probs.add_(probs)
         self._count += 1
 

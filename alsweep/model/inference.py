@@ -15,6 +15,7 @@ from alsweep.geometry import Triple, triple
 from alsweep.model.device import Compute, enough_memory
 from alsweep.model.embedding import FeatureMean, encoder_outputs
 from alsweep.model.folding import Fold, Folded
+from alsweep.model.outputs import activate
 
 if TYPE_CHECKING:
     from alsweep.types import Volume
@@ -34,6 +35,7 @@ class _Tiling:
     step: float
     axes: tuple[int, ...]
     compute: Compute
+    regions: bool
 
 
 @torch.no_grad()
@@ -45,6 +47,7 @@ def predict(
     axes: tuple[int, ...],
     compute: Compute,
     needs: Collection[str] = ("probs",),
+    regions: bool = False,
 ) -> Folded:
     """What the members say of one case, folded over them one at a time.
 
@@ -57,10 +60,12 @@ def predict(
         compute: Device and precision.
         needs: What is wanted beside the mean probability: ``mean_entropy``, ``embedding``,
             ``members``.
+        regions: Whether each output goes through a sigmoid of its own, instead of a softmax.
 
     Returns:
         Float32 tensors on ``compute.device``, float16 for features; probabilities sum to 1 over
-        ``class``. Memory grows with the number of members for ``embedding`` and ``members`` alone.
+        ``class`` unless ``regions``. Memory grows with the number of members for ``embedding`` and
+        ``members`` alone.
 
     Raises:
         TrajectoryFailedError: The device's memory does not suffice.
@@ -69,7 +74,7 @@ def predict(
     """
     # A copy: the image is a read-only memory map, which torch must not be handed.
     volume = torch.from_numpy(image.copy())[None]
-    tiling = _Tiling(window, step, axes, compute)
+    tiling = _Tiling(window, step, axes, compute, regions)
     with enough_memory(f"to predict a case of {tuple(image.shape)} voxels"):
         volume = volume.to(compute.device)
         return _fold(networks, volume, tiling, needs)
@@ -78,7 +83,7 @@ def predict(
 def _fold(
     networks: Sequence[nn.Module], volume: torch.Tensor, tiling: _Tiling, needs: Collection[str]
 ) -> Folded:
-    fold = Fold(needs)
+    fold = Fold(needs, tiling.regions)
     if "embedding" not in needs:
         for network in networks:
             fold.add(_predict_member(network, volume, tiling))
@@ -97,7 +102,7 @@ def _predict_member(
     tiling: _Tiling,
     features: FeatureMean | None = None,
 ) -> torch.Tensor:
-    """Softmax of one member, averaged over the mirrored inputs: ``(class, z, y, x)``."""
+    """Probabilities of one member, averaged over the mirrored inputs: ``(class, z, y, x)``."""
     network.eval()
     total: torch.Tensor | None = None
     mirrored = list(_subsets(tiling.axes))
@@ -105,7 +110,7 @@ def _predict_member(
         dims = [axis + 2 for axis in flips]
         with _gathering(network, features, flips) as on_windows:
             logits = _slide(network, volume.flip(dims) if dims else volume, tiling, on_windows)
-        probs = (logits.flip(dims) if dims else logits)[0].softmax(dim=0)
+        probs = activate((logits.flip(dims) if dims else logits)[0], tiling.regions)
         total = probs if total is None else total.add_(probs)
     assert total is not None
     return total.div_(len(mirrored))

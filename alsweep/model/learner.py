@@ -44,13 +44,19 @@ class Setup:
         cls, dataset: Dataset, training: TrainingConfig, compute: Compute, seed: int
     ) -> "Setup":
         """Work out what follows from dataset and recipe."""
-        axes = mirror_axes(training, dataset.classes)
+        names = (*dataset.classes, *(target.name for target in dataset.targets))
+        axes = mirror_axes(training, names)
         return cls(dataset, training, make_topology(training, dataset), axes, compute, seed)
 
     @property
     def outputs(self) -> int:
-        """Channels of the logits."""
-        return len(self.dataset.classes)
+        """Channels of the logits: the classes, or the regions."""
+        return len(self.dataset.manifest.regions or self.dataset.classes)
+
+    @property
+    def regions(self) -> bool:
+        """Whether each output is a region by itself, through a sigmoid."""
+        return bool(self.dataset.manifest.regions)
 
 
 @dataclass(frozen=True)
@@ -96,7 +102,8 @@ class Learner(Protocol):
         """An untrained network on ``setup.compute.device``.
 
         In ``eval`` mode it takes ``(batch, channel, z, y, x)`` of the size of the window and gives
-        logits ``(batch, output, z, y, x)``. The weights of any member can be loaded into it.
+        logits ``(batch, output, z, y, x)``: of the classes for a softmax, or of the regions for a
+        sigmoid each. The weights of any member can be loaded into it.
         """
         ...
 

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from math import prod
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 from monai.networks.nets import DynUNet
@@ -110,20 +110,26 @@ def build_network(
         outputs: Channels of the logits.
         seed: Of the initial weights.
     """
-    supervised = training.deep_supervision and topology.outputs > 1
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        return Unet(
-            spatial_dims=3,
-            in_channels=channels,
-            out_channels=outputs,
-            kernel_size=list(topology.kernels),
-            strides=list(topology.strides),
-            upsample_kernel_size=list(topology.strides[1:]),
-            filters=list(topology.features),
-            norm_name=("INSTANCE", {"affine": True}),
-            deep_supervision=supervised,
-            deep_supr_num=max(1, topology.outputs - 1),
-            res_block=training.blocks == "residual",
-            trans_bias=True,
-        )
+        return Unet(**network_arguments(training, topology, channels, outputs))
+
+
+def network_arguments(
+    training: TrainingConfig, topology: Topology, channels: int, outputs: int
+) -> dict[str, Any]:
+    """What DynUNet is called with: JSON values, but for tuples."""
+    return {
+        "spatial_dims": 3,
+        "in_channels": channels,
+        "out_channels": outputs,
+        "kernel_size": topology.kernels,
+        "strides": topology.strides,
+        "upsample_kernel_size": topology.strides[1:],
+        "filters": topology.features,
+        "norm_name": ("INSTANCE", {"affine": True}),
+        "deep_supervision": training.deep_supervision and topology.outputs > 1,
+        "deep_supr_num": max(1, topology.outputs - 1),
+        "res_block": training.blocks == "residual",
+        "trans_bias": True,
+    }

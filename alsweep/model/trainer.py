@@ -15,7 +15,7 @@ from alsweep.errors import TrajectoryFailedError
 from alsweep.model.augment import Augmentation
 from alsweep.model.device import Compute
 from alsweep.model.learner import Checkpoint, OnEpoch, Setup
-from alsweep.model.loss import deep_supervision_loss
+from alsweep.model.loss import Loss, deep_supervision_loss, region_loss
 from alsweep.rng import stream
 
 if TYPE_CHECKING:
@@ -74,6 +74,7 @@ def fit(
     training, compute = setup.training, setup.compute
     optimizer, schedule, per_step = _optimizer(network, training)
     scaler = torch.GradScaler(compute.device.type, enabled=compute.scales_loss)
+    criterion = region_loss(setup.dataset.targets) if setup.regions else deep_supervision_loss
     course = _Course(network, optimizer, schedule, scaler)
     first, mean = course.resume(checkpoint.load())
     network.train()
@@ -82,7 +83,9 @@ def fit(
         total = torch.zeros((), device=compute.device)
         for _ in range(training.iterations_per_epoch):
             images, targets = _batch(sampler, training.batch_size, augmentation, rng, compute)
-            total += _step(network, images, targets, optimizer, scaler, training, compute)
+            total += _step(
+                network, images, targets, optimizer, scaler, training, compute, criterion
+            )
             if per_step:
                 schedule.step()
         if not per_step:
@@ -141,11 +144,12 @@ def _step(
     scaler: torch.GradScaler,
     training: TrainingConfig,
     compute: Compute,
+    criterion: Loss,
 ) -> torch.Tensor:
     optimizer.zero_grad(set_to_none=True)
     with compute.autocast():
         outputs = network(images)
-    loss = deep_supervision_loss(outputs, targets)
+    loss = criterion(outputs, targets)
     scaler.scale(loss).backward()
     scaler.unscale_(optimizer)
     nn.utils.clip_grad_norm_(network.parameters(), training.gradient_clip)

@@ -91,7 +91,7 @@ class Strategy:
             rng: Generators by name; use one per case, so that the number of workers cannot matter.
         """
         composition = compose(self.stages())
-        return Engine(composition, request, len(pool.classes) - 1, rng).query(pool)
+        return Engine(composition, request, pool.foreground, rng).query(pool)
 
 
 @dataclass(frozen=True)

@@ -135,6 +135,10 @@ class Pool(Protocol):
         """Class names; the index is the label, 0 is background."""
 
     @property
+    def foreground(self) -> int:
+        """Channels of a prediction that are foreground: all classes but one, or the regions."""
+
+    @property
     def workers(self) -> int:
         """Cases that may be scored at the same time; never changes a query."""
 

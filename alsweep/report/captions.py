@@ -64,6 +64,37 @@ def curves_caption(study: Study) -> str:
         f"{band}. Dice is measured on the validation cases.{small} "
         "At the first point all strategies share the same starting budget and the same networks. "
         f"Dashed with white markers: baselines that use no network.{_oracle_mark(study)}"
+        f"{_full_line(study)}"
+    )
+
+
+def _full_line(study: Study) -> str:
+    if not study.references:
+        return ""
+    return (
+        " Dotted: the same recipe trained on the fully annotated pool, mean over "
+        f"{count(_fewest_references(study), 'seed')}."
+    )
+
+
+def _fewest_references(study: Study) -> int:
+    return min(len(records) for records in study.references.values())
+
+
+def efficiency_caption(study: Study) -> str:
+    """What FG-Eff is, and where it has no value."""
+    missing = [name for setting, name in study.settings.items() if setting not in study.references]
+    lacking = (
+        f" Without a full-data reference, and so not shown: {'; '.join(missing)}."
+        if missing
+        else ""
+    )
+    return (
+        "Rate at which mean Dice nears that of the fully annotated pool per annotated share of its "
+        "foreground; higher is more Dice per annotated foreground voxel. Fitted to all seeds and "
+        "loops of a strategy; the error is that of the fit, the interval a 95 % bootstrap over "
+        "seeds. An em dash: the reference does not exceed the start, or there is one seed only."
+        f"{lacking}"
     )
 
 

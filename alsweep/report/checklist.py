@@ -8,7 +8,9 @@ from alsweep import __version__
 from alsweep.config.trajectory import TrajectoryConfig
 from alsweep.report.captions import ALPHA, count, notices
 from alsweep.report.study import Study
+from alsweep.report.tables import percent
 from alsweep.report.volumes import Opened
+from alsweep.results.fulldata import mean_full_dice
 from alsweep.results.loops import LoopRecord
 
 
@@ -32,17 +34,38 @@ def checklist(study: Study, datasets: Iterable[Opened]) -> list[tuple[str, str]]
         ("Test", f"Two-sided paired t-test by seed, level {ALPHA:g}; uncorrected and Holm shown."),
         ("Intervals", "Bands ±1 standard deviation over seeds; ranks 95 % bootstrap over seeds."),
         ("Missing", " ".join(notices(study)) or "Nothing: every trajectory is finished."),
-        (
-            "Full-data reference",
-            "None in this run; foreground efficiency is therefore not reported.",
-        ),
+        ("Full-data reference", _full_data(study)),
         ("Annotation cost", "Patches, voxels and foreground share; no model of annotation time."),
-        ("Selection", "Dice on validation cases; strategies were not tuned by this run."),
+        ("Selection", _selection(study)),
         ("Compute", _compute(study.done)),
         ("Hardware", _hardware(study)),
         ("Code", f"alsweep {__version__}"),
         ("Licence of the data", "Not recorded in a Dataset; see its source."),
     ]
+
+
+def _selection(study: Study) -> str:
+    tested = study.done["test_mean_dice"].notna().any()
+    test = " The test part is reported beside it and decided nothing." if tested else ""
+    return f"Dice on validation cases; strategies were not tuned by this run.{test}"
+
+
+def _full_data(study: Study) -> str:
+    if not study.references:
+        return "None in this run; foreground efficiency is therefore not reported."
+    parts = []
+    for setting, records in study.references.items():
+        wanted = study.done.loc[study.done["setting"] == setting, "seed"].nunique()
+        where = f"{study.settings[setting]}: " if len(study.settings) > 1 else ""
+        seeds = ", ".join(str(record.seed) for record in records)
+        parts.append(
+            f"{where}mean Dice {percent(mean_full_dice(records))} %, seeds {seeds} "
+            f"(curves: {count(wanted, 'seed')})"
+        )
+    return (
+        "the recipe of each setting (training, ensemble, evaluation as above), every pool case "
+        f"fully annotated; {'; '.join(parts)}."
+    )
 
 
 def _data(datasets: Iterable[Opened]) -> list[tuple[str, str]]:

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 
 from alsweep.report.study import Study
+from alsweep.results.fulldata import mean_full_dice
 
 BUDGETS = {
     "annotated_patches": "Annotated patches",
@@ -37,15 +38,41 @@ def curves(study: Study) -> list[dict[str, Any]]:
     """One small multiple a setting, for the page's script.
 
     Returns:
-        ``{"title", "strategies": [{..., "seeds": [{"seed", "x": {budget: [...]}, "y": {metric:
-        [...]}}]}]}``; percentages, null where undefined. The script makes means and bands of it,
-        so that it can switch axes and classes without a second copy of the data.
+        ``{"title", "full": {metric: number}, "strategies": [{..., "seeds": [{"seed", "x": {budget:
+        [...]}, "y": {metric: [...]}}]}]}``; percentages, null where undefined. The script makes
+        means and bands of it, so that it can switch axes and classes without a second copy of the
+        data. ``full`` is empty where the setting has no full-data reference.
     """
     metrics = {"mean_dice": "Mean Dice"} | {f"dice_{c}": c for c in study.class_names}
     return [
-        {"title": name, "strategies": _strategies(study, setting, list(metrics))}
+        {
+            "title": name,
+            "full": _full(study, setting),
+            "strategies": _strategies(study, setting, list(metrics)),
+        }
         for setting, name in study.settings.items()
     ]
+
+
+def full_table(study: Study) -> pd.DataFrame:
+    """Full-data references: one row a (setting, seed); ``mean_dice`` and ``dice_<class>``."""
+    rows = [
+        {"setting": setting, "seed": record.seed, "mean_dice": record.mean_dice}
+        | {f"dice_{name}": record.dice.get(name) for name in study.class_names}
+        for setting, records in study.references.items()
+        for record in records
+    ]
+    return pd.DataFrame(rows)
+
+
+def _full(study: Study, setting: str) -> dict[str, float | None]:
+    references = study.references.get(setting, ())
+    if not references:
+        return {}
+    names = {f"dice_{name}": name for name in study.class_names}
+    means = {key: mean_full_dice(references, name) for key, name in names.items()}
+    means["mean_dice"] = mean_full_dice(references)
+    return {k: None if np.isnan(mean) else round(100 * mean, 4) for k, mean in means.items()}
 
 
 def _strategies(study: Study, setting: str, metrics: list[str]) -> list[dict[str, Any]]:

@@ -16,7 +16,7 @@ from alsweep.errors import RunFolderError
 from alsweep.files import write_bytes
 from alsweep.report import captions, figures, stills, tables
 from alsweep.report.checklist import checklist
-from alsweep.report.curves import BUDGETS, curve_table, curves
+from alsweep.report.curves import BUDGETS, curve_table, curves, full_table
 from alsweep.report.gallery import gallery, png
 from alsweep.report.study import Study, read_study
 from alsweep.report.volumes import Opened, open_datasets
@@ -34,6 +34,8 @@ _OURS = {
     "aubc.csv",
     "learning_curves.csv",
     "learning_curves.png",
+    "full_data.csv",
+    "fg_efficiency.csv",
     "win_matrix.png",
     "queries",
 }
@@ -92,6 +94,7 @@ class _Numbers:
         self.holm = _ordered(win_matrix(study.table, correction="holm"), done)
         self.ranks = ranking(study.table)
         self.curves = curve_table(study)
+        self.efficiency = tables.efficiency_rows(study)
 
 
 def _ordered(matrix: pd.DataFrame, strategies: list[str]) -> pd.DataFrame:
@@ -110,6 +113,9 @@ def _write_files(folder: Path, study: Study, numbers: _Numbers) -> None:
         "aubc.csv": tables.result_rows(study).to_csv(index=False),
         "learning_curves.csv": numbers.curves.to_csv(index=False),
     }
+    if study.references:
+        texts["full_data.csv"] = full_table(study).to_csv(index=False)
+        texts["fg_efficiency.csv"] = numbers.efficiency.to_csv(index=False)
     for name, text in texts.items():
         write_bytes(folder / name, text.encode())
     names = {look.strategy: look.name for look in study.looks}
@@ -143,6 +149,8 @@ def _page(study: Study, numbers: _Numbers, datasets: Mapping[str, Opened]) -> st
         budgets=BUDGETS,
         metrics={"mean_dice": "Mean Dice"} | {f"dice_{c}": c for c in study.class_names},
         results=tables.result_tables(study),
+        further=tables.further_tables(study),
+        efficiency=tables.efficiency_tables(study, numbers.efficiency),
         classes=tables.class_tables(study),
         queries=tables.query_tables(study),
         compute=tables.compute_tables(study),
@@ -157,6 +165,7 @@ def _page(study: Study, numbers: _Numbers, datasets: Mapping[str, Opened]) -> st
 def _captions(study: Study, numbers: _Numbers) -> dict[str, str]:
     return {
         "curves": captions.curves_caption(study),
+        "efficiency": captions.efficiency_caption(study),
         "wins": captions.wins_caption(numbers.matrix),
         "power": captions.power_caption(study),
         "ranking": captions.ranking_caption(study, numbers.ranks),

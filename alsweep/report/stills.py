@@ -8,6 +8,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from alsweep.report.study import Look, Study
+from alsweep.results.fulldata import mean_full_dice
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -30,6 +31,7 @@ def learning_curves(study: Study, table: pd.DataFrame) -> Figure:
     for index, (setting, name) in enumerate(settings):
         axes = figure.add_subplot(rows, columns, index + 1)
         _draw_curves(axes, study, table[table["setting"] == setting])
+        _draw_full_data(axes, study, setting)
         axes.set_title(name, fontsize=9, loc="left")
     handles = figure.axes[0].get_legend_handles_labels() if figure.axes else ([], [])
     if handles[0]:
@@ -54,6 +56,13 @@ def _draw_curves(axes: "Axes", study: Study, table: pd.DataFrame) -> None:
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.grid(color="#e5e8ec", linewidth=0.8)
     axes.spines[["top", "right"]].set_visible(False)
+
+
+def _draw_full_data(axes: "Axes", study: Study, setting: str) -> None:
+    references = study.references.get(setting, ())
+    if references:
+        level = 100 * mean_full_dice(references)
+        axes.axhline(level, color="#1c2430", linewidth=1.2, linestyle=":", label="full data")
 
 
 def _draw_line(axes: "Axes", look: Look, x: "np.ndarray", y: "np.ndarray") -> None:

@@ -10,6 +10,7 @@ import pandas as pd
 
 from alsweep.config.trajectory import StrategySpec, TrajectoryConfig
 from alsweep.query import strategies
+from alsweep.results.fulldata import FullDataRecord, read_references
 from alsweep.results.records import (
     RunFolder,
     TrajectoryFolder,
@@ -75,6 +76,7 @@ class Study:
         looks: Strategies in the order of the sweep.
         settings: Hash to a readable name, in the order of the sweep.
         trajectories: All that have begun, each once.
+        references: Full-data references by setting; settings without any are left out.
     """
 
     runs: tuple[RunFolder, ...]
@@ -82,6 +84,7 @@ class Study:
     looks: tuple[Look, ...]
     settings: Mapping[str, str]
     trajectories: tuple[TrajectoryFolder, ...]
+    references: Mapping[str, tuple[FullDataRecord, ...]]
 
     @property
     def title(self) -> str:
@@ -114,7 +117,14 @@ def read_study(paths: Sequence[Path]) -> Study:
     runs = tuple(read_run(path) for path in paths)
     table = _table(paths)
     trajectories = tuple(t for t in _each_once(runs) if t.config is not None)
-    return Study(runs, table, _looks(trajectories), _setting_names(trajectories), trajectories)
+    return Study(
+        runs,
+        table,
+        _looks(trajectories),
+        _setting_names(trajectories),
+        trajectories,
+        read_references(runs),
+    )
 
 
 def _each_once(runs: Iterable[RunFolder]) -> Iterable[TrajectoryFolder]:

@@ -7,7 +7,15 @@ from typing import Any
 import pandas as pd
 
 from alsweep.report.study import Look, Study
-from alsweep.results import aubc, final, win_rates
+from alsweep.results import aubc, fg_efficiency, final, win_rates
+from alsweep.results.fulldata import mean_full_dice
+
+_FURTHER = {
+    "test_mean_dice": "Test Dice [%]",
+    "surface_dice": "Surface Dice [%]",
+    "hd95": "HD95 [mm]",
+}
+"""Columns of results that not every run has."""
 
 
 @dataclass(frozen=True)
@@ -52,6 +60,19 @@ def result_tables(study: Study) -> list[tuple[str, Table]]:
         return (*scores, str(mine["seed"].nunique()))
 
     return _per_setting(study, rows, columns, cells)
+
+
+def further_tables(study: Study) -> list[tuple[str, Table]]:
+    """What else was measured after the last loop: test Dice and surfaces, as far as they were."""
+    last = _last_rows(study.done)
+    shown = [name for name in _FURTHER if name in last and last[name].notna().any()]
+
+    def cells(mine: pd.DataFrame) -> tuple[str, ...]:
+        in_mm = {"hd95": mean_and_std(mine["hd95"] / 100)} if "hd95" in shown else {}
+        return tuple(in_mm.get(name) or mean_and_std(mine[name]) for name in shown)
+
+    columns = ("Strategy", *(_FURTHER[name] for name in shown))
+    return _per_setting(study, last, columns, cells) if shown else []
 
 
 def class_tables(study: Study) -> list[tuple[str, Table]]:
@@ -101,6 +122,33 @@ def compute_tables(study: Study) -> list[tuple[str, Table]]:
         return (*seconds, f"{totals['members']:.1f}", f"{totals['cached_members']:.1f}")
 
     return _per_setting(study, study.done, columns, cells)
+
+
+def efficiency_rows(study: Study) -> pd.DataFrame:
+    """FG-Eff of the settings that have a full-data reference: the content of fg_efficiency.csv."""
+    means = {setting: mean_full_dice(records) for setting, records in study.references.items()}
+    rows = study.table[study.table["setting"].isin(list(means))]
+    return fg_efficiency(rows, means)
+
+
+def efficiency_tables(study: Study, rows: pd.DataFrame) -> list[tuple[str, Table]]:
+    """FG-Eff per setting.
+
+    Args:
+        study: For names and order.
+        rows: From :func:`efficiency_rows`.
+    """
+
+    def cells(mine: pd.DataFrame) -> tuple[str, ...]:
+        rate, error, low, high = mine.iloc[0][["fg_eff", "standard_error", "low", "high"]]
+        interval = "—" if pd.isna(low) else f"{_rate(low)} to {_rate(high)}"
+        return _rate(rate), _rate(error), interval
+
+    return _per_setting(study, rows, ("Strategy", "FG-Eff", "Error", "95 % interval"), cells)
+
+
+def _rate(value: float) -> str:
+    return "—" if pd.isna(value) else f"{value:.2f}"
 
 
 def ranking_table(study: Study, ranks: pd.DataFrame) -> Table:

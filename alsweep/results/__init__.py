@@ -8,6 +8,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from alsweep.results.fulldata import full_dice
     from alsweep.results.metrics import aubc, fg_efficiency, final
     from alsweep.results.pairwise import minimal_difference, win_matrix, win_rates
     from alsweep.results.ranks import kendall_tau, rank_stability, ranking
@@ -18,6 +19,7 @@ __all__ = [
     "collect",
     "fg_efficiency",
     "final",
+    "full_dice",
     "kendall_tau",
     "load_results",
     "minimal_difference",
@@ -33,6 +35,7 @@ _HOMES = {
     "aubc": "metrics",
     "fg_efficiency": "metrics",
     "final": "metrics",
+    "full_dice": "fulldata",
     "minimal_difference": "pairwise",
     "win_matrix": "pairwise",
     "win_rates": "pairwise",

@@ -18,6 +18,38 @@ Model = TypeVar("Model", bound=BaseModel)
 _MEND = "restore the file, or delete the trajectory's folder and resume the run"
 
 
+class SurfaceScores(Frozen):
+    """How far predicted surfaces are from the reference's; None where undefined.
+
+    Means are over the cases in which a value is defined, then over foreground classes.
+
+    Attributes:
+        surface_dice: Normalised surface Dice, in 0..1; 0 in a case where the class is in one of the
+            two label maps alone.
+        hd95: 95th percentile of the distances, mm; undefined in a case unless both have the class.
+        class_surface_dice: By foreground class name.
+        class_hd95: By foreground class name.
+        case_surface_dice: By case, then class.
+        case_hd95: By case, then class.
+    """
+
+    surface_dice: float | None
+    hd95: float | None
+    class_surface_dice: dict[str, float | None]
+    class_hd95: dict[str, float | None]
+    case_surface_dice: dict[str, dict[str, float | None]]
+    case_hd95: dict[str, dict[str, float | None]]
+
+
+class PartScores(Frozen):
+    """How an ensemble did on one part of a dataset; see the fields of :class:`LoopRecord`."""
+
+    mean_dice: float | None
+    dice: dict[str, float | None]
+    case_dice: dict[str, dict[str, float | None]]
+    surface: SurfaceScores | None = None
+
+
 class LoopRecord(Frozen):
     """What one loop did: counts cumulative at its training, fractions in 0..1, times in seconds.
 
@@ -33,6 +65,8 @@ class LoopRecord(Frozen):
             label maps.
         train_seconds: Summed over members, those trained side by side and tries that were killed
             included.
+        surface: On the validation cases, where ``evaluation.surface`` asks for it.
+        test: On the test cases; None where there are none. Nothing is ever decided by it.
         cached_members: Members that were found stored, so that no time was spent on them.
         threads: Of torch, for predicting.
         training_threads: Of torch, for each member's training; None in older records.
@@ -52,6 +86,8 @@ class LoopRecord(Frozen):
     mean_dice: float | None
     dice: dict[str, float | None]
     case_dice: dict[str, dict[str, float | None]]
+    surface: SurfaceScores | None = None
+    test: PartScores | None = None
     train_seconds: float
     evaluate_seconds: float
     query_seconds: float

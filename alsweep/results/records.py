@@ -76,7 +76,11 @@ _COLUMNS = {
     "foreground_fraction": "float64",
     "annotated_cases": "int64",
     "mean_dice": "float64",
-    # dice_<class name> columns stand here
+    # dice_<class name> columns stand here, and where surfaces were judged surface_dice_<class name>
+    # and hd95_<class name>
+    "test_mean_dice": "float64",
+    "surface_dice": "float64",
+    "hd95": "float64",
     "train_seconds": "float64",
     "evaluate_seconds": "float64",
     "query_seconds": "float64",
@@ -120,6 +124,7 @@ class RunFolder:
 
     path: Path
     name: str
+    dataset_fingerprint: str
     trajectories: tuple[TrajectoryFolder, ...]
 
 
@@ -156,7 +161,8 @@ def read_run(run: Path) -> RunFolder:
     """
     name, dataset_fingerprint, ids = _read_sweep(run / "sweep.yaml")
     folders = [run / "trajectories" / id_ for id_ in ids]
-    return RunFolder(run, name, tuple(_read_trajectory(f, dataset_fingerprint) for f in folders))
+    trajectories = tuple(_read_trajectory(f, dataset_fingerprint) for f in folders)
+    return RunFolder(run, name, dataset_fingerprint, trajectories)
 
 
 def _read_sweep(path: Path) -> tuple[str, str, list[str]]:
@@ -320,7 +326,8 @@ def _table(run: RunFolder) -> "pa.Table":
         if trajectory.config is not None
         for record in trajectory.records
     ]
-    kinds = _kinds(classes)
+    judged = any(row["surface_dice"] is not None for row in rows)
+    kinds = _kinds(classes, ("dice", "surface_dice", "hd95") if judged else ("dice",))
     types = {
         "string": pa.string(),
         "int64": pa.int64(),
@@ -337,13 +344,13 @@ def _class_names(run: RunFolder) -> list[str]:
     return list(dict.fromkeys(n for t in run.trajectories for r in t.records for n in r.dice))
 
 
-def _kinds(classes: Iterable[str]) -> dict[str, str]:
+def _kinds(classes: Iterable[str], metrics: Iterable[str]) -> dict[str, str]:
     """Column name to type, in the order of the contract."""
     kinds = {}
     for name, kind in _COLUMNS.items():
         kinds[name] = kind
         if name == "mean_dice":
-            kinds |= {f"dice_{class_name}": "float64" for class_name in classes}
+            kinds |= {f"{metric}_{c}": "float64" for metric in metrics for c in classes}
     return kinds
 
 
@@ -354,7 +361,11 @@ def _row(
     record: LoopRecord,
     classes: Iterable[str],
 ) -> dict[str, Any]:
-    strategy = config.strategy
+    strategy, surface = config.strategy, record.surface
+    by_class = {"dice": record.dice}
+    if surface is not None:
+        by_class |= {"surface_dice": surface.class_surface_dice, "hd95": surface.class_hd95}
+    metrics = ("dice", "surface_dice", "hd95")
     return {
         **record.model_dump(include=set(_COLUMNS)),
         "sweep": sweep,
@@ -367,6 +378,9 @@ def _row(
         "members": config.training.members,
         "tta": config.inference.tta,
         "epochs": config.training.epochs,
-        **{f"dice_{name}": record.dice.get(name) for name in classes},
+        **{f"{m}_{name}": by_class.get(m, {}).get(name) for m in metrics for name in classes},
+        "test_mean_dice": None if record.test is None else record.test.mean_dice,
+        "surface_dice": None if surface is None else surface.surface_dice,
+        "hd95": None if surface is None else surface.hd95,
         "status": trajectory.status,
     }

@@ -188,7 +188,7 @@ class LiveDisplay(BoardMonitor):
         for start in list(board.starts.values())[:_MOST_ROWS]:
             beat = read_beat(starts_folder(board.run) / start.key)
             seed = str(start.example.config.seed)
-            table.add_row(f"start for {start.sharers}", seed, "1", *_phase(beat), "")
+            table.add_row(f"start for {start.sharers}", seed, "1", *phase_cells(beat), "")
         running = list(board.running.values())
         for planned in running[:_MOST_ROWS]:
             table.add_row(*self._row(planned))
@@ -206,12 +206,13 @@ class LiveDisplay(BoardMonitor):
             escape(planned.label),
             str(planned.config.seed),
             f"{min(done + 1, loops)}/{loops}",
-            *_phase(fresh),
+            *phase_cells(fresh),
             dice_text(board.dice.get(planned.id)),
         )
 
 
-def _phase(beat: Beat | None) -> tuple[RenderableType, RenderableType]:
+def phase_cells(beat: Beat | None) -> tuple[RenderableType, RenderableType]:
+    """What a worker does and how far it is, for two columns of a table."""
     if beat is None:
         return "begins", ""
     return beat.phase, ProgressBar(total=beat.total, completed=beat.done, width=_BAR_WIDTH)

@@ -38,6 +38,9 @@ class Work(Protocol):
     def prepare_start(self, config: TrajectoryConfig, on_progress: OnProgress) -> None:
         """Train and evaluate loop 0 for all trajectories that share it."""
 
+    def full_data(self, config: TrajectoryConfig, on_progress: OnProgress) -> None:
+        """Write the record of a recipe's full-data reference."""
+
 
 @dataclass(frozen=True)
 class Training:
@@ -72,3 +75,11 @@ class Training:
 
         dataset = Dataset.open(config.dataset)
         prepare_start(config, dataset, models_folder(self.run), self.resources, on_progress)
+
+    def full_data(self, config: TrajectoryConfig, on_progress: OnProgress) -> None:
+        """See :class:`Work`."""
+        from alsweep.data.case import Dataset
+        from alsweep.trajectory.fulldata import make_reference
+
+        dataset, models = Dataset.open(config.dataset), models_folder(self.run)
+        make_reference(config, dataset, models, self.resources, on_progress).write(self.run)

@@ -49,6 +49,13 @@ class ArrayPool:
     reference_reads: int = 0
 
     @property
+    def foreground(self) -> int:
+        """Channels of a prediction that are foreground."""
+        for prediction in self.given.values():
+            return len(prediction.foreground)
+        return len(self.classes) - 1
+
+    @property
     def cases(self) -> tuple[PoolCase, ...]:
         """All cases, by id."""
         return tuple(

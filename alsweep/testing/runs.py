@@ -9,6 +9,7 @@ from ruamel.yaml import YAML
 from alsweep.config.trajectory import StrategySpec, TrajectoryConfig
 from alsweep.files import write_json
 from alsweep.geometry import Patch, Triple
+from alsweep.results.fulldata import FullDataRecord, reference_key
 from alsweep.results.records import LoopRecord, QueriedPatch, query_path, write_query
 from alsweep.rng import stream
 
@@ -140,3 +141,23 @@ def synthetic_record(config: TrajectoryConfig, loop: int, speed: float) -> LoopR
             f"{config.seed:04x}{loop:02x}{m:02x}" for m in range(config.training.members)
         ),
     )
+
+
+def write_reference(run: Path, config: TrajectoryConfig, dice: float) -> FullDataRecord:
+    """Write the full-data reference of a synthetic trajectory and return it."""
+    record = FullDataRecord(
+        key=reference_key(config, FINGERPRINT),
+        dataset="phantom",
+        seed=config.seed,
+        mean_dice=dice,
+        dice={"liver": dice, "tumour": dice},
+        case_dice={"case_8": {"liver": dice, "tumour": dice}},
+        train_seconds=3.0,
+        evaluate_seconds=0.5,
+        threads=1,
+        device="cpu",
+        precision="fp32",
+        members=("full",),
+    )
+    record.write(run)
+    return record

@@ -207,6 +207,9 @@ def metrics(record: LoopRecord) -> dict[str, float | int]:
     values = {
         "mean_dice": record.mean_dice,
         **{f"dice/{name}": dice for name, dice in record.dice.items()},
+        "test_mean_dice": None if record.test is None else record.test.mean_dice,
+        "surface_dice": None if record.surface is None else record.surface.surface_dice,
+        "hd95": None if record.surface is None else record.surface.hd95,
         "annotated_patches": record.annotated_patches,
         "annotated_voxels": record.annotated_voxels,
         "foreground_voxels": record.foreground_voxels,

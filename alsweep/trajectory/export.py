@@ -20,7 +20,7 @@ Target = Literal["nnunet", "nnactive"]
 
 def export_loop(
     folder: Path,
-    loop: int,
+    loop: int | None,
     target: Target,
     out: Path,
     on_case: Callable[[int], None] = lambda done: None,
@@ -29,7 +29,7 @@ def export_loop(
 
     Args:
         folder: Of the trajectory.
-        loop: 0 is the starting budget.
+        loop: 0 is the starting budget; None the last that has a query.
         target: An nnU-Net raw dataset, or nnActive's loop files up to this one.
         out: Must not exist.
         on_case: Called with the number of finished cases.
@@ -40,6 +40,8 @@ def export_loop(
     """
     refuse_existing(out)
     log = QueryLog(folder)
+    if loop is None:
+        loop = max((k for k in range(read_config(folder).query.loops) if log.has(k)), default=0)
     if not log.has(loop):
         raise RunFolderError(
             f"{folder}: there is no query for loop {loop}; name an earlier --loop or resume the run"

@@ -21,11 +21,11 @@ from alsweep.trajectory.crew import Crew
 from alsweep.trajectory.member_task import MemberTask
 from alsweep.trajectory.progress import OnProgress, Progress
 
-NUMERICS = 2
+NUMERICS = 3
 """Part of every member's key: raised when equal configs would give other weights than before.
 
 2: biased transposed convolutions, lower scales supervised at their own resolution, levels by
-spacing.
+spacing. 3: regions through sigmoids.
 """
 
 _log = logging.getLogger(__name__)

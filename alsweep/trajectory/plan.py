@@ -59,10 +59,10 @@ def _check_strategy(config: TrajectoryConfig, dataset: Dataset) -> None:
             f"'{config.strategy.label}', whose map '{score_map.name}' measures how members "
             f"disagree; write at least {score_map.least_members}"
         )
-    if len(dataset.classes) < score_map.least_classes:
+    if len(dataset.targets) + 1 < score_map.least_classes:
         raise ConfigError(
             f"base.strategy: map '{score_map.name}' asks for class {score_map.least_classes - 1}, "
-            f"but the dataset has the classes 0 to {len(dataset.classes) - 1}"
+            f"but the dataset has the classes 0 to {len(dataset.targets)}"
         )
 
 

@@ -42,6 +42,7 @@ class DatasetPool:
         workers: int = 1,
     ) -> None:
         self.classes = dataset.classes
+        self.foreground = len(dataset.targets)
         by_case: dict[str, list[Patch]] = {}
         for patch in taken:
             by_case.setdefault(patch.case, []).append(patch)

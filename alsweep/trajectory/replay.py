@@ -7,12 +7,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
+from torch import nn
 
 from alsweep.config.sweep import ResourcesConfig
 from alsweep.config.trajectory import StrategySpec
 from alsweep.data.case import Dataset
 from alsweep.errors import ConfigError, RunFolderError
 from alsweep.geometry import Patch, union_voxels
+from alsweep.model.learner import Setup
+from alsweep.model.outputs import label_map
 from alsweep.query.base import make_strategy
 from alsweep.query.maps import PredictiveEntropyMap, VoxelMap
 from alsweep.results.loops import QueriedPatch
@@ -106,6 +109,16 @@ class StoredNetworks:
         self._steps = Steps.make(config, dataset, models, resources, "try", on_progress)
         self._members = self._stored()
 
+    @property
+    def setup(self) -> Setup:
+        """What the networks have in common."""
+        return self._steps.members.setup
+
+    @property
+    def networks(self) -> list[nn.Module]:
+        """The members."""
+        return [member.network for member in self._members]
+
     def ask(self, strategy: StrategySpec) -> list[QueriedPatch]:
         """What ``strategy`` queries with these networks, beside the patches annotated then.
 
@@ -129,7 +142,8 @@ class StoredNetworks:
         prediction = self._steps.predict(
             self._members, case, inference.step, inference.tta, score.needs
         )
-        labels = prediction.mean_probs.argmax(dim=0).to("cpu").numpy().astype(np.uint8)
+        order = self._steps.dataset.manifest.regions_class_order
+        labels = label_map(prediction.mean_probs, order)
         return labels, score(prediction).float().to("cpu").numpy()
 
     def _asking(self, strategy: StrategySpec) -> Steps:

@@ -17,11 +17,12 @@ from alsweep.geometry import Patch
 from alsweep.results.loops import LoopRecord
 from alsweep.results.records import read_records
 from alsweep.trajectory.budget import draw_start
+from alsweep.trajectory.evaluation import Evaluation
 from alsweep.trajectory.members import Member
 from alsweep.trajectory.plan import resolve
 from alsweep.trajectory.progress import OnProgress, Progress
 from alsweep.trajectory.query_log import QueryLog
-from alsweep.trajectory.steps import Evaluation, Steps
+from alsweep.trajectory.steps import Steps
 
 __all__ = ["Progress", "Trajectory"]
 
@@ -191,9 +192,11 @@ class Trajectory:
             foreground_voxels=foreground,
             foreground_fraction=foreground / max(1, int(pool[1:].sum())),
             annotated_cases=len(labels.cases),
-            mean_dice=evaluation.mean_dice,
-            dice=evaluation.dice,
-            case_dice=evaluation.case_dice,
+            mean_dice=evaluation.validation.mean_dice,
+            dice=evaluation.validation.dice,
+            case_dice=evaluation.validation.case_dice,
+            surface=evaluation.validation.surface,
+            test=evaluation.test,
             train_seconds=sum(member.seconds for member in members),
             evaluate_seconds=evaluation.seconds,
             query_seconds=query_seconds,

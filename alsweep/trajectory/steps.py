@@ -7,8 +7,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from alsweep.config.base import fingerprint
 from alsweep.config.sweep import ResourcesConfig
 from alsweep.config.trajectory import TrajectoryConfig
@@ -18,30 +16,20 @@ from alsweep.data.label_store import PartialLabels
 from alsweep.geometry import Patch
 from alsweep.model.checkpoint import ModelStore
 from alsweep.model.device import Compute, resolve_compute, set_threads
-from alsweep.model.evaluation import case_dice, mean_dice
 from alsweep.model.inference import predict
 from alsweep.model.learner import Setup
 from alsweep.model.learners import make_learner
 from alsweep.query.base import Embedding, Prediction, Streams, make_strategy
-from alsweep.results.loops import QueriedPatch
+from alsweep.results.loops import PartScores, QueriedPatch
 from alsweep.rng import stream
 from alsweep.trajectory.budget import request_for, settle
+from alsweep.trajectory.evaluation import Evaluation, Evaluator
 from alsweep.trajectory.members import Member, Members
 from alsweep.trajectory.pool import DatasetPool
 from alsweep.trajectory.precomputed import replayed
 from alsweep.trajectory.progress import OnProgress, Phase, Progress
 
 _GIB = 1 << 30
-
-
-@dataclass(frozen=True)
-class Evaluation:
-    """Dice of an ensemble on the validation cases; None where undefined."""
-
-    mean_dice: float | None
-    dice: dict[str, float | None]
-    case_dice: dict[str, dict[str, float | None]]
-    seconds: float
 
 
 @dataclass(frozen=True)
@@ -110,7 +98,7 @@ class Steps:
         return self.members.train(loop, self.labels(sorted(patches)), parents)
 
     def evaluate(self, loop: int, members: Sequence[Member]) -> Evaluation:
-        """Dice of the ensemble on the validation cases; stored under the members' keys."""
+        """How the ensemble does on validation and test cases; stored under the members' keys."""
         key = fingerprint(
             {
                 "kind": "evaluation",
@@ -125,26 +113,28 @@ class Steps:
             # Read back: the first to publish counts. Somebody short of room may have removed it.
             meta = self.members.store.meta(key) or made
         seconds = meta["seconds"] if meta["owner"] == self.members.owner else 0.0
-        return Evaluation(meta["mean_dice"], meta["dice"], meta["case_dice"], seconds)
+        validation, test = (
+            None if part is None else PartScores.model_validate(part)
+            for part in (meta["validation"], meta["test"])
+        )
+        assert validation is not None
+        return Evaluation(validation, test, seconds)
 
     def _evaluate(self, loop: int, members: Sequence[Member]) -> dict[str, Any]:
         began = time.monotonic()
-        reference = ReferenceLabels(self.dataset)
         protocol = self.config.evaluation
-        names = self.dataset.classes[1:]
-        by_case: dict[str, list[float | None]] = {}
-        for done, case in enumerate(self.dataset.validation):
-            self._tell(loop, "evaluate", done, len(self.dataset.validation))
-            probs = self.predict(members, case, protocol.step, protocol.tta).mean_probs
-            predicted = probs.argmax(dim=0).to("cpu").numpy().astype(np.uint8)
-            by_case[case] = case_dice(predicted, reference.volume(case), len(self.dataset.classes))
-        mean, per_class = mean_dice(by_case)
+        evaluator = Evaluator(
+            self.dataset,
+            protocol,
+            lambda case: self.predict(members, case, protocol.step, protocol.tta).mean_probs,
+            partial(self._tell, loop, "evaluate"),
+        )
+        validation, test = evaluator.scores()
         return {
             "owner": self.members.owner,
             "seconds": time.monotonic() - began,
-            "mean_dice": mean,
-            "dice": dict(zip(names, per_class, strict=True)),
-            "case_dice": {c: dict(zip(names, d, strict=True)) for c, d in by_case.items()},
+            "validation": validation.plain(),
+            "test": None if test is None else test.plain(),
         }
 
     def predict(
@@ -165,11 +155,14 @@ class Steps:
             setup.axes if tta else (),
             self.compute,
             needs,
+            setup.regions,
         )
         embedding = None
         if folded.features is not None and folded.cell is not None:
             embedding = Embedding(folded.features, folded.cell)
-        return Prediction(folded.probs, folded.mean_entropy, embedding, folded.members)
+        return Prediction(
+            folded.probs, folded.mean_entropy, embedding, folded.members, setup.regions
+        )
 
     def query(
         self, loop: int, members: Sequence[Member], taken: Sequence[Patch]

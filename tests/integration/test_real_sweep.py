@@ -12,6 +12,7 @@ import pytest
 
 from alsweep import load_results
 from alsweep.data.phantom import write_phantom
+from alsweep.results import full_dice
 from tests.tracking.wandb_files import read_offline_run
 
 pytestmark = [pytest.mark.ray, pytest.mark.slow]
@@ -107,6 +108,17 @@ def test_kill_9_and_resume_give_the_same_results_bit_for_bit(
     assert queries(run) == queries(unbroken)
     result, expected = (load_results(path / "results.parquet") for path in (run, unbroken))
     pd.testing.assert_frame_equal(untimed(result), untimed(expected), check_exact=True)
+
+
+def test_full_data_is_trained_once_and_shown_in_the_report(space: Path, unbroken: Path) -> None:
+    out, err = finish(start("fulldata", space, "--out", unbroken))
+    assert "[1/1] full data, seed 0: Dice" in err
+    assert out.splitlines()[-1].endswith("report/index.html")
+    assert (unbroken / "report" / "fg_efficiency.csv").exists()
+    (setting,) = full_dice(unbroken)
+    assert setting == load_results(unbroken)["setting"].iloc[0]
+    _, err = finish(start("fulldata", space, "--out", unbroken))
+    assert "Dice" not in err
 
 
 def test_status_says_done(unbroken: Path) -> None:

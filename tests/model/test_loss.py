@@ -1,3 +1,5 @@
+import math
+
 import pytest
 import torch
 from hypothesis import given
@@ -5,8 +7,21 @@ from hypothesis import strategies as st
 from monai.losses import DiceLoss
 from torch.nn import functional
 
+from alsweep.data.case import Region
 from alsweep.data.label_store import IGNORE
-from alsweep.model.loss import deep_supervision_loss, masked_dice_ce
+from alsweep.model.loss import (
+    deep_supervision_loss,
+    masked_dice_ce,
+    masked_region_dice_bce,
+    region_loss,
+)
+from alsweep.model.outputs import membership
+
+NESTED = [
+    Region(name="whole", labels=(1, 2, 3)),
+    Region(name="core", labels=(2, 3)),
+    Region(name="enhancing", labels=(3,)),
+]
 
 
 def batch(seed, classes=3, shape=(2, 5, 4, 3)):
@@ -88,3 +103,59 @@ def test_a_lower_scale_is_held_against_its_own_annotated_voxels():
     expected = masked_dice_ce(logits, target) + masked_dice_ce(low, own) / 2
     found = deep_supervision_loss((logits, low), target)
     assert found.item() == pytest.approx(expected.item() / 1.5, rel=1e-6)
+
+
+def region_batch(seed, shape=(2, 6, 6, 6)):
+    logits, _ = batch(seed, len(NESTED), shape)
+    _, target = batch(seed, 4, shape)
+    inside = torch.stack([torch.isin(target, torch.tensor(r.labels)) for r in NESTED], dim=1)
+    return logits, target, inside.float()
+
+
+@given(st.integers(0, 1000))
+def test_fully_annotated_region_loss_is_monais_sigmoid_dice_plus_binary_ce(seed):
+    logits, target, inside = region_batch(seed)
+    dice = DiceLoss(sigmoid=True, batch=True, smooth_nr=0, smooth_dr=1e-8)
+    expected = dice(logits, inside) + functional.binary_cross_entropy_with_logits(logits, inside)
+    found = masked_region_dice_bce(logits, target, membership(NESTED))
+    assert found.item() == pytest.approx(expected.item(), rel=1e-5)
+
+
+def test_region_loss_of_three_voxels_by_hand():
+    # Two regions: whole (1, 2) and core (2). Voxels: label 2, background, not annotated.
+    table = membership([NESTED[0].model_copy(update={"labels": (1, 2)}), NESTED[1]])
+    target = torch.tensor([2, 0, IGNORE], dtype=torch.uint8).reshape(1, 1, 1, 3)
+    probs = torch.tensor([[0.8, 0.4, 0.9], [0.5, 0.25, 0.9]])
+    logits = torch.logit(probs).reshape(1, 2, 1, 1, 3)
+    dice = [2 * 0.8 / (1.2 + 1), 2 * 0.5 / (0.75 + 1)]
+    bce = -(math.log(0.8) + math.log(0.6) + math.log(0.5) + math.log(0.75)) / 4
+    expected = bce + 1 - sum(dice) / 2
+    assert masked_region_dice_bce(logits, target, table).item() == pytest.approx(expected, rel=1e-5)
+
+
+@given(st.integers(0, 1000))
+def test_regions_of_voxels_without_a_label_have_no_gradient(seed):
+    logits, target, _ = region_batch(seed)
+    target[:, 2:] = IGNORE
+    loss = masked_region_dice_bce(logits, target, membership(NESTED))
+    (gradient,) = torch.autograd.grad(loss, logits)
+    assert gradient[:, :, 2:].abs().max() == 0
+    assert gradient[:, :, :2].abs().max() > 0
+
+
+def test_a_batch_without_labels_of_regions_gives_zero_and_not_nan():
+    logits, target, _ = region_batch(0)
+    loss = region_loss(NESTED)(logits, torch.full_like(target, IGNORE))
+    (gradient,) = torch.autograd.grad(loss, logits)
+    assert loss.item() == 0
+    assert not gradient.isnan().any()
+
+
+def test_regions_are_supervised_at_every_scale():
+    logits, target, _ = region_batch(1, (2, 8, 8, 8))
+    low = region_batch(2, (2, 4, 4, 4))[0]
+    table = membership(NESTED)
+    own = target[:, 1::2, 1::2, 1::2]
+    expected = masked_region_dice_bce(logits, target, table)
+    expected = (expected + masked_region_dice_bce(low, own, table) / 2) / 1.5
+    assert region_loss(NESTED)((logits, low), target).item() == pytest.approx(expected.item())

@@ -10,9 +10,9 @@ from alsweep.errors import RunFolderError
 from alsweep.files import read_json, write_json
 from alsweep.report import write_report
 from alsweep.report.html import embeddable
-from alsweep.results import aubc, collect, win_matrix
+from alsweep.results import aubc, collect, fg_efficiency, full_dice, win_matrix
 from alsweep.results.records import read_run, record_path
-from alsweep.testing.runs import write_run
+from alsweep.testing.runs import trajectory_config, write_reference, write_run
 
 
 def data_of(page: Path) -> dict:
@@ -234,3 +234,33 @@ def test_embedded_data_cannot_end_its_element():
     text = embeddable({"name": "</script><b>"})
     assert "<" not in text
     assert json.loads(text) == {"name": "</script><b>"}
+
+
+def test_full_data_is_a_line_in_the_curves_and_the_c_of_fg_eff(run):
+    assert data_of(write_report([run]))["curves"][0]["full"] == {}
+    for seed, dice in ((0, 0.93), (1, 0.97)):
+        config = trajectory_config(Path("dataset"), "random", (8, 8, 8), seed, 4)
+        write_reference(run, config, dice)
+    page = write_report([run])
+    assert data_of(page)["curves"][0]["full"]["mean_dice"] == pytest.approx(95)
+    text = visible(page)
+    assert "mean Dice 95.00 %, seeds 0, 1 (curves: 2 seeds)" in text
+    assert "trained on the fully annotated pool, mean over 2 seeds" in text
+    rates = pd.read_csv(page.parent / "fg_efficiency.csv")
+    expected = fg_efficiency(collect(run), full_dice(run))
+    assert rates["fg_eff"].tolist() == pytest.approx(expected["fg_eff"].tolist())
+    first = expected[expected["strategy"] == "predictive_entropy"].iloc[0]
+    assert f"predictive_entropy {first['fg_eff']:.2f} {first['standard_error']:.2f}" in text
+    references = pd.read_csv(page.parent / "full_data.csv")
+    assert references["mean_dice"].tolist() == [0.93, 0.97]
+
+
+def test_a_setting_without_its_reference_is_named(tmp_path):
+    write_run(tmp_path / "run", patch_sizes=((8, 8, 8),))
+    write_run(tmp_path / "more", patch_sizes=((4, 8, 8),))
+    config = trajectory_config(Path("dataset"), "random", (8, 8, 8), 0, 4)
+    write_reference(tmp_path / "run", config, 0.95)
+    page = write_report([tmp_path / "run", tmp_path / "more"], tmp_path / "out")
+    text = visible(page)
+    assert "Without a full-data reference, and so not shown: phantom · 4" in text
+    assert [bool(curve["full"]) for curve in data_of(page)["curves"]] == [True, False]

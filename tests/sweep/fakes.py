@@ -9,8 +9,10 @@ from pathlib import Path
 
 from alsweep.config.base import fingerprint
 from alsweep.config.trajectory import TrajectoryConfig
+from alsweep.data.case import Dataset
 from alsweep.errors import PoolExhaustedError
 from alsweep.geometry import Patch
+from alsweep.results.fulldata import FullDataRecord, reference_key
 from alsweep.results.loops import LoopRecord, QueriedPatch, query_path, write_query
 from alsweep.results.records import read_records
 from alsweep.trajectory.progress import OnProgress, Progress
@@ -72,6 +74,14 @@ class TableWork:
         with (models / f"start-s{config.seed}").open("a") as log:
             log.write("prepared\n")
 
+    def full_data(self, config: TrajectoryConfig, on_progress: OnProgress) -> None:
+        on_progress(Progress(0, "train", 0, 1))
+        time.sleep(self.seconds)
+        fault(self.run / f"fulldata-s{config.seed}", 0)
+        # As plans name it: the dataset's fingerprint, read where a worker would read it.
+        key = reference_key(config, Dataset.open(config.dataset).fingerprint)
+        table_reference(config, key).write(self.run)
+
 
 def number(config: TrajectoryConfig, *key: object) -> int:
     return int(fingerprint([config.identity(""), *key])[:6], 16)
@@ -97,6 +107,23 @@ def table_record(config: TrajectoryConfig, loop: int) -> LoopRecord:
         evaluate_seconds=0.5,
         query_seconds=0.25,
         cached_members=0 if loop else config.training.members,
+        threads=1,
+        device="cpu",
+        precision="fp32",
+        members=("a",),
+    )
+
+
+def table_reference(config: TrajectoryConfig, key: str) -> FullDataRecord:
+    return FullDataRecord(
+        key=key,
+        dataset="phantom",
+        seed=config.seed,
+        mean_dice=0.9,
+        dice={"organ": 0.9, "lesion": None},
+        case_dice={"case_000": {"organ": 0.9, "lesion": None}},
+        train_seconds=1.0,
+        evaluate_seconds=0.5,
         threads=1,
         device="cpu",
         precision="fp32",

@@ -1,7 +1,9 @@
 import shutil
+from contextlib import suppress
 
 import numpy as np
 import pytest
+from torch import nn
 
 from alsweep import Dataset, Trajectory
 from alsweep.data.annotator import ReferenceLabels
@@ -26,6 +28,17 @@ def poison(dataset: Dataset, kept) -> None:
         volume.flush()
 
 
+def poison_cases(dataset: Dataset, cases) -> None:
+    """Turn all labels of some cases into noise."""
+    rng = np.random.default_rng(1)
+    for case in cases:
+        path = case_folder(dataset.path, case) / REFERENCE_CHUNK
+        path.chmod(0o644)
+        volume = np.memmap(path, np.uint8, "r+", shape=dataset.cases[case].shape)
+        volume[:] = rng.integers(0, 3, volume.shape, dtype=np.uint8)
+        volume.flush()
+
+
 def test_the_learner_never_sees_a_label_outside_the_annotated_patches(phantom, tmp_path):
     honest = Trajectory(make_config(phantom), tmp_path / "honest", dataset=phantom)
     records = honest.run()
@@ -44,6 +57,43 @@ def test_the_learner_never_sees_a_label_outside_the_annotated_patches(phantom, t
     assert [r.members for r in blind.run()] == [r.members for r in records]
     assert [r.mean_dice for r in blind.records] == [r.mean_dice for r in records]
     assert log_bytes(tmp_path / "blind") == log_bytes(tmp_path / "honest")
+
+
+class Prying:
+    """A learner that looks at every label that it can reach, and learns nothing."""
+
+    def __init__(self):
+        self.seen = []
+
+    def network(self, setup, member):
+        return nn.Conv3d(1, setup.outputs, 1)
+
+    def fit(self, network, setup, lesson, on_epoch, *more):
+        assert not any(callable(getattr(setup.dataset, name, None)) for name in LABELS)
+        seen = {}
+        for case in setup.dataset.cases:
+            with suppress(KeyError):
+                shape = setup.dataset.cases[case].shape
+                seen[case] = lesson.labels.window(case, (0, 0, 0), shape)
+        self.seen.append((lesson.labels.patches, seen))
+        return 0.0
+
+
+LABELS = ("reference", "labels", "reveal", "volume")
+
+
+def test_what_the_protocol_hands_to_a_learner_holds_no_other_label(phantom, tmp_path, monkeypatch):
+    learner = Prying()
+    monkeypatch.setattr("alsweep.trajectory.steps.make_learner", lambda name: learner)
+    Trajectory(make_config(phantom, strategy="random"), tmp_path / "t", dataset=phantom).run()
+    assert len(learner.seen) == 3 * 2
+    for patches, seen in learner.seen:
+        assert not set(phantom.validation) & {case for case, w in seen.items() if (w != 255).any()}
+        for case, labels in seen.items():
+            for patch in patches:
+                if patch.case == case:
+                    labels[patch.slices] = 255
+            assert (labels == 255).all()
 
 
 def test_a_strategy_without_the_oracle_is_refused_labels(phantom):

@@ -73,17 +73,42 @@
 
   const titled = (axis, text, more) => ({ ...axis, title: { ...axis.title, text }, ...more });
 
+  // What the same recipe reaches on the fully annotated pool.
+  function fullData(panel) {
+    const level = panel.full[state.metric];
+    if (level === null || level === undefined) return {};
+    const line = { color: "#1c2430", width: 1.5, dash: "dot" };
+    return {
+      shapes: [{ type: "line", xref: "paper", x0: 0, x1: 1, y0: level, y1: level, line }],
+      annotations: [{
+        xref: "paper", x: 0, xanchor: "left", y: level, yanchor: "bottom", showarrow: false,
+        text: `full data: ${level.toFixed(2)}`, font: { size: 12, color: "#1c2430" },
+      }],
+    };
+  }
+
+  // Axes follow traces alone, so the line's height is given to them by an invisible point.
+  function fullDataHeight(panel, shown) {
+    const level = panel.full[state.metric];
+    if (level === null || level === undefined || !shown.length) return [];
+    const x = shown[0].seeds[0].x[state.x][0];
+    return [{ type: "scatter", mode: "markers", x: [x], y: [level], opacity: 0, hoverinfo: "skip" }];
+  }
+
   function drawCurves() {
     data.curves.forEach((panel, index) => {
       const shown = panel.strategies.filter((entry) => !state.hidden.has(entry.strategy));
       // Bands lie below all lines, so that none hides another strategy's line.
       const all = shown.flatMap(traces);
-      const ordered = [...all.filter((t) => t.fill), ...all.filter((t) => !t.fill)];
+      const ordered = [
+        ...all.filter((t) => t.fill), ...all.filter((t) => !t.fill), ...fullDataHeight(panel, shown),
+      ];
       const layout = {
         ...data.curveLayout,
         hovermode: "closest",
         xaxis: titled(data.curveAxis, data.budgets[state.x]),
         yaxis: titled(data.curveAxis, "Dice [%]"),
+        ...fullData(panel),
       };
       Plotly.react(`curve-${index}`, ordered, layout, config);
     });

@@ -1,0 +1,96 @@
+"""Full-data references of a sweep: which there are, and making those that are missing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from alsweep.config.sweep import ResourcesConfig
+from alsweep.results.fulldata import read_reference, reference_key
+from alsweep.sweep.run_folder import starts_folder
+
+if TYPE_CHECKING:
+    from alsweep.sweep.plan import Plan, Planned
+    from alsweep.sweep.work import Work
+
+_PARTS = ("training", "evaluation")
+"""What of a grid makes a difference to a reference."""
+
+
+@dataclass(frozen=True)
+class Reference:
+    """A recipe with a seed, to be trained on the whole pool.
+
+    Attributes:
+        key: Names its record.
+        example: One of the trajectories that share it.
+        sharers: How many trajectories do.
+    """
+
+    key: str
+    example: Planned
+    sharers: int
+
+    @property
+    def name(self) -> str:
+        """For people: the seed, and what the grid says of training and evaluation."""
+        cell = self.example.cell.items()
+        parts = [f"{key}={value}" for key, value in cell if key.split(".")[0] in _PARTS]
+        return ", ".join([*parts, f"seed {self.example.config.seed}"])
+
+
+def references(plan: Plan) -> list[Reference]:
+    """The distinct references of a plan, in grid order."""
+    sharers: dict[str, list[Planned]] = {}
+    for planned in plan.trajectories:
+        key = reference_key(planned.config, plan.dataset_fingerprint)
+        sharers.setdefault(key, []).append(planned)
+    return [Reference(key, shared[0], len(shared)) for key, shared in sharers.items()]
+
+
+def missing_references(run: Path, plan: Plan) -> list[Reference]:
+    """Those without a record."""
+    return [ref for ref in references(plan) if read_reference(run, ref.key) is None]
+
+
+def make_references(
+    missing: Sequence[Reference],
+    run: Path,
+    work: Work,
+    resources: ResourcesConfig,
+    on_end: Callable[[Reference, str | None], None],
+    address: str | None = None,
+) -> Mapping[str, str]:
+    """Make references, each a task of its own.
+
+    Args:
+        missing: What to make.
+        run: The run folder, absolute; the caller holds its lock.
+        work: Makes them.
+        resources: What one worker gets.
+        on_end: Called with each reference that is made, or with why it is not.
+        address: Of a running Ray cluster; None starts a private Ray.
+
+    Returns:
+        Name to error of those that failed.
+
+    Raises:
+        ConfigError: Ray cannot give a worker what it needs.
+        KeyboardInterrupt: Ctrl-C or SIGTERM; no worker is left, and trained members are safe.
+    """
+    from alsweep.sweep.crash import LOG
+    from alsweep.sweep.ray_session import ray_session
+    from alsweep.sweep.tasks import run_tasks
+
+    failed = {}
+    by_key = {reference.key: reference for reference in missing}
+    tasks = {key: partial(work.full_data, ref.example.config) for key, ref in by_key.items()}
+    with ray_session(resources, address):
+        for key, error in run_tasks(tasks, resources, starts_folder(run), run / LOG):
+            if error is not None:
+                failed[by_key[key].name] = error
+            on_end(by_key[key], error)
+    return failed
