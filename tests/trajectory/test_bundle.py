@@ -24,7 +24,7 @@ from tests.trajectory.conftest import make_config
 from tests.trajectory.region_phantom import change_manifest, write_region_phantom
 
 TRAINING = {"epochs": 2, "iterations_per_epoch": 25, "members": 2, "deep_supervision": True}
-TRAINING |= {"features": [4, 8, 8, 8], "patch_size": [8, 16, 16], "folds": 1}
+TRAINING |= {"features": [4, 8, 8, 8], "patch_size": [8, 16, 16], "ensemble": "seeds"}
 SHAPE = (24, 24, 24)
 
 

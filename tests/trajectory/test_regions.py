@@ -33,7 +33,7 @@ def test_regions_are_trained_judged_and_queried(regions, tmp_path, strategy):
 
 
 def test_an_ensemble_learns_nested_regions(regions, tmp_path):
-    training = {"epochs": 4, "iterations_per_epoch": 30, "members": 1, "folds": 1}
+    training = {"epochs": 4, "iterations_per_epoch": 30, "members": 1, "ensemble": "seeds"}
     training |= {"features": [8, 8, 8], "deep_supervision": True}
     config = make_config(regions, training=training)
     record = make_reference(config, regions, tmp_path / "models", ResourcesConfig())
