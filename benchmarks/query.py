@@ -177,7 +177,7 @@ class OneCase:
 
 def folded(members: list[torch.Tensor], needs: tuple[str, ...]) -> Folded:
     """What inference does with each member; the first one becomes the sum, hence a copy."""
-    fold = Fold(needs)
+    fold = Fold(len(members), needs)
     for member in members:
         fold.add(member)
     return fold.means()

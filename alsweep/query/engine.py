@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from alsweep.geometry import Patch
-from alsweep.query.aggregate import VoxelScores, Windows
+from alsweep.query.aggregate import Windows
 from alsweep.query.candidates import (
     GENERAL,
     Candidate,
@@ -21,6 +21,7 @@ from alsweep.query.maps import VoxelMap, WindowMap
 from alsweep.query.pool import Choice, Pool, PoolCase, Prediction, Request, Streams
 from alsweep.query.select import greedy
 from alsweep.query.stages import Composition
+from alsweep.query.voxels import VoxelScores
 
 
 @dataclass(frozen=True)
