@@ -90,7 +90,7 @@ class Fold:
         for part in _slabs(flat):
             slab, summed = flat[:, part], total[:, part]
             probs, entropy = read(slab, self._entropy is not None)
-            if self._entropy is not None:
+            if self._entropy is not None and entropy is not None:
                 self._entropy.view(-1)[part] += entropy
             if self._members:
                 self._members[-1].flatten(1)[:, part] = probs

@@ -94,9 +94,9 @@ def _window_matrix(
     """Matrix ``(starts, length)`` whose row i averages the window at start i."""
     import torch
 
-    first = torch.tensor(starts, device=device)[:, None]
-    voxel = torch.arange(length, device=device)
-    return ((voxel >= first) & (voxel < first + size)).to(dtype) / size
+    first, voxel = np.array(starts)[:, None], np.arange(length)
+    inside = (voxel >= first) & (voxel < first + size)
+    return torch.from_numpy(inside).to(device, dtype) / size
 
 
 @dataclass(frozen=True)
@@ -122,6 +122,11 @@ class Windows:
     def grid(self) -> list[list[int]]:
         """Starts per axis; the last valid one always counts."""
         return start_grid(self.shape, self.size, self.strides)
+
+    @cached_property
+    def cuts(self) -> list[int]:
+        """Planes where a window begins or ends along z."""
+        return sorted({edge for start in self.grid[0] for edge in (start, start + self.size[0])})
 
     @property
     def voxels(self) -> int:
@@ -170,12 +175,12 @@ class Mean(Aggregate):
             touched = _touched(windows.grid[0], windows.size[0], begin, stop)
             weights = along_z[touched][:, planes[:-1]]
             sums = _plane_sums(scores, planes, in_plane)
-            means[:, touched] += (weights @ sums.flatten(2)).unflatten(2, sums.shape[2:])
+            means[:, touched] += (weights @ sums.flatten(2)).view(means[:, touched].shape)
         return means
 
 
 _PLANES = 16
-"""Least planes that are averaged along z at once: each addition goes over all windows they touch."""
+"""Least planes that are averaged along z at once: an addition goes over all windows they touch."""
 
 
 def _blocks(windows: Windows) -> list[list[int]]:
@@ -185,8 +190,7 @@ def _blocks(windows: Windows) -> list[list[int]]:
         For each block its cuts, first plane to last plane + 1. All windows hold either all planes
         between two cuts or none, so those may be summed up before anything else is done.
     """
-    starts, size = windows.grid[0], windows.size[0]
-    cuts = sorted({edge for start in starts for edge in (start, start + size)})
+    cuts = windows.cuts
     most = max(_PLANES, CACHED_VOXELS // prod(windows.shape[1:]))
     blocks = [[cuts[0]]]
     for cut in cuts[1:]:
@@ -201,18 +205,35 @@ def _plane_sums(
 ) -> "Float[Tensor, 'channel part y_start x_start']":
     """In-plane means, summed over the planes between two cuts."""
     along_y, along_x = in_plane
-    dtype, (begin, stop) = along_x.dtype, (cuts[0], cuts[-1])
-    parts = len(cuts) - 1
-    done = along_x.new_zeros((scores.channels, parts, along_y.shape[1], along_x.shape[0]))
+    begin, stop, parts = cuts[0], cuts[-1], len(cuts) - 1
+    done = along_x.new_zeros((scores.channels, along_y.shape[1], parts, along_x.shape[0]))
     # Where a window may begin at every plane there is nothing to sum: all planes go together.
     alone = parts == stop - begin
     for part, (first, last) in enumerate([(begin, stop)] if alone else pairwise(cuts)):
         for planes, rows, channels in scores.tiles(first, last):
-            own = slice(planes.start - begin, planes.stop - begin) if alone else slice(part, part + 1)
-            for channel, values in enumerate(channels):
-                exact = values.to(dtype) if alone else values.sum(0, keepdim=True, dtype=dtype)
-                done[channel, own, rows] += exact @ along_x.T
-    return along_y @ done
+            own = slice(planes.start - begin, planes.stop - begin)
+            own = own if alone else slice(part, part + 1)
+            shape = (scores.channels, own.stop - own.start, rows.stop - rows.start)
+            sums = along_x.new_empty((*shape, along_x.shape[1]))
+            for place, values in zip(sums, channels, strict=True):
+                place.copy_(values) if alone else _sum_planes(values, place)
+            done[:, rows, own] += (sums @ along_x.T).transpose(1, 2)
+    # One product for all parts, which are then brought to the front.
+    means: Tensor = along_y @ done.flatten(2)
+    return means.view(scores.channels, -1, *done.shape[2:]).transpose(1, 2)
+
+
+def _sum_planes(values: "Tensor", out: "Tensor") -> None:
+    """Sum along z: two halves as they are, which is exact where they are equal, then as ``out``.
+
+    So the sums over a constant map have no rounding in them, however many planes there are.
+    """
+    import torch
+
+    half, odd = divmod(values.shape[0], 2)
+    if not odd:
+        values = values[:half] + values[half:]
+    torch.sum(values, 0, keepdim=True, dtype=out.dtype, out=out)
 
 
 def _touched(starts: list[int], size: int, first: int, stop: int) -> slice:

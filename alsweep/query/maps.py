@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 # branch.
 _TINY = 1e-30
 
-CACHED_VOXELS = 1 << 16
+CACHED_VOXELS = 1 << 17
 """Voxels that are worked on at once on a CPU: more leave its cache, fewer pay for the calls."""
 
 
