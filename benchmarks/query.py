@@ -3,13 +3,21 @@
     python benchmarks/query.py [--quick] [--only NAME ...] [--members 5]
 
 The plain way is what a first version would do, and what the study that this project answers does:
-stack the members, average boxes with a convolution, sort everything, and walk a list of candidates
-from the front, each tested for overlap with all others. Ours is what a trajectory does: fold the
-members, then ask the strategy.
+stack the members, average boxes with a convolution, sort everything into a list of dicts with the
+corner as a numpy array, and pop candidates from its front, each tested for overlap with all others
+in turn. Ours is what a trajectory does: fold the members, then ask the strategy. Both begin at the
+members' probabilities, or with "logits" before each member's softmax, which is where a trajectory
+begins.
+
+All ways of one case are run in turn, several times, and the fastest run of each counts: so other
+programs disturb none of them more than the others. Two limits stand beside them: "read" is the time
+to read all members once, "logs" the time of nothing but the logarithms, of as many values as the
+plain way takes them of, in pieces that stay in the cache.
 """
 
 import argparse
 import ctypes
+import os
 import re
 import time
 from collections.abc import Callable, Iterator
@@ -23,7 +31,7 @@ import torch
 from scipy.signal import fftconvolve
 from torch.nn import functional
 
-from alsweep.geometry import Patch, Triple, boxes_intersect
+from alsweep.geometry import Patch, Triple
 from alsweep.model.folding import Fold, Folded
 from alsweep.query import PoolCase, Prediction, Request, make_strategy
 from alsweep.query.aggregate import Windows
@@ -32,6 +40,8 @@ from alsweep.rng import stream
 
 PATCHES = 20
 STRATEGIES = ("predictive_entropy", "mutual_information", "clasp_pe")
+FROM_LOGITS = STRATEGIES[:2]
+REPEATS = 7
 SLOW = 10.0
 """Seconds above which a way is measured once."""
 
@@ -87,11 +97,11 @@ def members_of(case: Case, count: int) -> list[torch.Tensor]:
 
 
 def plain(
-    case: Case, members: list[torch.Tensor], strategy: str
+    case: Case, members: list[torch.Tensor], strategy: str, logits: bool = False
 ) -> tuple[dict[str, float], list[Triple]]:
     """Seconds of each part, and the starts chosen."""
     clock = Clock()
-    stacked = torch.stack(members)
+    stacked = torch.stack([one.softmax(dim=0) for one in members] if logits else members)
     mean = stacked.mean(dim=0)
     score = torch.special.entr(mean).sum(dim=0)
     if strategy == "mutual_information":
@@ -124,21 +134,34 @@ def plain_box_mean(score: torch.Tensor, case: Case) -> np.ndarray:
 
 def plain_walk(scores: np.ndarray, case: Case, n: int, already: list[Triple]) -> list[Triple]:
     """Sort all, then take from the front what overlaps nothing."""
-    waiting = []
-    for flat in np.argsort(scores, axis=None)[::-1]:
-        index = np.unravel_index(flat, scores.shape)
-        start = tuple(int(i) * s for i, s in zip(index, case.stride, strict=True))
-        waiting.append(
-            {"case": case.name, "start": start, "size": case.box, "score": float(scores[index])}
-        )
-    taken = [(p.start, p.size) for p in case.taken] + [(start, case.box) for start in already]
+    size, stride = np.array(case.box), np.array(case.stride)
+    waiting = [
+        {
+            "case": case.name,
+            "coords": np.array(np.unravel_index(flat, scores.shape)) * stride,
+            "size": size,
+            "score": scores.flat[flat],
+        }
+        for flat in np.argsort(scores, axis=None)[::-1]
+    ]
+    taken = [(np.array(p.start), np.array(p.size)) for p in case.taken]
+    taken += [(np.array(start), size) for start in already]
     chosen: list[Triple] = []
     while waiting and len(chosen) < n:
-        start = waiting.pop(0)["start"]
-        if not any(boxes_intersect(start, case.box, *box) for box in taken):
-            chosen.append(start)
-            taken.append((start, case.box))
+        candidate = waiting.pop(0)
+        if not any(_overlaps(candidate, *box) for box in taken):
+            chosen.append(tuple(candidate["coords"].tolist()))
+            taken.append((candidate["coords"], candidate["size"]))
     return chosen
+
+
+def _overlaps(candidate: dict[str, Any], coords: np.ndarray, size: np.ndarray) -> bool:
+    """Axis by axis, as one writes it down."""
+    return all(
+        candidate["coords"][axis] < coords[axis] + size[axis]
+        and candidate["coords"][axis] + candidate["size"][axis] > coords[axis]
+        for axis in range(3)
+    )
 
 
 # Ours.
@@ -175,11 +198,11 @@ class OneCase:
         raise NotImplementedError
 
 
-def folded(members: list[torch.Tensor], needs: tuple[str, ...]) -> Folded:
+def folded(members: list[torch.Tensor], needs: tuple[str, ...], logits: bool = False) -> Folded:
     """What inference does with each member; the first one becomes the sum, hence a copy."""
-    fold = Fold(needs)
+    fold = Fold(len(members), needs)
     for member in members:
-        fold.add(member)
+        (fold.add_logits if logits else fold.add)(member)
     return fold.means()
 
 
@@ -197,7 +220,7 @@ class TimedEngine(Engine):
 
 
 def ours(
-    case: Case, members: list[torch.Tensor], strategy: str
+    case: Case, members: list[torch.Tensor], strategy: str, logits: bool = False
 ) -> tuple[dict[str, float], list[Triple]]:
     """Seconds of each part, and the starts chosen."""
     chosen = make_strategy(strategy)
@@ -206,7 +229,7 @@ def ours(
     fresh = [members[0].clone(), *members[1:]]
     request = Request(PATCHES, case.box, case.stride, 0.0, PATCHES, 0, 5)
     clock = Clock()
-    result = folded(fresh, chosen.needs)
+    result = folded(fresh, chosen.needs, logits)
     clock.lap("fold")
     prediction = Prediction(result.probs, result.mean_entropy)
     rng = partial(stream, 0, "query", 0)
@@ -234,12 +257,6 @@ class Clock:
 
 
 Answer = tuple[dict[str, float], list[Triple]]
-
-
-def median(run: Callable[[], Answer], repeats: int) -> Answer:
-    """The run of median length."""
-    answers = sorted((run() for _ in range(repeats)), key=lambda answer: sum(answer[0].values()))
-    return answers[len(answers) // 2]
 
 
 def extra_mib(run: Callable[[], Answer]) -> float:
@@ -277,12 +294,27 @@ class Measured:
         return f"{parts:>22} {1e3 * self.total:8.1f} {mib:>5}"
 
 
-def measured(run: Callable[[], Answer], repeats: int) -> Measured:
-    """Run several times and take the median; once only, and without memory, if it is slow."""
-    first = run()
-    if sum(first[0].values()) > SLOW:
-        return Measured(*first, None)
-    return Measured(*median(run, repeats), extra_mib(run))
+Way = Callable[[], Answer]
+
+
+def in_turn(ways: dict[str, Way], repeats: int) -> dict[str, Measured]:
+    """Run all ways in turn, several times; the fastest run of each counts.
+
+    A slow one runs once only, and its memory is not measured.
+    """
+    answers = {name: [way()] for name, way in ways.items()}
+    quick = [name for name in ways if _total(answers[name][0]) <= SLOW]
+    for _ in range(repeats - 1):
+        for name in quick:
+            answers[name].append(ways[name]())
+    mib = {name: extra_mib(ways[name]) for name in quick}
+    return {
+        name: Measured(*min(found, key=_total), mib.get(name)) for name, found in answers.items()
+    }
+
+
+def _total(answer: Answer) -> float:
+    return sum(answer[0].values())
 
 
 def main() -> None:
@@ -298,35 +330,78 @@ def main() -> None:
         "CPU ms: plain = map/aggregate/select, ours = fold/map+aggregate/select; MiB above members"
     )
     sides = " ".join(f"{side:>22} {'sum':>8} {'MiB':>5}" for side in ("plain", "ours"))
-    print(f"{'case':12} {'strategy':19} {sides} {'ratio':>6} {'read':>6}  same")
+    limits = f"{'read':>6} {'logs':>6}"
+    print(f"{'case':12} {'strategy':26} {sides} {'ratio':>6} {limits}  same")
     for case in CASES[:-1] if given.quick else CASES:
         if given.only is None or case.name in given.only:
-            measure(case, members_of(case, given.members), not given.without_plain)
+            measure(case, given.members, not given.without_plain)
 
 
-def measure(case: Case, members: list[torch.Tensor], with_plain: bool) -> None:
-    """Print the lines of one case."""
-    read = median(lambda: ({"read": _read(members)}, []), 5)[0]["read"]
-    for strategy in STRATEGIES:
-        fast = measured(partial(ours, case, members, strategy), 5)
+def ways_of(case: Case, count: int) -> tuple[dict[str, Way], dict[str, Way]]:
+    """The plain ways and ours, by strategy."""
+    members = members_of(case, count)
+    plain_ways, our_ways = (
+        {name: partial(way, case, members, name) for name in STRATEGIES} for way in (plain, ours)
+    )
+    # The logarithm of the probabilities is a member's logits, but for a constant.
+    logits = [member.log() for member in members]
+    for name in FROM_LOGITS:
+        plain_ways[f"{name}, logits"] = partial(plain, case, logits, name, True)
+        our_ways[f"{name}, logits"] = partial(ours, case, logits, name, True)
+    if case.name == "stride 1":
         # Channel by channel the plain walk of a million windows takes minutes each.
-        hopeless = strategy == "clasp_pe" and case.name == "stride 1"
+        del plain_ways["clasp_pe"]
+    return plain_ways, our_ways
+
+
+def measure(case: Case, count: int, with_plain: bool) -> None:
+    """Print the lines of one case."""
+    plain_ways, our_ways = ways_of(case, count)
+    members = our_ways["predictive_entropy"].args[1]
+    limits = {"read": partial(_read, members)} | {
+        f"logs {volumes}": partial(_logs, members, volumes) for volumes in (1, count + 1)
+    }
+    fast = in_turn({**our_ways, **limits}, REPEATS)
+    slow = in_turn(plain_ways, 3) if with_plain else {}
+    for name, own in ((name, fast[name]) for name in our_ways):
         before, ratio, same = f"{'-':>22} {'-':>8} {'-':>5}", "-", ""
-        if with_plain and not hopeless:
-            slow = measured(partial(plain, case, members, strategy), 3)
-            before, ratio = str(slow), f"{slow.total / fast.total:.1f}"
+        if name in slow:
+            before, ratio = str(slow[name]), f"{slow[name].total / own.total:.1f}"
             # Agreement is counted, not asked for: float32 convolution rounds differently, and the
             # plain way has no last start that is no multiple of the stride (ACDC, AMOS).
-            if strategy != "clasp_pe":
-                same = f"{len(set(slow.starts) & set(fast.starts))}/{len(slow.starts)}"
-        print(f"{case.name:12} {strategy:19} {before} {fast} {ratio:>6} {1e3 * read:6.1f}  {same}")
+            if name != "clasp_pe":
+                both = set(slow[name].starts) & set(own.starts)
+                same = f"{len(both)}/{len(slow[name].starts)}"
+        volumes = count + 1 if name.startswith("mutual_information") else 1
+        logs = fast[f"logs {volumes}"].total
+        bounds = f"{1e3 * fast['read'].total:6.1f} {1e3 * logs:6.1f}"
+        print(f"{case.name:12} {name:26} {before} {own} {ratio:>6} {bounds}  {same}")
+    share = fast["clasp_pe"].total / fast["predictive_entropy"].total
+    load = ", ".join(f"{one:.1f}" for one in os.getloadavg())
+    print(
+        f"{case.name:12} clasp_pe takes {share:.2f} times as long as predictive_entropy; ", end=""
+    )
+    print(f"load {load}", flush=True)
 
 
-def _read(members: list[torch.Tensor]) -> float:
-    began = time.process_time()
+def _read(members: list[torch.Tensor]) -> Answer:
+    clock = Clock()
     for member in members:
         member.sum()
-    return time.process_time() - began
+    clock.lap("read")
+    return clock.seconds, []
+
+
+def _logs(members: list[torch.Tensor], volumes: int) -> Answer:
+    """Logarithms of as many values as ``volumes`` members have, and nothing else."""
+    pieces = members[0].flatten().split(1 << 15)
+    out = torch.empty(1 << 15)
+    clock = Clock()
+    for _ in range(volumes):
+        for piece in pieces:
+            torch.log(piece, out=out[: len(piece)])
+    clock.lap("logs")
+    return clock.seconds, []
 
 
 if __name__ == "__main__":

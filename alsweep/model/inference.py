@@ -15,7 +15,6 @@ from alsweep.geometry import Triple, triple
 from alsweep.model.device import Compute, enough_memory
 from alsweep.model.embedding import FeatureMean, encoder_outputs
 from alsweep.model.folding import Fold, Folded
-from alsweep.model.outputs import activate
 
 if TYPE_CHECKING:
     from alsweep.types import Volume
@@ -83,37 +82,38 @@ def predict(
 def _fold(
     networks: Sequence[nn.Module], volume: torch.Tensor, tiling: _Tiling, needs: Collection[str]
 ) -> Folded:
-    fold = Fold(needs, tiling.regions)
+    fold = Fold(len(networks), needs, tiling.regions)
     if "embedding" not in needs:
         for network in networks:
-            fold.add(_predict_member(network, volume, tiling))
+            _fold_member(fold, network, volume, tiling)
         return fold.means()
     features = []
     for network in networks:
         mean = FeatureMean(triple(volume.shape[2:]), tiling.window)
-        fold.add(_predict_member(network, volume, tiling, mean))
+        _fold_member(fold, network, volume, tiling, mean)
         features.append(mean.mean())
     return replace(fold.means(), features=torch.cat(features), cell=mean.cell)
 
 
-def _predict_member(
+def _fold_member(
+    fold: Fold,
     network: nn.Module,
     volume: torch.Tensor,
     tiling: _Tiling,
     features: FeatureMean | None = None,
-) -> torch.Tensor:
-    """Probabilities of one member, averaged over the mirrored inputs: ``(class, z, y, x)``."""
+) -> None:
+    """Count one member in; its probabilities are averaged over the mirrored inputs first."""
     network.eval()
-    total: torch.Tensor | None = None
     mirrored = list(_subsets(tiling.axes))
+    # The entropy is that of the average: only without mirroring it can come from the logits.
+    own = Fold(len(mirrored), regions=tiling.regions) if tiling.axes else fold
     for flips in mirrored:
         dims = [axis + 2 for axis in flips]
         with _gathering(network, features, flips) as on_windows:
             logits = _slide(network, volume.flip(dims) if dims else volume, tiling, on_windows)
-        probs = activate((logits.flip(dims) if dims else logits)[0], tiling.regions)
-        total = probs if total is None else total.add_(probs)
-    assert total is not None
-    return total.div_(len(mirrored))
+        own.add_logits((logits.flip(dims) if dims else logits)[0])
+    if tiling.axes:
+        fold.add(own.means().probs)
 
 
 @contextmanager

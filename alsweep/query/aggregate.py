@@ -1,17 +1,20 @@
 """From voxel scores to patch scores."""
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import pairwise
 from math import prod
 from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 
 from alsweep.geometry import Triple, axis_starts, clip_size, triple
+from alsweep.query.maps import CACHED_VOXELS, planes_at_once
 from alsweep.query.parameters import searchable
 from alsweep.query.stage import Stage, stage
+from alsweep.query.voxels import VoxelScores
 from alsweep.registry import Registry
 
 if TYPE_CHECKING:
@@ -19,16 +22,10 @@ if TYPE_CHECKING:
     from jaxtyping import Float
     from torch import Tensor
 
-    from alsweep.query.maps import VoxelMap
-    from alsweep.query.pool import Prediction
     from alsweep.types import PatchScores
 
     ChannelScores = Float[Tensor, "channel z_start y_start x_start"]
     Array = TypeVar("Array", np.ndarray, Tensor)
-
-
-_CACHED_VALUES = 1 << 17
-"""Values that are worked on at once on a CPU: as float64 they fill half of a usual L2 cache."""
 
 
 def strides_of(stride: int | Sequence[int]) -> Triple:
@@ -73,7 +70,7 @@ def box_mean(score: "Array", patch_size: Triple, stride: int | Sequence[int] = 1
     means = torch.cat(
         [
             along_y @ (some.to(dtype) @ along_x.T)
-            for some in torch.split(planes, _planes_at_once(values))
+            for some in torch.split(planes, planes_at_once(planes))
         ]
     )
     stacked = means.reshape(-1, depth, means.shape[-2] * means.shape[-1])
@@ -91,22 +88,15 @@ def _exact(device: "torch.device") -> "torch.dtype":
     return torch.float32 if device.type == "mps" else torch.float64
 
 
-def _planes_at_once(values: "Tensor") -> int:
-    """Planes whose float64 copy stays in a CPU's cache; all of them elsewhere."""
-    if values.device.type != "cpu":
-        return max(1, values.shape[:-2].numel())
-    return max(1, _CACHED_VALUES // values.shape[-2:].numel())
-
-
 def _window_matrix(
     starts: list[int], size: int, length: int, device: "torch.device", dtype: "torch.dtype"
 ) -> "Tensor":
     """Matrix ``(starts, length)`` whose row i averages the window at start i."""
     import torch
 
-    first = torch.tensor(starts, device=device)[:, None]
-    voxel = torch.arange(length, device=device)
-    return ((voxel >= first) & (voxel < first + size)).to(dtype) / size
+    first, voxel = np.array(starts)[:, None], np.arange(length)
+    inside = (voxel >= first) & (voxel < first + size)
+    return torch.from_numpy(inside).to(device, dtype) / size
 
 
 @dataclass(frozen=True)
@@ -133,6 +123,11 @@ class Windows:
         """Starts per axis; the last valid one always counts."""
         return start_grid(self.shape, self.size, self.strides)
 
+    @cached_property
+    def cuts(self) -> list[int]:
+        """Planes where a window begins or ends along z."""
+        return sorted({edge for start in self.grid[0] for edge in (start, start + self.size[0])})
+
     @property
     def voxels(self) -> int:
         """Voxels of one window."""
@@ -143,56 +138,6 @@ class Windows:
         dtype = _exact(device)
         axes = zip(self.grid, self.size, self.shape, strict=True)
         return [_window_matrix(starts, s, n, device, dtype) for starts, s, n in axes]
-
-
-@dataclass(frozen=True)
-class VoxelScores:
-    """The score map of one case, made slab by slab when it is read, and never held as a whole.
-
-    Attributes:
-        prediction: Of the case.
-        voxel_map: Says what a voxel is worth.
-        by_class: Whether each foreground class has a channel of its own beside the general one:
-            the map times the class's probability.
-    """
-
-    prediction: "Prediction"
-    voxel_map: "VoxelMap"
-    by_class: bool = False
-
-    @property
-    def channels(self) -> int:
-        """1, or with ``by_class`` one more than there are foreground classes."""
-        return 1 + (self.prediction.foreground.shape[0] if self.by_class else 0)
-
-    def slabs(self, begin: int, stop: int) -> "Iterator[tuple[int, Iterator[Tensor]]]":
-        """Yield the first plane of each slab in ``[begin, stop)`` and its channels.
-
-        A channel is ``(z, y, x)``; the general one comes first.
-        """
-        step = _planes_at_once(self.prediction.mean_probs[0])
-        for first in range(begin, stop, step):
-            yield first, self._channels(self.prediction.planes(first, min(first + step, stop)))
-
-    def _channels(self, slab: "Prediction") -> "Iterator[Tensor]":
-        """One channel at a time: all of them would not stay in the cache."""
-        general = self.voxel_map(slab)
-        yield general
-        if self.by_class:
-            for probs in slab.foreground:
-                yield general * probs
-
-    def volumes(self) -> "Iterator[Tensor]":
-        """Yield the channels one by one, each of the whole case, ``(z, y, x)``."""
-        import torch
-
-        general = torch.cat(
-            [next(channels) for _, channels in self.slabs(0, self.prediction.shape[0])]
-        )
-        yield general
-        if self.by_class:
-            for probs in self.prediction.foreground:
-                yield general * probs
 
 
 @dataclass(frozen=True)
@@ -229,13 +174,13 @@ class Mean(Aggregate):
             begin, stop = planes[0], planes[-1]
             touched = _touched(windows.grid[0], windows.size[0], begin, stop)
             weights = along_z[touched][:, planes[:-1]]
-            for total, sums in zip(means, _plane_sums(scores, planes, in_plane), strict=True):
-                total[touched] += torch.tensordot(weights, sums, dims=1)
+            sums = _plane_sums(scores, planes, in_plane)
+            means[:, touched] += (weights @ sums.flatten(2)).view(means[:, touched].shape)
         return means
 
 
 _PLANES = 16
-"""Planes that are averaged along z at once: each addition goes over all windows that touch them."""
+"""Least planes that are averaged along z at once: an addition goes over all windows they touch."""
 
 
 def _blocks(windows: Windows) -> list[list[int]]:
@@ -245,41 +190,50 @@ def _blocks(windows: Windows) -> list[list[int]]:
         For each block its cuts, first plane to last plane + 1. All windows hold either all planes
         between two cuts or none, so those may be summed up before anything else is done.
     """
-    starts, size = windows.grid[0], windows.size[0]
-    cuts = sorted({edge for start in starts for edge in (start, start + size)})
+    cuts = windows.cuts
+    most = max(_PLANES, CACHED_VOXELS // prod(windows.shape[1:]))
     blocks = [[cuts[0]]]
     for cut in cuts[1:]:
         blocks[-1].append(cut)
-        if cut - blocks[-1][0] >= _PLANES and cut != cuts[-1]:
+        if cut - blocks[-1][0] >= most and cut != cuts[-1]:
             blocks.append([cut])
     return blocks
 
 
 def _plane_sums(
     scores: VoxelScores, cuts: list[int], in_plane: "Sequence[Tensor]"
-) -> "list[Tensor]":
-    """For each channel ``(part, y_start, x_start)``: in-plane means, summed between two cuts."""
+) -> "Float[Tensor, 'channel part y_start x_start']":
+    """In-plane means, summed over the planes between two cuts."""
+    along_y, along_x = in_plane
+    begin, stop, parts = cuts[0], cuts[-1], len(cuts) - 1
+    done = along_x.new_zeros((scores.channels, along_y.shape[1], parts, along_x.shape[0]))
+    # Where a window may begin at every plane there is nothing to sum: all planes go together.
+    alone = parts == stop - begin
+    for part, (first, last) in enumerate([(begin, stop)] if alone else pairwise(cuts)):
+        for planes, rows, channels in scores.tiles(first, last):
+            own = slice(planes.start - begin, planes.stop - begin)
+            own = own if alone else slice(part, part + 1)
+            shape = (scores.channels, own.stop - own.start, rows.stop - rows.start)
+            sums = along_x.new_empty((*shape, along_x.shape[1]))
+            for place, values in zip(sums, channels, strict=True):
+                place.copy_(values) if alone else _sum_planes(values, place)
+            done[:, rows, own] += (sums @ along_x.T).transpose(1, 2)
+    # One product for all parts, which are then brought to the front.
+    means: Tensor = along_y @ done.flatten(2)
+    return means.view(scores.channels, -1, *done.shape[2:]).transpose(1, 2)
+
+
+def _sum_planes(values: "Tensor", out: "Tensor") -> None:
+    """Sum along z: two halves as they are, which is exact where they are equal, then as ``out``.
+
+    So the sums over a constant map have no rounding in them, however many planes there are.
+    """
     import torch
 
-    along_y, along_x = in_plane
-    parts, (begin, stop) = len(cuts) - 1, (cuts[0], cuts[-1])
-    alone = parts == stop - begin
-    shape = (scores.channels, parts, *scores.prediction.shape[1:])
-    sums = torch.zeros((0,) if alone else shape, dtype=along_x.dtype, device=along_x.device)
-    part_of = [i for i in range(parts) for _ in range(cuts[i], cuts[i + 1])]
-    found: list[list[Tensor]] = [[] for _ in range(scores.channels)]
-    for first, channels in scores.slabs(begin, stop):
-        for channel, values in enumerate(channels):
-            exact = values.to(along_x.dtype)
-            if alone:
-                found[channel].append(along_y @ (exact @ along_x.T))
-            else:
-                # One by one: adding with an index is not deterministic on every device.
-                for part, plane in zip(part_of[first - begin :], exact, strict=False):
-                    sums[channel, part] += plane
-    if not alone:
-        return [along_y @ (total @ along_x.T) for total in sums]
-    return [torch.cat(kept) for kept in found]
+    half, odd = divmod(values.shape[0], 2)
+    if not odd:
+        values = values[:half] + values[half:]
+    torch.sum(values, 0, keepdim=True, dtype=out.dtype, out=out)
 
 
 def _touched(starts: list[int], size: int, first: int, stop: int) -> slice:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from alsweep.geometry import Patch
-from alsweep.query.aggregate import VoxelScores, Windows
+from alsweep.query.aggregate import Windows
 from alsweep.query.candidates import (
     GENERAL,
     Candidate,
@@ -18,9 +18,11 @@ from alsweep.query.candidates import (
 )
 from alsweep.query.free import too_free
 from alsweep.query.maps import VoxelMap, WindowMap
+from alsweep.query.noise import Noise
 from alsweep.query.pool import Choice, Pool, PoolCase, Prediction, Request, Streams
 from alsweep.query.select import greedy
 from alsweep.query.stages import Composition
+from alsweep.query.voxels import VoxelScores
 
 
 @dataclass(frozen=True)
@@ -101,8 +103,10 @@ class Engine:
         return np.asarray(score_map.windows(prediction, windows)[None].cpu().numpy())
 
     def _noised(self, case: str, scores: np.ndarray) -> np.ndarray:
-        draws = self.rng("noise", case)
         noise = self.composition.noise
+        if type(noise).on_windows is Noise.on_windows:
+            return scores
+        draws = self.rng("noise", case)
         return np.stack([noise.on_windows(channel, self.request, draws) for channel in scores])
 
     def _greedy(
@@ -148,10 +152,11 @@ class Engine:
         return chosen if len(shares) == 1 else ordered(chosen)
 
     def _ranked(self, candidates: list[Candidate]) -> list[Candidate]:
-        scores = np.array([candidate.score for candidate in candidates])
-        noised = self.composition.noise.on_candidates(scores, self.request, self.rng("noise"))
-        if noised is scores:
+        noise = self.composition.noise
+        if type(noise).on_candidates is Noise.on_candidates:
             return candidates
+        scores = np.array([candidate.score for candidate in candidates])
+        noised = noise.on_candidates(scores, self.request, self.rng("noise"))
         return ordered(replace(c, score=float(s)) for c, s in zip(candidates, noised, strict=True))
 
 

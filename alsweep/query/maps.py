@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 # branch.
 _TINY = 1e-30
 
-_CACHED_VALUES = 1 << 17
-"""Values that are worked on at once on a CPU: they fill a quarter of a usual L2 cache."""
+CACHED_VOXELS = 1 << 17
+"""Voxels that are worked on at once on a CPU: more leave its cache, fewer pay for the calls."""
 
 
 def entropy(probs: "Probs", *, regions: bool = False) -> "ScoreMap":
@@ -36,20 +36,29 @@ def entropy(probs: "Probs", *, regions: bool = False) -> "ScoreMap":
     """
     import torch
 
-    flat = probs.reshape(probs.shape[0], -1)
-    parts = [_minus_p_log_p(some) for some in torch.split(flat, _voxels_at_once(flat), dim=1)]
-    total = torch.cat(parts).reshape(probs.shape[1:])
-    return total + entropy(1 - probs) if regions else total
+    slabs = torch.split(probs, planes_at_once(probs), dim=1)
+    return torch.cat([minus_p_log_p(slab, regions) for slab in slabs])
 
 
-def _minus_p_log_p(probs: "Float[Tensor, 'class voxel']") -> "Float[Tensor, ' voxel']":
-    return probs.clamp_min(_TINY).log_().mul_(probs).sum(dim=0).neg_()
+def minus_p_log_p(
+    probs: "Float[Tensor, 'class *voxel']", regions: bool = False
+) -> "Float[Tensor, '*voxel']":
+    """Sum of ``-p log p`` over the classes, with ``0 log 0 = 0``; of regions over ``1 - p``, too.
+
+    It is not cut to fit a cache; see :func:`entropy` for the rest.
+    """
+    total = probs.new_zeros(probs.shape[1:])
+    for row in probs:
+        for share in (row, 1 - row) if regions else (row,):
+            total.addcmul_(share, share.clamp_min(_TINY).log_(), value=-1)
+    return total
 
 
-def _voxels_at_once(flat: "Tensor") -> int:
-    """Voxels whose intermediate values stay in a CPU's cache; all of them elsewhere."""
-    cached = max(1, _CACHED_VALUES // flat.shape[0])
-    return cached if flat.device.type == "cpu" else max(1, flat.shape[1])
+def planes_at_once(values: "Tensor") -> int:
+    """Planes ``(..., plane, y, x)`` that stay in a CPU's cache; all of them elsewhere."""
+    if values.device.type != "cpu":
+        return max(1, values.shape[-3])
+    return max(1, CACHED_VOXELS // values.shape[-2:].numel())
 
 
 def predictive_entropy(prediction: "Prediction") -> "ScoreMap":

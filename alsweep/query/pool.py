@@ -109,10 +109,10 @@ class Prediction:
         """Mean probabilities of the foreground: every class but 0, or every region."""
         return self.mean_probs if self.regions else self.mean_probs[1:]
 
-    def planes(self, first: int, stop: int) -> "Prediction":
-        """The voxelwise part of the prediction for the planes ``first`` to ``stop`` along z."""
-        entropy = None if self.mean_entropy is None else self.mean_entropy[first:stop]
-        return Prediction(self.mean_probs[:, first:stop], entropy, regions=self.regions)
+    def part(self, planes: slice, rows: slice) -> "Prediction":
+        """The voxelwise part of the prediction for some planes along z and rows along y."""
+        entropy = None if self.mean_entropy is None else self.mean_entropy[planes, rows]
+        return Prediction(self.mean_probs[:, planes, rows], entropy, regions=self.regions)
 
 
 @dataclass(frozen=True)

@@ -7,11 +7,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from alsweep.geometry import box_slices
-from alsweep.query import aggregate
-from alsweep.query.aggregate import AGGREGATES, VoxelScores, Windows, box_mean
+from alsweep.query import voxels
+from alsweep.query.aggregate import AGGREGATES, Windows, box_mean
 from alsweep.query.base import Prediction
 from alsweep.query.maps import MAPS, predictive_entropy
 from alsweep.query.stage import make_stage
+from alsweep.query.voxels import VoxelScores
 from alsweep.testing.pools import make_prediction
 
 shapes = st.tuples(st.integers(1, 40), st.integers(1, 9), st.integers(1, 9))
@@ -37,13 +38,14 @@ def plain(values, windows, rule):
     return np.array(found).reshape([len(axis) for axis in windows.grid])
 
 
-@given(shapes, sizes, strides, st.integers(0, 99), st.integers(1, 7))
-def test_slabs_equal_the_whole(shape, size, stride, seed, planes):
+@given(shapes, sizes, strides, st.integers(0, 99), st.integers(1, 200))
+def test_tiles_equal_the_whole(shape, size, stride, seed, voxels_at_once):
     prediction = make_prediction(shape, seed=seed)
     windows = Windows(shape, size, stride)
     whole = predictive_entropy(prediction)
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(aggregate, "_planes_at_once", lambda values: planes)
+        patched.setattr(voxels, "CACHED_VOXELS", voxels_at_once)
+        patched.setattr(voxels, "_PLANES", 1 + voxels_at_once % 5)
         found = scored("mean", prediction, windows, by_class=True)
     channels = [whole, *(whole * p for p in prediction.mean_probs[1:])]
     for channel, values in zip(found, channels, strict=True):

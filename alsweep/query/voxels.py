@@ -1,0 +1,77 @@
+"""The score map of one case, made where it is read, in tiles that stay in a cache."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from alsweep.query.maps import CACHED_VOXELS, planes_at_once
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from alsweep.query.maps import VoxelMap
+    from alsweep.query.pool import Prediction
+
+    Tile = tuple[slice, slice, Iterator[Tensor]]
+
+_PLANES = 16
+"""Most planes of a tile on a CPU, so that its rows stay long."""
+
+
+@dataclass(frozen=True)
+class VoxelScores:
+    """The score map of one case, made tile by tile when it is read, and never held as a whole.
+
+    Attributes:
+        prediction: Of the case.
+        voxel_map: Says what a voxel is worth.
+        by_class: Whether each foreground class has a channel of its own beside the general one:
+            the map times the class's probability.
+    """
+
+    prediction: "Prediction"
+    voxel_map: "VoxelMap"
+    by_class: bool = False
+
+    @property
+    def channels(self) -> int:
+        """1, or with ``by_class`` one more than there are foreground classes."""
+        return 1 + (self.prediction.foreground.shape[0] if self.by_class else 0)
+
+    def tiles(self, begin: int, stop: int) -> "Iterator[Tile]":
+        """Yield planes, rows and channels of each tile of the planes ``[begin, stop)``.
+
+        A channel is ``(z, y, x)``; the general one comes first.
+        """
+        _, height, width = self.prediction.shape
+        most, long = self._tile(stop - begin, height, width)
+        for first in range(begin, stop, most):
+            planes = slice(first, min(first + most, stop))
+            for row in range(0, height, long):
+                rows = slice(row, min(row + long, height))
+                tile = self.prediction.part(planes, rows)
+                yield planes, rows, self._times_classes(self.voxel_map(tile), tile)
+
+    def _tile(self, planes: int, height: int, width: int) -> tuple[int, int]:
+        """Planes and rows of a tile: few enough voxels for a CPU's cache, else all."""
+        if self.prediction.mean_probs.device.type != "cpu":
+            return max(1, planes), height
+        whole = max(1, CACHED_VOXELS // (height * width))
+        most = min(planes, max(_PLANES, whole))
+        return most, max(1, CACHED_VOXELS // (most * width))
+
+    def _times_classes(self, general: "Tensor", part: "Prediction") -> "Iterator[Tensor]":
+        """One channel at a time: all of them would not stay in the cache."""
+        yield general
+        if self.by_class:
+            for probs in part.foreground:
+                yield general * probs
+
+    def volumes(self) -> "Iterator[Tensor]":
+        """Yield the channels one by one, each of the whole case, ``(z, y, x)``."""
+        import torch
+
+        depth, step = self.prediction.shape[0], planes_at_once(self.prediction.mean_probs)
+        slabs = [slice(first, first + step) for first in range(0, depth, step)]
+        parts = [self.voxel_map(self.prediction.part(slab, slice(None))) for slab in slabs]
+        yield from self._times_classes(torch.cat(parts), self.prediction)
