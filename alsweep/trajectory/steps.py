@@ -181,6 +181,7 @@ class Steps:
                 members, case, inference.step, inference.tta, chosen.needs
             ),
             oracle=ReferenceLabels(self.dataset) if chosen.uses_oracle else None,
+            labels=self.labels(taken) if "annotated_labels" in chosen.needs else None,
             replay=partial(replayed, self.config, taken, loop),
             workers=self.workers,
             on_case=lambda done: self._tell(loop, "query", done, len(self.dataset.pool)),
