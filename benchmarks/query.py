@@ -193,6 +193,10 @@ class OneCase:
         """None is needed."""
         raise NotImplementedError
 
+    def annotated_classes(self, patch: Patch) -> Any:
+        """None are needed."""
+        raise NotImplementedError
+
     def replayed(self, source: str) -> Any:
         """None is needed."""
         raise NotImplementedError
