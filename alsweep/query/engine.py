@@ -71,7 +71,7 @@ class Engine:
             return np.zeros((0, 0), dtype=np.int64)
         patches = [patch for case in pool.cases for patch in case.taken]
         counts = [pool.annotated_classes(patch) for patch in patches]
-        return np.array(counts, dtype=np.int64).reshape(len(patches), -1)
+        return np.array(counts, dtype=np.int64).reshape(-1, len(pool.classes))
 
     def case_result(self, case: PoolCase, prediction: Prediction) -> _CaseResult:
         """Reduce one case to its candidates; safe to run beside other cases."""

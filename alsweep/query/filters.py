@@ -20,7 +20,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Filter(Stage):
-    """A stage that measures candidates while their case is there, and later drops some."""
+    """A stage that measures candidates while their case is there, and later drops some.
+
+    Attributes:
+        candidates_factor: Candidates kept per case, as a multiple of the most per case.
+    """
+
+    candidates_factor: ClassVar[int] = 1
 
     def measure(self, prediction: "Prediction", patches: "Sequence[Patch]") -> np.ndarray:
         """One number for each patch of a case."""
@@ -99,6 +105,7 @@ class Purity(Filter):
     """
 
     needs: ClassVar[tuple[str, ...]] = ("probs", "embedding", "annotated_labels")
+    candidates_factor: ClassVar[int] = 4
 
     keep_share: float = searchable(
         0.25, low=0.01, high=1.0, log=True, help="share of the candidates kept"
