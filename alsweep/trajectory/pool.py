@@ -100,13 +100,16 @@ class DatasetPool:
         """Voxels of each label in an annotated patch.
 
         Raises:
-            StrategyError: The strategy's needs do not name them.
+            StrategyError: The strategy's needs do not name them, or the patch is not annotated.
         """
         if self._labels is None:
             raise StrategyError(
                 "a strategy asked for the labels of annotated patches; let its needs name "
                 "'annotated_labels'"
             )
+        # The annotator would answer for any box.
+        if patch not in self._labels.boxes(patch.case):
+            raise StrategyError(f"a strategy asked for the labels of {patch}, which has none yet")
         counts = np.bincount(self._labels.crop(patch).ravel(), minlength=len(self.classes))
         return counts[: len(self.classes)]
 
