@@ -61,7 +61,17 @@ def step_with(
     optimizer, _, _ = trainer._optimizer(network, setup.training)
     scaler = torch.GradScaler("cpu", enabled=False)
     ran: nn.Module = torch.compile(network) if way == "compile" else network
-    return partial(trainer._step, ran, images, targets, optimizer, scaler, setup.training, compute)
+    return partial(
+        trainer._step,
+        ran,
+        images,
+        targets,
+        optimizer,
+        scaler,
+        setup.training,
+        compute,
+        trainer.deep_supervision_loss,
+    )
 
 
 def compare(
