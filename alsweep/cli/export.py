@@ -39,7 +39,7 @@ def export(
     """
     from alsweep.report.queries import find_trajectory
     from alsweep.results.records import read_run
-    from alsweep.trajectory.export import export_loop
+    from alsweep.trajectory.export import Target, export_loop
 
     found = find_trajectory(read_run(run).trajectories, trajectory)
     if to is ExportTarget.bundle:
@@ -47,6 +47,6 @@ def export(
 
         typer.echo(str(export_bundle(run, found, loop, out)))
         return
-    target = "nnunet" if to is ExportTarget.nnunet else "nnactive"
+    target: Target = "nnunet" if to is ExportTarget.nnunet else "nnactive"
     for path in export_loop(found.folder, loop, target, out):
         typer.echo(str(path))

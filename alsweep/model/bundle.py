@@ -48,9 +48,9 @@ Labels: {labels}.
 
 The network, its windows and the mean over members are the same. Images that already have the
 spacing of training, {spacing} mm along x, y and z, are prepared in the same way up to rounding.
-Others are resampled by MONAI's cubic splines in three dimensions; alsweep takes the nearest slice
-along an axis that is much coarser than the others. A z-score within the nonzero mask does not fill
-the mask's holes. Images are not mirrored.
+Others are resampled by the same cubic splines, but along an axis that is much coarser than the
+others alsweep takes the nearest slice, and the bundle does not. A z-score within the nonzero mask
+does not fill the mask's holes. Images are not mirrored.
 """
 
 
@@ -130,6 +130,7 @@ def _inference(setup: Setup, card: Card, files: Sequence[str]) -> dict[str, Any]
         "network_def": _network(setup),
         "networks": ["%network_def"] * len(files),
         "normalisation": [_normalisation(how) for how in setup.dataset.manifest.normalisation],
+        **_resampling(setup),
         "preprocessing": {"_target_": "Compose", "transforms": _preprocessing(setup, card)},
         "datalist": _datalist(len(setup.dataset.channels)),
         "dataset": {
@@ -198,15 +199,35 @@ def _preprocessing(setup: Setup, card: Card) -> list[dict[str, Any]]:
             "for c, how in enumerate(@normalisation)])",
         },
         {
-            "_target_": "Spacingd",
-            "keys": "image",
-            "pixdim": setup.dataset.manifest.spacing[::-1],
-            "mode": 3,
-            "padding_mode": "nearest",
-            "scale_extent": True,
+            # Not Lambdad, which forgets its inv_func (1.6.1).
+            "_target_": "Lambda",
+            "func": "$lambda case: {**case, 'image': @resampled(case['image'])}",
+            "inv_func": "$lambda case: {**case, 'image': @resampler.inverse(case['image'])}",
         },
         {"_target_": "EnsureTyped", "keys": "image", "dtype": "$torch.float32"},
     ]
+
+
+def _resampling(setup: Setup) -> dict[str, Any]:
+    """To the training's voxel size, such that the outer faces of both grids coincide.
+
+    MONAI's Spacing cannot do it: it aligns the centres of the first voxels, and the offset of its
+    ``scale_extent`` has the wrong sign for finer images (1.6.1).
+    """
+    return {
+        "spacing": setup.dataset.manifest.spacing[::-1],
+        "resampler": {"_target_": "SpatialResample", "mode": 3, "padding_mode": "nearest"},
+        "shape": "$lambda image: [max(1, round(n * float(s) / t)) "
+        "for n, s, t in zip(image.shape[1:], image.pixdim, @spacing)]",
+        "place": "$lambda step: np.block([[np.diag(step), (step[:, None] - 1) / 2], "
+        "[np.zeros((1, 3)), np.ones((1, 1))]])",
+        "resampled": "$lambda image: "
+        "@resampler(image, @grid(image, @shape(image)), @shape(image))"
+        ".clamp(image.amin((1, 2, 3), keepdim=True), image.amax((1, 2, 3), keepdim=True))",
+        # Spelt out, since "@" begins a reference here.
+        "grid": "$lambda image, shape: torch.matmul(image.affine, "
+        "torch.as_tensor(@place(np.array(image.shape[1:]) / np.array(shape))))",
+    }
 
 
 def _normalisation(how: "Normalisation") -> dict[str, Any]:

@@ -78,15 +78,15 @@ _COLUMNS = {
     "mean_dice": "float64",
     # dice_<class name> columns stand here, and where surfaces were judged surface_dice_<class name>
     # and hd95_<class name>
-    "test_mean_dice": "float64",
-    "surface_dice": "float64",
-    "hd95": "float64",
     "train_seconds": "float64",
     "evaluate_seconds": "float64",
     "query_seconds": "float64",
     "cached_members": "int64",
     "threads": "int64",
     "status": "string",
+    "test_mean_dice": "float64",
+    "surface_dice": "float64",
+    "hd95": "float64",
 }
 
 

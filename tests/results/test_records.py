@@ -52,6 +52,9 @@ COLUMNS = [
     "cached_members",
     "threads",
     "status",
+    "test_mean_dice",
+    "surface_dice",
+    "hd95",
 ]
 
 

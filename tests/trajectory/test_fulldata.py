@@ -26,4 +26,4 @@ def test_a_reference_that_was_broken_off_keeps_its_members(phantom, tmp_path):
     phases = []
     again = make_reference(*arguments, lambda progress: phases.append(progress.phase))
     assert again == first
-    assert phases == []
+    assert "evaluate" not in phases

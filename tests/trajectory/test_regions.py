@@ -37,7 +37,8 @@ def test_an_ensemble_learns_nested_regions(regions, tmp_path):
     training |= {"features": [8, 8, 8], "deep_supervision": True}
     config = make_config(regions, training=training)
     record = make_reference(config, regions, tmp_path / "models", ResourcesConfig())
-    assert record.dice["whole"] > 0.2
+    # All voxels as foreground would give 0.07.
+    assert record.dice["whole"] > 0.15
 
 
 def test_a_prediction_is_of_sigmoids_and_its_entropy_of_each_region(regions, tmp_path):
