@@ -150,9 +150,9 @@ class PatchSampler:
         """Draw ``n`` training patches.
 
         The first ``round(n * foreground_share)`` are centred on a foreground voxel, its class drawn
-        uniformly among those annotated in the case. The others hold an annotated voxel of any class
-        at a uniformly random place. Windows are moved inside the image, as those of the sliding
-        window lie at inference.
+        uniformly among those annotated in the case, and moved inside the image, as the windows lie
+        at inference. The others hold an annotated voxel of any class; each window inside the image
+        that holds it is as likely.
 
         Args:
             rng: Source of all draws.
@@ -179,15 +179,15 @@ class PatchSampler:
         """Case and lowest corner of one window."""
         urn = self._with_foreground if forced and self._with_foreground else self._annotated
         index = urn.draw(rng)
+        shape = self._dataset.cases[index.case].shape
         if forced:
             label = int(index.foreground[rng.integers(len(index.foreground))])
             z, y, x = self._voxel(rng, index, label)
             dz, dy, dx = (size // 2 for size in self._size)
-        else:
-            z, y, x = self._voxel(rng, index, None)
-            dz, dy, dx = (int(rng.integers(size)) for size in self._size)
-        start = (z - dz, y - dy, x - dx)
-        return index.case, _inside(start, self._size, self._dataset.cases[index.case].shape)
+            return index.case, _inside((z - dz, y - dy, x - dx), self._size, shape)
+        voxel = self._voxel(rng, index, None)
+        z, y, x = (_start_round(rng, *axis) for axis in zip(voxel, self._size, shape, strict=True))
+        return index.case, (z, y, x)
 
     def _voxel(self, rng: np.random.Generator, index: _CaseIndex, label: int | None) -> Triple:
         """An annotated voxel of a case, of class ``label`` if given: its box, then its place."""
@@ -237,6 +237,17 @@ def _index(labels: PartialLabels, case: str, classes: int) -> _CaseIndex:
     patches = labels.boxes(case)
     counts = [np.bincount(labels.crop(p).ravel(), minlength=256)[:classes] for p in patches]
     return _CaseIndex(case, patches, np.array(counts, dtype=np.int64).reshape(-1, classes))
+
+
+def _start_round(rng: np.random.Generator, voxel: int, size: int, length: int) -> int:
+    """A start along one axis, drawn among those whose window holds the voxel and lies inside.
+
+    Windows that were drawn first and moved inside then would mostly lie at the border.
+    """
+    if size > length:
+        return -((size - length) // 2)
+    low, high = max(0, voxel - size + 1), min(voxel, length - size)
+    return low + int(rng.integers(high - low + 1))
 
 
 def _inside(start: Triple, size: Triple, shape: Triple) -> Triple:

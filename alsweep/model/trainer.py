@@ -73,7 +73,7 @@ def fit(
     """
     training, compute = setup.training, setup.compute
     if compute.device.type == "cpu":
-        # A step takes 7 to 25 % less time: benchmarks/training.py.
+        # A step takes 7 to 27 % less time: benchmarks/training.py.
         _set_layout(network, torch.channels_last_3d)
     optimizer, schedule, per_step = _optimizer(network, training)
     scaler = torch.GradScaler(compute.device.type, enabled=compute.scales_loss)

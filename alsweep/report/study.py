@@ -176,13 +176,13 @@ def _setting_names(trajectories: Iterable[TrajectoryFolder]) -> dict[str, str]:
             )
             found.setdefault(record.setting, (record.dataset, dict(_flat(plain))))
     values = [flat for _, flat in found.values()]
-    differing = [
-        k for k in (values[0] if values else {}) if len({str(v.get(k)) for v in values}) > 1
-    ]
+    # A part that one setting leaves out, such as evaluation.surface, has no keys below it there.
+    every = dict.fromkeys(key for value in values for key in value)
+    differing = [k for k in every if len({str(v.get(k)) for v in values}) > 1]
     always = ["query.patch_size", "query.patches"]
     keys = [*always, *(k for k in differing if k not in always)]
     return {
-        setting: " · ".join([dataset, *(_phrase(key, flat[key]) for key in keys)])
+        setting: " · ".join([dataset, *(_phrase(key, flat[key]) for key in keys if key in flat)])
         for setting, (dataset, flat) in found.items()
     }
 

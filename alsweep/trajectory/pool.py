@@ -26,6 +26,7 @@ class DatasetPool:
         oracle: Ground truth for strategies that declare ``uses_oracle``; None for all others.
         replay: What the trajectory in a folder queried in this loop; None where nothing can be
             replayed.
+        wanted: Says which cases are predicted; the others would only be thrown away.
         on_case: Called with the number of cases predicted so far.
         workers: Cases that may be scored at the same time.
     """
@@ -38,6 +39,7 @@ class DatasetPool:
         predict: Predict | None = None,
         oracle: ReferenceLabels | None = None,
         replay: Replay | None = None,
+        wanted: Callable[[PoolCase], bool] = lambda case: True,
         on_case: Callable[[int], None] = lambda done: None,
         workers: int = 1,
     ) -> None:
@@ -55,6 +57,7 @@ class DatasetPool:
         self._predict = predict
         self._oracle = oracle
         self._replay = replay
+        self._wanted = wanted
         self._on_case = on_case
         self.workers = workers
 
@@ -70,7 +73,8 @@ class DatasetPool:
             )
         for done, case in enumerate(self.cases):
             self._on_case(done)
-            yield case, self._predict(case.case)
+            if self._wanted(case):
+                yield case, self._predict(case.case)
 
     def reference(self, case: str) -> "LabelMap":
         """Ground truth of a case.

@@ -20,6 +20,7 @@ from alsweep.model.inference import predict
 from alsweep.model.learner import Setup
 from alsweep.model.learners import make_learner
 from alsweep.query.base import Embedding, Prediction, Streams, make_strategy
+from alsweep.query.room import has_room
 from alsweep.results.loops import PartScores, QueriedPatch
 from alsweep.rng import stream
 from alsweep.trajectory.budget import request_for, settle
@@ -173,6 +174,9 @@ class Steps:
             PoolExhaustedError: Fewer fit than are wanted, and the config says to stop then.
         """
         chosen = make_strategy(self.config.strategy)
+        request = request_for(self.config, loop)
+        # A composition makes nothing of a case where nothing fits, but for annotated features.
+        reads_all = chosen.composition is None or "embedding" in chosen.needs
         inference = self.config.inference
         pool = DatasetPool(
             self.dataset,
@@ -183,10 +187,10 @@ class Steps:
             oracle=ReferenceLabels(self.dataset) if chosen.uses_oracle else None,
             replay=partial(replayed, self.config, taken, loop),
             workers=self.workers,
+            wanted=lambda case: reads_all or has_room(case, request),
             on_case=lambda done: self._tell(loop, "query", done, len(self.dataset.pool)),
         )
         rng: Streams = partial(stream, self.config.seed, "query", loop)
-        request = request_for(self.config, loop)
         choices = chosen.query(pool, request, rng)
         return settle(choices, pool, request, rng, self.config.query.on_shortfall)
 

@@ -234,3 +234,17 @@ def test_a_margin_is_read_round_the_same_windows(phantom):
     assert wider.shape[2:] == wider_targets.shape[1:] == (12, 14, 16)
     np.testing.assert_array_equal(wider[:, :, 2:-2, 3:-3, 4:-4], images)
     np.testing.assert_array_equal(wider_targets[:, 2:-2, 3:-3, 4:-4], targets)
+
+
+def test_windows_of_a_whole_case_do_not_crowd_at_its_borders(phantom):
+    case = phantom.pool[0]
+    shape = phantom.cases[case].shape
+    labels = annotate(phantom, [Patch(case, (0, 0, 0), shape)])
+    sampler = PatchSampler(phantom, labels, [case], (8, 8, 8), 0.0)
+    starts = np.array([sampler._draw(stream(k, "t"), False)[1] for k in range(2000)])
+    assert (starts >= 0).all()
+    for column, length in zip(starts.T, shape, strict=True):
+        places = length - 8 + 1
+        assert column.max() == places - 1
+        # Drawn first and then moved inside, 9 of ``length`` windows would lie at a border.
+        assert np.isin(column, (0, places - 1)).mean() < 0.75 * 9 / length

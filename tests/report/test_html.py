@@ -6,13 +6,20 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from alsweep.config.trajectory import TrajectoryConfig
 from alsweep.errors import RunFolderError
 from alsweep.files import read_json, write_json
 from alsweep.report import write_report
 from alsweep.report.html import embeddable
 from alsweep.results import aubc, collect, fg_efficiency, full_dice, win_matrix
 from alsweep.results.records import read_run, record_path
-from alsweep.testing.runs import trajectory_config, write_reference, write_run
+from alsweep.testing.runs import (
+    FINGERPRINT,
+    trajectory_config,
+    write_reference,
+    write_run,
+    write_sweep,
+)
 
 
 def data_of(page: Path) -> dict:
@@ -174,6 +181,26 @@ def test_settings_are_small_multiples_named_by_what_differs(tmp_path):
     ]
 
 
+def test_settings_may_differ_in_a_part_that_one_leaves_out(tmp_path):
+    for name, surface in (("with", {"tolerance_mm": 2.0}), ("without", None)):
+        (id_,) = write_run(tmp_path / name, strategies={"random": 0.5}, seeds=(0,))
+        folder = tmp_path / name / "trajectories" / id_
+        raw = read_json(folder / "config.json")
+        raw["evaluation"]["surface"] = surface
+        config = TrajectoryConfig.model_validate(raw)
+        write_json(folder / "config.json", config.plain())
+        for loop in range(4):
+            path = record_path(folder, loop)
+            write_json(path, read_json(path) | {"setting": config.setting_hash(FINGERPRINT)})
+        new = config.trajectory_id(FINGERPRINT)
+        folder.rename(folder.parent / new)
+        write_sweep(tmp_path / name, Path("dataset"), [new])
+    page = write_report([tmp_path / "with", tmp_path / "without"], tmp_path / "out")
+    titles = [curve["title"] for curve in data_of(page)["curves"]]
+    assert len(set(titles)) == 2
+    assert "evaluation.surface.tolerance_mm 2.0" in titles[0]
+
+
 def test_several_runs_need_a_place_and_share_one_page(run, tmp_path):
     write_run(tmp_path / "more", seeds=(2, 3))
     with pytest.raises(RunFolderError, match="--out"):
@@ -264,3 +291,17 @@ def test_a_setting_without_its_reference_is_named(tmp_path):
     text = visible(page)
     assert "Without a full-data reference, and so not shown: phantom · 4" in text
     assert [bool(curve["full"]) for curve in data_of(page)["curves"]] == [True, False]
+
+
+def test_test_dice_and_surfaces_are_shown_where_they_were_measured(run):
+    assert "Test Dice" not in visible(write_report([run]))
+    surface = {"surface_dice": 0.75, "hd95": 3.25}
+    surface |= {f"{of}_{m}": {} for of in ("class", "case") for m in ("surface_dice", "hd95")}
+    test = {"mean_dice": 0.5, "dice": {}, "case_dice": {}}
+    for trajectory in read_run(run).trajectories:
+        path = record_path(trajectory.folder, 3)
+        write_json(path, read_json(path) | {"surface": surface, "test": test})
+    text = visible(write_report([run]))
+    assert "Strategy Test Dice [%] Surface Dice [%] HD95 [mm]" in text
+    assert "predictive_entropy 50.00 ± 0.00 75.00 ± 0.00 3.25 ± 0.00" in text
+    assert "The test part is reported beside it and decided nothing." in text

@@ -9,6 +9,7 @@ import pytest
 
 from alsweep import Dataset, Trajectory, TrajectoryConfig
 from alsweep.config.load import load_sweep
+from alsweep.config.sweep import ResourcesConfig
 from alsweep.errors import ConfigError, PoolExhaustedError, StrategyError
 from alsweep.geometry import Patch
 from alsweep.query.base import Choice
@@ -18,6 +19,7 @@ from alsweep.trajectory.budget import draw_start, request_for, settle
 from alsweep.trajectory.plan import resolve
 from alsweep.trajectory.pool import DatasetPool
 from alsweep.trajectory.precomputed import replayed
+from alsweep.trajectory.steps import Steps
 from tests.trajectory.conftest import log_bytes, make_config
 
 SPELLED = {"stages": {"map": "margin", "noise": {"name": "power", "beta": 3}}, "label": "mine"}
@@ -229,3 +231,30 @@ def test_strategies_get_what_they_need_and_workers_change_nothing(phantom, tmp_p
     assert alone == many
     assert one._log.patches(1)[6:] == tuple(q.patch for q in alone)
     assert record.query_seconds > 0
+
+
+@pytest.mark.parametrize("name", ["predictive_entropy", "bald", "clasp_pe", "kmeans_bald"])
+def test_a_case_without_room_is_not_predicted_and_changes_no_query(phantom, tmp_path, name):
+    # A patch in the middle of a case leaves less than a patch on every side of it.
+    middle = Patch(phantom.pool[1], (6, 6, 6), (12, 12, 12))
+    small = {"patch_size": [12, 12, 12], "patches": 3}
+    config = make_config(
+        phantom, strategy=name, query=small, starting_budget={"strategy": "random"}
+    )
+    steps = Steps.make(config, phantom, tmp_path / "models", ResourcesConfig(), "me", None)
+    members = steps.train(0, [middle], ())
+    asked = []
+
+    class Watching(Steps):
+        def predict(self, members, case, *more):
+            asked.append(case)
+            return super().predict(members, case, *more)
+
+    watching = Watching(steps.config, steps.members, steps.workers)
+    found = watching.query(0, members, [middle])
+    read_all = name == "kmeans_bald"
+    assert (middle.case in asked) == read_all
+    with pytest.MonkeyPatch.context() as patching:
+        patching.setattr("alsweep.trajectory.steps.has_room", lambda case, request: True)
+        assert watching.query(0, members, [middle]) == found
+    assert asked.count(middle.case) == 1 + read_all
