@@ -3,10 +3,11 @@
     python benchmarks/training.py [--rounds N] [--skip-compile]
 
 First ratios: networks of 8 and 16 base features, windows of 32x32x32, batch 2, the same step in
-fp32, bf16 (where the CPU has it), channels_last_3d and torch.compile, taking turns in one process,
-so that a busy machine slows all of them. Below 1 is faster than fp32. Then the share of a real
-training, 16 base features too, that is not in forward, backward or optimizer, with and without
-augmentation. One thread; seconds are the process's own, without those that others had the core.
+fp32, bf16 (where the CPU has it), channels_last_3d (which training uses) and torch.compile, taking
+turns in one process, so that a busy machine slows all of them. Below 1 is faster than fp32. Then
+the share of a real training, 16 base features too, that is not in forward, backward or optimizer,
+with and without augmentation. One thread; seconds are the process's own, without those in which
+others had the core.
 """
 
 import argparse
@@ -56,8 +57,7 @@ def step_with(
     network = MonaiLearner().network(setup, 0).train()
     images, targets = batch
     if way == "channels_last_3d":
-        network = network.to(memory_format=torch.channels_last_3d)  # type: ignore[call-overload]
-        images = images.to(memory_format=torch.channels_last_3d)
+        trainer._set_layout(network, torch.channels_last_3d)
     optimizer, _, _ = trainer._optimizer(network, setup.training)
     scaler = torch.GradScaler("cpu", enabled=False)
     ran: nn.Module = torch.compile(network) if way == "compile" else network

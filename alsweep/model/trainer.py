@@ -72,6 +72,9 @@ def fit(
         TrajectoryFailedError: The loss is no longer finite.
     """
     training, compute = setup.training, setup.compute
+    if compute.device.type == "cpu":
+        # A step takes 7 to 27 % less time: benchmarks/training.py.
+        _set_layout(network, torch.channels_last_3d)
     optimizer, schedule, per_step = _optimizer(network, training)
     scaler = torch.GradScaler(compute.device.type, enabled=compute.scales_loss)
     criterion = region_loss(setup.dataset.targets) if setup.regions else deep_supervision_loss
@@ -99,7 +102,13 @@ def fit(
         on_epoch(epoch + 1)
         if epoch + 1 < training.epochs and checkpoint.due():
             checkpoint.save(course.state(epoch + 1, mean))
+    _set_layout(network, torch.contiguous_format)
     return mean
+
+
+def _set_layout(network: nn.Module, layout: torch.memory_format) -> None:
+    """Lay the convolutions' weights out anew, which all that is computed with them follows."""
+    network.to(memory_format=layout)  # type: ignore[call-overload]
 
 
 def _optimizer(network: nn.Module, training: TrainingConfig) -> tuple[Optimizer, LRScheduler, bool]:

@@ -21,11 +21,12 @@ from alsweep.trajectory.crew import Crew
 from alsweep.trajectory.member_task import MemberTask
 from alsweep.trajectory.progress import OnProgress, Progress
 
-NUMERICS = 4
+NUMERICS = 5
 """Part of every member's key: raised when equal configs would give other weights than before.
 
 2: biased transposed convolutions, lower scales supervised at their own resolution, levels by
-spacing. 3: regions through sigmoids. 4: unforced windows spread evenly over a case.
+spacing. 3: regions through sigmoids. 4: unforced windows spread evenly over a case. 5: trained in
+channels_last_3d on a CPU.
 """
 
 _log = logging.getLogger(__name__)
@@ -112,7 +113,6 @@ class Members:
             TrajectoryFailedError: A training cannot go on, or its process was killed too often.
         """
         tally = _Tally(loop, self._training.all_epochs, self.on_progress)
-        tally(0, 0)
         if not self._training.warm_start:
             parents = ()
         if self._training.ensemble == "snapshots":
@@ -221,7 +221,9 @@ class Members:
                 missing.append(task)
             else:
                 members[task.member] = found
-                tally(task.member, task.setup.training.epochs)
+                tally.epochs[task.member] = task.setup.training.epochs
+        if missing:
+            tally(missing[0].member, 0)
         if self.at_once == 1:
             members |= {task.member: self._here(task, tally) for task in missing}
         else:

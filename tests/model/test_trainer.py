@@ -86,6 +86,11 @@ def test_no_checkpoint_is_written_after_the_last_epoch(phantom, lesson):
     assert checkpoint.saves == 2
 
 
+def test_weights_leave_a_training_in_the_usual_layout(phantom, lesson):
+    weights, _ = train(make_setup(phantom), lesson)
+    assert all(tensor.is_contiguous() for tensor in weights.values())
+
+
 def test_a_state_holds_every_part_of_the_training(phantom, lesson):
     checkpoint = Memory()
     train(make_setup(phantom), lesson, checkpoint)
