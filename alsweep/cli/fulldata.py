@@ -157,7 +157,7 @@ def _tell_what_would_be_done(plan: "Plan", run: Path) -> int:
         table.add_row(Text(reference.name), sharers, members, "yes" if made else "no")
     Console().print(table)
     typer.echo(
-        f"{len(wanted)} full-data references, {done} done, {len(wanted) - done} to do\n"
+        f"full-data references: {done} of {len(wanted)} done, {len(wanted) - done} to do\n"
         "dry run: nothing was written"
     )
     return 0

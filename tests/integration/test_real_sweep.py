@@ -118,7 +118,7 @@ def test_full_data_is_trained_once_and_shown_in_the_report(space: Path, unbroken
     (setting,) = full_dice(unbroken)
     assert setting == load_results(unbroken)["setting"].iloc[0]
     _, err = finish(start("fulldata", space, "--out", unbroken))
-    assert "Dice" not in err
+    assert "full data, seed" not in err
 
 
 def test_status_says_done(unbroken: Path) -> None:

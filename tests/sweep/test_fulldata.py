@@ -1,13 +1,12 @@
 """References on a real Ray, with table look-ups in place of training."""
 
-import json
 from pathlib import Path
 
 import pytest
 
 from alsweep.data.case import Dataset
-from alsweep.results import full_dice
 from alsweep.sweep.fulldata import missing_references, references
+from alsweep.sweep.run_folder import write_space
 from tests.sweep.conftest import MakePlan
 from tests.sweep.fakes import ERROR, plant_fault, table_reference
 from tests.sweep.test_driver import Driver, driver
@@ -30,38 +29,36 @@ def test_strategies_share_a_reference_and_recipes_do_not(plan_of: MakePlan, run:
 
 
 @pytest.mark.ray
-def test_what_is_missing_is_made_and_a_failure_is_tried_again(driver: Driver) -> None:
+def test_what_is_missing_is_made_and_a_failure_is_tried_again(
+    driver: Driver, plan_of: MakePlan
+) -> None:
+    plant_fault(driver.run / "fulldata-s1", ERROR, 0)
+    write_space(driver.run, plan_of(seeds=[0]))
+    begun = (driver.run / "sweep.yaml").read_text()
     command = ("fulldata", str(driver.space), "--out", str(driver.run), "--set", "seeds=[0,1]")
     code, out, err = driver.finish(driver.start(*command))
-    assert code == 0, err
-    assert err.count("Dice 0.900") == 2
-    assert out.count("seed ") == 2
-    written = sorted((driver.run / "fulldata").iterdir())
-    assert [json.loads(path.read_text())["mean_dice"] for path in written] == [0.9, 0.9]
-    assert not (driver.run / ".starts").exists()
-
-    # A second call makes nothing; a lost record is made again, and a failure is told.
-    before = written[0].stat().st_mtime_ns
-    lost = json.loads(written[1].read_text())["seed"]
-    written[1].unlink()
-    plant_fault(driver.run / f"fulldata-s{lost}", ERROR, 0)
-    code, _, err = driver.finish(driver.start(*command))
     assert code == 3
-    assert f"failed: full data, seed {lost}: the pool is empty" in err
+    assert "full data, seed 0: Dice 0.900" in err
+    assert "failed: full data, seed 1: the pool is empty" in err
     assert "1 of 2 full-data references failed" in err.splitlines()[-1]
-    code, _, err = driver.finish(driver.start(*command))
-    assert code == 0, err
-    assert written[0].stat().st_mtime_ns == before
-    assert written[1].exists()
+    assert "seed 0" in out
+    assert "seed 1" not in out
+    assert not (driver.run / ".starts").exists()
+    assert (driver.run / "sweep.yaml").read_text() == begun
 
-    # The run goes on in the same folder, and its table finds the references.
-    assert driver.complete()[0] == 0
-    assert list(full_dice(driver.run).values()) == [0.9]
+    (first,) = (driver.run / "fulldata").iterdir()
+    before = first.stat().st_mtime_ns
+    code, out, err = driver.finish(driver.start(*command))
+    assert code == 0, err
+    assert "seed 1" in out
+    assert first.stat().st_mtime_ns == before
+    made = sorted(path.stem for path in (driver.run / "fulldata").iterdir())
+    assert made == sorted(ref.key for ref in references(plan_of()))
 
 
 def test_a_dry_run_tells_and_writes_nothing(driver: Driver, dataset: Dataset) -> None:
     command = ("fulldata", str(driver.space), "--out", str(driver.run), "--dry-run")
     code, out, err = driver.finish(driver.start(*command))
     assert code == 0, err
-    assert "1 full-data references, 0 done, 1 to do" in out
+    assert "full-data references: 0 of 1 done, 1 to do" in out
     assert not driver.run.exists()
