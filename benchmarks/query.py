@@ -9,9 +9,10 @@ in turn. Ours is what a trajectory does: fold the members, then ask the strategy
 members' probabilities, or with "logits" before each member's softmax, which is where a trajectory
 begins.
 
-All ways of one case are run in turn, up to 40 times, and the fastest run of each counts: so other
-programs disturb none of them more than the others; a busy machine still disturbs the short ones
-most, hence the load in the last line. Two limits stand beside them: "read" is the time
+All ways of one case are run in turn, three times in a row each, again and again; the fastest run of
+each counts. So other programs disturb none of them more than the others, and each finds its data in
+the cache as far as they fit; a busy machine still disturbs the short ones most, hence the load in
+the last line. Two limits stand beside them: "read" is the time
 to read all members once, "logs" the time of nothing but the logarithms, of as many values as the
 plain way takes them of, in pieces that stay in the cache.
 """
@@ -42,7 +43,7 @@ from alsweep.rng import stream
 PATCHES = 20
 STRATEGIES = ("predictive_entropy", "mutual_information", "clasp_pe")
 FROM_LOGITS = STRATEGIES[:2]
-ROUNDS = 40
+ROUNDS = 14
 BUDGET = 5.0
 """CPU seconds after which a way is not run again; whatever takes longer is run once."""
 
@@ -311,11 +312,11 @@ def in_turn(ways: dict[str, Way]) -> dict[str, Measured]:
     Memory is not measured of what is slow.
     """
     answers = {name: [way()] for name, way in ways.items()}
-    quick = {name for name in ways if 2 * _total(answers[name][0]) < BUDGET}
+    quick = [name for name in ways if 2 * _total(answers[name][0]) < BUDGET]
     for _ in range(ROUNDS - 1):
         for name in quick:
             if sum(map(_total, answers[name])) < BUDGET:
-                answers[name].append(ways[name]())
+                answers[name] += [ways[name]() for _ in range(3)]
     mib = {name: extra_mib(ways[name]) for name in quick}
     return {
         name: Measured(*min(found, key=_total), mib.get(name)) for name, found in answers.items()
