@@ -98,9 +98,9 @@ def train(
     began = time.perf_counter()
     members = steps.train(0, patches, ())
     seconds = time.perf_counter() - began
-    evaluation = steps.evaluate(0, members)
-    assert evaluation.mean_dice is not None
-    dice = {label: value for label, value in evaluation.dice.items() if value is not None}
+    scores = steps.evaluate(0, members).validation
+    assert scores.mean_dice is not None
+    dice = {label: value for label, value in scores.dice.items() if value is not None}
     load = os.getloadavg()[0]
     return Result(
         dataset.name,
@@ -108,7 +108,7 @@ def train(
         seed,
         options.iterations,
         options.patches,
-        evaluation.mean_dice,
+        scores.mean_dice,
         dice,
         seconds,
         clock.seconds_an_iteration(),

@@ -9,8 +9,9 @@ in turn. Ours is what a trajectory does: fold the members, then ask the strategy
 members' probabilities, or with "logits" before each member's softmax, which is where a trajectory
 begins.
 
-All ways of one case are run in turn, several times, and the fastest run of each counts: so other
-programs disturb none of them more than the others. Two limits stand beside them: "read" is the time
+All ways of one case are run in turn, up to 40 times, and the fastest run of each counts: so other
+programs disturb none of them more than the others; a busy machine still disturbs the short ones
+most, hence the load in the last line. Two limits stand beside them: "read" is the time
 to read all members once, "logs" the time of nothing but the logarithms, of as many values as the
 plain way takes them of, in pieces that stay in the cache.
 """
@@ -41,9 +42,12 @@ from alsweep.rng import stream
 PATCHES = 20
 STRATEGIES = ("predictive_entropy", "mutual_information", "clasp_pe")
 FROM_LOGITS = STRATEGIES[:2]
-REPEATS = 7
-SLOW = 10.0
-"""Seconds above which a way is measured once."""
+ROUNDS = 40
+BUDGET = 5.0
+"""CPU seconds after which a way is not run again; whatever takes longer is run once."""
+
+MOST_LOGITS = 1 << 31
+"""Bytes of all members above which nothing begins at logits: the plain way triples them."""
 
 MOST_CONVOLVED = 10**10
 """Products above which the plain way gets a Fourier transform: a convolution would take minutes."""
@@ -193,6 +197,10 @@ class OneCase:
         """None is needed."""
         raise NotImplementedError
 
+    def annotated_classes(self, patch: Patch) -> Any:
+        """None are needed."""
+        raise NotImplementedError
+
     def replayed(self, source: str) -> Any:
         """None is needed."""
         raise NotImplementedError
@@ -297,16 +305,17 @@ class Measured:
 Way = Callable[[], Answer]
 
 
-def in_turn(ways: dict[str, Way], repeats: int) -> dict[str, Measured]:
-    """Run all ways in turn, several times; the fastest run of each counts.
+def in_turn(ways: dict[str, Way]) -> dict[str, Measured]:
+    """Run all ways in turn, again and again; the fastest run of each counts.
 
-    A slow one runs once only, and its memory is not measured.
+    Memory is not measured of what is slow.
     """
     answers = {name: [way()] for name, way in ways.items()}
-    quick = [name for name in ways if _total(answers[name][0]) <= SLOW]
-    for _ in range(repeats - 1):
+    quick = {name for name in ways if 2 * _total(answers[name][0]) < BUDGET}
+    for _ in range(ROUNDS - 1):
         for name in quick:
-            answers[name].append(ways[name]())
+            if sum(map(_total, answers[name])) < BUDGET:
+                answers[name].append(ways[name]())
     mib = {name: extra_mib(ways[name]) for name in quick}
     return {
         name: Measured(*min(found, key=_total), mib.get(name)) for name, found in answers.items()
@@ -343,11 +352,12 @@ def ways_of(case: Case, count: int) -> tuple[dict[str, Way], dict[str, Way]]:
     plain_ways, our_ways = (
         {name: partial(way, case, members, name) for name in STRATEGIES} for way in (plain, ours)
     )
-    # The logarithm of the probabilities is a member's logits, but for a constant.
-    logits = [member.log() for member in members]
-    for name in FROM_LOGITS:
-        plain_ways[f"{name}, logits"] = partial(plain, case, logits, name, True)
-        our_ways[f"{name}, logits"] = partial(ours, case, logits, name, True)
+    if sum(member.nbytes for member in members) < MOST_LOGITS:
+        # The logarithms of the probabilities are a member's logits, but for a constant.
+        logits = [member.log() for member in members]
+        for name in FROM_LOGITS:
+            plain_ways[f"{name}, logits"] = partial(plain, case, logits, name, True)
+            our_ways[f"{name}, logits"] = partial(ours, case, logits, name, True)
     if case.name == "stride 1":
         # Channel by channel the plain walk of a million windows takes minutes each.
         del plain_ways["clasp_pe"]
@@ -361,9 +371,10 @@ def measure(case: Case, count: int, with_plain: bool) -> None:
     limits = {"read": partial(_read, members)} | {
         f"logs {volumes}": partial(_logs, members, volumes) for volumes in (1, count + 1)
     }
-    fast = in_turn({**our_ways, **limits}, REPEATS)
-    slow = in_turn(plain_ways, 3) if with_plain else {}
-    for name, own in ((name, fast[name]) for name in our_ways):
+    slow_ways = {f"plain {name}": way for name, way in plain_ways.items() if with_plain}
+    found = in_turn({**our_ways, **slow_ways, **limits})
+    slow = {name: found[f"plain {name}"] for name in plain_ways if with_plain}
+    for name, own in ((name, found[name]) for name in our_ways):
         before, ratio, same = f"{'-':>22} {'-':>8} {'-':>5}", "-", ""
         if name in slow:
             before, ratio = str(slow[name]), f"{slow[name].total / own.total:.1f}"
@@ -373,10 +384,10 @@ def measure(case: Case, count: int, with_plain: bool) -> None:
                 both = set(slow[name].starts) & set(own.starts)
                 same = f"{len(both)}/{len(slow[name].starts)}"
         volumes = count + 1 if name.startswith("mutual_information") else 1
-        logs = fast[f"logs {volumes}"].total
-        bounds = f"{1e3 * fast['read'].total:6.1f} {1e3 * logs:6.1f}"
+        logs = found[f"logs {volumes}"].total
+        bounds = f"{1e3 * found['read'].total:6.1f} {1e3 * logs:6.1f}"
         print(f"{case.name:12} {name:26} {before} {own} {ratio:>6} {bounds}  {same}")
-    share = fast["clasp_pe"].total / fast["predictive_entropy"].total
+    share = found["clasp_pe"].total / found["predictive_entropy"].total
     load = ", ".join(f"{one:.1f}" for one in os.getloadavg())
     print(
         f"{case.name:12} clasp_pe takes {share:.2f} times as long as predictive_entropy; ", end=""

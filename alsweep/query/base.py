@@ -77,7 +77,10 @@ class Strategy:
 
     @property
     def needs(self) -> tuple[str, ...]:
-        """What of a prediction is read: ``probs``, ``mean_entropy``, ``embedding``, ``members``."""
+        """What is read: ``probs``, ``mean_entropy``, ``embedding``, ``members`` of a prediction.
+
+        And ``annotated_labels``: the classes in the patches that are annotated already.
+        """
         composition = self.composition
         return ("probs",) if composition is None else composition.needs
 

@@ -37,6 +37,19 @@ class Candidate:
     features: np.ndarray | None = None
 
 
+@dataclass(frozen=True)
+class Annotated:
+    """The patches annotated so far, of all cases; a row each.
+
+    Attributes:
+        features: Mean embedding, ``(patch, feature)``; empty where no stage needs it.
+        classes: Voxels of each label, ``(patch, label)``; empty where no stage needs it.
+    """
+
+    features: np.ndarray
+    classes: np.ndarray
+
+
 def ordered(candidates: Iterable[Candidate]) -> list[Candidate]:
     """Best first; ties go to the lowest start, then to the smaller case id."""
     return sorted(candidates, key=lambda c: (-c.score, c.patch.start, c.patch.case))

@@ -11,6 +11,7 @@ from alsweep.geometry import Patch
 from alsweep.query.aggregate import Windows
 from alsweep.query.candidates import (
     GENERAL,
+    Annotated,
     Candidate,
     CaseLimit,
     ordered,
@@ -57,10 +58,20 @@ class Engine:
     def query(self, pool: Pool) -> list[Choice]:
         """Choose patches, best first; fewer than asked for where nothing more fits."""
         results = list(_each_case(pool, self.case_result))
-        annotated = [row for result in results for row in result.annotated]
+        annotated = Annotated(
+            np.array([row for result in results for row in result.annotated]), self._classes(pool)
+        )
         candidates = ordered(c for result in results for c in result.candidates)
         chosen = self.select(candidates, annotated)
         return [Choice(candidate.patch, candidate.score) for candidate in chosen]
+
+    def _classes(self, pool: Pool) -> np.ndarray:
+        """Voxels of each label in each annotated patch; none where no stage needs them."""
+        if "annotated_labels" not in self.composition.needs:
+            return np.zeros((0, 0), dtype=np.int64)
+        patches = [patch for case in pool.cases for patch in case.taken]
+        counts = [pool.annotated_classes(patch) for patch in patches]
+        return np.array(counts, dtype=np.int64).reshape(-1, len(pool.classes))
 
     def case_result(self, case: PoolCase, prediction: Prediction) -> _CaseResult:
         """Reduce one case to its candidates; safe to run beside other cases."""
@@ -127,11 +138,11 @@ class Engine:
         boxes = greedy(scores, *grid, taken, n=n, overlap=overlap, excluded=excluded)
         return [Candidate(Patch(case.case, b.start, b.size), b.score, channel) for b in boxes]
 
-    def select(
-        self, candidates: list[Candidate], annotated: Sequence[np.ndarray]
-    ) -> list[Candidate]:
+    def select(self, candidates: list[Candidate], annotated: Annotated) -> list[Candidate]:
         """Choose among the candidates of all cases, which come best first."""
-        kept = self.composition.filter.keep(self._ranked(candidates), self.request)
+        ranked = self._ranked(candidates)
+        kept = self.composition.filter.keep(ranked, self.request, annotated)
+        features = list(annotated.features)
         limit = CaseLimit(self.request.per_case)
         draws = self.rng("select")
         shares = self.composition.stratify.query_shares(
@@ -142,13 +153,15 @@ class Engine:
         for channel, share in shares.items():
             own = [c for c in kept if c.channel == channel and not c.spare]
             wanted = share + (owed if channel == GENERAL else 0)
-            taken = self.composition.select(own, wanted, annotated, limit, draws)
+            taken = self.composition.select(own, wanted, features, limit, draws)
             owed += share - len(taken)
             chosen += taken
-        picked = {candidate.patch for candidate in chosen}
-        rest = [c for c in kept if c.patch not in picked]
-        missing = self.request.patches - len(chosen)
-        chosen += self.composition.select(rest, missing, annotated, limit, draws)
+        # What the strata, and then the filter, left over: a query is short only if the pool is.
+        for left in (kept, ranked):
+            picked = {candidate.patch for candidate in chosen}
+            rest = [c for c in left if c.patch not in picked]
+            missing = self.request.patches - len(chosen)
+            chosen += self.composition.select(rest, missing, features, limit, draws)
         return chosen if len(shares) == 1 else ordered(chosen)
 
     def _ranked(self, candidates: list[Candidate]) -> list[Candidate]:

@@ -36,7 +36,10 @@ def entropy(probs: "Probs", *, regions: bool = False) -> "ScoreMap":
     """
     import torch
 
-    slabs = torch.split(probs, planes_at_once(probs), dim=1)
+    step = planes_at_once(probs)
+    if step >= probs.shape[1]:
+        return minus_p_log_p(probs, regions)
+    slabs = torch.split(probs, step, dim=1)
     return torch.cat([minus_p_log_p(slab, regions) for slab in slabs])
 
 

@@ -8,7 +8,7 @@ from alsweep.geometry import Patch, Triple
 
 if TYPE_CHECKING:
     import numpy as np
-    from jaxtyping import Float
+    from jaxtyping import Float, Int64
     from torch import Tensor
 
     from alsweep.types import LabelMap, Probs, ScoreMap
@@ -147,6 +147,12 @@ class Pool(Protocol):
 
     def reference(self, case: str) -> "LabelMap":
         """Ground truth of a case; refused unless the strategy declares ``uses_oracle``."""
+
+    def annotated_classes(self, patch: Patch) -> "Int64[np.ndarray, ' label']":
+        """Voxels of each label in an annotated patch; refused without ``annotated_labels``.
+
+        That is for strategies whose ``needs`` name it.
+        """
 
     def replayed(self, source: str) -> Sequence[Choice]:
         """What another trajectory, in the folder ``source``, queried in this loop."""

@@ -17,7 +17,7 @@ class Stage:
 
     Attributes:
         needs: What it reads of a prediction: ``probs``, ``mean_entropy``, ``embedding``,
-            ``members``.
+            ``members``; and ``annotated_labels``, the classes of the annotated patches.
         name: Set by :func:`stage`.
     """
 

@@ -73,7 +73,8 @@ class Composition:
     @property
     def candidates_factor(self) -> int:
         """Candidates kept per case, as a multiple of the most per case."""
-        return max(self.noise.candidates_factor, self.select.candidates_factor)
+        stages = (self.noise, self.filter, self.select)
+        return max(stage.candidates_factor for stage in stages)
 
     def plain(self) -> dict[str, Any]:
         """All stages with all parameters, as JSON values."""

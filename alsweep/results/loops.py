@@ -67,7 +67,9 @@ class LoopRecord(Frozen):
             included.
         surface: On the validation cases, where ``evaluation.surface`` asks for it.
         test: On the test cases; None where there are none. Nothing is ever decided by it.
-        cached_members: Members that were found stored, so that no time was spent on them.
+        cached_members: Members that were found stored, so that no time was spent on them. Which of
+            several trajectories finds one that they share, and which makes it, is a matter of
+            timing, like the seconds: a repeated sweep may count otherwise.
         threads: Of torch, for predicting.
         training_threads: Of torch, for each member's training; None in older records.
         members: Keys of the members in the run's models folder.

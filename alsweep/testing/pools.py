@@ -33,9 +33,11 @@ class ArrayPool:
         classes: Class names; the index is the label.
         workers: Cases that may be scored at the same time.
         oracle: Whether ground truth may be asked for.
+        labels: Whether the classes of annotated patches may be asked for.
         queried: What another trajectory queried, for strategies that replay.
         free: Case to its free labels, where it has some.
         reference_reads: How often ground truth was asked for.
+        label_reads: How often the classes of an annotated patch were asked for.
     """
 
     references: Mapping[str, "LabelMap"]
@@ -44,9 +46,11 @@ class ArrayPool:
     classes: tuple[str, ...] = CLASSES
     workers: int = 1
     oracle: bool = True
+    labels: bool = True
     queried: Sequence[Choice] = ()
     free: Mapping[str, "LabelMap"] = field(default_factory=dict)
     reference_reads: int = 0
+    label_reads: int = 0
 
     @property
     def foreground(self) -> int:
@@ -85,6 +89,22 @@ class ArrayPool:
                 "a strategy asked for reference labels; declare uses_oracle = True on its class"
             )
         return self.references[case]
+
+    def annotated_classes(self, patch: Patch) -> np.ndarray:
+        """Voxels of each label in an annotated patch.
+
+        Raises:
+            StrategyError: The pool gives none.
+        """
+        self.label_reads += 1
+        if not self.labels:
+            raise StrategyError(
+                "a strategy asked for the labels of annotated patches; let its needs name "
+                "'annotated_labels'"
+            )
+        assert patch in self.taken, f"{patch} is not annotated"
+        values = self.references[patch.case][patch.slices].ravel()
+        return np.bincount(values, minlength=len(self.classes))[: len(self.classes)]
 
     def replayed(self, source: str) -> Sequence[Choice]:
         """The queried patches that the pool was given, whatever the source."""

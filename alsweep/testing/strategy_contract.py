@@ -26,8 +26,10 @@ _PATCHES = 7
 
 
 def _pool(strategy: Strategy, taken: Sequence[Patch] = ()) -> ArrayPool:
-    """Four cases; labels only for who declares the oracle."""
-    pool = replace(make_pool(4, _SHAPE, taken=taken), oracle=strategy.uses_oracle)
+    """Four cases; labels only for who declares that they are read."""
+    pool = make_pool(4, _SHAPE, taken=taken)
+    labels = "annotated_labels" in strategy.needs
+    pool = replace(pool, oracle=strategy.uses_oracle, labels=labels)
     # Something to replay that fits beside the annotated patches.
     places = [(case.case, z, y) for case in pool.cases for z in (12, 6) for y in (12, 6)]
     queried = [Choice(Patch(case, (z, y, 8), (5, 5, 5)), None) for case, z, y in places]
@@ -87,11 +89,20 @@ def ignores_the_number_of_workers(strategy: Strategy) -> None:
 
 
 def reads_labels_only_if_declared(strategy: Strategy) -> None:
-    """Ground truth is asked for by strategies with ``uses_oracle = True`` alone."""
-    pool = replace(_pool(strategy), oracle=True)
+    """Labels are asked for by strategies that declare it alone.
+
+    Ground truth by those with ``uses_oracle = True``, the classes of annotated patches by those
+    whose ``needs`` name ``annotated_labels``.
+    """
+    taken = [Patch(f"case_{i}", (0, 0, 0), (6, 6, 8)) for i in range(4)]
+    pool = replace(_pool(strategy, taken), oracle=True, labels=True)
     _ask(strategy, pool, _request())
     declared = strategy.uses_oracle
     assert declared or not pool.reference_reads, "labels were read; declare uses_oracle = True"
+    declared = "annotated_labels" in strategy.needs
+    assert declared or not pool.label_reads, (
+        "labels of annotated patches were read; let needs name 'annotated_labels'"
+    )
 
 
 def reads_only_what_it_needs(strategy: Strategy) -> None:

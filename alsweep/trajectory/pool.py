@@ -3,13 +3,18 @@
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from alsweep.data.annotator import ReferenceLabels
 from alsweep.data.case import Dataset
+from alsweep.data.label_store import PartialLabels
 from alsweep.errors import StrategyError
 from alsweep.geometry import Patch
 from alsweep.query.base import Choice, PoolCase, Prediction
 
 if TYPE_CHECKING:
+    from jaxtyping import Int64
+
     from alsweep.types import LabelMap
 
 Predict = Callable[[str], Prediction]
@@ -24,6 +29,7 @@ class DatasetPool:
         taken: The patches annotated so far.
         predict: The ensemble's prediction of a case; None before the first training.
         oracle: Ground truth for strategies that declare ``uses_oracle``; None for all others.
+        labels: Of the annotated patches, for strategies that need them; None for all others.
         replay: What the trajectory in a folder queried in this loop; None where nothing can be
             replayed.
         wanted: Says which cases are predicted; the others would only be thrown away.
@@ -38,6 +44,7 @@ class DatasetPool:
         *,
         predict: Predict | None = None,
         oracle: ReferenceLabels | None = None,
+        labels: PartialLabels | None = None,
         replay: Replay | None = None,
         wanted: Callable[[PoolCase], bool] = lambda case: True,
         on_case: Callable[[int], None] = lambda done: None,
@@ -56,6 +63,7 @@ class DatasetPool:
         )
         self._predict = predict
         self._oracle = oracle
+        self._labels = labels
         self._replay = replay
         self._wanted = wanted
         self._on_case = on_case
@@ -87,6 +95,23 @@ class DatasetPool:
                 "a strategy asked for reference labels; declare uses_oracle = True on its class"
             )
         return self._oracle.volume(case)
+
+    def annotated_classes(self, patch: Patch) -> "Int64[np.ndarray, ' label']":
+        """Voxels of each label in an annotated patch.
+
+        Raises:
+            StrategyError: The strategy's needs do not name them, or the patch is not annotated.
+        """
+        if self._labels is None:
+            raise StrategyError(
+                "a strategy asked for the labels of annotated patches; let its needs name "
+                "'annotated_labels'"
+            )
+        # The annotator would answer for any box.
+        if patch not in self._labels.boxes(patch.case):
+            raise StrategyError(f"a strategy asked for the labels of {patch}, which has none yet")
+        counts = np.bincount(self._labels.crop(patch).ravel(), minlength=len(self.classes))
+        return counts[: len(self.classes)]
 
     def replayed(self, source: str) -> Sequence[Choice]:
         """What another trajectory queried in this loop.

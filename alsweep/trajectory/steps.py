@@ -185,6 +185,7 @@ class Steps:
                 members, case, inference.step, inference.tta, chosen.needs
             ),
             oracle=ReferenceLabels(self.dataset) if chosen.uses_oracle else None,
+            labels=self.labels(taken) if "annotated_labels" in chosen.needs else None,
             replay=partial(replayed, self.config, taken, loop),
             workers=self.workers,
             wanted=lambda case: reads_all or has_room(case, request),

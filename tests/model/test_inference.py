@@ -7,6 +7,7 @@ from torch import nn
 
 from alsweep.config.trajectory import TrainingConfig
 from alsweep.model.device import Compute
+from alsweep.model.embedding import FeatureMean
 from alsweep.model.inference import predict
 from alsweep.model.network import Topology, build_network
 
@@ -186,3 +187,9 @@ def test_memory_does_not_grow_with_the_number_of_members(needs):
     assert few > 8**3
     # What Python has not collected yet may hold a few values; a member holds thousands.
     assert abs(most_alive(6) - few) < 8**3 // 4
+
+
+def test_features_stay_on_their_device():
+    mean = FeatureMean((10, 6, 4), (4, 4, 4))
+    mean.add(torch.zeros(2, 3, 2, 2, 2, device="meta"), [(0, 0, 0), (6, 2, 0)], (0,))
+    assert mean.mean().device.type == "meta"

@@ -10,7 +10,7 @@ from alsweep.geometry import box_slices
 from alsweep.query import voxels
 from alsweep.query.aggregate import AGGREGATES, Windows, box_mean
 from alsweep.query.base import Prediction
-from alsweep.query.maps import MAPS, predictive_entropy
+from alsweep.query.maps import MAPS, VoxelMap, predictive_entropy
 from alsweep.query.stage import make_stage
 from alsweep.query.voxels import VoxelScores
 from alsweep.testing.pools import make_prediction
@@ -117,15 +117,32 @@ def test_an_image_smaller_than_the_patch_is_one_window(name):
         assert found[0].item() == pytest.approx(predictive_entropy(prediction).mean().item())
 
 
-@pytest.mark.parametrize("name", list(AGGREGATES))
-def test_nothing_leaves_the_device_before_the_patch_scores(name):
-    # A meta tensor has no values: whatever looks at one, or copies it to the CPU, fails.
-    prediction = Prediction(
-        torch.rand(3, 20, 12, 10, device="meta"), torch.rand(20, 12, 10, device="meta")
-    )
+def on_no_device(regions=False):
+    """A prediction without values: whatever looks at one, or copies it to the CPU, fails."""
+    probs, entropy = torch.rand(3, 20, 12, 10, device="meta"), torch.rand(20, 12, 10, device="meta")
+    return Prediction(probs, entropy, members=(probs, probs), regions=regions)
+
+
+@pytest.mark.parametrize("regions", [False, True])
+@pytest.mark.parametrize("aggregate", list(AGGREGATES))
+@pytest.mark.parametrize("name", list(MAPS))
+def test_nothing_leaves_the_device_before_the_patch_scores(name, aggregate, regions):
     windows = Windows((20, 12, 10), (8, 4, 4), (4, 2, 1))
-    stage = AGGREGATES.get(name)()
-    for voxel_map in ("predictive_entropy", "mutual_information", "margin", "least_confidence"):
-        found = stage(VoxelScores(prediction, MAPS.get(voxel_map)(), True), windows)
-        assert found.device.type == "meta"
-        assert found.shape == (3, 4, 5, 7)
+    made = MAPS.get(name)()
+    if isinstance(made, VoxelMap):
+        scores = VoxelScores(on_no_device(regions), made, by_class=True)
+        found = AGGREGATES.get(aggregate)()(scores, windows)
+        assert found.shape == (4 if regions else 3, 4, 5, 7)
+    else:
+        found = made.windows(on_no_device(regions), windows)
+        assert found.shape == (4, 5, 7)
+    assert found.device.type == "meta"
+
+
+def test_a_constant_map_has_one_value_where_rows_are_long_and_windows_irregular():
+    # Long rows go through other machine code at their end than before it.
+    probs = torch.tensor([0.55, 0.31, 0.14]).reshape(3, 1, 1, 1).expand(3, 37, 70, 83)
+    windows = Windows((37, 70, 83), (14, 30, 50), (5, 7, 8))
+    found = scored("mean", Prediction(probs), windows, by_class=True)
+    for channel in found.astype(np.float32):
+        assert len(np.unique(channel)) == 1

@@ -113,7 +113,7 @@ def test_the_best_random_group_is_chosen(seed):
 
 def test_many_resampled_groups_come_near_the_best_one():
     found = candidates([[0]] * 8)
-    picked = chosen("stochastic_batches", found, 2, resample=True, groups=2000)
+    picked = chosen("stochastic_batches", found, 2, n_groups=2000)
     assert picked == [0, 1]
     by_max = chosen("stochastic_batches", found, 2, group_score="max")
     assert 0 in by_max

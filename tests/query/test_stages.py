@@ -134,6 +134,32 @@ def test_a_written_parameter_wins_over_that_of_an_alias():
     assert label_of(StrategySpec(name="power_bald", parameters={"beta": 1})) == "power_bald"
 
 
+@pytest.mark.parametrize(
+    ("preset", "stages"),
+    [
+        ("core_set", {"map": "predictive_entropy", "select": "k_center"}),
+        ("stochastic_batches", {"map": "predictive_entropy", "select": "stochastic_batches"}),
+        (
+            {"name": "stochastic_batches", "base": "mixed_entropy", "alpha": 0.3, "n_groups": 50},
+            {
+                "map": {"name": "mixed_entropy", "alpha": 0.3},
+                "select": {"name": "stochastic_batches", "n_groups": 50},
+            },
+        ),
+        (
+            {"name": "purity_pe", "beta": 5, "keep_share": 0.5},
+            {
+                "map": "predictive_entropy",
+                "noise": {"name": "power", "beta": 5},
+                "filter": {"name": "purity", "keep_share": 0.5},
+            },
+        ),
+    ],
+)
+def test_presets_of_the_field_are_as_described(preset, stages):
+    assert make_strategy(preset).composition == make_strategy({"stages": stages}).composition
+
+
 def test_clasp_pe_is_as_published():
     composition = make_strategy("clasp_pe").composition
     assert composition.stratify.r == 0.66

@@ -54,6 +54,8 @@ class Broken(Strategy):
                 return [Choice(moved, first.score), *choices[1:]]
             case "labels":
                 pool.reference(first.patch.case)
+            case "annotated":
+                pool.annotated_classes(pool.cases[0].taken[0])
             case "workers":
                 return choices[:: -1 if pool.workers > 1 else 1]
             case "entropy":
@@ -74,6 +76,7 @@ _COUNTER = [True, False] * 50
         ("twice", never_overlaps, "overlaps"),
         ("outside", stays_inside_the_image, "leaves its case"),
         ("labels", reads_labels_only_if_declared, "uses_oracle"),
+        ("annotated", reads_labels_only_if_declared, "name 'annotated_labels'"),
         ("workers", ignores_the_number_of_workers, "2 workers give another query"),
         ("entropy", reads_only_what_it_needs, "does not name all that is read"),
         ("state", is_deterministic, "differ"),

@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 from torch import nn
 
-from alsweep import Dataset, Trajectory
-from alsweep.data.annotator import ReferenceLabels
+from alsweep import Dataset, PartialLabels, Patch, Trajectory
+from alsweep.data.annotator import Oracle, ReferenceLabels
 from alsweep.data.case import REFERENCE_CHUNK, case_folder
 from alsweep.errors import StrategyError
 from alsweep.trajectory.pool import DatasetPool
@@ -104,3 +104,17 @@ def test_a_strategy_without_the_oracle_is_refused_labels(phantom):
 def test_a_start_cannot_ask_for_predictions(phantom):
     with pytest.raises(StrategyError, match="no network to predict with"):
         next(DatasetPool(phantom, ()).predictions())
+
+
+def test_labels_of_annotated_patches_are_given_to_who_needs_them(phantom):
+    patch = Patch(phantom.pool[0], (2, 2, 2), (16, 16, 16))
+    shapes = {case: phantom.cases[case].shape for case in phantom.pool}
+    labels = PartialLabels(shapes, len(phantom.classes), Oracle(phantom), [patch])
+    counts = DatasetPool(phantom, [patch], labels=labels).annotated_classes(patch)
+    volume = ReferenceLabels(phantom).volume(patch.case)[patch.slices]
+    assert counts.tolist() == [(volume == label).sum() for label in range(len(phantom.classes))]
+    with pytest.raises(StrategyError, match="needs name 'annotated_labels'"):
+        DatasetPool(phantom, [patch]).annotated_classes(patch)
+    elsewhere = Patch(patch.case, (3, 2, 2), (16, 16, 16))
+    with pytest.raises(StrategyError, match="which has none yet"):
+        DatasetPool(phantom, [patch], labels=labels).annotated_classes(elsewhere)

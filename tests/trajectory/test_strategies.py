@@ -218,7 +218,7 @@ def test_a_replay_stops_where_its_source_has_not_got_to(phantom, clasp, tmp_path
         replayed(config, taken, 1, str(part))
 
 
-@pytest.mark.parametrize("name", ["kmeans_bald", "expected_dice", "softrank_bald"])
+@pytest.mark.parametrize("name", ["kmeans_bald", "expected_dice", "softrank_bald", "purity_pe"])
 def test_strategies_get_what_they_need_and_workers_change_nothing(phantom, tmp_path, name):
     config = make_config(phantom, strategy=name, query={"loops": 2})
     one = Trajectory(config, tmp_path / "one", dataset=phantom)

@@ -31,10 +31,12 @@ class StochasticBatches(Select):
     candidates_factor: ClassVar[int] = 4
 
     group_score: str = searchable("mean", choices=tuple(_SCORES), help="score of a group")
-    resample: bool = searchable(
-        False, help="draw `groups` groups independently instead of cutting one permutation"
+    n_groups: int = searchable(
+        0,
+        low=0,
+        high=100_000,
+        help="groups drawn independently; 0 cuts one permutation into as many as there are",
     )
-    groups: int = searchable(100, low=1, high=100_000, log=True, help="groups, with resample only")
 
     def __call__(
         self,
@@ -58,7 +60,7 @@ class StochasticBatches(Select):
         """Indices of each group; the incomplete one is dropped, unless it is the only one."""
         if n == 0 or count <= n:
             return [list(range(count))[:n]]
-        if self.resample:
-            return [rng.permutation(count)[:n].tolist() for _ in range(self.groups)]
+        if self.n_groups:
+            return [rng.permutation(count)[:n].tolist() for _ in range(self.n_groups)]
         whole = rng.permutation(count)[: count // n * n]
         return [group.tolist() for group in whole.reshape(-1, n)]
