@@ -18,6 +18,7 @@ from alsweep.errors import TrajectoryFailedError
 from alsweep.files import write_json
 from alsweep.model.learner import Checkpoint, Lesson, OnEpoch, Setup
 from alsweep.model.nnunet_files import CONFIGURATION, NAME, architecture, write_training_files
+from alsweep.model.nnunet_state import initial_state, read_state, write_state
 from alsweep.rng import stream, torch_seed
 
 _log = logging.getLogger(__name__)
@@ -26,10 +27,10 @@ _log = logging.getLogger(__name__)
 class NnunetLearner:
     """nnU-Net v2's own training on the same images, labels, patch and network.
 
-    It trains in a process of its own. Unannotated voxels have its ignore label. It has no seed: one
-    is set for all that it draws from. Axes stay ``(z, y, x)``, so that its augmentation in two
-    dimensions for coarse spacing is used where z is the coarse axis only. It keeps no checkpoints,
-    since its loaders cannot be wound on to an epoch: a training that is broken off begins anew.
+    It trains in a process of its own. Unannotated voxels have its ignore label. It has no seed: for
+    each epoch one is set for all that it draws from, so that a training can be taken up after any
+    of them. Axes stay ``(z, y, x)``, so that its augmentation in two dimensions for coarse spacing
+    is used where z is the coarse axis only.
 
     Source: Isensee et al. 2021 (nnU-Net); package nnunetv2, extra ``nnunet``.
     """
@@ -63,12 +64,13 @@ class NnunetLearner:
         checkpoint: Checkpoint,
     ) -> float:
         """See :class:`alsweep.model.learner.Learner`."""
+        start = checkpoint.load() or initial_state(network)
+        loss: float = start["loss"]
         with TemporaryDirectory(prefix="alsweep-nnunet-") as temporary:
             folder = Path(temporary)
             write_training_files(folder, setup, lesson)
-            torch.save(network.state_dict(), folder / "initial.pt")
+            write_state(folder, start)
             write_json(folder / "task.json", _task(setup, lesson.member))
-            loss = float("nan")
             with _worker(folder) as epochs:
                 for epoch, loss in epochs:
                     if not np.isfinite(loss):
@@ -77,9 +79,10 @@ class NnunetLearner:
                             f"{epoch - 1}; lower training.learning_rate"
                         )
                     on_epoch(epoch)
-            device = setup.compute.device
-            weights = torch.load(folder / "weights.pt", weights_only=True, map_location=device)
-        network.load_state_dict(weights)
+                    if epoch < setup.training.epochs and checkpoint.due():
+                        # Of this epoch or a later one: the worker does not wait.
+                        checkpoint.save(read_state(folder))
+            network.load_state_dict(read_state(folder)["network"])
         return loss
 
 

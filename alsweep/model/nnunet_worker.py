@@ -1,7 +1,7 @@
 """The process that nnU-Net v2 trains in: its settings are global, so they get a process alone.
 
-Run as ``python -m alsweep.model.nnunet_worker FOLDER``. Writes a line of JSON to stdout after each
-epoch, everything else to stderr, and the weights into the folder.
+Run as ``python -m alsweep.model.nnunet_worker FOLDER``. It goes on from the state in the folder,
+and after each epoch writes the new one there and a line of JSON to stdout; all else goes to stderr.
 """
 
 import json
@@ -14,6 +14,8 @@ from typing import Any
 
 import numpy as np
 import torch
+
+from alsweep.model.nnunet_state import read_state, resume, trained_state, write_state
 
 
 def main(folder: Path) -> None:
@@ -33,15 +35,16 @@ def main(folder: Path) -> None:
     report = sys.stdout
     with redirect_stdout(sys.stderr):
         trainer = _trainer(folder, task)
-        for epoch in range(task["epochs"]):
+        state = read_state(folder)
+        resume(trainer, state)
+        for epoch in range(state["epochs"], task["epochs"]):
             if os.getppid() != task["parent"]:
                 raise SystemExit("the trajectory that this training belongs to is gone")
             _seed(task["seed"] + epoch)
-            line = {"epoch": epoch + 1, "loss": _epoch(trainer, epoch)}
-            report.write(json.dumps(line) + "\n")
+            loss = _epoch(trainer, epoch)
+            write_state(folder, trained_state(trainer, epoch + 1, loss))
+            report.write(json.dumps({"epoch": epoch + 1, "loss": loss}) + "\n")
             report.flush()
-    network = getattr(trainer.network, "_orig_mod", trainer.network)
-    torch.save(network.state_dict(), folder / "weights.pt")
 
 
 def _seed(seed: int) -> None:
@@ -66,9 +69,8 @@ def _trainer(folder: Path, task: dict[str, Any]) -> Any:
     trainer.enable_deep_supervision = task["deep_supervision"]
     _mirror_only(trainer, tuple(task["axes"]))
     trainer.initialize()
-    network = getattr(trainer.network, "_orig_mod", trainer.network)
-    network.load_state_dict(torch.load(folder / "initial.pt", weights_only=True))
     trainer.dataloader_train, _ = trainer.get_dataloaders()
+    _always_blur_alike(trainer.dataloader_train.data_loader.transforms)
     trainer.set_deep_supervision_enabled(trainer.enable_deep_supervision)
     return trainer
 
@@ -82,6 +84,17 @@ def _mirror_only(trainer: Any, axes: tuple[int, ...]) -> None:
         return rotation, flat, initial, axes
 
     trainer.configure_rotation_dummyDA_mirroring_and_inital_patch_size = restricted
+
+
+def _always_blur_alike(transforms: Any) -> None:
+    """Keep nnU-Net from choosing the way to blur by a race against the clock.
+
+    The ways differ in their last bits, and so equal trainings would.
+    """
+    for transform in transforms.transforms:
+        inner = getattr(transform, "transform", transform)
+        if hasattr(inner, "benchmark"):
+            inner.benchmark = False
 
 
 def _epoch(trainer: Any, epoch: int) -> float:
