@@ -3,7 +3,7 @@
 from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from itertools import pairwise
 from math import prod
 from typing import TYPE_CHECKING, TypeVar
@@ -58,23 +58,18 @@ def box_mean(score: "Array", patch_size: Triple, stride: int | Sequence[int] = 1
     import torch
 
     values = torch.as_tensor(score)
-    dtype = _exact(values.device)
-    *leading, depth, height, width = values.shape
-    size = clip_size(triple(patch_size), (depth, height, width))
-    grid = start_grid((depth, height, width), size, stride)
-    along_z, along_y, along_x = (
-        _window_matrix(starts, s, n, values.device, dtype)
-        for starts, s, n in zip(grid, size, (depth, height, width), strict=True)
-    )
-    planes = values.reshape(-1, height, width)
-    means = torch.cat(
+    windows = Windows(triple(values.shape[-3:]), triple(patch_size), strides_of(stride))
+    along_z, along_y, along_x = windows.matrices(values.device)
+    planes = values.reshape(-1, *windows.shape[1:])
+    sums = torch.cat(
         [
-            along_y @ (some.to(dtype) @ along_x.T)
+            along_y @ (some.to(along_x.dtype) @ along_x.T)
             for some in torch.split(planes, planes_at_once(planes))
         ]
     )
-    stacked = means.reshape(-1, depth, means.shape[-2] * means.shape[-1])
-    means = (along_z @ stacked).reshape(*leading, *map(len, grid))
+    stacked = sums.reshape(-1, windows.shape[0], sums.shape[-2] * sums.shape[-1])
+    grid = map(len, windows.grid)
+    means = (along_z @ stacked).reshape(*values.shape[:-3], *grid) / windows.voxels
     return means.numpy() if isinstance(score, np.ndarray) else means
 
 
@@ -88,15 +83,18 @@ def _exact(device: "torch.device") -> "torch.dtype":
     return torch.float32 if device.type == "mps" else torch.float64
 
 
-def _window_matrix(
-    starts: list[int], size: int, length: int, device: "torch.device", dtype: "torch.dtype"
-) -> "Tensor":
-    """Matrix ``(starts, length)`` whose row i averages the window at start i."""
+@lru_cache(maxsize=64)
+def _window_matrix(length: int, size: int, stride: int, device: "torch.device") -> "Tensor":
+    """Matrix ``(starts, length)`` whose row i adds up the window at start i.
+
+    Its ones, and a division at the very end, keep the sums over a constant float32 map exact in
+    float64, in whatever order they are added up.
+    """
     import torch
 
-    first, voxel = np.array(starts)[:, None], np.arange(length)
+    first, voxel = np.array(axis_starts(length, size, stride))[:, None], np.arange(length)
     inside = (voxel >= first) & (voxel < first + size)
-    return torch.from_numpy(inside).to(device, dtype) / size
+    return torch.from_numpy(inside).to(device, _exact(device))
 
 
 @dataclass(frozen=True)
@@ -134,10 +132,9 @@ class Windows:
         return prod(self.size)
 
     def matrices(self, device: "torch.device") -> "list[Tensor]":
-        """For each axis the matrix ``(starts, length)`` whose row i averages the window i."""
-        dtype = _exact(device)
-        axes = zip(self.grid, self.size, self.shape, strict=True)
-        return [_window_matrix(starts, s, n, device, dtype) for starts, s, n in axes]
+        """For each axis the matrix ``(starts, length)`` whose row i adds up the window i."""
+        axes = zip(self.shape, self.size, self.strides, strict=True)
+        return [_window_matrix(*axis, device) for axis in axes]
 
 
 @dataclass(frozen=True)
@@ -163,20 +160,33 @@ class Mean(Aggregate):
 
     def __call__(self, scores: VoxelScores, windows: Windows) -> "ChannelScores":
         """In the unit of the map."""
-        import torch
+        matrices = windows.matrices(scores.prediction.mean_probs.device)
+        small = prod(windows.shape) <= CACHED_VOXELS
+        sums = (_sums_at_once if small else _sums_by_block)(scores, windows, *matrices)
+        return sums.div_(windows.voxels)
 
-        device = scores.prediction.mean_probs.device
-        along_z, *in_plane = windows.matrices(device)
-        means = torch.zeros(
-            (scores.channels, *map(len, windows.grid)), dtype=along_z.dtype, device=device
-        )
-        for planes in _blocks(windows):
-            begin, stop = planes[0], planes[-1]
-            touched = _touched(windows.grid[0], windows.size[0], begin, stop)
-            weights = along_z[touched][:, planes[:-1]]
-            sums = _plane_sums(scores, planes, in_plane)
-            means[:, touched] += (weights @ sums.flatten(2)).view(means[:, touched].shape)
-        return means
+
+def _sums_at_once(
+    scores: VoxelScores, windows: Windows, along_z: "Tensor", along_y: "Tensor", along_x: "Tensor"
+) -> "ChannelScores":
+    """Sum of every window, of a case that a cache holds as a whole."""
+    channels = scores.whole().to(along_z.dtype)
+    in_z = (along_z @ channels.flatten(2)).view(len(channels), -1, *windows.shape[1:])
+    sums: Tensor = along_y @ (in_z @ along_x.T)
+    return sums
+
+
+def _sums_by_block(
+    scores: VoxelScores, windows: Windows, along_z: "Tensor", along_y: "Tensor", along_x: "Tensor"
+) -> "ChannelScores":
+    """Sum of every window, from blocks of planes one after the other."""
+    sums = along_z.new_zeros((scores.channels, *map(len, windows.grid)))
+    for planes in _blocks(windows):
+        touched = _touched(windows.grid[0], windows.size[0], planes[0], planes[-1])
+        inside = along_z[touched][:, planes[:-1]]
+        parts = _plane_sums(scores, planes, along_y, along_x)
+        sums[:, touched] += (inside @ parts.flatten(2)).view(sums[:, touched].shape)
+    return sums
 
 
 _PLANES = 16
@@ -201,39 +211,36 @@ def _blocks(windows: Windows) -> list[list[int]]:
 
 
 def _plane_sums(
-    scores: VoxelScores, cuts: list[int], in_plane: "Sequence[Tensor]"
+    scores: VoxelScores, cuts: list[int], along_y: "Tensor", along_x: "Tensor"
 ) -> "Float[Tensor, 'channel part y_start x_start']":
-    """In-plane means, summed over the planes between two cuts."""
-    along_y, along_x = in_plane
+    """In-plane sums, summed over the planes between two cuts."""
     begin, stop, parts = cuts[0], cuts[-1], len(cuts) - 1
     done = along_x.new_zeros((scores.channels, along_y.shape[1], parts, along_x.shape[0]))
     # Where a window may begin at every plane there is nothing to sum: all planes go together.
     alone = parts == stop - begin
     for part, (first, last) in enumerate([(begin, stop)] if alone else pairwise(cuts)):
         for planes, rows, channels in scores.tiles(first, last):
-            own = slice(planes.start - begin, planes.stop - begin)
-            own = own if alone else slice(part, part + 1)
-            shape = (scores.channels, own.stop - own.start, rows.stop - rows.start)
-            sums = along_x.new_empty((*shape, along_x.shape[1]))
-            for place, values in zip(sums, channels, strict=True):
-                place.copy_(values) if alone else _sum_planes(values, place)
-            done[:, rows, own] += (sums @ along_x.T).transpose(1, 2)
+            for place, values in zip(done[:, rows], channels, strict=True):
+                if alone:
+                    in_x = values.to(done.dtype) @ along_x.T
+                    place[:, planes.start - begin : planes.stop - begin] = in_x.transpose(0, 1)
+                else:
+                    place[:, part] += _sum_planes(values, done.dtype) @ along_x.T
     # One product for all parts, which are then brought to the front.
-    means: Tensor = along_y @ done.flatten(2)
-    return means.view(scores.channels, -1, *done.shape[2:]).transpose(1, 2)
+    sums: Tensor = along_y @ done.flatten(2)
+    return sums.view(scores.channels, -1, *done.shape[2:]).transpose(1, 2)
 
 
-def _sum_planes(values: "Tensor", out: "Tensor") -> None:
-    """Sum along z: two halves as they are, which is exact where they are equal, then as ``out``.
+def _sum_planes(values: "Tensor", dtype: "torch.dtype") -> "Tensor":
+    """Sum along z: halves as they are for as long as there are two of them, then as ``dtype``.
 
-    So the sums over a constant map have no rounding in them, however many planes there are.
+    Equal halves add up exactly, so the sums over a constant map have no rounding in them, however
+    many planes there are; and most additions are of the quicker kind.
     """
-    import torch
-
-    half, odd = divmod(values.shape[0], 2)
-    if not odd:
+    while not values.shape[0] % 2:
+        half = values.shape[0] // 2
         values = values[:half] + values[half:]
-    torch.sum(values, 0, keepdim=True, dtype=out.dtype, out=out)
+    return values[0].to(dtype) if values.shape[0] == 1 else values.sum(0, dtype=dtype)
 
 
 def _touched(starts: list[int], size: int, first: int, stop: int) -> slice:

@@ -50,10 +50,14 @@ def minus_p_log_p(
 
     It is not cut to fit a cache; see :func:`entropy` for the rest.
     """
+    import torch
+
     total = probs.new_zeros(probs.shape[1:])
+    log = torch.empty_like(total)
     for row in probs:
         for share in (row, 1 - row) if regions else (row,):
-            total.addcmul_(share, share.clamp_min(_TINY).log_(), value=-1)
+            torch.clamp_min(share, _TINY, out=log).log_()
+            total.addcmul_(share, log, value=-1)
     return total
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from alsweep.query.maps import CACHED_VOXELS, planes_at_once
 
 if TYPE_CHECKING:
+    from jaxtyping import Float
     from torch import Tensor
 
     from alsweep.query.maps import VoxelMap
@@ -41,7 +42,7 @@ class VoxelScores:
     def tiles(self, begin: int, stop: int) -> "Iterator[Tile]":
         """Yield planes, rows and channels of each tile of the planes ``[begin, stop)``.
 
-        A channel is ``(z, y, x)``; the general one comes first.
+        A channel is ``(z, y, x)``; the general one comes first. Read each before the next one.
         """
         _, height, width = self.prediction.shape
         most, long = self._tile(stop - begin, height, width)
@@ -61,14 +62,29 @@ class VoxelScores:
         return most, max(1, CACHED_VOXELS // (most * width))
 
     def _times_classes(self, general: "Tensor", part: "Prediction") -> "Iterator[Tensor]":
-        """One channel at a time: all of them would not stay in the cache."""
+        """One channel at a time: all of them would not stay in the cache.
+
+        The channels of classes are one tensor, which the next one overwrites.
+        """
+        import torch
+
         yield general
         if self.by_class:
+            product = torch.empty_like(general)
             for probs in part.foreground:
-                yield general * probs
+                yield torch.mul(general, probs, out=product)
+
+    def whole(self) -> "Float[Tensor, 'channel z y x']":
+        """All channels of the whole case at once."""
+        import torch
+
+        general = self.voxel_map(self.prediction)[None]
+        if not self.by_class:
+            return general
+        return torch.cat([general, general * self.prediction.foreground])
 
     def volumes(self) -> "Iterator[Tensor]":
-        """Yield the channels one by one, each of the whole case, ``(z, y, x)``."""
+        """Yield the channels, each of the whole case, ``(z, y, x)``; read each before the next."""
         import torch
 
         depth, step = self.prediction.shape[0], planes_at_once(self.prediction.mean_probs)
