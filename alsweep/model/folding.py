@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     Slab: TypeAlias = Float[Tensor, "class voxel"]
     Entropies: TypeAlias = Float[Tensor, " voxel"]
 
-_CACHED_VALUES = 1 << 19
+_CACHED_VALUES = 1 << 18
 """Values that are worked on at once on a CPU: more leave its cache, fewer pay for the calls."""
 
 
