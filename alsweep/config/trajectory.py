@@ -126,13 +126,23 @@ PRESETS: dict[str, dict[str, Any]] = {
         "augmentation": "nnunet",
     },
 }
-"""Training presets, the same on every device; a key that the user writes wins."""
+PRESETS["onecycle"] = PRESETS["nnunet"] | {
+    "optimizer": "adamw_onecycle",
+    "learning_rate": 1e-2,
+    "weight_decay": 1e-4,
+    "augmentation": "none",
+}
+"""Training presets, the same on every device; a key that the user writes wins.
+
+``onecycle`` is nnU-Net's network, loss and sampling with another optimiser and without its
+augmentations: ahead of ``nnunet`` up to a thousand iterations, see docs/training.md.
+"""
 
 
 class TrainingConfig(Frozen):
     """How members are trained. A preset fills in what is not written."""
 
-    preset: Literal["small", "nnunet"] = "small"
+    preset: Literal["small", "nnunet", "onecycle"] = "small"
     epochs: PositiveInt = 4
     iterations_per_epoch: PositiveInt
     learner: str = Field("monai", description="what trains: monai, or another that is installed")

@@ -69,7 +69,7 @@ def test_overrides_reach_any_key(space):
         ("base.training.epoch=3", ["base.training.epoch: unknown key", "'epochs'"]),
         ("base.query.stride=0", ["base.query.stride", "greater than 0", "got 0"]),
         ("grid.query.patches=[6, -2]", ["grid.query.patches", "greater than 0", "got -2"]),
-        ("base.training.preset=smal", ["base.training.preset", "'small' or 'nnunet'"]),
+        ("base.training.preset=smal", ["base.training.preset", "'small', 'nnunet' or 'onecycle'"]),
         ("seeds=[1, 1]", ["seeds", "named twice"]),
         ("base.seed=1", ["'seed' belongs to the top level, as 'seeds'"]),
         ("grid.seed=[1, 2]", ["grid: 'seed' belongs to the top level, as 'seeds'"]),

@@ -40,6 +40,17 @@ def test_presets_fill_in_what_is_not_written():
     assert (training.epochs, training.learning_rate) == (7, 0.5)
 
 
+def test_onecycle_is_nnunet_but_for_its_optimiser_and_augmentation():
+    ours, theirs = (config(training={"preset": p}).training.plain() for p in ("onecycle", "nnunet"))
+    assert {key for key in ours if ours[key] != theirs[key]} == {
+        "preset",
+        "optimizer",
+        "learning_rate",
+        "weight_decay",
+        "augmentation",
+    }
+
+
 def test_resources_and_paths_and_labels_enter_no_hash():
     base = config()
     assert config(dataset="/else/where").trajectory_id("f") == base.trajectory_id("f")
