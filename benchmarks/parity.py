@@ -4,11 +4,11 @@
         [--seeds 0 1 2] [--patches 0] [--out FOLDER] [--more 'NAME={preset: nnunet, momentum: 0.9}']
 
 `nnunetv2` is nnU-Net's own trainer (pip install 'alsweep[nnunet]'), `nnunet` is alsweep's preset of
-the same recipe, `onecycle` the one for short trainings; others are given by --more. One member is trained on the whole
-pool, or with `--patches N` on a starting budget of N patches, and Dice is measured on the
-validation cases in the same way for all. Trained members are kept in FOLDER, so that a second call
-goes on where the first was stopped. Recipes take turns within each seed; the interval is that of
-Student's t over the seeds' differences from the first recipe, 95 %.
+the same recipe, `onecycle` the preset for short trainings; others are given by --more. One member
+is trained on the whole pool, or with `--patches N` on a starting budget of N patches, and Dice is
+measured on the validation cases in the same way for all. Trained members are kept in FOLDER, so
+that a second call goes on where the first was stopped. Recipes take turns within each seed; the
+interval is that of Student's t over the seeds' differences from the first recipe, 95 %.
 """
 
 import argparse

@@ -128,7 +128,6 @@ PRESETS: dict[str, dict[str, Any]] = {
 }
 PRESETS["onecycle"] = PRESETS["nnunet"] | {
     "optimizer": "adamw_onecycle",
-    "learning_rate": 1e-2,
     "weight_decay": 1e-4,
     "augmentation": "none",
 }

@@ -45,7 +45,6 @@ def test_onecycle_is_nnunet_but_for_its_optimiser_and_augmentation():
     assert {key for key in ours if ours[key] != theirs[key]} == {
         "preset",
         "optimizer",
-        "learning_rate",
         "weight_decay",
         "augmentation",
     }
