@@ -1,5 +1,6 @@
 """From patch scores to patches: greedy, without overlap, ties alike on every machine."""
 
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -111,7 +112,7 @@ class _Candidates:
         self._free = np.ones(scores.shape, dtype=bool)
         # -inf is a legal score (log 0 in power noise): it is chosen when nothing else is left.
         self._left = scores.copy()
-        self._starts = [np.asarray(axis) for axis in start_grid(shape, size, stride)]
+        self._starts = start_grid(shape, size, stride)
         self._size = size
         self._allowed = overlap * float(np.prod(size))
         self._covered = np.zeros(shape, dtype=bool) if overlap else None
@@ -127,10 +128,7 @@ class _Candidates:
             self._covered[box_slices(start, size)] = True
             return
         touching = tuple(
-            slice(
-                int(np.searchsorted(axis, a - own, side="right")),
-                int(np.searchsorted(axis, a + s, side="left")),
-            )
+            slice(bisect_right(axis, a - own), bisect_left(axis, a + s))
             for axis, own, a, s in zip(self._starts, self._size, start, size, strict=True)
         )
         self._free[touching] = False
