@@ -130,6 +130,7 @@ def _softmax_entropy(logits: "Slab", probs: "Slab") -> "Entropies":
 
 def _slabs(flat: "Slab") -> list[slice]:
     """Cut the voxels so that a part stays in a CPU's cache; one part elsewhere."""
-    classes, voxels = flat.shape
-    step = max(1, _CACHED_VALUES // classes if flat.device.type == "cpu" else voxels)
+    voxels = flat.shape[1]
+    parts = max(1, round(flat.numel() / _CACHED_VALUES)) if flat.device.type == "cpu" else 1
+    step = -(-voxels // parts)
     return [slice(first, first + step) for first in range(0, voxels, step)]

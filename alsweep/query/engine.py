@@ -4,6 +4,7 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from typing import cast
 
 import numpy as np
 
@@ -22,6 +23,7 @@ from alsweep.query.maps import VoxelMap, WindowMap
 from alsweep.query.noise import Noise
 from alsweep.query.pool import Choice, Pool, PoolCase, Prediction, Request, Streams
 from alsweep.query.select import greedy
+from alsweep.query.stage import Stage
 from alsweep.query.stages import Composition
 from alsweep.query.voxels import VoxelScores
 
@@ -92,7 +94,8 @@ class Engine:
         windows = Windows(case.shape, request.patch_size, request.strides)
         scores = self._noised(case.case, self.patch_scores(prediction, windows))
         per_case = request.per_case * self.composition.candidates_factor
-        shares = strata.case_shares(per_case, self.foreground, self.rng("channels", case.case))
+        draws = self._draws(strata, "channels", case.case)
+        shares = strata.case_shares(per_case, self.foreground, draws)
         excluded = too_free(case, request, request.strides)
         found: list[Candidate] = []
         for channel, share in shares:
@@ -144,10 +147,9 @@ class Engine:
         kept = self.composition.filter.keep(ranked, self.request, annotated)
         features = list(annotated.features)
         limit = CaseLimit(self.request.per_case)
-        draws = self.rng("select")
-        shares = self.composition.stratify.query_shares(
-            self.request, self.foreground, self.rng("shares")
-        )
+        draws = self._draws(self.composition.select, "select")
+        strata = self.composition.stratify
+        shares = strata.query_shares(self.request, self.foreground, self._draws(strata, "shares"))
         chosen: list[Candidate] = []
         owed = 0
         for channel, share in shares.items():
@@ -163,6 +165,10 @@ class Engine:
             missing = self.request.patches - len(chosen)
             chosen += self.composition.select(rest, missing, features, limit, draws)
         return chosen if len(shares) == 1 else ordered(chosen)
+
+    def _draws(self, stage: Stage, *key: str) -> np.random.Generator:
+        """A stage's generator, if it draws: to make one takes longer than a small choice."""
+        return self.rng(*key) if stage.draws else cast("np.random.Generator", None)
 
     def _ranked(self, candidates: list[Candidate]) -> list[Candidate]:
         noise = self.composition.noise

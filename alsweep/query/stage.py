@@ -18,10 +18,12 @@ class Stage:
     Attributes:
         needs: What it reads of a prediction: ``probs``, ``mean_entropy``, ``embedding``,
             ``members``; and ``annotated_labels``, the classes of the annotated patches.
+        draws: Whether it draws at random; one that says it does not is given no generator.
         name: Set by :func:`stage`.
     """
 
     needs: ClassVar[tuple[str, ...]] = ()
+    draws: ClassVar[bool] = True
     name: ClassVar[str]
 
     def plain(self) -> dict[str, Any]:

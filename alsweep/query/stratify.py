@@ -1,7 +1,7 @@
 """Sharing a query out, so that it does not all go to one structure."""
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
@@ -51,6 +51,8 @@ class NoStrata(Stratify):
 
     Source: Luth et al. 2025 (nnActive), greedy top-k.
     """
+
+    draws: ClassVar[bool] = False
 
 
 @stage(STRATIFIERS, "by_class")

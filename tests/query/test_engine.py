@@ -243,3 +243,17 @@ def test_windows_know_their_grid():
     assert windows.grid == [[0, 4, 6], [0], [0, 2]]
     assert windows.size == (4, 4, 2)
     assert windows.voxels == 32
+
+
+def test_no_generator_is_made_for_stages_that_draw_nothing():
+    asked = []
+
+    def streams(*key):
+        asked.append(key[0])
+        return stream(0, *key)
+
+    pool, request = make_pool(2), make_request(3, SIZE, strides=(2, 2, 2))
+    make_strategy("predictive_entropy").query(pool, request, streams)
+    assert asked == []
+    make_strategy("clasp_pe").query(pool, request, streams)
+    assert set(asked) == {"noise", "channels", "shares"}

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 
@@ -17,6 +18,8 @@ class Greedy(Select):
 
     Source: Luth et al. 2025 (nnActive), greedy top-k.
     """
+
+    draws: ClassVar[bool] = False
 
     def __call__(
         self,
