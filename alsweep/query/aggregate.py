@@ -214,33 +214,54 @@ def _plane_sums(
     scores: VoxelScores, cuts: list[int], along_y: "Tensor", along_x: "Tensor"
 ) -> "Float[Tensor, 'channel part y_start x_start']":
     """In-plane sums, summed over the planes between two cuts."""
-    begin, stop, parts = cuts[0], cuts[-1], len(cuts) - 1
+    parts = len(cuts) - 1
     done = along_x.new_zeros((scores.channels, along_y.shape[1], parts, along_x.shape[0]))
-    # Where a window may begin at every plane there is nothing to sum: all planes go together.
-    alone = parts == stop - begin
-    for part, (first, last) in enumerate([(begin, stop)] if alone else pairwise(cuts)):
-        for planes, rows, channels in scores.tiles(first, last):
-            for place, values in zip(done[:, rows], channels, strict=True):
-                if alone:
-                    in_x = values.to(done.dtype) @ along_x.T
-                    place[:, planes.start - begin : planes.stop - begin] = in_x.transpose(0, 1)
-                else:
-                    place[:, part] += _sum_planes(values, done.dtype) @ along_x.T
+    # Where a window may begin at every plane there is nothing to sum.
+    fill = _fill_planes if parts == cuts[-1] - cuts[0] else _fill_parts
+    fill(done, scores, cuts, along_x)
     # One product for all parts, which are then brought to the front.
     sums: Tensor = along_y @ done.flatten(2)
     return sums.view(scores.channels, -1, *done.shape[2:]).transpose(1, 2)
 
 
-def _sum_planes(values: "Tensor", dtype: "torch.dtype") -> "Tensor":
-    """Sum along z: halves as they are for as long as there are two of them, then as ``dtype``.
+def _fill_planes(done: "Tensor", scores: VoxelScores, cuts: list[int], along_x: "Tensor") -> None:
+    """Sum along x in each plane; ``done`` is ``(channel, y, plane, x_start)``."""
+    begin = cuts[0]
+    for planes, rows, channels in scores.tiles(begin, cuts[-1]):
+        own = slice(planes.start - begin, planes.stop - begin)
+        for place, values in zip(done[:, rows, own], channels, strict=True):
+            place.copy_((values.to(done.dtype) @ along_x.T).transpose(0, 1))
+
+
+def _fill_parts(done: "Tensor", scores: VoxelScores, cuts: list[int], along_x: "Tensor") -> None:
+    """Sum along z between two cuts, then along x; ``done`` is ``(channel, y, part, x_start)``."""
+    width = along_x.shape[1]
+    memory = done.new_empty(scores.channels * done.shape[1] * width)
+    for part, (first, last) in enumerate(pairwise(cuts)):
+        for _, rows, channels in scores.tiles(first, last):
+            # The same few bytes for every tile: they stay in the cache, and one product takes them.
+            shape = (scores.channels, rows.stop - rows.start, width)
+            in_z = memory[: prod(shape)].view(shape)
+            for place, values in zip(in_z, channels, strict=True):
+                _sum_planes(values, place)
+            done[:, rows, part] += in_z @ along_x.T
+
+
+def _sum_planes(values: "Tensor", out: "Tensor") -> None:
+    """Sum along z: halves as they are for as long as there are two of them, then as ``out``.
 
     Equal halves add up exactly, so the sums over a constant map have no rounding in them, however
     many planes there are; and most additions are of the quicker kind.
     """
+    import torch
+
     while not values.shape[0] % 2:
         half = values.shape[0] // 2
         values = values[:half] + values[half:]
-    return values[0].to(dtype) if values.shape[0] == 1 else values.sum(0, dtype=dtype)
+    if values.shape[0] == 1:
+        out.copy_(values[0])
+    else:
+        torch.sum(values, 0, dtype=out.dtype, out=out)
 
 
 def _touched(starts: list[int], size: int, first: int, stop: int) -> slice:
