@@ -36,7 +36,7 @@ def masked_dice_ce(logits: "Tensor", target: "Tensor") -> "Tensor":
     sparse labels a smoothing constant would reward empty predictions. A class that is nowhere
     annotated in a sample does not count there: its overlap is 0 whatever is predicted, so it would
     add a constant and no gradient. Over the batch taken together a large structure in one sample
-    would hide a small one in another (benchmarks/parity.py: 0.01 Dice on the phantom).
+    would hide a small one in another.
 
     Source: Isensee et al. 2021 (nnU-Net), loss; Luth et al. 2025 (nnActive), ignore mask.
     """
