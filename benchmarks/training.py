@@ -1,22 +1,28 @@
-"""A training step on the CPU: which ways to compute it are faster, and where its time goes.
+"""A training step: which ways to compute it are faster, and where its time goes.
 
     python benchmarks/training.py [--rounds N] [--skip-compile]
 
-First ratios: networks of 8 and 16 base features, windows of 32x32x32, batch 2, the same step in
-fp32, bf16 (where the CPU has it), channels_last_3d (which training uses) and torch.compile, taking
-turns in one process, so that a busy machine slows all of them. Below 1 is faster than fp32. Then
-the share of a real training, 16 base features too, that is not in forward, backward or optimizer,
-with and without augmentation. One thread; seconds are the process's own, without those in which
-others had the core.
+On a CPU, first ratios: networks of 8 and 16 base features, windows of 32x32x32, batch 2, the same
+step in fp32, bf16 (where the CPU has it), channels_last_3d (which training uses there) and
+torch.compile, taking turns in one process, so that a busy machine slows all of them. Below 1 is
+faster than fp32. Then the share of a real training, 16 base features too, that is not in forward,
+backward or optimizer, with and without augmentation. One thread; seconds are the process's own,
+without those in which others had the core.
+
+Where there is a CUDA device the same ratios on it, with nnU-Net's features and windows of
+128x128x128, also for cuDNN's own choice of algorithms, which would not repeat itself bit for bit.
+Then the seconds a step of a real training takes with more and more processes that make batches
+beside it (`resources.loaders`), and with none.
 """
 
 import argparse
+import os
 import tempfile
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from functools import partial
+from dataclasses import replace
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -30,6 +36,7 @@ from alsweep.config.trajectory import TrainingConfig
 from alsweep.data.annotator import Oracle
 from alsweep.data.patches import PatchSampler
 from alsweep.data.phantom import write_phantom
+from alsweep.geometry import Triple
 from alsweep.model import trainer
 from alsweep.model.augment import Augmentation
 from alsweep.model.device import Compute, _cpu_has_bf16, set_threads
@@ -43,11 +50,11 @@ BF16 = Compute(torch.device("cpu"), "bf16")
 STEPS = 3
 
 
-def make_setup(dataset: Dataset, base: int, **training: Any) -> Setup:
+def make_setup(dataset: Dataset, base: int, compute: Compute = FP32, **training: Any) -> Setup:
     """A three-level network with so many features at full resolution."""
     features = [base, 2 * base, 4 * base]
     config = TrainingConfig.model_validate({"features": features, **training})
-    return Setup.make(dataset, config, FP32, 0)
+    return Setup.make(dataset, config, compute, 0)
 
 
 def step_with(
@@ -56,37 +63,54 @@ def step_with(
     """One training step, computed in one way."""
     network = MonaiLearner().network(setup, 0).train()
     images, targets = batch
-    if way == "channels_last_3d":
+    if way.endswith("channels_last_3d"):
         trainer._set_layout(network, torch.channels_last_3d)
     optimizer, _, _ = trainer._optimizer(network, setup.training)
-    scaler = torch.GradScaler("cpu", enabled=False)
-    ran: nn.Module = torch.compile(network) if way == "compile" else network
-    return partial(
-        trainer._step,
-        ran,
-        images,
-        targets,
-        optimizer,
-        scaler,
-        setup.training,
-        compute,
-        trainer.deep_supervision_loss,
-    )
+    scaler = torch.GradScaler(compute.device.type, enabled=compute.scales_loss)
+    ran: nn.Module = torch.compile(network) if way.endswith("compile") else network
+
+    def step() -> object:
+        torch.backends.cudnn.benchmark = way.endswith("cuDNN's choice")
+        torch.backends.cudnn.deterministic = not torch.backends.cudnn.benchmark
+        return trainer._step(
+            ran,
+            images,
+            targets,
+            optimizer,
+            scaler,
+            setup.training,
+            compute,
+            trainer.deep_supervision_loss,
+        )
+
+    return step
+
+
+def ways_on(device: torch.device, args: argparse.Namespace) -> dict[str, Compute]:
+    """What is compared; the first is what all others are divided by."""
+    if device.type == "cpu":
+        ways = {"fp32": FP32, "bf16": BF16, "channels_last_3d": FP32, "compile": FP32}
+        if not _cpu_has_bf16():
+            del ways["bf16"]
+    else:
+        fp32, fp16, bf16 = (Compute(device, p) for p in ("fp32", "fp16", "bf16"))
+        others = ("channels_last_3d", "compile", "cuDNN's choice")
+        ways = {"fp32": fp32, "fp16": fp16, "bf16": bf16, **{f"bf16 {w}": bf16 for w in others}}
+    return {w: c for w, c in ways.items() if not (args.skip_compile and w.endswith("compile"))}
 
 
 def compare(
     setup: Setup, batch: tuple[torch.Tensor, torch.Tensor], args: argparse.Namespace
 ) -> None:
     """Print the seconds of a step in fp32 and the ratios of the other ways."""
-    ways = {"fp32": FP32, "bf16": BF16, "channels_last_3d": FP32, "compile": FP32}
-    if args.skip_compile:
-        del ways["compile"]
-    if not _cpu_has_bf16():
-        del ways["bf16"]
+    ways = ways_on(setup.compute.device, args)
     steps = {way: step_with(setup, compute, batch, way) for way, compute in ways.items()}
     for step in steps.values():
         step()
-    rounds = [{way: seconds(step) for way, step in steps.items()} for _ in range(args.rounds)]
+    clock = time.process_time if setup.compute.device.type == "cpu" else synchronised
+    rounds = [
+        {way: seconds(step, clock) for way, step in steps.items()} for _ in range(args.rounds)
+    ]
     base = setup.training.features[0]
     print(
         f"base {base:3}: fp32 {median(one['fp32'] for one in rounds) * 1000:6.0f} ms a step", end=""
@@ -97,12 +121,36 @@ def compare(
     print(flush=True)
 
 
-def seconds(step: Callable[[], object]) -> float:
+def synchronised() -> float:
+    """The time when the card has done all that it was given."""
+    torch.cuda.synchronize()
+    return time.perf_counter()
+
+
+def seconds(step: Callable[[], object], clock: Callable[[], float]) -> float:
     """Mean of a few steps."""
-    began = time.process_time()
+    began = clock()
     for _ in range(STEPS):
         step()
-    return (time.process_time() - began) / STEPS
+    return (clock() - began) / STEPS
+
+
+def load_beside(setup: Setup, lesson: Lesson, most: int) -> None:
+    """Print the seconds of a step with so many processes that make batches beside it."""
+    for loaders in (0, *(n for n in (1, 2, 4, 8, 16) if n <= most)):
+        compute = replace(setup.compute, loaders=loaders)
+        began: list[float] = []
+        MonaiLearner().fit(
+            MonaiLearner().network(setup, 0),
+            replace(setup, compute=compute),
+            lesson,
+            lambda epoch, began=began: began.append(time.perf_counter()),  # type: ignore[misc]
+            TrainingFile(Path("never"), 1e9),
+        )
+        # The first epoch holds the start of the processes.
+        spent = (began[-1] - began[0]) / (len(began) - 1) / setup.training.iterations_per_epoch
+        print(f" {loaders}: {spent * 1000:.0f}", end="", flush=True)
+    print()
 
 
 @contextmanager
@@ -167,30 +215,67 @@ def _short(setup: Setup, iterations: int) -> Setup:
     return Setup.make(setup.dataset, setup.training.model_copy(update=update), FP32, 0)
 
 
+def on_cpu(scratch: Path, args: argparse.Namespace) -> None:
+    """Ratios, then shares."""
+    set_threads(1)
+    dataset = write_phantom(scratch / "data", cases=8, shape=(48, 48, 48), seed=0)
+    lesson = annotate(dataset, (14, 14, 14))
+    for base in (8, 16):
+        setup = make_setup(dataset, base)
+        sampler = PatchSampler(dataset, lesson.labels, lesson.cases, (32, 32, 32), 0.5)
+        images, targets = sampler.batch(stream(0, "batch"), 2)
+        compare(setup, (torch.from_numpy(images), torch.from_numpy(targets)), args)
+    for augmentation in ("none", "nnunet"):
+        long = {"epochs": 1, "iterations_per_epoch": 40, "augmentation": augmentation}
+        profile(make_setup(dataset, 16, **long), lesson, f"augmentation {augmentation}")
+
+
+def on_cuda(scratch: Path, args: argparse.Namespace) -> None:
+    """Ratios, then loaders."""
+    cpus = len(os.sched_getaffinity(0))
+    set_threads(cpus)
+    device = torch.device("cuda")
+    print(torch.cuda.get_device_name(device), f"torch {torch.__version__}, {cpus} CPUs", flush=True)
+    dataset = write_phantom(scratch / "large", cases=4, shape=(160, 160, 160), seed=0)
+    lesson = annotate(dataset, (60, 60, 60))
+    recipe: dict[str, Any] = {
+        "preset": "nnunet",
+        "patch_size": [128, 128, 128],
+        "features": [32, 64, 128, 256, 320, 320],
+        "epochs": 3,
+        "iterations_per_epoch": 12,
+    }
+    config = TrainingConfig.model_validate(recipe)
+    setup = Setup.make(dataset, config, Compute(device, "bf16"), 0)
+    sampler = PatchSampler(dataset, lesson.labels, lesson.cases, setup.topology.window, 0.33)
+    images, targets = sampler.batch(stream(0, "batch"), 2)
+    batch = torch.from_numpy(images).to(device), torch.from_numpy(targets).to(device)
+    compare(setup, batch, args)
+    set_threads(cpus)
+    for augmentation in ("none", "nnunet"):
+        config = TrainingConfig.model_validate(recipe | {"augmentation": augmentation})
+        print(f"augmentation {augmentation}, ms a step with so many loaders:", end="")
+        load_beside(replace(setup, training=config), lesson, cpus)
+
+
 def main() -> None:
-    """Print the ratios, then the shares."""
+    """Print what there is a device for."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--skip-compile", action="store_true")
+    parser.add_argument("--only", choices=["cpu", "cuda"])
     args = parser.parse_args()
-    set_threads(1)
     with tempfile.TemporaryDirectory() as scratch:
-        dataset = write_phantom(Path(scratch) / "data", cases=8, shape=(48, 48, 48), seed=0)
-        lesson = annotate(dataset)
-        for base in (8, 16):
-            setup = make_setup(dataset, base)
-            sampler = PatchSampler(dataset, lesson.labels, lesson.cases, (32, 32, 32), 0.5)
-            images, targets = sampler.batch(stream(0, "batch"), 2)
-            compare(setup, (torch.from_numpy(images), torch.from_numpy(targets)), args)
-        for augmentation in ("none", "nnunet"):
-            long = {"epochs": 1, "iterations_per_epoch": 40, "augmentation": augmentation}
-            profile(make_setup(dataset, 16, **long), lesson, f"augmentation {augmentation}")
+        if args.only != "cuda":
+            on_cpu(Path(scratch), args)
+        if args.only != "cpu" and torch.cuda.is_available():
+            on_cuda(Path(scratch), args)
 
 
-def annotate(dataset: Dataset) -> Lesson:
+def annotate(dataset: Dataset, corner: Triple) -> Lesson:
     """One box a case."""
     shapes = {case: dataset.cases[case].shape for case in dataset.pool}
-    patches = [Patch(case, (14, 14, 14), (20, 20, 20)) for case in dataset.pool]
+    patches = [Patch(case, corner, (20, 20, 20)) for case in dataset.pool]
     labels = PartialLabels(shapes, len(dataset.classes), Oracle(dataset), patches)
     return Lesson(0, labels, dataset.pool)
 

@@ -32,6 +32,11 @@ class ResourcesConfig(Frozen):
     members_at_once: PositiveInt = Field(
         1, description="members trained side by side, each on its share of the CPUs"
     )
+    loaders: NonNegativeInt | None = Field(
+        None,
+        description="processes that prepare patches for each training; default: on a GPU one a "
+        "thread, else none",
+    )
     checkpoint_minutes: NonNegativeFloat = Field(
         5, description="between checkpoints inside a training; 0 is after each epoch"
     )

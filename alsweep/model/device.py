@@ -21,10 +21,13 @@ class Compute:
     Attributes:
         device: The torch device.
         precision: Resolved; part of every member's key, since it changes the weights.
+        loaders: Processes that make training batches while the device computes; with none they are
+            made in between. Changes no result.
     """
 
     device: torch.device
     precision: Precision
+    loaders: int = 0
 
     def autocast(self) -> AbstractContextManager[object]:
         """Mixed precision for forward passes; nothing at fp32."""

@@ -5,6 +5,7 @@ from torch import nn
 from alsweep.data.patches import PatchSampler
 from alsweep.model.augment import Augmentation
 from alsweep.model.learner import Checkpoint, Lesson, OnEpoch, Setup
+from alsweep.model.loading import Batches
 from alsweep.model.network import build_network
 from alsweep.model.trainer import fit
 from alsweep.rng import torch_seed
@@ -43,4 +44,5 @@ class MonaiLearner:
             case_sampling=training.case_sampling,
             margin=augmentation.margin,
         )
-        return fit(network, sampler, augmentation, setup, lesson.member, on_epoch, checkpoint)
+        batches = Batches(sampler, augmentation, setup, lesson.member)
+        return fit(network, batches, setup, on_epoch, checkpoint)

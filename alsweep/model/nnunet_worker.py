@@ -28,8 +28,8 @@ def main(folder: Path) -> None:
         nnUNet_preprocessed=str(folder),
         nnUNet_results=str(folder / "results"),
         nnUNet_n_proc_DA="0",
-        nnUNet_compile="false" if task["device"] == "cpu" else "true",
     )
+    os.environ.setdefault("nnUNet_compile", "false" if task["device"] == "cpu" else "true")
     torch.set_num_threads(task["threads"])
     _seed(task["seed"])
     report = sys.stdout

@@ -1,10 +1,12 @@
 """Train one member from partial labels."""
 
 from collections.abc import Mapping
+from contextlib import closing
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from itertools import islice
+from math import isfinite
+from typing import Any
 
-import numpy as np
 import torch
 from torch import nn
 from torch.optim import SGD, AdamW, Optimizer
@@ -12,14 +14,10 @@ from torch.optim.lr_scheduler import LambdaLR, LRScheduler, OneCycleLR
 
 from alsweep.config.trajectory import TrainingConfig
 from alsweep.errors import TrajectoryFailedError
-from alsweep.model.augment import Augmentation
 from alsweep.model.device import Compute
 from alsweep.model.learner import Checkpoint, OnEpoch, Setup
+from alsweep.model.loading import Batches
 from alsweep.model.loss import Loss, deep_supervision_loss, region_loss
-from alsweep.rng import stream
-
-if TYPE_CHECKING:
-    from alsweep.data.patches import PatchSampler
 
 
 @dataclass(frozen=True)
@@ -47,10 +45,8 @@ class _Course:
 
 def fit(
     network: nn.Module,
-    sampler: "PatchSampler",
-    augmentation: Augmentation,
+    batches: Batches,
     setup: Setup,
-    member: int,
     on_epoch: OnEpoch,
     checkpoint: Checkpoint,
 ) -> float:
@@ -58,10 +54,8 @@ def fit(
 
     Args:
         network: On the compute device already.
-        sampler: Gives batches of images and partial labels.
-        augmentation: How they are varied.
+        batches: Images and partial labels.
         setup: Recipe, device and precision.
-        member: With seed and epoch it addresses all draws.
         on_epoch: Called with the number of finished epochs.
         checkpoint: Where the training goes on from, and saves itself to.
 
@@ -81,27 +75,24 @@ def fit(
     course = _Course(network, optimizer, schedule, scaler)
     first, mean = course.resume(checkpoint.load())
     network.train()
-    for epoch in range(first, training.epochs):
-        rng = stream(setup.seed, "train", member, epoch)
-        total = torch.zeros((), device=compute.device)
-        for _ in range(training.iterations_per_epoch):
-            images, targets = _batch(sampler, training.batch_size, augmentation, rng, compute)
-            total += _step(
-                network, images, targets, optimizer, scaler, training, compute, criterion
-            )
-            if per_step:
+    with closing(batches.load(first)) as loaded:
+        for epoch in range(first, training.epochs):
+            total = torch.zeros((), device=compute.device)
+            for batch in islice(loaded, training.iterations_per_epoch):
+                total += _step(network, *batch, optimizer, scaler, training, compute, criterion)
+                if per_step:
+                    schedule.step()
+            if not per_step:
                 schedule.step()
-        if not per_step:
-            schedule.step()
-        mean = float(total) / training.iterations_per_epoch
-        if not np.isfinite(mean):
-            raise TrajectoryFailedError(
-                f"the training loss of member {member} became {mean} in epoch {epoch}; "
-                f"lower training.learning_rate"
-            )
-        on_epoch(epoch + 1)
-        if epoch + 1 < training.epochs and checkpoint.due():
-            checkpoint.save(course.state(epoch + 1, mean))
+            mean = float(total) / training.iterations_per_epoch
+            if not isfinite(mean):
+                raise TrajectoryFailedError(
+                    f"the training loss of member {batches.member} became {mean} in epoch {epoch}; "
+                    f"lower training.learning_rate"
+                )
+            on_epoch(epoch + 1)
+            if epoch + 1 < training.epochs and checkpoint.due():
+                checkpoint.save(course.state(epoch + 1, mean))
     _set_layout(network, torch.contiguous_format)
     return mean
 
@@ -128,21 +119,6 @@ def _optimizer(network: nn.Module, training: TrainingConfig) -> tuple[Optimizer,
         weight_decay=decay,
     )
     return sgd, LambdaLR(sgd, lambda epoch: (1 - epoch / training.epochs) ** 0.9), False
-
-
-def _batch(
-    sampler: "PatchSampler",
-    size: int,
-    augmentation: Augmentation,
-    rng: np.random.Generator,
-    compute: Compute,
-) -> tuple[torch.Tensor, torch.Tensor]:
-    pairs = [augmentation(*pair, rng) for pair in zip(*sampler.batch(rng, size), strict=True)]
-    images, targets = (np.stack(arrays) for arrays in zip(*pairs, strict=True))
-    return (
-        torch.from_numpy(images).to(compute.device, non_blocking=True),
-        torch.from_numpy(targets).to(compute.device, non_blocking=True),
-    )
 
 
 def _step(

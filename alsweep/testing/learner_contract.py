@@ -82,7 +82,7 @@ def gives_logits_of_the_windows_size(learner: Learner, bench: Bench) -> None:
     for count in (1, 2):
         images = torch.rand(count, len(setup.dataset.channels), *setup.topology.window)
         with torch.no_grad():
-            logits = network(images)
+            logits = network(images.to(setup.compute.device))
         assert logits.shape == (count, setup.outputs, *setup.topology.window), logits.shape
         assert logits.isfinite().all(), "logits are not finite"
 

@@ -21,13 +21,13 @@ from alsweep.trajectory.crew import Crew
 from alsweep.trajectory.member_task import MemberTask
 from alsweep.trajectory.progress import OnProgress, Progress
 
-NUMERICS = 6
+NUMERICS = 7
 """Part of every member's key: raised when equal configs would give other weights than before.
 
 2: biased transposed convolutions, lower scales supervised at their own resolution, levels by
 spacing. 3: regions through sigmoids. 4: unforced windows spread evenly over a case. 5: trained in
 channels_last_3d on a CPU. 6: Dice of each sample by itself; nnU-Net's
-own learner blurs in one way, not in whichever was quicker.
+own learner blurs in one way, not in whichever was quicker. 7: each batch has draws of its own.
 """
 
 _log = logging.getLogger(__name__)
@@ -101,6 +101,13 @@ class Members:
     def threads(self) -> int:
         """Threads that a member is trained on."""
         return self.resources.training_threads(self.at_once)
+
+    @property
+    def loaders(self) -> int:
+        """Processes that make batches for a member; a CPU has better things to do."""
+        if self.resources.loaders is not None:
+            return self.resources.loaders
+        return self.threads if self.setup.compute.device.type == "cuda" else 0
 
     def train(self, loop: int, labels: PartialLabels, parents: Sequence[Member]) -> list[Member]:
         """Train the members on all that is annotated, or load those that are stored already.
@@ -198,11 +205,12 @@ class Members:
     def _task(self, lesson: Lesson, fold: int | None, parent: Member | None) -> MemberTask:
         epochs = self._training.member_epochs(lesson.member)
         training = self._training.model_copy(update={"epochs": epochs})
+        compute = replace(self.setup.compute, loaders=self.loaders)
         start = None
         if parent is not None:
             start = {name: tensor.cpu() for name, tensor in parent.network.state_dict().items()}
         return MemberTask(
-            setup=replace(self.setup, training=training),
+            setup=replace(self.setup, training=training, compute=compute),
             learner=self.learner,
             lesson=lesson,
             start=start,

@@ -68,7 +68,9 @@ class Steps:
         learner = make_learner(config.training.learner)
         setup = Setup.make(dataset, config.training, compute, config.seed)
         members = Members(setup, learner, store, owner, tell, resources)
-        return cls(config, members, resources.threads)
+        # Each holds a case's probabilities: beside a card's memory two keep it busy.
+        most = resources.threads if compute.device.type == "cpu" else 2
+        return cls(config, members, min(resources.threads, most))
 
     @property
     def dataset(self) -> Dataset:
