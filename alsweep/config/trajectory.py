@@ -174,6 +174,9 @@ class TrainingConfig(Frozen):
     gradient_clip: PositiveFloat = 12.0
     warm_start: bool = Field(False, description="start from the previous loop's members")
     precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto"
+    compile: bool = Field(
+        False, description="let torch.compile fuse a training's steps; the first takes a minute"
+    )
 
     @model_validator(mode="before")
     @classmethod

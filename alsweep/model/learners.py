@@ -30,6 +30,7 @@ _FIXED: dict[str, dict[str, object]] = {
         "case_sampling": "uniform",
         "augmentation": AugmentationConfig.model_validate(AUGMENTATIONS["nnunet"]),
         "precision": "auto",
+        "compile": False,
     }
 }
 """What a learner decides by itself."""
@@ -46,7 +47,7 @@ def check_learner(training: TrainingConfig) -> None:
     _check_installed(training.learner)
     for key, value in _FIXED.get(training.learner, {}).items():
         if getattr(training, key) != value:
-            text = "nnunet" if isinstance(value, AugmentationConfig) else value
+            text = "nnunet" if isinstance(value, AugmentationConfig) else str(value).lower()
             raise ConfigError(
                 f"base.training.{key}: learner {training.learner} has its own; write {key}: {text}"
             )

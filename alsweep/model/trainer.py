@@ -14,6 +14,7 @@ from torch.optim.lr_scheduler import LambdaLR, LRScheduler, OneCycleLR
 
 from alsweep.config.trajectory import TrainingConfig
 from alsweep.errors import TrajectoryFailedError
+from alsweep.model.compiling import compiled
 from alsweep.model.device import Compute
 from alsweep.model.learner import Checkpoint, OnEpoch, Setup
 from alsweep.model.loading import Batches
@@ -75,11 +76,11 @@ def fit(
     course = _Course(network, optimizer, schedule, scaler)
     first, mean = course.resume(checkpoint.load())
     network.train()
-    with closing(batches.load(first)) as loaded:
+    with compiled(network, training.compile) as ran, closing(batches.load(first)) as loaded:
         for epoch in range(first, training.epochs):
             total = torch.zeros((), device=compute.device)
             for batch in islice(loaded, training.iterations_per_epoch):
-                total += _step(network, *batch, optimizer, scaler, training, compute, criterion)
+                total += _step(ran, *batch, optimizer, scaler, training, compute, criterion)
                 if per_step:
                     schedule.step()
             if not per_step:

@@ -191,6 +191,7 @@ def gives_weights_that_travel(learner: Learner, bench: Bench) -> None:
     other = learner.network(bench.setup, 1)
     other.load_state_dict(network.state_dict())
     images = torch.rand(2, len(bench.setup.dataset.channels), *bench.setup.topology.window)
+    images = images.to(bench.setup.compute.device)
     with torch.no_grad():
         assert torch.equal(network.eval()(images), other.eval()(images)), "other logits"
 

@@ -99,3 +99,12 @@ def test_a_card_that_is_too_small_is_told_in_one_line():
             torch.empty(1 << 34, device="cuda")
     finally:
         torch.cuda.set_per_process_memory_fraction(1.0)
+
+
+def test_compiled_trainings_repeat_themselves_on_the_card(phantom, lesson):
+    setup = on_card(make_setup(phantom, compile=True), "fp16")
+    first, loss = train(setup, lesson)
+    again, _ = train(setup, lesson)
+    assert same(first, again)
+    _, plain = train(on_card(make_setup(phantom), "fp16"), lesson)
+    assert loss == pytest.approx(plain, rel=0.02)

@@ -1,0 +1,52 @@
+import pytest
+import torch
+from torch import nn
+from torch._dynamo.exc import TorchDynamoException
+
+from alsweep.errors import TrajectoryFailedError
+from alsweep.model.compiling import compiled
+from tests.model.test_trainer import Memory, lesson, make_setup, same, train
+
+__all__ = ["lesson"]
+
+
+def test_a_network_is_compiled_only_if_that_is_wanted(monkeypatch):
+    asked = []
+    monkeypatch.setattr(torch, "compile", lambda network, **how: asked.append(how) or "compiled")
+    network = nn.Linear(1, 1)
+    with compiled(network, False) as ran:
+        assert ran is network
+    assert not asked
+    with compiled(network, True) as ran:
+        assert ran == "compiled"
+    assert asked == [{"dynamic": False, "options": {"deterministic": True}}]
+
+
+def test_a_network_that_cannot_be_compiled_is_told_in_one_line(phantom, lesson, monkeypatch):
+    def broken(network, **how):
+        def run(images):
+            raise TorchDynamoException("no compiler\nand much more")
+
+        return run
+
+    monkeypatch.setattr(torch, "compile", broken)
+    with pytest.raises(TrajectoryFailedError) as caught:
+        train(make_setup(phantom, compile=True), lesson)
+    assert str(caught.value) == (
+        "training.compile: torch cannot compile the network here (no compiler); install a C++ "
+        "compiler, and Triton for a card, or set it to false"
+    )
+
+
+@pytest.mark.slow
+def test_compiled_trainings_repeat_themselves_and_come_near_the_plain_one(phantom, lesson):
+    setup = make_setup(phantom, compile=True)
+    unbroken, loss = train(setup, lesson)
+    checkpoint = Memory(most=2)
+    with pytest.raises(KeyboardInterrupt):
+        train(setup, lesson, checkpoint)
+    resumed, _ = train(setup, lesson, checkpoint)
+    assert same(resumed, unbroken)
+    assert checkpoint.state["network"].keys() == unbroken.keys()
+    _, plain = train(make_setup(phantom), lesson)
+    assert loss == pytest.approx(plain, rel=1e-4)
