@@ -44,8 +44,9 @@ class Compute:
 def resolve_compute(device: str, precision: str) -> Compute:
     """Turn ``auto`` into a device and a precision that the machine has.
 
-    On CUDA ``auto`` is bf16 where the card has it, else fp16; elsewhere it is fp32, which every
-    machine has.
+    On CUDA ``auto`` is fp16, nnU-Net's choice: its steps are faster than those of bf16 (0.8 of the
+    time on an H200), and its logits eight times finer, of which queries are made. Elsewhere it is
+    fp32, which every machine has.
 
     Raises:
         ConfigError: The device or the precision asked for is not to be had here.
@@ -68,9 +69,7 @@ def _best_device() -> str:
 
 def _precision(device: torch.device, asked: str) -> Precision:
     if asked == "auto":
-        if device.type != "cuda":
-            return "fp32"
-        return "bf16" if torch.cuda.is_bf16_supported(including_emulation=False) else "fp16"
+        return "fp16" if device.type == "cuda" else "fp32"
     if asked == "fp16" and device.type == "cpu":
         raise ConfigError("training.precision: fp16 needs a GPU; use auto, fp32 or bf16 on a CPU")
     if asked == "bf16":

@@ -10,6 +10,13 @@ def test_a_cpu_runs_at_full_precision_unless_asked_otherwise():
     assert not resolve_compute("cpu", "auto").scales_loss
 
 
+def test_a_card_computes_in_half_precision_with_a_scaled_loss(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    compute = resolve_compute("auto", "auto")
+    assert (compute.device.type, compute.precision, compute.scales_loss) == ("cuda", "fp16", True)
+    assert resolve_compute("auto", "bf16").precision == "bf16"
+
+
 @pytest.mark.parametrize("feature", ["_is_avx512_bf16_supported", "_is_amx_tile_supported"])
 def test_bf16_autocasts_on_a_cpu_that_has_it(monkeypatch, feature):
     monkeypatch.setattr(torch.cpu, feature, lambda: True)
