@@ -142,10 +142,10 @@ def prepare_environment(resources: "ResourcesConfig", *, private: bool) -> None:
         os.environ.setdefault(name, value)
     if not private:
         return
-    from alsweep.sweep.threads import thread_variables
+    from alsweep.sweep.environment import worker_environment
 
     # The number of threads is the search space's, since it can change the last bits of a result.
-    os.environ.update(thread_variables(resources))
+    os.environ.update(worker_environment(resources))
     # Without a token of its own, a private Ray would write one into the user's home.
     os.environ.setdefault("RAY_AUTH_MODE", "token")
     os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(16))

@@ -8,8 +8,8 @@ import ray
 
 from alsweep.config.sweep import ResourcesConfig
 from alsweep.errors import ConfigError
+from alsweep.sweep.environment import worker_environment
 from alsweep.sweep.stops import ignore, listen
-from alsweep.sweep.threads import thread_variables
 
 _log = logging.getLogger(__name__)
 
@@ -62,7 +62,7 @@ def _connect(address: str, resources: ResourcesConfig) -> None:
             address=address,
             logging_level=logging.ERROR,
             log_to_driver=False,
-            runtime_env={"env_vars": thread_variables(resources)},
+            runtime_env={"env_vars": worker_environment(resources)},
         )
     except (ConnectionError, ValueError) as error:
         reason = str(error).splitlines()[0]
@@ -83,3 +83,9 @@ def _check_resources(resources: ResourcesConfig, *, local: bool) -> None:
         if local:
             raise ConfigError(f"{lack}; write less, or use a cluster (--address)")
         _log.warning("warning: %s; waiting for nodes to join", lack)
+    if there.get("GPU") and not resources.gpus and resources.device == "auto":
+        _log.warning(
+            "warning: resources.gpus is 0, so that all is computed on CPUs, but there are GPUs "
+            "(%g); write gpus: 1, or a fraction to let trajectories share one",
+            there["GPU"],
+        )

@@ -1,0 +1,14 @@
+"""What a worker's environment says of the machine's CPUs and cards."""
+
+from alsweep.config.sweep import ResourcesConfig
+
+
+def worker_environment(resources: ResourcesConfig) -> dict[str, str]:
+    """Variables that must be set before numpy, torch and ray are imported in a worker.
+
+    Numerical libraries keep to the worker's threads. A worker that asks for no GPU sees none: it
+    would otherwise compute on the first one, whoever holds it.
+    """
+    libraries = ("OMP", "MKL", "OPENBLAS", "NUMEXPR")
+    threads = {f"{library}_NUM_THREADS": str(resources.threads) for library in libraries}
+    return {"RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "1", **threads}
