@@ -34,8 +34,8 @@ class ResourcesConfig(Frozen):
     )
     loaders: NonNegativeInt | None = Field(
         None,
-        description="processes that prepare patches for each training; default: on a GPU one a "
-        "thread, else none",
+        description="processes that make batches for each training of learner monai; default: "
+        "on CUDA one a thread, else none",
     )
     checkpoint_minutes: NonNegativeFloat = Field(
         5, description="between checkpoints inside a training; 0 is after each epoch"

@@ -117,3 +117,14 @@ def set_threads(threads: int) -> None:
     # The box means and the statistics need all of float32; TF32 would cost the tie rule its
     # meaning.
     torch.backends.cuda.matmul.allow_tf32 = False
+
+
+@contextmanager
+def on_one_thread() -> Iterator[None]:
+    """Let torch use one core meanwhile."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)

@@ -1,26 +1,34 @@
 """Training batches, made beside the device that computes with them."""
 
+import logging
+import mmap
 import multiprocessing
-from collections import deque
-from collections.abc import Generator, Iterator
-from concurrent.futures import ProcessPoolExecutor
-from itertools import islice
-from typing import TYPE_CHECKING
+import signal
+import traceback
+from collections.abc import Callable, Generator
+from contextlib import suppress
+from functools import partial
+from math import prod
+from multiprocessing.connection import Connection
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from alsweep.data.parallel import follow_parent
+from alsweep.errors import AlsweepError, TrajectoryFailedError
 from alsweep.model.augment import Augmentation
-from alsweep.model.device import Compute, set_threads
+from alsweep.model.device import on_one_thread
 from alsweep.model.learner import Setup
 from alsweep.rng import stream
 
 if TYPE_CHECKING:
     from alsweep.data.patches import Batch, PatchSampler
 
-_AHEAD = 2
-"""Batches that each process may be ahead of the device."""
+_MOST_LOST = 3
+_OnDevice = tuple[torch.Tensor, torch.Tensor]
+_log = logging.getLogger(__name__)
 
 
 class Batches:
@@ -48,66 +56,155 @@ class Batches:
         training = self._setup.training
         epoch, iteration = divmod(number, training.iterations_per_epoch)
         rng = stream(self._setup.seed, "train", self.member, epoch, iteration)
-        drawn = zip(*self._sampler.batch(rng, training.batch_size), strict=True)
-        pairs = [self._augmentation(*pair, rng) for pair in drawn]
+        with on_one_thread():  # more would change the last bits
+            drawn = zip(*self._sampler.batch(rng, training.batch_size), strict=True)
+            pairs = [self._augmentation(*pair, rng) for pair in drawn]
         images, targets = zip(*pairs, strict=True)
         return np.stack(images), np.stack(targets)
 
-    def load(self, first_epoch: int) -> Generator[tuple[torch.Tensor, torch.Tensor], None, None]:
+    def empty(self) -> "Batch":
+        """Room for one, in memory that a fork shares; it is no part of /dev/shm."""
+        setup = self._setup
+        shape = (setup.training.batch_size, *setup.topology.window)
+        images = (shape[0], len(setup.dataset.channels), *shape[1:])
+        return _shared(images, np.float32), _shared(shape, np.uint8)
+
+    def load(self, first_epoch: int) -> Generator[_OnDevice, None, None]:
         """All batches from an epoch to the last, on the compute device.
 
         ``setup.compute.loaders`` processes make them ahead. They end with the generator.
 
         Raises:
-            BrokenProcessPool: One of them was killed; a training goes on from its checkpoint.
+            TrajectoryFailedError: These processes were killed too often.
         """
         training, compute = self._setup.training, self._setup.compute
         each = training.iterations_per_epoch
         numbers = range(first_epoch * each, training.epochs * each)
-        if not compute.loaders:
-            yield from (_on_device(self[number], compute) for number in numbers)
-            return
-        # A fork shares the images' maps; these processes do not touch the card, which allows it.
+        take = partial(_to_device, compute.device)
+        if compute.loaders:
+            yield from _beside(self, numbers, compute.loaders, take)
+        else:
+            yield from (take(self[number]) for number in numbers)
+
+
+def _beside(
+    batches: Batches, numbers: range, count: int, take: "Callable[[Batch], _OnDevice]"
+) -> Generator[_OnDevice, None, None]:
+    """Batches in the order of their numbers, dealt out to processes; a lost one is replaced."""
+    loaders: list[_Loader] = []
+    lost = 0
+    try:
+        for first in range(min(count, len(numbers))):
+            loaders.append(_Loader(batches, numbers[first::count]))
+        for place in range(len(numbers)):
+            turn = place % count
+            while (taken := loaders[turn].next(take)) is None:
+                lost += 1
+                _tell_of_loss(lost)
+                loaders[turn].end()
+                loaders[turn] = _Loader(batches, numbers[place::count])
+            yield taken
+    finally:
+        for loader in loaders:
+            loader.end()
+
+
+def _tell_of_loss(lost: int) -> None:
+    """Tell of a lost process, or give up."""
+    text = "a process that makes training batches was killed, most often for want of memory"
+    if lost > _MOST_LOST:
+        raise TrajectoryFailedError(
+            f"{text}; it happened {lost} times: lower resources.loaders or training.batch_size"
+        )
+    _log.warning("warning: %s; another goes on with them", text)
+
+
+class _Loader:
+    """A process that makes batches, seen from its parent.
+
+    It hands each over in memory that both share. The pipe says when; its end tells of a death.
+
+    Args:
+        batches: Reached by a fork, which shares the images' maps. The process does not touch the
+            card, which is why that may be in use.
+        numbers: Of the batches that it makes, in turn.
+    """
+
+    def __init__(self, batches: Batches, numbers: range) -> None:
         fork = multiprocessing.get_context("fork")
-        pool = ProcessPoolExecutor(compute.loaders, fork, _begin, (self,))
+        self._room = batches.empty()
+        self._pipe, theirs = fork.Pipe()
+        arguments = (batches, numbers, self._room, theirs)
+        self._process = fork.Process(target=_work, args=arguments, name="loader", daemon=True)
+        self._process.start()
+        # Without our copy of its end the pipe breaks when the process dies.
+        theirs.close()
+        self._offer_room()
+
+    def next(self, take: "Callable[[Batch], _OnDevice]") -> _OnDevice | None:
+        """What ``take`` copies of the next batch; None where the process was lost.
+
+        Raises:
+            AlsweepError: It cannot be made.
+        """
         try:
-            for batch in _in_turn(pool, numbers, _AHEAD * compute.loaders):
-                yield _on_device(batch, compute)
-        finally:
-            pool.shutdown(cancel_futures=True)
+            said: Exception | None = self._pipe.recv()
+        except (EOFError, OSError):
+            return None
+        if said is not None:
+            raise said
+        taken = take(self._room)
+        self._offer_room()
+        return taken
+
+    def _offer_room(self) -> None:
+        with suppress(OSError):  # it is gone: because it was the last batch, or recv() will say so
+            self._pipe.send(None)
+
+    def end(self) -> None:
+        """See to it that the process is gone; it has nothing to lose."""
+        self._process.kill()
+        self._process.join()
+        self._pipe.close()
 
 
-def _in_turn(pool: ProcessPoolExecutor, numbers: range, ahead: int) -> "Iterator[Batch]":
-    """Batches in the order of their numbers, so many of which are being made."""
-    rest = iter(numbers)
-    waiting = deque(pool.submit(_make, number) for number in islice(rest, ahead))
-    while waiting:
-        batch = waiting.popleft().result()
-        waiting.extend(pool.submit(_make, number) for number in islice(rest, 1))
-        yield batch
-
-
-_batches: Batches
-"""In a process that makes batches: where from."""
-
-
-def _begin(batches: Batches) -> None:
-    global _batches
-    _batches = batches
+def _work(batches: Batches, numbers: range, room: "Batch", pipe: Connection) -> None:
+    """Make each batch ahead, and put it into the room once that is free."""
     follow_parent()
-    set_threads(1)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)  # the parent's own is no business of a loader
+    # A fork has no other threads; torch would wait for those of its parent.
+    torch.set_num_threads(1)
+    for number in numbers:
+        made = _answer(batches, number)
+        pipe.recv()
+        if isinstance(made, Exception):
+            pipe.send(made)
+            return
+        for shared, array in zip(room, made, strict=True):
+            shared[:] = array
+        pipe.send(None)
 
 
-def _make(number: int) -> "Batch":
-    return _batches[number]
+def _answer(batches: Batches, number: int) -> "Batch | Exception":
+    try:
+        return batches[number]
+    except AlsweepError as error:
+        return error
+    except Exception as error:  # whatever it is, it is the parent's to raise
+        error.add_note(traceback.format_exc())
+        return error
 
 
-def _on_device(batch: "Batch", compute: Compute) -> tuple[torch.Tensor, torch.Tensor]:
+def _shared(shape: tuple[int, ...], kind: type[np.generic]) -> "NDArray[Any]":
+    size = prod(shape) * np.dtype(kind).itemsize
+    return np.frombuffer(mmap.mmap(-1, size), kind).reshape(shape)
+
+
+def _to_device(device: torch.device, batch: "Batch") -> _OnDevice:
+    """Copies, since the arrays may be those that the next batch is put into."""
     images, targets = (torch.from_numpy(array) for array in batch)
-    if compute.device.type == "cuda":
-        # A card copies from such memory while it computes.
+    if device.type == "cuda":
+        # From such memory a card copies while it computes.
         images, targets = images.pin_memory(), targets.pin_memory()
-    return (
-        images.to(compute.device, non_blocking=True),
-        targets.to(compute.device, non_blocking=True),
-    )
+        return images.to(device, non_blocking=True), targets.to(device, non_blocking=True)
+    return images.to(device, copy=True), targets.to(device, copy=True)

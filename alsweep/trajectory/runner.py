@@ -142,6 +142,9 @@ class Trajectory:
             self._on_progress(Progress(0, "start", 0, 1))
             self._log.commit(0, draw_start(self.config, self.dataset))
             self._show_labels()
+        if self._steps.members.loaders:
+            # They are forks, which must not come while another thread holds a lock.
+            self._wait_for_view()
 
     def _parents(self, loop: int) -> Sequence[Member]:
         """Members of the loop before, for a warm start; loaded from the store after a resume."""
@@ -158,7 +161,7 @@ class Trajectory:
     def _show_labels(self) -> None:
         """Bring labels.zarr up to the query log, beside the next training.
 
-        It is a view for people and tools alone, so that no training need wait for it.
+        It is a view for people and tools alone, so that a training need not wait for it.
         """
         self._wait_for_view()
         path, spacing = self._folder / "labels.zarr", self.dataset.manifest.spacing

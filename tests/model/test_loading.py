@@ -1,7 +1,8 @@
 import multiprocessing
 import os
 import signal
-from concurrent.futures.process import BrokenProcessPool
+import sys
+import time
 from contextlib import closing
 from dataclasses import replace
 from itertools import islice
@@ -11,9 +12,15 @@ import psutil
 import pytest
 import torch
 
+from alsweep.data.annotator import Oracle
+from alsweep.data.label_store import PartialLabels
 from alsweep.data.patches import PatchSampler
-from alsweep.errors import DatasetError
+from alsweep.data.phantom import write_phantom
+from alsweep.errors import DatasetError, TrajectoryFailedError
+from alsweep.geometry import Patch
 from alsweep.model.augment import Augmentation
+from alsweep.model.device import set_threads
+from alsweep.model.learner import Lesson
 from alsweep.model.loading import Batches
 from alsweep.model.monai_learner import MonaiLearner
 from tests.model.test_trainer import Memory, lesson, make_setup, same, train
@@ -26,8 +33,10 @@ def beside(setup, loaders=2):
 
 
 def make_batches(setup, lesson):
-    sampler = PatchSampler(setup.dataset, lesson.labels, lesson.cases, setup.topology.window, 0.5)
-    augmentation = Augmentation(setup.training.augmentation, setup.topology.window, setup.axes)
+    window = setup.topology.window
+    augmentation = Augmentation(setup.training.augmentation, window, setup.axes)
+    margin = augmentation.margin
+    sampler = PatchSampler(setup.dataset, lesson.labels, lesson.cases, window, 0.5, margin=margin)
     return Batches(sampler, augmentation, setup, lesson.member)
 
 
@@ -67,26 +76,92 @@ def test_loading_beside_the_device_changes_no_bit(phantom, lesson):
     assert loss == loss_alone
 
 
-def test_a_training_whose_loader_is_killed_goes_on_from_its_checkpoint(phantom, lesson):
-    setup = make_setup(phantom, epochs=40)
-    checkpoint = Memory()
+def test_threads_change_no_bit_of_a_batch(tmp_path):
+    # Patches so large that torch would share the work out among threads.
+    dataset = write_phantom(tmp_path / "large", cases=4, shape=(56, 56, 56), seed=0)
+    shapes = {case: dataset.cases[case].shape for case in dataset.pool}
+    patches = [Patch(case, (20, 20, 20), (8, 8, 8)) for case in dataset.pool]
+    labels = PartialLabels(shapes, len(dataset.classes), Oracle(dataset), patches)
+    lesson = Lesson(0, labels, dataset.pool)
+    setup = make_setup(dataset, augmentation="nnunet", patch_size=[48, 48, 48], epochs=5)
+    batches = make_batches(setup, lesson)
+    alone = [batches[number] for number in range(10)]
+    torch.set_num_threads(2)
+    try:
+        with closing(make_batches(beside(setup), lesson).load(0)) as loaded:
+            made = list(loaded)
+        again = [batches[number] for number in range(10)]
+        assert torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(1)
+    for found in (made, again):
+        for batch, expected in zip(found, alone, strict=True):
+            assert all(np.array_equal(*pair) for pair in zip(batch, expected, strict=True))
 
-    def kill_one(epoch):
-        if epoch == 2:
-            os.kill(loading_processes()[0].pid, signal.SIGKILL)
 
+def kill_a_loader(epoch):
+    """Of a training in which it is not the last epoch."""
+    if epoch in KILLS:
+        os.kill(loading_processes()[epoch % 2].pid, signal.SIGKILL)
+
+
+KILLS = (1, 2, 4)
+
+
+def test_a_loader_that_is_killed_is_replaced_and_no_batch_is_lost(phantom, lesson, caplog):
+    setup = make_setup(phantom, epochs=8)
     learner = MonaiLearner()
     network = learner.network(setup, 0)
-    with pytest.raises(BrokenProcessPool):
-        learner.fit(network, beside(setup), lesson, kill_one, checkpoint)
+    learner.fit(network, beside(setup), lesson, kill_a_loader, Memory())
     assert not loading_processes()
-    assert 1 <= checkpoint.state["epochs"] < 40
-    resumed, _ = train(beside(setup), lesson, checkpoint)
+    assert caplog.text.count("was killed, most often for want of memory; another") == len(KILLS)
     unbroken, _ = train(setup, lesson)
-    assert same(resumed, unbroken)
+    assert same(network.state_dict(), unbroken)
+
+
+@pytest.mark.parametrize("seconds", [0, 0.01, 0.5])
+def test_a_loader_killed_with_a_batch_in_hand_is_replaced(phantom, lesson, seconds):
+    setup = beside(make_setup(phantom, epochs=4, patch_size=[24, 24, 24]), 1)
+    batches = make_batches(setup, lesson)
+    with closing(batches.load(0)) as loaded:
+        found = [next(loaded)]
+        time.sleep(seconds)
+        loading_processes()[0].kill()
+        found += [next(loaded) for _ in range(2)]
+    for number, batch in enumerate(found):
+        assert all(np.array_equal(*pair) for pair in zip(batch, batches[number], strict=True))
+
+
+def test_loaders_that_are_killed_again_and_again_end_the_training(phantom, lesson):
+    setup = make_setup(phantom, epochs=50)
+    learner = MonaiLearner()
+    network = learner.network(setup, 0)
+
+    def kill_all(epoch):
+        for process in loading_processes():
+            process.kill()
+
+    with pytest.raises(TrajectoryFailedError, match=r"4 times: lower resources.loaders"):
+        learner.fit(network, beside(setup), lesson, kill_all, Memory())
+    assert not loading_processes()
+
+
+def test_loaders_do_not_heed_their_parents_handler_of_sigterm(phantom, lesson):
+    before = signal.signal(signal.SIGTERM, lambda *arguments: sys.exit(1))
+    try:
+        with closing(make_batches(beside(make_setup(phantom)), lesson).load(0)) as loaded:
+            list(islice(loaded, 2))  # both have begun
+            first = loading_processes()[0]
+            first.terminate()
+            first.join(20)
+            assert first.exitcode == -signal.SIGTERM
+            assert len(list(loaded)) == 4
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def train_with_loaders(setup, lesson, pipe):
+    set_threads(1)
     learner = MonaiLearner()
 
     def tell(epoch):
@@ -101,10 +176,13 @@ def test_loaders_end_with_a_process_that_is_killed(phantom, lesson):
     fork = multiprocessing.get_context("fork")
     process = fork.Process(target=train_with_loaders, args=(setup, lesson, theirs))
     process.start()
-    loaders = [psutil.Process(pid) for pid in ours.recv()]
-    assert len(loaders) == 2
-    process.kill()
-    process.join()
+    try:
+        assert ours.poll(60)
+        loaders = [psutil.Process(pid) for pid in ours.recv()]
+        assert len(loaders) == 2
+    finally:
+        process.kill()
+        process.join()
     _, alive = psutil.wait_procs(loaders, timeout=20)
     assert not alive
 
