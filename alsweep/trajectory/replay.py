@@ -10,15 +10,16 @@ from numpy.typing import NDArray
 from torch import nn
 
 from alsweep.config.sweep import ResourcesConfig
-from alsweep.config.trajectory import StrategySpec
+from alsweep.config.trajectory import StrategySpec, TrainingConfig
 from alsweep.data.case import Dataset
 from alsweep.errors import ConfigError, RunFolderError
 from alsweep.geometry import Patch, union_voxels
+from alsweep.model.device import resolve_compute
 from alsweep.model.learner import Setup
 from alsweep.model.outputs import label_map
 from alsweep.query.base import make_strategy
 from alsweep.query.maps import PredictiveEntropyMap, VoxelMap
-from alsweep.results.loops import QueriedPatch
+from alsweep.results.loops import LoopRecord, QueriedPatch
 from alsweep.results.mix import ClassMix, class_mix
 from alsweep.results.records import TrajectoryFolder
 from alsweep.trajectory.members import Member
@@ -71,6 +72,22 @@ def _voxels(patches: Iterable[Patch]) -> int:
     return sum(union_voxels([(p.start, p.size) for p in own]) for own in by_case.values())
 
 
+def _as_then(
+    record: LoopRecord, training: TrainingConfig
+) -> tuple[ResourcesConfig, TrainingConfig]:
+    """Threads, device and precision of a loop: sums in another order could turn a near-tie.
+
+    Where there is no such device, the one that this machine would train on.
+    """
+    then = {"device": record.device, "precision": record.precision}
+    try:
+        resolve_compute(**then)
+    except ConfigError:
+        then = {"device": "auto", "precision": training.precision}
+    resources = ResourcesConfig.model_validate({"cpus": record.threads, "device": then["device"]})
+    return resources, training.model_copy(update={"precision": then["precision"]})
+
+
 class StoredNetworks:
     """The networks that a trajectory made one of its queries with.
 
@@ -103,9 +120,9 @@ class StoredNetworks:
         assert trajectory.config is not None
         self._record = trajectory.records[loop - 1]
         self._log = QueryLog(trajectory.folder)
-        # As many threads as then: sums in another order could turn a near-tie.
-        resources = ResourcesConfig(cpus=self._record.threads)
-        config = trajectory.config.model_copy(update={"dataset": dataset.path})
+        resources, training = _as_then(self._record, trajectory.config.training)
+        changes = {"dataset": dataset.path, "training": training}
+        config = trajectory.config.model_copy(update=changes)
         self._steps = Steps.make(config, dataset, models, resources, "try", on_progress)
         self._members = self._stored()
 

@@ -3,15 +3,17 @@ from math import log
 
 import numpy as np
 import pytest
+import torch
 
 from alsweep import Patch, Trajectory
 from alsweep.config.trajectory import StrategySpec
 from alsweep.data.annotator import ReferenceLabels
 from alsweep.errors import ConfigError, RunFolderError
+from alsweep.model.device import resolve_compute
 from alsweep.query.maps import MutualInformationMap, PredictiveEntropyMap
 from alsweep.results.loops import query_path, read_query
 from alsweep.results.records import TrajectoryFolder
-from alsweep.trajectory.replay import Agreement, StoredNetworks, agreement, voxel_map
+from alsweep.trajectory.replay import Agreement, StoredNetworks, _as_then, agreement, voxel_map
 from tests.trajectory.conftest import make_config
 
 
@@ -40,6 +42,28 @@ def content(folder):
 def test_the_strategy_itself_queries_what_it_queried_then(finished, phantom, loop):
     asked = networks(finished, phantom, loop).ask(spec("predictive_entropy"))
     assert asked == read_query(query_path(finished.folder, loop))
+
+
+@pytest.mark.parametrize(
+    ("then", "now"),
+    [
+        (("cpu", "fp32"), ("cpu", "fp32")),
+        (("cuda", "bf16"), ("cuda", "bf16")),
+        (("mps", "fp32"), ("cuda", "fp16")),
+    ],
+)
+def test_networks_are_asked_on_the_device_of_then_where_there_is_one(
+    finished, monkeypatch, then, now
+):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: False)
+    device, precision = then
+    changed = {"device": device, "precision": precision, "threads": 3}
+    record = finished.records[0].model_copy(update=changed)
+    resources, training = _as_then(record, finished.config.training)
+    compute = resolve_compute(resources.device, training.precision)
+    assert (compute.device.type, compute.precision) == now
+    assert resources.threads == 3
 
 
 def test_another_strategy_keeps_off_what_was_annotated_then_and_nothing_is_written(
