@@ -39,6 +39,7 @@ from alsweep.data.phantom import write_phantom
 from alsweep.geometry import Triple
 from alsweep.model import trainer
 from alsweep.model.augment import Augmentation
+from alsweep.model.compiling import compile_network
 from alsweep.model.device import Compute, _cpu_has_bf16, set_threads
 from alsweep.model.learner import Lesson, Setup
 from alsweep.model.monai_learner import MonaiLearner
@@ -67,7 +68,7 @@ def step_with(
         trainer._set_layout(network, torch.channels_last_3d)
     optimizer, _, _ = trainer._optimizer(network, setup.training)
     scaler = torch.GradScaler(compute.device.type, enabled=compute.scales_loss)
-    ran: nn.Module = torch.compile(network) if way.endswith("compile") else network
+    ran = compile_network(network) if way.endswith("compile") else network
 
     def step() -> object:
         torch.backends.cudnn.benchmark = way.endswith("cuDNN's choice")
@@ -106,8 +107,11 @@ def compare(
     """Print the seconds of a step in fp32 and the ratios of the other ways."""
     ways = ways_on(setup.compute.device, args)
     steps = {way: step_with(setup, compute, batch, way) for way, compute in ways.items()}
-    for step in steps.values():
+    for way, step in steps.items():
+        began = time.perf_counter()
         step()
+        if way.endswith("compile"):
+            print(f"{way}: {time.perf_counter() - began:.0f} s for the first step", flush=True)
     clock = time.process_time if setup.compute.device.type == "cpu" else synchronised
     rounds = [
         {way: seconds(step, clock) for way, step in steps.items()} for _ in range(args.rounds)

@@ -30,7 +30,6 @@ _FIXED: dict[str, dict[str, object]] = {
         "case_sampling": "uniform",
         "augmentation": AugmentationConfig.model_validate(AUGMENTATIONS["nnunet"]),
         "precision": "auto",
-        "compile": False,
     }
 }
 """What a learner decides by itself."""
@@ -47,7 +46,7 @@ def check_learner(training: TrainingConfig) -> None:
     _check_installed(training.learner)
     for key, value in _FIXED.get(training.learner, {}).items():
         if getattr(training, key) != value:
-            text = "nnunet" if isinstance(value, AugmentationConfig) else str(value).lower()
+            text = "nnunet" if isinstance(value, AugmentationConfig) else value
             raise ConfigError(
                 f"base.training.{key}: learner {training.learner} has its own; write {key}: {text}"
             )

@@ -16,6 +16,7 @@ from torch import nn
 
 from alsweep.errors import TrajectoryFailedError
 from alsweep.files import write_json
+from alsweep.model.compiling import refuse_races
 from alsweep.model.learner import Checkpoint, Lesson, OnEpoch, Setup
 from alsweep.model.nnunet_files import CONFIGURATION, NAME, architecture, write_training_files
 from alsweep.model.nnunet_state import initial_state, read_state, write_state
@@ -64,6 +65,8 @@ class NnunetLearner:
         checkpoint: Checkpoint,
     ) -> float:
         """See :class:`alsweep.model.learner.Learner`."""
+        if setup.training.compile:
+            refuse_races()
         start = checkpoint.load() or initial_state(network)
         loss: float = start["loss"]
         with TemporaryDirectory(prefix="alsweep-nnunet-") as temporary:
@@ -89,7 +92,7 @@ class NnunetLearner:
 def _task(setup: Setup, member: int) -> dict[str, object]:
     training = setup.training
     seed = int(stream(setup.seed, "train", member).integers(2**31))
-    copied = ("epochs", "iterations_per_epoch", "learning_rate", "weight_decay")
+    copied = ("epochs", "iterations_per_epoch", "learning_rate", "weight_decay", "compile")
     return {
         "dataset": NAME,
         "configuration": CONFIGURATION,

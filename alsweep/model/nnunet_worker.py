@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from alsweep.model.device import set_threads
 from alsweep.model.nnunet_state import read_state, resume, trained_state, write_state
 
 
@@ -28,9 +29,11 @@ def main(folder: Path) -> None:
         nnUNet_preprocessed=str(folder),
         nnUNet_results=str(folder / "results"),
         nnUNet_n_proc_DA="0",
+        nnUNet_compile=str(task["compile"]).lower(),
     )
-    os.environ.setdefault("nnUNet_compile", "false" if task["device"] == "cpu" else "true")
-    torch.set_num_threads(task["threads"])
+    set_threads(task["threads"])
+    if task["compile"]:
+        torch._inductor.config.deterministic = True
     _seed(task["seed"])
     report = sys.stdout
     with redirect_stdout(sys.stderr):

@@ -12,6 +12,7 @@ __all__ = ["lesson"]
 
 def test_a_network_is_compiled_only_if_that_is_wanted(monkeypatch):
     asked = []
+    monkeypatch.setattr(torch._inductor, "list_options", lambda: ["deterministic"])
     monkeypatch.setattr(torch, "compile", lambda network, **how: asked.append(how) or "compiled")
     network = nn.Linear(1, 1)
     with compiled(network, False) as ran:
@@ -23,6 +24,8 @@ def test_a_network_is_compiled_only_if_that_is_wanted(monkeypatch):
 
 
 def test_a_network_that_cannot_be_compiled_is_told_in_one_line(phantom, lesson, monkeypatch):
+    monkeypatch.setattr(torch._inductor, "list_options", lambda: ["deterministic"])
+
     def broken(network, **how):
         def run(images):
             raise TorchDynamoException("no compiler\nand much more")
@@ -36,6 +39,12 @@ def test_a_network_that_cannot_be_compiled_is_told_in_one_line(phantom, lesson, 
         "training.compile: torch cannot compile the network here (no compiler); install a C++ "
         "compiler, and Triton for a card, or set it to false"
     )
+
+
+def test_a_torch_that_compiles_otherwise_each_time_is_refused(phantom, lesson, monkeypatch):
+    monkeypatch.setattr(torch._inductor, "list_options", lambda: ["max_autotune"])
+    with pytest.raises(TrajectoryFailedError, match=r"training.compile.*install a later one"):
+        train(make_setup(phantom, compile=True), lesson)
 
 
 @pytest.mark.slow
