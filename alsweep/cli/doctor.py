@@ -137,7 +137,7 @@ def _ray() -> Finding:
     from alsweep.cli.run import prepare_environment
     from alsweep.config.sweep import ResourcesConfig
 
-    resources = ResourcesConfig()
+    resources = ResourcesConfig(device="cpu")
     prepare_environment(resources, private=True)
     from alsweep.errors import ConfigError
     from alsweep.sweep.ray_session import ray_session

@@ -268,19 +268,25 @@ def check_place_and_device(
     """Refuse what a run would refuse once it begins; writes nothing that stays.
 
     Raises:
-        ConfigError: This machine has not the device, or not enough GPUs; ``private`` alone.
+        ConfigError: This machine has not the device, or not enough GPUs; ``private`` alone. Or a
+            card is to be used, but none is asked for.
         RunFolderError: The run folder cannot be written.
     """
-    from alsweep.errors import ConfigError
+    from alsweep.sweep.environment import refuse_cards_without_gpus
     from alsweep.sweep.run_folder import refuse_foreign, refuse_unwritable
 
     refuse_foreign(run_folder)
     refuse_unwritable(run_folder)
     # The machines of a cluster are not this one.
-    if not private or (resources.device in ("auto", "cpu") and not resources.gpus):
-        return
+    if private and (resources.device not in ("auto", "cpu") or resources.gpus):
+        _check_this_machine(resources)
+    refuse_cards_without_gpus(resources)
+
+
+def _check_this_machine(resources: "ResourcesConfig") -> None:
     import torch
 
+    from alsweep.errors import ConfigError
     from alsweep.model.device import resolve_compute
 
     most = torch.cuda.device_count()

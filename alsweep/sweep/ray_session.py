@@ -8,7 +8,7 @@ import ray
 
 from alsweep.config.sweep import ResourcesConfig
 from alsweep.errors import ConfigError
-from alsweep.sweep.environment import worker_environment
+from alsweep.sweep.environment import refuse_cards_without_gpus, worker_environment
 from alsweep.sweep.stops import ignore, listen
 
 _log = logging.getLogger(__name__)
@@ -74,6 +74,7 @@ def _connect(address: str, resources: ResourcesConfig) -> None:
 
 def _check_resources(resources: ResourcesConfig, *, local: bool) -> None:
     """A worker that asks for more than there is would wait for ever, without a word."""
+    refuse_cards_without_gpus(resources)
     there = ray.cluster_resources()
     for key, name, wanted in (("cpus", "CPU", resources.cpus), ("gpus", "GPU", resources.gpus)):
         most = there.get(name, 0)

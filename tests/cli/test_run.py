@@ -81,6 +81,10 @@ def test_dry_run_cuts_no_id_in_a_narrow_pipe_and_shows_labels_as_written(
         (["--out", "/proc/x"], "/proc/x: cannot be written"),
         (["--set", "resources.gpus=1"], "resources.gpus: a worker needs 1"),
         (["--set", "resources.device=cuda"], "resources.device: no CUDA device"),
+        (
+            ["--set", "resources.device=cuda", "--address", "nowhere:1"],
+            "resources.device: cuda needs a card, but resources.gpus is 0",
+        ),
     ],
 )
 def test_dry_run_refuses_what_a_run_would_refuse(
