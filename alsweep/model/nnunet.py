@@ -66,7 +66,7 @@ class NnunetLearner:
     ) -> float:
         """See :class:`alsweep.model.learner.Learner`."""
         if setup.training.compile:
-            refuse_races()
+            _check_compiles(setup.compute.device)
         start = checkpoint.load() or initial_state(network)
         loss: float = start["loss"]
         with TemporaryDirectory(prefix="alsweep-nnunet-") as temporary:
@@ -87,6 +87,15 @@ class NnunetLearner:
                         checkpoint.save(read_state(folder))
             network.load_state_dict(read_state(folder)["network"])
         return loss
+
+
+def _check_compiles(device: torch.device) -> None:
+    """See to it that nnU-Net would compile, and twice in the same way."""
+    if device.type != "cuda":
+        raise TrajectoryFailedError(
+            "training.compile: learner nnunetv2 compiles on CUDA alone; set it to false"
+        )
+    refuse_races()
 
 
 def _task(setup: Setup, member: int) -> dict[str, object]:

@@ -1,9 +1,10 @@
 from importlib.metadata import EntryPoint
 
 import pytest
+from torch import nn
 
 from alsweep.config.trajectory import TrainingConfig
-from alsweep.errors import ConfigError
+from alsweep.errors import ConfigError, TrajectoryFailedError
 from alsweep.model import learners
 from alsweep.model.learners import check_learner, make_learner
 from alsweep.model.monai_learner import MonaiLearner
@@ -25,6 +26,13 @@ def test_our_learner_keeps_the_contract(check, bench):
 def test_nnunet_keeps_the_contract(check, bench):
     pytest.importorskip("nnunetv2")
     check(make_learner("nnunetv2"), bench)
+
+
+def test_nnunet_refuses_to_be_compiled_where_it_would_not_be(tmp_path, monkeypatch):
+    monkeypatch.setattr(learners, "find_spec", lambda name: name)
+    bench = make_bench(tmp_path, learner="nnunetv2", compile=True)
+    with pytest.raises(TrajectoryFailedError, match="compiles on CUDA alone"):
+        make_learner("nnunetv2").fit(nn.Linear(1, 1), bench.setup, None, None, None)
 
 
 def refusal(**training):
