@@ -134,7 +134,7 @@ PRESETS["onecycle"] = PRESETS["nnunet"] | {
 """Training presets, the same on every device; a key that the user writes wins.
 
 ``onecycle`` is nnU-Net's network, loss and sampling with another optimiser and without its
-augmentations: ahead of ``nnunet`` up to a thousand iterations, see docs/training.md.
+augmentations: ahead of ``nnunet`` up to 4,000 iterations, see docs/training.md.
 """
 
 
