@@ -1,6 +1,6 @@
 """A training step: which ways to compute it are faster, and where its time goes.
 
-    python benchmarks/training.py [--rounds N] [--skip-compile]
+    python benchmarks/training.py [--rounds N] [--skip-compile] [--only cpu|cuda]
 
 On a CPU, first ratios: networks of 8 and 16 base features, windows of 32x32x32, batch 2, the same
 step in fp32, bf16 (where the CPU has it), channels_last_3d (which training uses there) and
@@ -51,11 +51,11 @@ BF16 = Compute(torch.device("cpu"), "bf16")
 STEPS = 3
 
 
-def make_setup(dataset: Dataset, base: int, compute: Compute = FP32, **training: Any) -> Setup:
+def make_setup(dataset: Dataset, base: int, **training: Any) -> Setup:
     """A three-level network with so many features at full resolution."""
     features = [base, 2 * base, 4 * base]
     config = TrainingConfig.model_validate({"features": features, **training})
-    return Setup.make(dataset, config, compute, 0)
+    return Setup.make(dataset, config, FP32, 0)
 
 
 def step_with(
@@ -141,7 +141,7 @@ def seconds(step: Callable[[], object], clock: Callable[[], float]) -> float:
 
 
 def load_beside(setup: Setup, lesson: Lesson, most: int) -> None:
-    """Print the seconds of a step with so many processes that make batches beside it."""
+    """Print the milliseconds of a step with so many processes that make batches beside it."""
     for loaders in (0, *(n for n in (1, 4, 8, 16) if n <= most)):
         compute = replace(setup.compute, loaders=loaders)
         began: list[float] = []

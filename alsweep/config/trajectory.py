@@ -175,7 +175,8 @@ class TrainingConfig(Frozen):
     warm_start: bool = Field(False, description="start from the previous loop's members")
     precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto"
     compile: bool = Field(
-        False, description="let torch.compile fuse a training's steps; the first takes a minute"
+        False,
+        description="let torch.compile fuse a training's steps; the first takes a minute or so",
     )
 
     @model_validator(mode="before")

@@ -161,7 +161,7 @@ class Trajectory:
     def _show_labels(self) -> None:
         """Bring labels.zarr up to the query log, beside the next training.
 
-        It is a view for people and tools alone, so that a training need not wait for it.
+        It is a view for people and tools alone, so that a training waits for it only to fork.
         """
         self._wait_for_view()
         path, spacing = self._folder / "labels.zarr", self.dataset.manifest.spacing

@@ -68,7 +68,7 @@ class Steps:
         learner = make_learner(config.training.learner)
         setup = Setup.make(dataset, config.training, compute, config.seed)
         members = Members(setup, learner, store, owner, tell, resources)
-        # Each holds a case's probabilities: beside a card's memory two keep it busy.
+        # Each holds the probabilities of a case, which a card has not the room for many times.
         most = resources.threads if compute.device.type == "cpu" else 2
         return cls(config, members, min(resources.threads, most))
 
