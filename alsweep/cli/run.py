@@ -123,6 +123,7 @@ def carry_out(
         # Again, now that nobody else can be at work in it.
         check_same_sweep(run_folder, plan)
         _warn_of_left_out(run_folder, plan)
+        _warn_of_other_defaults(run_folder, plan)
         try:
             write_space(run_folder, plan)
             outcome = _make_missing(plan, run_folder, work, _tracker(wandb, run_folder), address)
@@ -161,6 +162,27 @@ def _warn_of_left_out(run_folder: Path, plan: "Plan") -> None:
     typer.echo(
         f"warning: {len(gone)} trajectories of this run are not in the search space any more "
         f"({names}); their folders stay, but results and report leave them out",
+        err=True,
+    )
+
+
+def _warn_of_other_defaults(run_folder: Path, plan: "Plan") -> None:
+    """Say why a file that nobody changed means other trajectories than it did."""
+    from alsweep.sweep.run_folder import SPACE, provenance_of, stored_sweep
+    from alsweep.sweep.space_file import changed_defaults
+
+    if plan.sweep.provenance is not None or not (run_folder / SPACE).exists():
+        return
+    stored = stored_sweep(run_folder)
+    changed = changed_defaults(stored, plan)
+    if not changed:
+        return
+    version = provenance_of(run_folder, stored).version
+    what = ", ".join(f"{key} {then} -> {now}" for key, (then, now) in changed.items())
+    typer.echo(
+        f"warning: the search space leaves to defaults what was different when this run began "
+        f"(alsweep {version}): {what}; new trajectories are made. To go on with the old ones: "
+        f"alsweep resume {shlex.quote(str(shown(run_folder)))}",
         err=True,
     )
 

@@ -7,7 +7,7 @@ from typing import Any
 from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
-from alsweep.config.sweep import SweepConfig
+from alsweep.config.sweep import SCHEMA_VERSION, SweepConfig
 from alsweep.config.validation import validated
 from alsweep.errors import ConfigError
 
@@ -25,13 +25,31 @@ def load_sweep(path: Path, overrides: Iterable[str] = ()) -> SweepConfig:
     for override in overrides:
         apply_override(raw, override)
     try:
-        sweep = validated(SweepConfig, raw, {})
+        sweep = validated(SweepConfig, raw, {}, stored=_stored(raw))
         sweep.trajectories()
     except ConfigError as error:
         raise ConfigError(f"{path}: {error}") from error
     except RecursionError:
         raise ConfigError(f"{path}: {ENDLESS}") from None
     return sweep
+
+
+def _stored(raw: Mapping[str, Any]) -> bool:
+    """Whether alsweep wrote a search space, which then means what it meant when it was written.
+
+    Raises:
+        ConfigError: A newer alsweep did.
+    """
+    provenance = raw.get("provenance")
+    if not isinstance(provenance, dict):
+        return False
+    schema = provenance.get("schema_version", 1)
+    if isinstance(schema, int) and schema > SCHEMA_VERSION:
+        raise ConfigError(
+            f"provenance.schema_version: {schema} is of a newer alsweep "
+            f"({provenance.get('version')}), this one reads up to {SCHEMA_VERSION}; upgrade alsweep"
+        )
+    return True
 
 
 def _read_mapping(path: Path) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """A search space: base, seeds and grid, and the trajectories that they mean."""
 
 import re
-from collections.abc import Container, Iterator
+from collections.abc import Container, Iterator, Mapping
 from itertools import product
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -15,10 +15,15 @@ from pydantic import (
     field_validator,
 )
 
-from alsweep.config.base import Frozen
+from alsweep.config.base import Frozen, added
 from alsweep.config.trajectory import Seed, TrajectoryConfig
 from alsweep.config.validation import validated
 from alsweep.errors import ConfigError
+from alsweep.files import canonical_json
+
+SCHEMA_VERSION = 2
+"""Of RUN/sweep.yaml; an older one means for ever what it meant. 2: what presets imply is written
+out where the grid varies them."""
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
@@ -61,12 +66,26 @@ class WandbConfig(Frozen):
     entity: str | None = None
 
 
+class Implied(Frozen):
+    """What a point of the grid means beyond its own keys, such as all that a preset sets.
+
+    Attributes:
+        where: The point, without the strategy: dotted key to value.
+        base: Dotted key to value.
+    """
+
+    where: dict[str, Any]
+    base: dict[str, Any]
+
+
 class Provenance(Frozen):
     """Where a resolved sweep comes from; written into RUN/sweep.yaml by alsweep alone."""
 
     version: str
+    schema_version: int = added(SCHEMA_VERSION, neutral=1)
     dataset_fingerprint: str
     trajectories: tuple[str, ...] = Field(description="ids, in grid order")
+    implied: tuple[Implied, ...] = added((), neutral=())
 
 
 class SweepConfig(Frozen):
@@ -125,7 +144,7 @@ class SweepConfig(Frozen):
         """
         for cell in self.cells():
             base = _copy(self.base)
-            for key, value in cell.items():
+            for key, value in {**self._implied(cell), **cell}.items():
                 _assign(base, key, value)
             for seed in self.seeds:
                 yield cell, {**base, "dataset": str(self.dataset), "seed": seed}
@@ -138,8 +157,20 @@ class SweepConfig(Frozen):
         """
         configs = []
         for cell, raw in self.raw_trajectories():
-            configs.append(validated(TrajectoryConfig, raw, _locator(cell), "base."))
+            places, stored = _locator(cell), self.provenance is not None
+            configs.append(validated(TrajectoryConfig, raw, places, "base.", stored=stored))
         return configs
+
+    def _implied(self, cell: Mapping[str, Any]) -> Mapping[str, Any]:
+        """What a stored sweep says of a point of its grid beside the grid's own keys."""
+        implied = () if self.provenance is None else self.provenance.implied
+        where = canonical_json(without_strategy(cell))
+        return next((one.base for one in implied if canonical_json(one.where) == where), {})
+
+
+def without_strategy(cell: Mapping[str, Any]) -> dict[str, Any]:
+    """A point of the grid less what is the strategy's: no other key's value follows from that."""
+    return {key: value for key, value in cell.items() if key.split(".")[0] != "strategy"}
 
 
 def _refuse_top_level(keys: Container[str]) -> None:

@@ -8,13 +8,14 @@ from pydantic import (
     NonNegativeFloat,
     PositiveFloat,
     PositiveInt,
+    ValidationInfo,
     field_validator,
     model_serializer,
     model_validator,
 )
 
-from alsweep.config.augmentation import AugmentationConfig
-from alsweep.config.base import Frozen, fingerprint
+from alsweep.config.augmentation import AUGMENTATIONS, AugmentationConfig
+from alsweep.config.base import Frozen, fingerprint, is_stored
 from alsweep.geometry import Triple
 
 SCHEMA = 1
@@ -37,17 +38,22 @@ class StrategySpec(Frozen):
 
     Written flat: ``predictive_entropy`` or ``{name: power_bald, beta: 5, label: mine}``. Stages
     spelled out, ``{stages: {map: margin, noise: power}, label: mine}``, bear the name ``stages``.
+
+    Attributes:
+        stored: Whether all parameters are written out but those at their neutral value, as alsweep
+            does; where a user wrote them, the others have their defaults.
     """
 
     name: str
     label: str | None = None
     parameters: dict[str, Any] = Field(default_factory=dict)
+    stored: bool = Field(False, exclude=True)
 
     @model_validator(mode="before")
     @classmethod
-    def _from_flat(cls, value: Any) -> Any:
+    def _from_flat(cls, value: Any, info: ValidationInfo) -> Any:
         if isinstance(value, str):
-            return {"name": value}
+            value = {"name": value}
         if not isinstance(value, dict) or "parameters" in value:
             return value
         if COMPOSED in value:
@@ -55,7 +61,8 @@ class StrategySpec(Frozen):
                 raise ValueError("a strategy has either a name or stages; call it by a label")
             value = {**value, "name": COMPOSED}
         known = {key: value[key] for key in ("name", "label") if key in value}
-        return known | {"parameters": {k: v for k, v in value.items() if k not in known}}
+        others = {k: v for k, v in value.items() if k not in known}
+        return known | {"parameters": others, "stored": is_stored(info)}
 
     @model_serializer
     def _to_flat(self) -> dict[str, Any]:
@@ -102,7 +109,7 @@ class QueryConfig(Frozen):
         return "whole" if self.patch_size == "whole" else "x".join(map(str, self.patch_size))
 
 
-PRESETS: dict[str, dict[str, Any]] = {
+FIRST_PRESETS: dict[str, dict[str, Any]] = {
     "small": {
         "iterations_per_epoch": 50,
         "patch_size": (32, 32, 32),
@@ -126,15 +133,19 @@ PRESETS: dict[str, dict[str, Any]] = {
         "augmentation": "nnunet",
     },
 }
-PRESETS["onecycle"] = PRESETS["nnunet"] | {
+FIRST_PRESETS["onecycle"] = FIRST_PRESETS["nnunet"] | {
     "optimizer": "adamw_onecycle",
     "weight_decay": 1e-4,
     "augmentation": "none",
 }
+"""The presets of schema 1, for ever: a stored sweep of then that sweeps presets relies on them."""
+
+PRESETS = FIRST_PRESETS
 """Training presets, the same on every device; a key that the user writes wins.
 
-``onecycle`` is nnU-Net's network, loss and sampling with another optimiser and without its
-augmentations: ahead of ``nnunet`` up to 4,000 iterations, see docs/training.md.
+They may improve: what alsweep wrote has their values written out. ``onecycle`` is nnU-Net's
+network, loss and sampling with another optimiser and without its augmentations: ahead of ``nnunet``
+up to 4,000 iterations, see docs/training.md.
 """
 
 
@@ -181,13 +192,18 @@ class TrainingConfig(Frozen):
 
     @model_validator(mode="before")
     @classmethod
-    def _fill_from_preset(cls, value: Any) -> Any:
+    def _fill_from_preset(cls, value: Any, info: ValidationInfo) -> Any:
         if not isinstance(value, dict):
             return value
+        presets = FIRST_PRESETS if is_stored(info) else PRESETS
         preset = value.get("preset", "small")
         # A misspelt preset is filled from "small", so that it is the only error that the user sees.
-        known = isinstance(preset, str) and preset in PRESETS
-        return PRESETS[preset if known else "small"] | value
+        filled = presets[preset if isinstance(preset, str) and preset in presets else "small"]
+        augmentation = value.get("augmentation")
+        if is_stored(info) and isinstance(augmentation, dict):
+            # A sweep of schema 1 over presets says only what they have in common.
+            value = value | {"augmentation": AUGMENTATIONS[filled["augmentation"]] | augmentation}
+        return filled | value
 
     @field_validator("folds")
     @classmethod
@@ -237,7 +253,7 @@ class TrainingConfig(Frozen):
             "folds": self.ensemble != "folds",
             "momentum": self.optimizer != "sgd_poly",
         }
-        return {key: value for key, value in self.plain().items() if not idle.get(key)}
+        return {key: value for key, value in super().identity().items() if not idle.get(key)}
 
 
 class InferenceConfig(Frozen):
@@ -285,28 +301,20 @@ class TrajectoryConfig(Frozen):
         """Patches annotated when training ``loop`` begins."""
         return self.starting_patches + loop * self.query.patches
 
-    def identity(self, dataset_fingerprint: str) -> dict[str, Any]:
+    def identity_on(self, dataset_fingerprint: str) -> dict[str, Any]:
         """What the results follow from; the dataset enters by fingerprint, the label not."""
-        return {
-            **self.plain(),
-            "schema": SCHEMA,
-            "dataset": dataset_fingerprint,
-            "strategy": self.strategy.identity(),
-            "training": self.training.identity(),
-            "starting_budget": {
-                "strategy": self.starting_budget.strategy.identity(),
-                "patches": self.starting_patches,
-            },
-        }
+        identity = self.identity()
+        identity["starting_budget"]["patches"] = self.starting_patches
+        return {**identity, "schema": SCHEMA, "dataset": dataset_fingerprint}
 
     def setting_hash(self, dataset_fingerprint: str) -> str:
         """Hash of everything but strategy and seed: trajectories that may be compared share it."""
-        identity = self.identity(dataset_fingerprint)
+        identity = self.identity_on(dataset_fingerprint)
         return fingerprint({k: v for k, v in identity.items() if k not in ("strategy", "seed")})
 
     def trajectory_id(self, dataset_fingerprint: str) -> str:
         """Folder name: at most 60 of ``[a-z0-9._-]``, ending in 8 hex digits of the hash."""
-        digest = fingerprint(self.identity(dataset_fingerprint))[:8]
+        digest = fingerprint(self.identity_on(dataset_fingerprint))[:8]
         readable = f"{_safe(self.strategy.name)[:32]}-p{self.query.patch_size_text}-s{self.seed}"
         return f"{readable[:51]}-{digest}"
 

@@ -7,6 +7,7 @@ from typing import Any, TypeVar, get_args
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
+from alsweep.config.base import STORED
 from alsweep.errors import ConfigError
 
 Model = TypeVar("Model", bound=BaseModel)
@@ -15,7 +16,12 @@ _MOST_ERRORS = 5
 
 
 def validated(
-    model: type[Model], raw: Any, places: Mapping[str, str], elsewhere: str = ""
+    model: type[Model],
+    raw: Any,
+    places: Mapping[str, str],
+    elsewhere: str = "",
+    *,
+    stored: bool = False,
 ) -> Model:
     """Validate ``raw``.
 
@@ -24,12 +30,13 @@ def validated(
         raw: Plain values.
         places: For a dotted key of ``raw``, where the user wrote it (for messages).
         elsewhere: What stands before the keys that ``places`` does not know.
+        stored: Whether alsweep wrote it, so that what is missing is neutral.
 
     Raises:
         ConfigError: One line that names each faulty key path, what is wrong and the nearest key.
     """
     try:
-        return model.model_validate(raw)
+        return model.model_validate(raw, context=STORED if stored else None)
     except ValidationError as error:
         details = error.errors(include_url=False)
         words = {

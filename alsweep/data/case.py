@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from pydantic import Field, PositiveInt, ValidationError
 
-from alsweep.config.base import Frozen, fingerprint
+from alsweep.config.base import STORED, Frozen, fingerprint
 from alsweep.errors import DatasetError
 from alsweep.files import read_json
 from alsweep.geometry import Triple
@@ -200,9 +200,8 @@ class DatasetManifest(Frozen):
             )
             for case in sorted(self.cases, key=lambda case: case.id)
         ]
-        return fingerprint(
-            {**self.model_dump(mode="json", exclude={"name", "fingerprint"}), "cases": cases}
-        )
+        content = {k: v for k, v in self.identity().items() if k not in ("name", "fingerprint")}
+        return fingerprint({**content, "cases": cases})
 
     def sealed(self) -> "DatasetManifest":
         """The same manifest with the fingerprint that its content has."""
@@ -338,7 +337,7 @@ def _read_manifest(folder: Path) -> DatasetManifest:
             f"{SCHEMA}; ingest again"
         )
     try:
-        manifest = DatasetManifest.model_validate(raw)
+        manifest = DatasetManifest.model_validate(raw, context=STORED)
     except ValidationError as error:
         detail = error.errors(include_url=False)[0]
         place = ".".join(map(str, detail["loc"]))

@@ -1,7 +1,7 @@
 """Strategies: frozen dataclasses that turn a pool into patches, found by name."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any, ClassVar, TypeVar
 
 from alsweep.config.trajectory import COMPOSED, StrategySpec
@@ -11,10 +11,12 @@ from alsweep.query.parameters import (
     checked,
     described,
     doc_parts,
+    neutral_values,
     off_default,
     required,
     same_as,
     searchable,
+    telling,
 )
 from alsweep.query.pool import (
     Choice,
@@ -173,26 +175,27 @@ def make_strategy(spec: str | Mapping[str, Any] | StrategySpec) -> Strategy:
     _load_presets()
     given = spec if isinstance(spec, StrategySpec) else StrategySpec.model_validate(spec)
     if given.name == COMPOSED:
-        return _composed(given.parameters)
+        return _composed(given.parameters, stored=given.stored)
     cls = _STRATEGIES.get(given.name)
-    values = {**_ALIAS_PARAMETERS.get(given.name, {}), **given.parameters}
+    unwritten = neutral_values(cls) if given.stored else _ALIAS_PARAMETERS.get(given.name, {})
+    values = {**unwritten, **given.parameters}
     return cls(**checked(cls, values, f"strategy '{given.name}'"))
 
 
-def _composed(given: Mapping[str, Any]) -> Strategy:
+def _composed(given: Mapping[str, Any], *, stored: bool) -> Strategy:
     others = [key for key in given if key != COMPOSED]
     if others:
         raise StrategyError(f"unknown key '{others[0]}' beside stages; put it into its stage")
-    made = Composed(parse_stages(given.get(COMPOSED)))
+    made = Composed(parse_stages(given.get(COMPOSED), stored=stored))
     compose(made.stages())
     return made
 
 
 def parameters(chosen: Strategy) -> dict[str, Any]:
-    """All parameters of a strategy, defaults written out."""
+    """All parameters of a strategy, defaults written out, but those left out of identities."""
     if isinstance(chosen, Composed):
         return {COMPOSED: compose(chosen.stages()).plain()}
-    return asdict(chosen)
+    return telling(chosen)
 
 
 def label_of(spec: StrategySpec) -> str:

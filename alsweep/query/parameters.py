@@ -9,6 +9,8 @@ from alsweep.errors import StrategyError
 
 Value = float | int | str | bool
 
+_NEUTRAL = "neutral"
+
 
 def searchable(
     default: Value,
@@ -18,6 +20,7 @@ def searchable(
     log: bool = False,
     choices: tuple[Any, ...] | None = None,
     help: str,
+    neutral: Any = None,
 ) -> Any:
     """A hyper-parameter field: default, range and help in one place for all who ask.
 
@@ -28,9 +31,13 @@ def searchable(
         log: Whether a search should draw on a logarithmic scale.
         choices: All legal values, where they are few.
         help: One line, with unit.
+        neutral: Of a parameter that came after its strategy or stage: the value at which all is as
+            it was before. It never changes; ids leave the parameter out at it, and what was stored
+            before then means it.
     """
     metadata = {"low": low, "high": high, "log": log, "choices": choices, "help": help}
-    return field(default=default, metadata={**metadata, "type": type(default)})
+    later = {} if neutral is None else {_NEUTRAL: neutral}
+    return field(default=default, metadata={**metadata, **later, "type": type(default)})
 
 
 def required(kind: type, *, help: str) -> Any:
@@ -49,6 +56,18 @@ def same_as(owner: type, name: str, default: Value | None = None) -> Any:
     declared = next(f for f in fields(owner) if f.name == name)
     value = declared.default if default is None else default
     return field(default=value, metadata=declared.metadata)
+
+
+def neutral_values(owner: type) -> dict[str, Any]:
+    """What parameters that came later mean where something stored does not name them."""
+    return {f.name: f.metadata[_NEUTRAL] for f in fields(owner) if _NEUTRAL in f.metadata}
+
+
+def telling(made: Any) -> dict[str, Any]:
+    """All parameters of a dataclass but those that came later and are neutral."""
+    neutral = neutral_values(type(made))
+    values = {f.name: getattr(made, f.name) for f in fields(made)}
+    return {k: v for k, v in values.items() if k not in neutral or v != neutral[k]}
 
 
 def checked(owner: type, given: Mapping[str, Any], place: str) -> dict[str, Any]:

@@ -1,11 +1,11 @@
 """What a stage is: one step of a composition, a small frozen dataclass with a name."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any, ClassVar, TypeVar
 
 from alsweep.errors import StrategyError
-from alsweep.query.parameters import checked
+from alsweep.query.parameters import checked, neutral_values, telling
 from alsweep.registry import Registry
 
 T = TypeVar("T", bound="Stage")
@@ -27,8 +27,8 @@ class Stage:
     name: ClassVar[str]
 
     def plain(self) -> dict[str, Any]:
-        """Name and all parameters, as JSON values."""
-        return {"name": self.name, **asdict(self)}
+        """Name and parameters, as JSON values; without those that came later and are neutral."""
+        return {"name": self.name, **telling(self)}
 
 
 def stage(registry: Registry[type[T]], name: str) -> Callable[[type[T]], type[T]]:
@@ -64,3 +64,11 @@ def make_stage(registry: Registry[type[T]], spec: object, place: str) -> T:
         raise StrategyError(f"{place}: {error}") from error
     values = {str(key): value for key, value in given.items() if key != "name"}
     return cls(**checked(cls, values, place))
+
+
+def completed(registry: Registry[type[T]], spec: Any) -> Any:
+    """A stage as it was stored, with the neutral values of parameters that came later."""
+    given = {"name": spec} if isinstance(spec, str) else spec
+    if not isinstance(given, Mapping) or given.get("name") not in list(registry):
+        return spec
+    return {**neutral_values(registry.get(given["name"])), **given}

@@ -13,7 +13,7 @@ from alsweep.query.maps import MAPS, ScoreMapStage, VoxelMap
 from alsweep.query.noise import NOISES, Noise
 from alsweep.query.parameters import off_default
 from alsweep.query.select import SELECTORS, Select
-from alsweep.query.stage import Stage, make_stage
+from alsweep.query.stage import Stage, completed, make_stage
 from alsweep.query.stratify import STRATIFIERS, Stratify
 from alsweep.registry import Registry
 
@@ -119,8 +119,12 @@ def _check_fit(composition: Composition) -> None:
         )
 
 
-def parse_stages(raw: object) -> Stages:
+def parse_stages(raw: object, *, stored: bool = False) -> Stages:
     """Stages from plain values, as a search space spells them out.
+
+    Args:
+        raw: Kind of stage to its name, or to its name and parameters.
+        stored: Whether alsweep wrote them, so that parameters which came later are neutral.
 
     Raises:
         StrategyError: It is no mapping, has an unknown kind of stage, or no map.
@@ -134,4 +138,4 @@ def parse_stages(raw: object) -> Stages:
             raise StrategyError(f"stages: unknown stage '{kind}'; {hint}")
     if "map" not in raw:
         raise StrategyError(f"stages.map: is required; known: {', '.join(MAPS)}")
-    return Stages(**raw)
+    return Stages(**{k: completed(KINDS[k], spec) if stored else spec for k, spec in raw.items()})

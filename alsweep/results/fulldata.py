@@ -13,6 +13,7 @@ from alsweep.results.loops import PartScores, SurfaceScores, read_model
 from alsweep.results.records import RunFolder, read_run
 
 FOLDER = "fulldata"
+_MEND = "restore the file, or move it elsewhere and call 'alsweep fulldata' again"
 
 
 class FullDataRecord(Frozen):
@@ -58,7 +59,7 @@ def reference_key(config: TrajectoryConfig, dataset_fingerprint: str) -> str:
 
     Strategy, budget and queries do not enter, so that settings that differ in these alone share it.
     """
-    identity = config.identity(dataset_fingerprint)
+    identity = config.identity_on(dataset_fingerprint)
     shared = ("schema", "dataset", "training", "evaluation", "seed")
     return fingerprint({"kind": "full-data"} | {key: identity[key] for key in shared})[:16]
 
@@ -75,7 +76,7 @@ def read_reference(run: Path, key: str) -> FullDataRecord | None:
         RecordError: The file is broken.
     """
     path = reference_path(run, key)
-    return read_model(FullDataRecord, path) if path.exists() else None
+    return read_model(FullDataRecord, path, _MEND) if path.exists() else None
 
 
 def read_references(runs: Iterable[RunFolder]) -> dict[str, tuple[FullDataRecord, ...]]:

@@ -8,14 +8,14 @@ from typing import Literal, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from alsweep.config.base import Frozen
+from alsweep.config.base import STORED, Frozen
 from alsweep.errors import RecordError
 from alsweep.files import read_json, write_bytes, write_json
 from alsweep.geometry import Patch, Triple
 
 Model = TypeVar("Model", bound=BaseModel)
 
-_MEND = "restore the file, or delete the trajectory's folder and resume the run"
+_MEND = "restore the file, or move it elsewhere and resume the run, which makes it again"
 
 
 class SurfaceScores(Frozen):
@@ -174,15 +174,21 @@ def read_query(path: Path) -> list[QueriedPatch]:
     return [QueriedPatch(Patch(e.case, e.start, e.size), e.score) for e in entries]
 
 
-def read_model(model: type[Model], path: Path) -> Model:
-    """Read a JSON file into ``model``; every way to fail becomes one line that names the file."""
+def read_model(model: type[Model], path: Path, mend: str = _MEND) -> Model:
+    """Read a JSON file into ``model``; every way to fail becomes one line that names the file.
+
+    Args:
+        model: What alsweep wrote.
+        path: The file.
+        mend: What helps where it is missing or broken.
+    """
     try:
-        return model.model_validate(read_json(path))
+        return model.model_validate(read_json(path), context=STORED)
     except FileNotFoundError:
-        raise RecordError(f"{path}: no such file; {_MEND}") from None
+        raise RecordError(f"{path}: no such file; {mend}") from None
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         place = ".".join(map(str, first["loc"]))
-        raise RecordError(f"{path}: {place}: {first['msg']}; {_MEND}") from None
+        raise RecordError(f"{path}: {place}: {first['msg']}; {mend}") from None
     except ValueError as error:
-        raise RecordError(f"{path}: not valid JSON ({error}); {_MEND}") from None
+        raise RecordError(f"{path}: not valid JSON ({error}); {mend}") from None

@@ -203,8 +203,8 @@ def _read_trajectory(folder: Path, dataset_fingerprint: str) -> TrajectoryFolder
     if config.trajectory_id(dataset_fingerprint) != folder.name:
         raise RecordError(
             f"{folder / 'config.json'}: expected the config of trajectory {folder.name}, got that "
-            f"of {config.trajectory_id(dataset_fingerprint)}; restore the file, or delete the "
-            "trajectory's folder and resume the run"
+            f"of {config.trajectory_id(dataset_fingerprint)}; restore the file, or move it "
+            "elsewhere and resume the run, which writes it again"
         )
     records = read_records(folder)
     done = len(records) == config.query.loops

@@ -7,8 +7,10 @@ from typing import Any
 from ruamel.yaml import YAML
 
 from alsweep import __version__
-from alsweep.config.sweep import Provenance, SweepConfig
-from alsweep.sweep.plan import Plan
+from alsweep.config.sweep import Implied, Provenance, SweepConfig, without_strategy
+from alsweep.config.trajectory import TrajectoryConfig
+from alsweep.files import canonical_json
+from alsweep.sweep.plan import Plan, Planned
 
 _LEAVES = ("strategy", "starting_budget.strategy")
 """Mappings with keys of the user's choosing; they are written flat and as a whole."""
@@ -21,7 +23,10 @@ def resolved_sweep(plan: Plan) -> SweepConfig:
     """
     sweep = plan.sweep
     provenance = Provenance(
-        version=__version__, dataset_fingerprint=plan.dataset_fingerprint, trajectories=plan.ids
+        version=__version__,
+        dataset_fingerprint=plan.dataset_fingerprint,
+        trajectories=plan.ids,
+        implied=_implied(plan),
     )
     return sweep.model_copy(
         update={
@@ -46,13 +51,53 @@ def to_yaml(sweep: SweepConfig) -> str:
 
 def _shared_values(plan: Plan) -> dict[str, Any]:
     """Dotted key to the value on which all trajectories agree, less what the grid sets."""
-    flat = [dict(_leaves(one.config.plain())) for one in plan.trajectories]
+    return _agreed([_own_values(one.config, plan.sweep.grid) for one in plan.trajectories])
+
+
+def _implied(plan: Plan) -> tuple[Implied, ...]:
+    """What points of the grid mean beyond their keys, where that is not the same for all."""
+    found: dict[str, Implied] = {}
+    shared = _shared_values(plan)
+    for one in plan.trajectories:
+        where = without_strategy(_resolved_cell(one))
+        own = _own_values(one.config, plan.sweep.grid)
+        values = {key: value for key, value in own.items() if key not in shared}
+        if values:
+            found.setdefault(canonical_json(where), Implied(where=where, base=values))
+    return tuple(found.values())
+
+
+def _own_values(config: TrajectoryConfig, grid: Mapping[str, Any]) -> dict[str, Any]:
+    """Dotted key to value of a trajectory, less what the grid and the top level set."""
     return {
         key: value
-        for key, value in flat[0].items()
-        if all(key in other and other[key] == value for other in flat)
-        and not _set_by_grid(key, plan.sweep.grid)
-        and key.split(".")[0] not in ("dataset", "seed")
+        for key, value in _leaves(config.plain())
+        if not _set_by_grid(key, grid) and key.split(".")[0] not in ("dataset", "seed")
+    }
+
+
+def _agreed(flats: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """The keys with one value in all of them."""
+    first = flats[0].items()
+    return {k: v for k, v in first if all(k in other and other[k] == v for other in flats)}
+
+
+def changed_defaults(stored: SweepConfig, plan: Plan) -> dict[str, tuple[Any, Any]]:
+    """What a search space leaves to defaults that were others when its run began.
+
+    Returns:
+        Dotted key to the value then and now.
+    """
+    grid, written = plan.sweep.grid, dict(_leaves(plan.sweep.base))
+    then = _agreed([_own_values(config, stored.grid) for config in stored.trajectories()])
+    now = _shared_values(plan)
+    return {
+        key: (then[key], now[key])
+        for key in now
+        if key in then
+        and then[key] != now[key]
+        and not _set_by_grid(key, grid)
+        and not _set_by_grid(key, written)
     }
 
 
@@ -89,11 +134,20 @@ def _nested(flat: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _grid_values(plan: Plan, key: str) -> Sequence[Any]:
-    """A grid axis as written; strategies with their parameters and labels written out."""
-    written: Sequence[Any] = plan.sweep.grid[key]
-    if key not in _LEAVES:
-        return written
-    resolved = {
-        repr(one.cell[key]): dict(_leaves(one.config.plain()))[key] for one in plan.trajectories
-    }
-    return tuple(resolved[repr(value)] for value in written)
+    """A grid axis with all that its values mean written out."""
+    resolved = {repr(one.cell[key]): _resolved_cell(one)[key] for one in plan.trajectories}
+    return tuple(resolved[repr(value)] for value in plan.sweep.grid[key])
+
+
+def _resolved_cell(planned: Planned) -> dict[str, Any]:
+    """The point of the grid as the resolved config has it: presets, names and defaults spelled."""
+    plain = planned.config.plain()
+    return {key: _value_at(plain, key.split("."), raw) for key, raw in planned.cell.items()}
+
+
+def _value_at(values: Any, keys: Sequence[str], otherwise: Any) -> Any:
+    for key in keys:
+        if not isinstance(values, dict) or key not in values:
+            return otherwise
+        values = values[key]
+    return values

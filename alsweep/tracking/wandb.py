@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from alsweep import __version__
-from alsweep.config.base import Frozen, fingerprint
+from alsweep.config.base import STORED, Frozen, fingerprint
 from alsweep.config.sweep import WandbConfig
 from alsweep.errors import ConfigError
 from alsweep.files import write_json
@@ -163,7 +163,7 @@ class WandbTracker:
 
     def _known(self, id_: str) -> Mirrored | None:
         try:
-            return Mirrored.model_validate_json(self._marker(id_).read_bytes())
+            return Mirrored.model_validate_json(self._marker(id_).read_bytes(), context=STORED)
         except (FileNotFoundError, ValueError):
             return None  # then the run is rebuilt from the records, which is always right
 
@@ -183,7 +183,7 @@ def _synced(folder: Path) -> bool:
 
 def run_id(tracked: Tracked) -> str:
     """A trajectory's id at W&B, 32 hex digits: the same in every sweep and on every machine."""
-    identity = tracked.config.identity(tracked.dataset_fingerprint)
+    identity = tracked.config.identity_on(tracked.dataset_fingerprint)
     return fingerprint({"trajectory": tracked.id, "identity": identity})[:32]
 
 

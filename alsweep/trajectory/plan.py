@@ -87,7 +87,8 @@ def _resolve_strategy(spec: StrategySpec, place: str, *, labelled: bool = False)
         label = label_of(spec) if labelled else spec.label
     except StrategyError as error:
         raise ConfigError(f"{place}: {error}") from error
-    return StrategySpec(name=strategy_name(spec.name), label=label, parameters=parameters(made))
+    name, written = strategy_name(spec.name), parameters(made)
+    return StrategySpec(name=name, label=label, parameters=written, stored=True)
 
 
 def _check_start(config: TrajectoryConfig, dataset: Dataset) -> None:

@@ -34,7 +34,7 @@ class QueryLog:
                 return
             # The dataset may lie elsewhere and the label may change; what results follow from may
             # not.
-            if stored.identity("") != config.identity(""):
+            if stored.identity_on("") != config.identity_on(""):
                 raise RunFolderError(f"{path}: is of another trajectory; choose another folder")
         write_json(path, config.plain())
 

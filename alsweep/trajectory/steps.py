@@ -7,7 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from alsweep.config.base import fingerprint
+from alsweep.config.base import STORED, fingerprint
 from alsweep.config.sweep import ResourcesConfig
 from alsweep.config.trajectory import TrajectoryConfig
 from alsweep.data.annotator import Oracle, ReferenceLabels
@@ -106,7 +106,7 @@ class Steps:
             {
                 "kind": "evaluation",
                 "members": [member.key for member in members],
-                "protocol": self.config.evaluation.plain(),
+                "protocol": self.config.evaluation.identity(),
             }
         )
         meta = self.members.store.meta(key)
@@ -117,7 +117,7 @@ class Steps:
             meta = self.members.store.meta(key) or made
         seconds = meta["seconds"] if meta["owner"] == self.members.owner else 0.0
         validation, test = (
-            None if part is None else PartScores.model_validate(part)
+            None if part is None else PartScores.model_validate(part, context=STORED)
             for part in (meta["validation"], meta["test"])
         )
         assert validation is not None

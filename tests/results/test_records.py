@@ -161,7 +161,7 @@ def test_a_trajectory_that_has_not_begun_is_known_but_has_no_rows(run):
 def test_a_config_that_is_not_its_trajectorys_is_refused(run, key, value):
     path = first_trajectory(run) / "config.json"
     write_json(path, read_json(path) | {key: value})
-    with pytest.raises(RecordError, match=r"config\.json: expected .* delete the trajectory's"):
+    with pytest.raises(RecordError, match=r"config\.json: expected .* move it elsewhere"):
         collect(run)
 
 
@@ -237,7 +237,7 @@ def test_a_broken_query_file_is_named(tmp_path, content):
 def test_a_missing_file_is_named(tmp_path):
     with pytest.raises(
         RecordError,
-        match=r"loop_003\.json: no such file; .*delete the trajectory's folder and resume",
+        match=r"loop_003\.json: no such file; .*move it elsewhere and resume",
     ):
         read_query(query_path(tmp_path, 3))
 

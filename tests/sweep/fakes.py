@@ -84,7 +84,7 @@ class TableWork:
 
 
 def number(config: TrajectoryConfig, *key: object) -> int:
-    return int(fingerprint([config.identity(""), *key])[:6], 16)
+    return int(fingerprint([config.identity_on(""), *key])[:6], 16)
 
 
 def table_record(config: TrajectoryConfig, loop: int) -> LoopRecord:

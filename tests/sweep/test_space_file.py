@@ -1,12 +1,14 @@
+import json
 from pathlib import Path
 
 import pytest
 
 from alsweep import __version__
 from alsweep.config.load import load_sweep
+from alsweep.config.trajectory import PRESETS
 from alsweep.data.case import Dataset
 from alsweep.sweep.plan import Plan, make_plan
-from alsweep.sweep.space_file import resolved_sweep, to_yaml
+from alsweep.sweep.space_file import changed_defaults, resolved_sweep, to_yaml
 from tests.sweep.conftest import MakePlan
 
 GRIDS = [
@@ -16,6 +18,7 @@ GRIDS = [
     {"query.patches": [6, 7]},
     {"training": [{"preset": "small", "members": 1}, {"epochs": 2}]},
     {"training.epochs": [1, 2], "training.members": [1, 3]},
+    {"training.preset": ["small", "onecycle"], "training.augmentation": ["none", "nnunet"]},
     {"starting_budget.strategy": ["random_all_classes", "random_fg33_all_classes"]},
     {"starting_budget.strategy.name": ["random_all_classes", "random_fg33_all_classes"]},
 ]
@@ -61,8 +64,10 @@ def test_defaults_and_provenance_are_written_out(plan_of: MakePlan, dataset: Dat
     assert written["grid"]["strategy"][0] == {"name": "random", "label": "random"}
     assert written["provenance"] == {
         "version": __version__,
+        "schema_version": 2,
         "dataset_fingerprint": dataset.fingerprint,
         "trajectories": list(plan.ids),
+        "implied": [],
     }
 
 
@@ -72,3 +77,54 @@ def test_what_differs_between_trajectories_is_not_in_base(plan_of: MakePlan) -> 
     assert "features" not in training
     assert "preset" not in training
     assert training["members"] == 2
+
+
+def with_other_presets(monkeypatch: pytest.MonkeyPatch, **changes: object) -> None:
+    better = {name: preset | changes for name, preset in PRESETS.items()}
+    monkeypatch.setattr("alsweep.config.trajectory.PRESETS", better)
+
+
+@pytest.mark.parametrize(
+    "grid",
+    [
+        {},
+        {"training.preset": ["small", "onecycle"], "strategy": ["random", "margin"]},
+        {"training": [{"preset": "small", "members": 1}, {"epochs": 2}]},
+        {"training.preset": ["small", "nnunet"], "training.augmentation": ["none", "nnunet"]},
+    ],
+    ids=str,
+)
+def test_a_stored_sweep_means_the_same_under_other_presets(
+    plan_of: MakePlan, dataset: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, grid: dict
+) -> None:
+    plan = plan_of(grid=grid)
+    path = tmp_path / "sweep.yaml"
+    path.write_text(to_yaml(resolved_sweep(plan)))
+    with_other_presets(monkeypatch, learning_rate=0.25, foreground_share=0.125)
+    assert make_plan(load_sweep(path), dataset).ids == plan.ids
+    # The file of a user takes the presets of today.
+    assert not set(plan_of(grid=grid).ids) & set(plan.ids)
+
+
+def test_a_stored_sweep_of_schema_1_means_the_presets_of_then(
+    plan_of: MakePlan, dataset: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plan = plan_of(grid={"training.preset": ["small", "nnunet"]})
+    written = resolved_sweep(plan).plain()
+    for later in ("schema_version", "implied"):
+        del written["provenance"][later]
+    path = tmp_path / "sweep.yaml"
+    path.write_text(json.dumps(written))
+    with_other_presets(monkeypatch, learning_rate=0.25)
+    assert make_plan(load_sweep(path), dataset).ids == plan.ids
+
+
+def test_a_default_that_changed_is_named_unless_the_user_wrote_it(
+    plan_of: MakePlan, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stored = resolved_sweep(plan_of())
+    assert changed_defaults(stored, plan_of()) == {}
+    with_other_presets(monkeypatch, learning_rate=0.25)
+    assert changed_defaults(stored, plan_of()) == {"training.learning_rate": (5e-3, 0.25)}
+    written = {**BASE, "training": {"members": 2, "learning_rate": 0.5}}
+    assert changed_defaults(stored, plan_of(base=written)) == {}
