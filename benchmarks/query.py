@@ -1,6 +1,6 @@
 """Query speed: a case's query against the plain way, in one run, as a ratio.
 
-    python benchmarks/query.py [--quick] [--only NAME ...] [--members 5]
+    python benchmarks/query.py [--quick] [--only NAME ...] [--members 5] [--device cuda]
 
 The plain way is what a first version would do, and what the study that this project answers does:
 stack the members, average boxes with a convolution, sort everything into a list of dicts with the
@@ -15,6 +15,9 @@ the cache as far as they fit; a busy machine still disturbs the short ones most,
 the last line. Two limits stand beside them: "read" is the time
 to read all members once, "logs" the time of nothing but the logarithms, of as many values as the
 plain way takes them of, in pieces that stay in the cache.
+
+On a card the members lie on it for both ways, which end with patches on the CPU; seconds are the
+clock's, each part waits for the card, and memory is that of the card.
 """
 
 import argparse
@@ -85,7 +88,7 @@ CASES = (
 )
 
 
-def members_of(case: Case, count: int) -> list[torch.Tensor]:
+def members_of(case: Case, count: int, device: torch.device) -> list[torch.Tensor]:
     """Smooth random probabilities that the members share in part."""
     generator = torch.Generator().manual_seed(0)
 
@@ -95,7 +98,7 @@ def members_of(case: Case, count: int) -> list[torch.Tensor]:
         return functional.interpolate(noise, case.shape, mode="trilinear")[0]
 
     shared = smooth().mul_(3)
-    return [smooth().add_(shared).softmax(dim=0) for _ in range(count)]
+    return [smooth().add_(shared).softmax(dim=0).to(device) for _ in range(count)]
 
 
 # The plain way.
@@ -105,7 +108,7 @@ def plain(
     case: Case, members: list[torch.Tensor], strategy: str, logits: bool = False
 ) -> tuple[dict[str, float], list[Triple]]:
     """Seconds of each part, and the starts chosen."""
-    clock = Clock()
+    clock = Clock(members[0].device)
     stacked = torch.stack([one.softmax(dim=0) for one in members] if logits else members)
     mean = stacked.mean(dim=0)
     score = torch.special.entr(mean).sum(dim=0)
@@ -129,12 +132,13 @@ def plain(
 def plain_box_mean(score: torch.Tensor, case: Case) -> np.ndarray:
     """Convolve with a box."""
     windows = [(n - b) // s + 1 for n, b, s in zip(case.shape, case.box, case.stride, strict=True)]
-    if np.prod(windows, dtype=float) * np.prod(case.box, dtype=float) > MOST_CONVOLVED:
+    many = np.prod(windows, dtype=float) * np.prod(case.box, dtype=float) > MOST_CONVOLVED
+    if many and score.device.type == "cpu":
         kernel = np.full(case.box, 1 / np.prod(case.box), dtype=np.float32)
         found = fftconvolve(score.numpy(), kernel, mode="valid")
         return found[:: case.stride[0], :: case.stride[1], :: case.stride[2]]
-    kernel = torch.full((1, 1, *case.box), 1 / float(np.prod(case.box)))
-    return functional.conv3d(score[None, None], kernel, stride=case.stride)[0, 0].numpy()
+    kernel = torch.full((1, 1, *case.box), 1 / float(np.prod(case.box)), device=score.device)
+    return functional.conv3d(score[None, None], kernel, stride=case.stride)[0, 0].cpu().numpy()
 
 
 def plain_walk(scores: np.ndarray, case: Case, n: int, already: list[Triple]) -> list[Triple]:
@@ -237,7 +241,7 @@ def ours(
     assert composition is not None
     fresh = [members[0].clone(), *members[1:]]
     request = Request(PATCHES, case.box, case.stride, 0.0, PATCHES, 0, 5)
-    clock = Clock()
+    clock = Clock(members[0].device)
     result = folded(fresh, chosen.needs, logits)
     clock.lap("fold")
     prediction = Prediction(result.probs, result.mean_entropy)
@@ -252,15 +256,26 @@ def ours(
 
 
 class Clock:
-    """CPU seconds between laps, by name; one thread works, and a busy machine must not count."""
+    """Seconds between laps, by name.
 
-    def __init__(self) -> None:
+    On a CPU they are the process's: one thread works, and a busy machine must not count. On a card
+    they are the wall's, once the card has done all that it was given.
+    """
+
+    def __init__(self, device: torch.device) -> None:
         self.seconds: dict[str, float] = {}
-        self._last = time.process_time()
+        self._device = device
+        self._last = self._now()
+
+    def _now(self) -> float:
+        if self._device.type == "cpu":
+            return time.process_time()
+        torch.cuda.synchronize()
+        return time.perf_counter()
 
     def lap(self, name: str) -> None:
         """Note the time since the lap before."""
-        now = time.process_time()
+        now = self._now()
         self.seconds[name] = now - self._last
         self._last = now
 
@@ -268,8 +283,13 @@ class Clock:
 Answer = tuple[dict[str, float], list[Triple]]
 
 
-def extra_mib(run: Callable[[], Answer]) -> float:
-    """Highest memory during ``run`` above that before it (Linux only)."""
+def extra_mib(run: Callable[[], Answer], device: torch.device) -> float:
+    """Highest memory during ``run`` above that before it; on a CPU of the process (Linux only)."""
+    if device.type == "cuda":
+        torch.cuda.reset_peak_memory_stats()
+        held = torch.cuda.memory_allocated()
+        run()
+        return (torch.cuda.max_memory_allocated() - held) / (1 << 20)
     ctypes.CDLL(None).malloc_trim(0)
     before = _status("VmRSS")
     Path("/proc/self/clear_refs").write_text("5")
@@ -306,7 +326,7 @@ class Measured:
 Way = Callable[[], Answer]
 
 
-def in_turn(ways: dict[str, Way]) -> dict[str, Measured]:
+def in_turn(ways: dict[str, Way], device: torch.device) -> dict[str, Measured]:
     """Run all ways in turn, again and again; the fastest run of each counts.
 
     Memory is not measured of what is slow.
@@ -317,7 +337,7 @@ def in_turn(ways: dict[str, Way]) -> dict[str, Measured]:
         for name in quick:
             if sum(map(_total, answers[name])) < BUDGET:
                 answers[name] += [ways[name]() for _ in range(3)]
-    mib = {name: extra_mib(ways[name]) for name in quick}
+    mib = {name: extra_mib(ways[name], device) for name in quick}
     return {
         name: Measured(*min(found, key=_total), mib.get(name)) for name, found in answers.items()
     }
@@ -333,23 +353,27 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="without the slow stride-1 volume")
     parser.add_argument("--only", nargs="+", help="names of cases")
     parser.add_argument("--members", type=int, default=5)
+    parser.add_argument("--device", default="cpu", help="cpu or cuda")
     parser.add_argument("--without-plain", action="store_true", help="ours alone")
     given = parser.parse_args()
     torch.set_num_threads(1)
+    device = torch.device(given.device)
+    what = "CPU" if device.type == "cpu" else torch.cuda.get_device_name(device)
     print(
-        "CPU ms: plain = map/aggregate/select, ours = fold/map+aggregate/select; MiB above members"
+        f"{what}, ms: plain = map/aggregate/select, ours = fold/map+aggregate/select; "
+        "MiB above members"
     )
     sides = " ".join(f"{side:>22} {'sum':>8} {'MiB':>5}" for side in ("plain", "ours"))
     limits = f"{'read':>6} {'logs':>6}"
     print(f"{'case':12} {'strategy':26} {sides} {'ratio':>6} {limits}  same")
     for case in CASES[:-1] if given.quick else CASES:
         if given.only is None or case.name in given.only:
-            measure(case, given.members, not given.without_plain)
+            measure(case, given.members, device, not given.without_plain)
 
 
-def ways_of(case: Case, count: int) -> tuple[dict[str, Way], dict[str, Way]]:
+def ways_of(case: Case, count: int, device: torch.device) -> tuple[dict[str, Way], dict[str, Way]]:
     """The plain ways and ours, by strategy."""
-    members = members_of(case, count)
+    members = members_of(case, count, device)
     plain_ways, our_ways = (
         {name: partial(way, case, members, name) for name in STRATEGIES} for way in (plain, ours)
     )
@@ -365,15 +389,15 @@ def ways_of(case: Case, count: int) -> tuple[dict[str, Way], dict[str, Way]]:
     return plain_ways, our_ways
 
 
-def measure(case: Case, count: int, with_plain: bool) -> None:
+def measure(case: Case, count: int, device: torch.device, with_plain: bool) -> None:
     """Print the lines of one case."""
-    plain_ways, our_ways = ways_of(case, count)
+    plain_ways, our_ways = ways_of(case, count, device)
     members = our_ways["predictive_entropy"].args[1]
     limits = {"read": partial(_read, members)} | {
         f"logs {volumes}": partial(_logs, members, volumes) for volumes in (1, count + 1)
     }
     slow_ways = {f"plain {name}": way for name, way in plain_ways.items() if with_plain}
-    found = in_turn({**our_ways, **slow_ways, **limits})
+    found = in_turn({**our_ways, **slow_ways, **limits}, device)
     slow = {name: found[f"plain {name}"] for name in plain_ways if with_plain}
     for name, own in ((name, found[name]) for name in our_ways):
         before, ratio, same = f"{'-':>22} {'-':>8} {'-':>5}", "-", ""
@@ -397,7 +421,7 @@ def measure(case: Case, count: int, with_plain: bool) -> None:
 
 
 def _read(members: list[torch.Tensor]) -> Answer:
-    clock = Clock()
+    clock = Clock(members[0].device)
     for member in members:
         member.sum()
     clock.lap("read")
@@ -406,9 +430,12 @@ def _read(members: list[torch.Tensor]) -> Answer:
 
 def _logs(members: list[torch.Tensor], volumes: int) -> Answer:
     """Logarithms of as many values as ``volumes`` members have, and nothing else."""
-    pieces = members[0].flatten().split(1 << 15)
-    out = torch.empty(1 << 15)
-    clock = Clock()
+    # As much as stays in the cache of a CPU; a card must have work for all of it.
+    device = members[0].device
+    length = 1 << (15 if device.type == "cpu" else 24)
+    pieces = members[0].flatten().split(length)
+    out = torch.empty(length, device=device)
+    clock = Clock(device)
     for _ in range(volumes):
         for piece in pieces:
             torch.log(piece, out=out[: len(piece)])
