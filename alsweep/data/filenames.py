@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _CHANNEL = re.compile(r"(?P<case>.+)_(?P<channel>\d{4})", re.DOTALL)
+_LABELS = re.compile(r"_0000|.*(seg|label|mask|gt|truth|annot|contour|free)", re.I | re.DOTALL)
+"""What may follow a case's id in the name of its labels; ``_2`` may be another case."""
+
 _SLICER = ".seg"
 """What 3D Slicer puts before the ending of a segmentation."""
 
@@ -80,7 +83,8 @@ def cases_of(images: Volumes, labels: Collection[str], channels: int) -> set[str
     Raises:
         IngestError: A name has no channel's number, or one that is too high.
     """
-    bare = [stem for stem in images.stems if _lacks_channel(stem, images.stems, labels)]
+    stems = set(images.stems)
+    bare = [stem for stem in images.stems if _lacks_channel(stem, stems, labels)]
     # Where all end so, it is rather their labels that were named like images of a first channel.
     if not all(_CHANNEL.fullmatch(stem) and stem.endswith("_0000") for stem in bare):
         raise IngestError(_without_channel(images, bare[0], len(bare) - 1, channels))
@@ -134,7 +138,7 @@ def check_labels(labels: Volumes, cases: Collection[str]) -> None:
         cases: Ids of the cases that have images.
 
     Raises:
-        IngestError: The name of a label goes on after that of a case that has no other label.
+        IngestError: Labels are named like a case and that they are labels, and the case has none.
     """
     lonely = set(cases) - set(labels.stems)
     longer = {stem: case for stem, case in _longer(labels.stems, cases) if case in lonely}
@@ -159,7 +163,7 @@ def check_free(free: Volumes, cases: Collection[str]) -> None:
     Raises:
         IngestError: One does not.
     """
-    strangers = [stem for stem in free.stems if stem not in set(cases)]
+    strangers = sorted(set(free.stems) - set(cases))
     if strangers:
         meant = dict(_longer(strangers[:1], cases)).get(strangers[0])
         known = meant is not None and not free.path(meant).exists()
@@ -171,12 +175,12 @@ def check_free(free: Volumes, cases: Collection[str]) -> None:
 
 
 def _longer(stems: Iterable[str], cases: Collection[str]) -> Iterator[tuple[str, str]]:
-    """Names that are none of a case, but begin with one; each with the longest such case."""
+    """Names that say of which case they are the labels, and that; each with the longest such id."""
     known = set(cases)
     for stem in stems:
         if stem in known:
             continue
         cuts = (cut for cut in range(len(stem) - 1, 0, -1) if not stem[cut].isalnum())
         case = next((stem[:cut] for cut in cuts if stem[:cut] in known), None)
-        if case is not None:
+        if case is not None and _LABELS.match(stem, len(case)):
             yield stem, case

@@ -259,8 +259,9 @@ def _cases_in(root: Path, origin: Origin, ending: str, channels: int) -> list[Ra
 
 def _with_free_labels(root: Path, cases: list[RawCase], ending: str) -> list[RawCase]:
     free = volumes_in(root / FREE, ending)
+    freed = set(free.stems)
     check_free(free, {case.id for case in cases if case.origin == "training"})
     return [
-        replace(case, free=Path(FREE, f"{case.id}{ending}")) if case.id in free.stems else case
+        replace(case, free=Path(FREE, f"{case.id}{ending}")) if case.id in freed else case
         for case in cases
     ]

@@ -211,9 +211,18 @@ def test_several_labels_of_one_case_are_not_renamed_one_over_another(word):
     labels = word / "labelsTr"
     content = (labels / "word_0001.nii.gz").read_bytes()
     (labels / "word_0001.nii.gz").unlink()
-    for name in ("a", "b"):
+    for name in ("seg1", "seg2"):
         (labels / f"word_0001_{name}.nii.gz").write_bytes(content)
     with pytest.raises(IngestError, match=r"several labels .*'word_0001'; merge them into word_0"):
+        read_raw(word)
+
+
+def test_labels_of_what_may_be_another_case_are_renamed_to_none(word):
+    labels, free = (word / folder / "word_0003.nii.gz" for folder in ("labelsTr", "addTr"))
+    labels.rename(labels.with_name("word_0003_2.nii.gz"))
+    assert {"word_0003", "word_0003_2"} <= {case.id for case in read_raw(word).cases}
+    free.rename(free.with_name("word_0003_3.nii.gz"))
+    with pytest.raises(IngestError, match=r"word_0003_3.* no training case; rename it as its case"):
         read_raw(word)
 
 
