@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from alsweep.cli.paths import expanded
 from alsweep.cli.progress import CaseProgress
 
 if TYPE_CHECKING:
@@ -12,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def ingest(
-    raw: Annotated[Path, typer.Argument(help="nnU-Net v2 raw or Decathlon folder.")],
+    raw: Annotated[Path, typer.Argument(help="nnU-Net (v2 or v1) or Decathlon folder.")],
     out: Annotated[Path, typer.Option(help="The Dataset folder to make.")],
     bad_cases: Annotated[
         Literal["refuse", "skip"], typer.Option(help="What to do when a case is unusable.")
@@ -34,6 +35,13 @@ def ingest(
             metavar="FILE", help="An nnUNetPlans.json for spacing, normalisation and patch size."
         ),
     ] = None,
+    follow_links: Annotated[
+        bool,
+        typer.Option(
+            "--follow-links",
+            help="Read files that links, or paths in dataset.json, name elsewhere.",
+        ),
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="For machines: one object.")] = False,
 ) -> None:
     """Check, split, normalise and resample a raw dataset, once; every run then shares the result.
@@ -47,10 +55,11 @@ def ingest(
         group_by=group_by,
         fold=fold,
         spacing=_positive(spacing),
-        plans=plans,
+        plans=None if plans is None else expanded(plans, "--plans"),
+        follow_links=follow_links,
     )
     with CaseProgress("ingest") as progress:
-        ingested = room.ingest(raw, out, options, progress.show)
+        ingested = room.ingest(expanded(raw, "RAW"), out, options, progress.show)
     for case, reason in ingested.skipped.items():
         typer.echo(f"warning: skipped case {case}: {reason}", err=True)
     for remark in ingested.remarks:

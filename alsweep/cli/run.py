@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from alsweep.cli.paths import expanded
+
 if TYPE_CHECKING:
     from alsweep.config.sweep import ResourcesConfig, SweepConfig, WandbConfig
     from alsweep.sweep.driver import Outcome
@@ -72,7 +74,7 @@ def plan_of(sweep: "SweepConfig", space: Path) -> "Plan":
     from alsweep.errors import ConfigError
     from alsweep.sweep.plan import make_plan
 
-    dataset = Dataset.open(sweep.dataset.absolute())
+    dataset = Dataset.open(expanded(sweep.dataset, f"{space}: dataset").absolute())
     try:
         return make_plan(sweep, dataset)
     except ConfigError as error:

@@ -72,7 +72,7 @@ def read_case(dataset: RawDataset, case: RawCase) -> RawImages:
 
 def _read(dataset: RawDataset, case: RawCase) -> RawImages:
     root, classes = dataset.root, len(dataset.labels.classes)
-    check_paths(root, case)
+    check_paths(dataset, case)
     volumes = {
         path: read_volume(
             root / path,

@@ -81,6 +81,7 @@ class IngestOptions:
             file.
         spacing: Of the resampled grid ``(z, y, x)``, mm; None means the median rule.
         plans: An ``nnUNetPlans.json`` that decides on spacing, normalisation and topology.
+        follow_links: Read files that links, or paths in ``dataset.json``, name outside the folder.
         workers: Processes; None means what CPUs, memory and the amount of data suggest.
     """
 
@@ -89,6 +90,7 @@ class IngestOptions:
     fold: int | None = None
     spacing: Spacing | None = None
     plans: Path | None = None
+    follow_links: bool = False
     workers: int | None = None
 
 
@@ -136,7 +138,7 @@ def ingest(
     case, where it still follows from the content of the raw files.
 
     Args:
-        raw: nnU-Net v2 raw or Decathlon folder; told apart by ``dataset.json``.
+        raw: nnU-Net (v2 or v1) or Decathlon folder; told apart by ``dataset.json``.
         out: Must not exist.
         options: See :class:`IngestOptions`.
         on_case: For progress.
@@ -146,7 +148,7 @@ def ingest(
         DatasetError: ``out`` exists.
     """
     refuse_existing(out)
-    dataset = read_raw(raw)
+    dataset = read_raw(raw, follow_links=options.follow_links)
     prescribed = _prescribed(options, len(dataset.channels))
     with (
         new_dataset(out, keep=(KeyboardInterrupt, WorkerLostError)) as root,

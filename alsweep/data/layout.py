@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from pydantic import RootModel
+
 from alsweep.data.foreign import Foreign, parsed, read_foreign
 from alsweep.errors import IngestError
 
@@ -18,6 +20,28 @@ DESCRIPTION = "dataset.json"
 SPLITS = "splits_final.json"
 MOST_CLASSES = 255
 """Label 255 means "not annotated", so classes end at 254."""
+
+_LEFTOVERS = {
+    "thumbs.db",
+    "ehthumbs.db",
+    "desktop.ini",
+    "@eadir",
+    "@tmp",
+    "@recycle",
+    "#recycle",
+    "#snapshot",
+    "$recycle.bin",
+    "system volume information",
+    "lost+found",
+    "__macosx",
+    "icon\r",
+}
+"""What Windows, macOS and network storage leave in folders, in lower case."""
+
+_RENUMBER = {
+    "labels": "renumber them, here and in the label files alike",
+    "channel_names": "renumber them, here and in the names of the files alike",
+}
 
 Origin = Literal["training", "validation", "test"]
 
@@ -88,6 +112,7 @@ class RawDataset:
         announced: Training cases that ``dataset.json`` promises, if it does.
         mask_for_norm: Channel by channel, whether z-scores are taken within the nonzero mask, if
             ``dataset.json`` says so.
+        follow_links: Whether links and paths may lead out of ``root``.
     """
 
     root: Path
@@ -100,10 +125,11 @@ class RawDataset:
     folds: tuple[Fold, ...] | None
     announced: int | None
     mask_for_norm: tuple[bool, ...] | None = None
+    follow_links: bool = False
 
 
-class _Splits(Foreign):
-    folds: tuple[Fold, ...]
+class _Splits(RootModel[tuple[Fold, ...]]):
+    pass
 
 
 def read_folds(root: Path) -> tuple[Fold, ...] | None:
@@ -115,7 +141,16 @@ def read_folds(root: Path) -> tuple[Fold, ...] | None:
     path = root / SPLITS
     if not path.exists() and not path.is_symlink():
         return None
-    return parsed(_Splits, {"folds": read_foreign(path)}, str(path)).folds
+    raw = read_foreign(path)
+    if isinstance(raw, dict) and {"train", "val"} <= raw.keys():
+        raise IngestError(f"{path}: is a fold, not a list of folds; put [ before it and ] after it")
+    folds = parsed(_Splits, raw, str(path)).root
+    if not folds:
+        raise IngestError(
+            f'{path}: lists no fold; write one as [{{"train": [CASES], "val": [CASES]}}], or move '
+            "the file elsewhere to have the split drawn"
+        )
+    return folds
 
 
 def by_index(names: Mapping[str, str], key: str) -> tuple[str, ...]:
@@ -124,11 +159,13 @@ def by_index(names: Mapping[str, str], key: str) -> tuple[str, ...]:
     Raises:
         IngestError: They are not, or two have the same name.
     """
+    if not names:
+        raise IngestError(f"{DESCRIPTION}: '{key}': is empty; name at least one, number 0")
     wanted = [str(index) for index in range(len(names))]
-    if not names or sorted(names) != sorted(wanted):
+    if sorted(names) != sorted(wanted):
         raise IngestError(
             f"{DESCRIPTION}: '{key}': numbers must run 0, 1, 2... without a gap, got "
-            f"{few(sorted(names)) or 'none'}; renumber them"
+            f"{few(sorted(names))}; {_RENUMBER.get(key, 'renumber them')}"
         )
     if len(names) > MOST_CLASSES:
         raise IngestError(
@@ -138,6 +175,11 @@ def by_index(names: Mapping[str, str], key: str) -> tuple[str, ...]:
     if len(set(ordered)) < len(ordered):
         raise IngestError(f"{DESCRIPTION}: '{key}': two have the same name; rename one")
     return ordered
+
+
+def is_leftover(name: str) -> bool:
+    """Whether a file system left an entry in a folder: hidden, or of a name that is its own."""
+    return name.startswith(".") or name.lower() in _LEFTOVERS
 
 
 def few(values: Iterable[object], most: int = 5) -> str:

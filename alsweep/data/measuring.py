@@ -100,6 +100,8 @@ def _examine(dataset: RawDataset, notes: Notes, case: RawCase) -> CaseFacts | _R
         "channels": dataset.channels,
         "reorient": dataset.reorient,
         "files": list(map(str, case.files)),
+        # What was read by a link is not believed by who does not follow it.
+        "follow_links": dataset.follow_links,
     }
     known = notes.known("facts", case.id, key, CaseFacts)
     if known is not None and known.source.files == _digests(dataset, case):

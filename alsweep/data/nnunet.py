@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-import re
+from dataclasses import replace
+from os.path import lexists
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pydantic import Field
 
 from alsweep.data.case import Region
+from alsweep.data.filenames import cases_of, check_free, check_labels, volumes_in
 from alsweep.data.foreign import Foreign
 from alsweep.data.layout import (
     DESCRIPTION,
@@ -31,7 +33,6 @@ FREE = "addTr"
 """Where nnActive keeps labels that cost nothing."""
 
 _FOLDERS: dict[Origin, str] = {"training": "Tr", "validation": "Val", "test": "Ts"}
-_CHANNEL = re.compile(r"(?P<case>.+)_(?P<channel>\d{4})", re.DOTALL)
 _READERS = {
     "SimpleITKIO": False,
     "NibabelIO": False,
@@ -66,11 +67,7 @@ def read_nnunet(root: Path, description: NnunetJson) -> RawDataset:
         IngestError: ``dataset.json`` contradicts itself, or a file name does not fit it.
     """
     channels = by_index(description.channel_names, "channel_names")
-    if description.file_ending not in ENDINGS:
-        raise IngestError(
-            f"{DESCRIPTION}: 'file_ending': alsweep reads {', '.join(ENDINGS)}, got "
-            f"'{description.file_ending[:60]}'; convert the volumes"
-        )
+    _check_ending(description.file_ending)
     return RawDataset(
         root=root,
         name=root.resolve().name,
@@ -82,6 +79,17 @@ def read_nnunet(root: Path, description: NnunetJson) -> RawDataset:
         folds=read_folds(root),
         announced=description.numTraining,
         mask_for_norm=_mask_for_norm(description.use_mask_for_norm, len(channels)),
+    )
+
+
+def _check_ending(ending: str) -> None:
+    if ending in ENDINGS:
+        return
+    meant = "." + ending.lower().lstrip("*.")
+    mend = f'write "{meant}"' if meant in ENDINGS else "convert the volumes"
+    raise IngestError(
+        f"{DESCRIPTION}: 'file_ending': alsweep reads {', '.join(ENDINGS)}, got "
+        f"'{ending[:60]}'; {mend}"
     )
 
 
@@ -114,6 +122,7 @@ def _labels(description: NnunetJson) -> RawLabels:
     declared = description.labels
     sets = {name: _set(name, value) for name, value in declared.items() if name != IGNORE_NAME}
     numbers = sorted({label for labels in sets.values() for label in labels})
+    _check_background(sets)
     classes = by_index({str(n): _class_name(n, sets) for n in numbers}, "labels")
     regions: tuple[Region, ...] = ()
     order: tuple[int, ...] = ()
@@ -121,7 +130,8 @@ def _labels(description: NnunetJson) -> RawLabels:
     if all(len(labels) == 1 for labels in sets.values()):
         if len(sets) > len(numbers):
             raise IngestError(
-                f"{DESCRIPTION}: 'labels': two classes have the same number; number them"
+                f"{DESCRIPTION}: 'labels': two classes have the same number; write one name "
+                "for it, or number them here and in the label files alike"
             )
     else:
         regions = tuple(Region(name=n, labels=s) for n, s in sets.items() if s != (0,))
@@ -133,6 +143,21 @@ def _labels(description: NnunetJson) -> RawLabels:
         regions_class_order=order,
         declared=len(declared),
     )
+
+
+def _check_background(sets: Mapping[str, Sequence[int]]) -> None:
+    """Label 0 is the background, whatever it is called, and nothing else is called so."""
+    if not any(0 in labels for labels in sets.values()):
+        raise IngestError(
+            f"{DESCRIPTION}: 'labels': nothing is numbered 0, which voxels of no class have; add "
+            '"background": 0'
+        )
+    for name, labels in sets.items():
+        if name.lower() == "background" and tuple(labels) != (0,):
+            raise IngestError(
+                f"{DESCRIPTION}: 'labels.{name}': must be 0, got {few(labels)}; give it the number "
+                "0 here and in the label files alike"
+            )
 
 
 def _set(name: str, value: int | list[int]) -> tuple[int, ...]:
@@ -174,7 +199,7 @@ def _ignore(labels: Mapping[str, int | list[int]], numbers: Sequence[int]) -> in
     if value != len(numbers):
         raise IngestError(
             f"{DESCRIPTION}: 'labels.ignore': must be the highest label, {len(numbers)}, got "
-            f"{str(value)[:60]}; correct it"
+            f"{str(value)[:60]}; renumber it here and in the label files alike"
         )
     return len(numbers)
 
@@ -187,14 +212,21 @@ def _cases(root: Path, description: NnunetJson, channels: int) -> list[RawCase]:
     if description.dataset is None:
         cases = [case for origin in _FOLDERS for case in _cases_in(root, origin, ending, channels)]
     else:
-        cases = [_listed(case, files) for case, files in description.dataset.items()]
+        cases = [_listed(root, case, files) for case, files in description.dataset.items()]
         cases += _cases_in(root, "validation", ending, channels)
         cases += _cases_in(root, "test", ending, channels)
     return _with_free_labels(root, cases, ending)
 
 
-def _listed(case: str, files: _Files) -> RawCase:
+def _listed(root: Path, case: str, files: _Files) -> RawCase:
     """A case whose files ``dataset.json`` names itself."""
+    for path in (*files.images, files.label):
+        # nnU-Net expands them; here a Dataset follows from the raw folder alone.
+        if "$" in path and not lexists(root / path):
+            raise IngestError(
+                f"{DESCRIPTION}: 'dataset.{case[:60]}': '{path[:200]}' holds a variable, or is "
+                "missing; write the path out"
+            )
     if case.startswith(".") or "/" in case or "\\" in case:
         raise IngestError(f"{DESCRIPTION}: 'dataset': '{case[:60]}' cannot be a case id; rename it")
     return RawCase(case, "training", tuple(map(Path, files.images)), Path(files.label))
@@ -205,10 +237,15 @@ def _cases_in(root: Path, origin: Origin, ending: str, channels: int) -> list[Ra
     images, labels = (f"{kind}{_FOLDERS[origin]}" for kind in ("images", "labels"))
     if not (root / images).is_dir():
         if origin == "training":
-            raise IngestError(f"{root / images}: is missing; an nnU-Net dataset has that folder")
+            raise IngestError(
+                f"{root / images}: is missing; put the images of the training cases there"
+            )
         return []
-    imaged = {_case_of(root, images, name, ending, channels) for name in _files(root, images)}
-    labelled = {_without(root, labels, name, ending) for name in _files(root, labels)}
+    labelled = volumes_in(root / labels, ending)
+    if origin == "test" and not labelled.stems:
+        return []
+    imaged = cases_of(volumes_in(root / images, ending), set(labelled.stems), channels)
+    check_labels(labelled, imaged)
     return [
         RawCase(
             id=case,
@@ -216,56 +253,15 @@ def _cases_in(root: Path, origin: Origin, ending: str, channels: int) -> list[Ra
             images=tuple(Path(images, f"{case}_{c:04d}{ending}") for c in range(channels)),
             label=Path(labels, f"{case}{ending}"),
         )
-        for case in sorted(labelled if origin == "test" else imaged | labelled)
+        for case in sorted({*labelled.stems, *(() if origin == "test" else imaged)})
     ]
 
 
 def _with_free_labels(root: Path, cases: list[RawCase], ending: str) -> list[RawCase]:
-    free = {_without(root, FREE, name, ending) for name in _files(root, FREE)}
-    strangers = free - {case.id for case in cases if case.origin == "training"}
-    if strangers:
-        raise IngestError(
-            f"{root / FREE / (min(strangers) + ending)}: belongs to no training case; "
-            "rename or remove it"
-        )
+    free = volumes_in(root / FREE, ending)
+    freed = set(free.stems)
+    check_free(free, {case.id for case in cases if case.origin == "training"})
     return [
-        RawCase(
-            case.id,
-            case.origin,
-            case.images,
-            case.label,
-            Path(FREE, f"{case.id}{ending}") if case.id in free else None,
-        )
+        replace(case, free=Path(FREE, f"{case.id}{ending}")) if case.id in freed else case
         for case in cases
     ]
-
-
-def _files(root: Path, folder: str) -> list[str]:
-    place = root / folder
-    if not place.is_dir():
-        return []
-    return sorted(entry.name for entry in place.iterdir() if not entry.name.startswith("."))
-
-
-def _without(root: Path, folder: str, name: str, ending: str) -> str:
-    if not name.endswith(ending):
-        raise IngestError(
-            f"{root / folder / name}: does not end in {ending}, the file_ending of {DESCRIPTION}; "
-            "convert or remove it"
-        )
-    return name.removesuffix(ending)
-
-
-def _case_of(root: Path, folder: str, name: str, ending: str, channels: int) -> str:
-    match = _CHANNEL.fullmatch(_without(root, folder, name, ending))
-    if match is None:
-        raise IngestError(
-            f"{root / folder / name}: must be named CASE_0000{ending} with the channel's number; "
-            "rename it"
-        )
-    if int(match["channel"]) >= channels:
-        raise IngestError(
-            f"{root / folder / name}: is channel {int(match['channel'])}, but {DESCRIPTION} names "
-            f"{channels}; add it to channel_names or remove the file"
-        )
-    return match["case"]

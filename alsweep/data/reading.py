@@ -87,7 +87,9 @@ def _checked_size(path: Path, name: str) -> int:
             start = file.read(len(_LFS))
             size = file.seek(0, io.SEEK_END)
     except FileNotFoundError:
-        raise IngestError(f"{name}: is missing; add the file or remove the case") from None
+        raise IngestError(
+            f"{name}: is missing; add the file, or leave the case out by --bad-cases skip"
+        ) from None
     except OSError as error:
         raise IngestError(
             f"{name}: cannot be read ({error.strerror}); mend its permissions"

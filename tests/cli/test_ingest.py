@@ -306,7 +306,7 @@ BAD_FOLDERS = {
     "folds that are none": (
         lambda r: (r / "splits_final.json").write_text('{"train": []}'),
         "splits_final.json",
-        "'folds'",
+        "must be a list",
     ),
     "label text": (
         lambda r: describe(r, labels={"background": 0, "organ": "one"}),
@@ -317,7 +317,7 @@ BAD_FOLDERS = {
     "stray file": (
         lambda r: (r / "imagesTr/notes.txt").write_text("x"),
         "imagesTr/notes.txt",
-        "convert or remove",
+        "move it out of that folder",
     ),
     "same id twice": (
         lambda r: (
@@ -447,6 +447,57 @@ def test_json_is_all_that_goes_to_stdout(alsweep, tmp_path):
     assert summary["fingerprint"] == dataset.fingerprint
     assert summary["cases"] == {"pool": 3, "validation": 1, "test": 0}
     assert summary["spacing"] == [1.0, 1.0, 1.0]
+
+
+def test_json_stays_json_where_there_are_warnings(alsweep, tmp_path):
+    raw = nnunet(tmp_path / "raw")
+    (raw / LABEL).unlink()
+    describe(raw, numTraining=9)
+    code, stdout, stderr = alsweep(
+        "ingest", raw, "--out", tmp_path / "out", "--json", "--bad-cases", "skip"
+    )
+    assert code == 0
+    warnings = [line for line in stderr.splitlines() if line.startswith("warning: ")]
+    assert len(warnings) == 1 + len(json.loads(stdout)["warnings"]) > 1
+
+
+def test_links_are_followed_on_demand(alsweep, tmp_path):
+    raw = nnunet(tmp_path / "raw")
+    _link_out(raw)
+    code, _, stderr = alsweep("ingest", raw, "--out", tmp_path / "out")
+    assert code == 2
+    assert "allow it with --follow-links" in stderr
+    assert alsweep("ingest", raw, "--out", tmp_path / "out", "--follow-links")[0] == 0
+
+
+@pytest.mark.parametrize(
+    "written", ["$nnUNet_raw/Dataset007_T", "${nnUNet_raw}/Dataset007_T", "~/raw/Dataset007_T"]
+)
+def test_variables_and_the_home_folder_are_expanded(alsweep, tmp_path, monkeypatch, written):
+    raw = nnunet(tmp_path / "raw/Dataset007_T")
+    monkeypatch.setenv("nnUNet_raw", str(raw.parent))
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert alsweep("ingest", written, "--out", tmp_path / "out")[0] == 0
+    assert Dataset.open(tmp_path / "out").name == "Dataset007_T"
+
+
+@pytest.mark.parametrize("value", [None, ""])
+def test_a_variable_that_is_not_set_is_told_in_one_line(alsweep, tmp_path, monkeypatch, value):
+    monkeypatch.delenv("nnUNet_raw", raising=False)
+    if value is not None:
+        monkeypatch.setenv("nnUNet_raw", value)
+    code, stdout, stderr = alsweep("ingest", "$nnUNet_raw/Dataset007_T", "--out", tmp_path / "out")
+    assert (code, stdout) == (2, "")
+    assert stderr == (
+        "alsweep: error: RAW: '$nnUNet_raw/Dataset007_T' needs the variable nnUNet_raw, which is "
+        "not set; 'export nnUNet_raw=FOLDER' or write the path out\n"
+    )
+    assert "(is a variable before it unset?)" in alsweep("ingest", "/no", "--out", "no")[2]
+
+
+def test_a_folder_that_is_called_like_a_variable_is_taken_as_it_is(alsweep, tmp_path):
+    raw = nnunet(tmp_path / "$none")
+    assert alsweep("ingest", raw, "--out", tmp_path / "out")[0] == 0
 
 
 def _command(raw, out):

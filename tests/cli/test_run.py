@@ -61,6 +61,20 @@ def test_dry_run_tells_all_and_writes_nothing(
     assert text.count("0/3") == 4
 
 
+def test_the_dataset_of_a_search_space_is_expanded(
+    dataset: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+) -> None:
+    space = tmp_path / "tiny.yaml"
+    space.write_text(SPACE.format(dataset="$DATASETS/dataset"))
+    monkeypatch.setenv("HOME", str(dataset.parent))
+    monkeypatch.setenv("DATASETS", "~")
+    plan = plan_of(load_sweep(space), space)
+    assert {planned.config.dataset for planned in plan.trajectories} == {dataset}
+    monkeypatch.delenv("DATASETS")
+    assert call(monkeypatch, "run", space, "--dry-run") == 2
+    assert f"{space}: dataset: '$DATASETS/dataset' needs the variable" in capsys.readouterr().err
+
+
 def test_dry_run_cuts_no_id_in_a_narrow_pipe_and_shows_labels_as_written(
     space: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
 ) -> None:

@@ -1,6 +1,7 @@
 """What the layouts of nnU-Net v2 and the Decathlon allow."""
 
 import json
+import re
 import unicodedata
 
 import nibabel as nib
@@ -105,7 +106,8 @@ def test_regions_and_an_ignore_label_may_meet(tmp_path):
         ({"labels": {"background": 0, "organ": []}}, "must name different labels, got none"),
         ({"labels": {"background": 0, "organ": [1, 1]}}, "must name different labels, got 1, 1"),
         ({"labels": {"background": 0, "organ": 1, "liver": 1}}, "same number"),
-        ({"labels": {"organ": 1, "lesion": 2}}, "without a gap"),
+        ({"labels": {"organ": 1, "lesion": 2}}, 'add "background": 0'),
+        ({"labels": {"organ": 0, "background": 1}}, "'labels.background': must be 0, got 1"),
         ({"labels": {"background": 0, "organ": -1}}, "without a gap"),
         ({"labels": {"background": 0, "or\ud800gan": 1}}, "not a printable name"),
         ({"labels": {"background": 0, "a\nb": 1}}, "not a printable name"),
@@ -113,18 +115,21 @@ def test_regions_and_an_ignore_label_may_meet(tmp_path):
         ({"labels": {"background": 0, "x" * 300: 1}}, "longer than 200 bytes"),
         ({"channel_names": {"0": "T1", "1": "T1"}}, "two have the same name"),
         ({"channel_names": {"1": "T1"}}, "without a gap"),
-        ({"channel_names": []}, "'channel_names'"),
+        ({"channel_names": []}, "'channel_names': must be an object, {...}, got '[]'"),
+        ({"channel_names": {}}, "'channel_names': is empty"),
+        ({"labels": {"0": "background", "a": 1}}, "'labels.0': must be a whole number, got 'ba"),
         ({"overwrite_image_reader_writer": "Tiff3DIO"}, "got 'Tiff3DIO'"),
         ({"use_mask_for_norm": [True, False]}, "expected 1 values"),
         ({"dataset": {"../x": {"images": ["a.nii.gz"], "label": "b"}}}, "cannot be a case id"),
         ({"dataset": {"x": {"images": [], "label": "b"}}}, "dataset.x.images"),
         ({"dataset": {"x": {"images": ["\0"], "label": "b"}}}, "cannot be a path"),
+        ({"dataset": {"x": {"images": ["$A/b"], "label": "b"}}}, "'$A/b' holds a variable"),
     ],
 )
 def test_a_description_that_contradicts_itself_is_refused(tmp_path, changes, reason):
     raw = nnunet(tmp_path / "raw")
     describe(raw, **changes)
-    with pytest.raises(IngestError, match=reason.replace("[", r"\[")):
+    with pytest.raises(IngestError, match=re.escape(reason)):
         made(raw, tmp_path / "out")
     assert not (tmp_path / "out").exists()
 
@@ -238,6 +243,222 @@ def test_files_that_the_description_lists_are_found_where_it_says(tmp_path):
     dataset = made(raw, tmp_path / "out")
     assert sorted(dataset.cases) == ["patient 0", "patient 1", "patient 2"]
     assert np.array_equal(ReferenceLabels(dataset).volume("patient 1"), volume(seed=10)[1])
+
+
+def as_v1(raw, modality):
+    """Describe an nnU-Net v2 folder as nnU-Net v1 did: its files are named the same."""
+    names = sorted(path.name for path in (raw / "labelsTr").iterdir())
+    describe(
+        raw,
+        channel_names=None,
+        file_ending=None,
+        modality=modality,
+        labels={"0": "background", "1": "organ", "2": "lesion"},
+        training=[{"image": f"./imagesTr/{name}", "label": f"./labelsTr/{name}"} for name in names],
+        test=[],
+    )
+
+
+@pytest.mark.parametrize("channels", [("CT",), ("T1", "T2")])
+def test_nnunet_v1_is_read_as_the_same_dataset_of_v2(tmp_path, channels):
+    raw = nnunet(tmp_path / "Task500_Tiny", channels=channels)
+    second = made(raw, tmp_path / "v2")
+    as_v1(raw, {str(index): name for index, name in enumerate(channels)})
+    first = made(raw, tmp_path / "v1")
+    assert first.channels == channels
+    assert first.fingerprint == second.fingerprint
+
+
+def test_a_channel_that_v1_does_not_name_is_refused(tmp_path):
+    raw = nnunet(tmp_path / "raw", channels=("T1", "T2"))
+    as_v1(raw, {"0": "T1"})
+    with pytest.raises(IngestError, match=r"case_0_0001.nii.gz: is channel 1, .*; add it to moda"):
+        read_raw(raw)
+
+
+def test_a_missing_file_of_v1_is_that_of_its_channel(tmp_path):
+    raw = nnunet(tmp_path / "raw")
+    as_v1(raw, {"0": "CT"})
+    (raw / "imagesTr/case_1_0000.nii.gz").unlink()
+    with pytest.raises(IngestError, match=r"imagesTr/case_1_0000.nii.gz: is missing"):
+        made(raw, tmp_path / "out")
+
+
+LEFTOVERS = (
+    ".DS_Store",
+    "._case_0_0000.nii.gz",
+    ".nfs00000123",
+    "Thumbs.db",
+    "Desktop.ini",
+    "desktop.ini",
+    "@eaDir",
+    "#recycle",
+    "__MACOSX",
+    "lost+found",
+)
+
+
+@pytest.mark.parametrize("make", [nnunet, decathlon])
+def test_what_file_systems_leave_in_folders_counts_for_nothing(tmp_path, make):
+    raw = make(tmp_path / "raw")
+    for folder in ("imagesVal", "labelsVal", "imagesTs", "labelsTs", "addTr"):
+        (raw / folder).mkdir()
+    clean = read_raw(raw)
+    for folder in ("", "imagesTr", "labelsTr", "imagesVal", "labelsVal", "labelsTs", "addTr"):
+        for name in LEFTOVERS:
+            (raw / folder / name).write_bytes(b"rubbish")
+    assert read_raw(raw) == clean
+
+
+def test_what_a_mac_left_is_no_case_where_it_is_listed(tmp_path):
+    raw = decathlon(tmp_path / "raw")
+    clean = read_raw(raw)
+    entries = json.loads((raw / "dataset.json").read_text())["training"]
+    mac = {key: path.replace("case_0", "._case_0") for key, path in entries[0].items()}
+    describe(raw, training=[*entries, mac])
+    assert read_raw(raw) == clean
+
+
+def test_test_images_without_labels_may_be_named_as_they_like(tmp_path):
+    raw = nnunet(tmp_path / "raw")
+    clean = read_raw(raw)
+    save(raw / "imagesTs/scan.nii.gz", volume()[0])
+    assert read_raw(raw) == clean
+
+
+# Links
+
+
+def linked_files(raw, away):
+    for path in sorted(raw.glob("*Tr/*")):
+        (away / path.parent.name).mkdir(exist_ok=True)
+        path.symlink_to(path.rename(away / path.parent.name / path.name))
+
+
+def linked_folders(raw, away):
+    for path in sorted(raw.glob("*Tr")):
+        path.symlink_to(path.rename(away / path.name))
+
+
+def linked_description(raw, away):
+    path = raw / "dataset.json"
+    path.symlink_to(path.rename(away / path.name))
+
+
+@pytest.mark.parametrize("spread", [linked_files, linked_folders, linked_description])
+def test_links_that_leave_the_folder_are_followed_if_that_is_asked_for(tmp_path, spread):
+    raw, away = nnunet(tmp_path / "raw"), tmp_path / "away"
+    whole = made(raw, tmp_path / "whole")
+    away.mkdir()
+    spread(raw, away)
+    with pytest.raises(IngestError, match=r"leads out .* allow it with --follow-links"):
+        made(raw, tmp_path / "out")
+    assert made(raw, tmp_path / "out", follow_links=True).fingerprint == whole.fingerprint
+
+
+@pytest.mark.parametrize("absolute", [True, False])
+@pytest.mark.parametrize("make", [nnunet, decathlon])
+def test_listed_paths_that_leave_the_folder_are_read_if_that_is_asked_for(tmp_path, make, absolute):
+    raw, away = make(tmp_path / "raw"), tmp_path / "away"
+    away.mkdir()
+    whole = made(raw, tmp_path / "whole")
+    for path in sorted(raw.glob("*Tr")):
+        path.rename(away / path.name)
+    place = str(away) if absolute else "../away"
+    if make is nnunet:
+        cases = {
+            f"case_{i}": {
+                "images": [f"{place}/imagesTr/case_{i}_0000.nii.gz"],
+                "label": f"{place}/labelsTr/case_{i}.nii.gz",
+            }
+            for i in range(4)
+        }
+        describe(raw, dataset=cases)
+    else:
+        entries = json.loads((raw / "dataset.json").read_text())["training"]
+        describe(
+            raw, training=[{k: v.replace("./", f"{place}/") for k, v in e.items()} for e in entries]
+        )
+    with pytest.raises(IngestError, match=r"leads out .* allow it with --follow-links"):
+        made(raw, tmp_path / "out")
+    found = made(raw, tmp_path / "out", follow_links=True)
+    assert list(found.cases) == list(whole.cases)
+    assert np.array_equal(found.image("case_2"), whole.image("case_2"))
+
+
+@pytest.mark.parametrize(
+    ("target", "reason"),
+    [("/dev/zero", "not a regular file"), ("gone", "is missing"), ("case_0", "a link in a circle")],
+)
+def test_a_link_that_is_followed_must_end_at_a_file(tmp_path, target, reason):
+    raw = nnunet(tmp_path / "raw")
+    path = raw / "imagesTr/case_0_0000.nii.gz"
+    path.unlink()
+    path.symlink_to(path if target == "case_0" else target)
+    with pytest.raises(IngestError, match=f"case_0_0000.nii.gz: .*{reason}"):
+        made(raw, tmp_path / "out", follow_links=True)
+
+
+def test_what_was_read_by_links_is_not_taken_over_by_who_does_not_follow_them(
+    tmp_path, monkeypatch
+):
+    raw, away = nnunet(tmp_path / "raw"), tmp_path / "away"
+    away.mkdir()
+    linked_files(raw, away)
+
+    def interrupted(*_):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr("alsweep.data.ingest.write_case", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            made(raw, tmp_path / "out", follow_links=True, workers=1)
+    with pytest.raises(IngestError, match="leads out of the dataset"):
+        made(raw, tmp_path / "out", workers=1)
+
+
+# dataset.json
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "utf-8"])
+def test_a_description_may_be_in_any_encoding_of_json(tmp_path, encoding):
+    raw = nnunet(tmp_path / "raw")
+    describe(raw, labels={"background": 0, "organ": 1, "Läsion": 2})
+    text = json.dumps(json.loads((raw / "dataset.json").read_text()), ensure_ascii=False)
+    (raw / "dataset.json").write_text(text, encoding=encoding)
+    assert read_raw(raw).labels.classes[2] == "Läsion"
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        (
+            b'{"a": 1,\n "b": [1, 2,],\n}',
+            "comma before the closing bracket in line 2, column 12; remove it",
+        ),
+        (b"{'a': 1}", "in line 1, column 2; mend it there"),
+        (b'{\n "a": 1\n "b": 2}', "in line 3, column 2; mend it there"),
+        (b'{\n "a": "\xe4"}', "byte 10 is no UTF-8; save it as UTF-8"),
+        (b"{}", "add 'channel_names' and 'labels' and 'file_ending'"),
+        (b'{"channel_names": {}, "labels": {}}', "; add 'file_ending'"),
+        (b'{"modality": {}, "labels": {}}', "; add 'training'"),
+        (b'{"channel_names": {"0": "CT"}, "file_ending": ".nii"}', "'labels': is missing; add it"),
+    ],
+)
+def test_what_is_wrong_with_a_description_is_told_with_its_place(tmp_path, text, reason):
+    (tmp_path / "dataset.json").write_bytes(text)
+    with pytest.raises(IngestError, match=rf"^{tmp_path}/dataset.json: .*{reason}$"):
+        read_raw(tmp_path)
+
+
+def test_the_folder_that_is_meant_is_named(tmp_path):
+    raw = nnunet(tmp_path / "nnUNet_raw/Dataset007_Tiny")
+    with pytest.raises(IngestError, match=rf"name the folder that holds it, such as {raw}$"):
+        read_raw(raw.parent)
+    with pytest.raises(IngestError, match=rf"name the folder that holds it, such as {raw}$"):
+        read_raw(raw / "imagesTr")
+    with pytest.raises(IngestError, match=rf"is not a folder; name its folder, {raw}$"):
+        read_raw(raw / "dataset.json")
 
 
 def test_names_that_differ_by_the_way_an_accent_is_written_are_one(tmp_path):
