@@ -58,7 +58,7 @@ def read_decathlon(root: Path, description: DecathlonJson) -> RawDataset:
         root=root,
         name=root.resolve().name,
         labels=RawLabels(classes, declared=len(classes)),
-        channels=by_index(description.modality, "modality"),
+        channels=by_index(description.modality, "modality", repeats=True),
         stacked=True,
         reorient=False,
         cases=tuple(cases),

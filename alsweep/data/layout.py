@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -10,7 +11,7 @@ from alsweep.data.foreign import Foreign, parsed, read_foreign
 from alsweep.errors import IngestError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
 
     from alsweep.data.case import Region
 
@@ -88,6 +89,7 @@ class RawDataset:
         announced: Training cases that ``dataset.json`` promises, if it does.
         mask_for_norm: Channel by channel, whether z-scores are taken within the nonzero mask, if
             ``dataset.json`` says so.
+        cropped: Whether what was to be cropped is gone already, and every grid is kept whole.
     """
 
     root: Path
@@ -100,6 +102,7 @@ class RawDataset:
     folds: tuple[Fold, ...] | None
     announced: int | None
     mask_for_norm: tuple[bool, ...] | None = None
+    cropped: bool = False
 
 
 class _Splits(Foreign):
@@ -118,11 +121,16 @@ def read_folds(root: Path) -> tuple[Fold, ...] | None:
     return parsed(_Splits, {"folds": read_foreign(path)}, str(path)).folds
 
 
-def by_index(names: Mapping[str, str], key: str) -> tuple[str, ...]:
+def by_index(names: Mapping[str, str], key: str, *, repeats: bool = False) -> tuple[str, ...]:
     """Names in the order of their integer keys, which must be 0, 1, 2...
 
+    Args:
+        names: Name by key.
+        key: What to call the mapping in messages.
+        repeats: Whether two may have the same name, as channels that are normalised alike have.
+
     Raises:
-        IngestError: They are not, or two have the same name.
+        IngestError: They are not, or two have the same name and must not.
     """
     wanted = [str(index) for index in range(len(names))]
     if not names or sorted(names) != sorted(wanted):
@@ -135,9 +143,22 @@ def by_index(names: Mapping[str, str], key: str) -> tuple[str, ...]:
             f"{DESCRIPTION}: '{key}': at most {MOST_CLASSES} are possible; merge some"
         )
     ordered = tuple(names[index] for index in wanted)
-    if len(set(ordered)) < len(ordered):
+    if not repeats and len(set(ordered)) < len(ordered):
         raise IngestError(f"{DESCRIPTION}: '{key}': two have the same name; rename one")
     return ordered
+
+
+def distinct(channels: Sequence[str]) -> tuple[str, ...]:
+    """Channel names to show, with the number where several channels have one name.
+
+    >>> distinct(("CT", "PET", "CT"))
+    ('CT (channel 0)', 'PET', 'CT (channel 2)')
+    """
+    repeated = {name for name, count in Counter(channels).items() if count > 1}
+    return tuple(
+        f"{name} (channel {index})" if name in repeated else name
+        for index, name in enumerate(channels)
+    )
 
 
 def few(values: Iterable[object], most: int = 5) -> str:
