@@ -140,10 +140,14 @@ def _facts(dataset: RawDataset, images: RawImages, name: str) -> CaseFacts:
     inside = (images.labels > 0) & (images.labels != IGNORED)
     constant = tuple(index for index, (low, high) in enumerate(spans) if low == high)
     classes = len(dataset.labels.classes)
+    crop = images.source.crop
+    counted = class_voxels(images.labels, classes)
     return CaseFacts(
         source=images.source,
-        class_voxels=class_voxels(images.labels, classes),
-        cropped_voxels=class_voxels(images.labels[images.source.crop.slices], classes),
+        class_voxels=counted,
+        cropped_voxels=counted
+        if crop.size == images.source.shape
+        else class_voxels(images.labels[crop.slices], classes),
         sketches=tuple(sketch(channel[inside]) for channel in images.channels),
         constant=constant,
         copies=tuple(i for i in _copies(images.channels) if i not in constant),

@@ -11,7 +11,8 @@ from alsweep.data.patients import several_per_patient
 from alsweep.data.sizes import dwarfed, dwarfed_text, training_patch
 
 if TYPE_CHECKING:
-    from alsweep.data.case import CaseInfo, Dataset
+    from alsweep.data.case import CaseInfo, Dataset, Part
+    from alsweep.data.patients import Likeness
 
 _MOST_NAMED = 10
 _MOST_GROUPS = 5
@@ -58,12 +59,16 @@ def _same_image(dataset: Dataset) -> list[str]:
         twins.setdefault((case.shape, case.image_sha256), []).append(case)
     # Two that are empty are no copies of each other.
     found = [cases for cases in twins.values() if len(cases) > 1 and _varies(dataset, cases[0].id)]
-    apart = [cases for cases in found if len({case.part for case in cases}) > 1]
+    apart = [cases for cases in found if _trained_and_judged({case.part for case in cases})]
     together = [cases for cases in found if cases not in apart]
     return [
         *_twins(apart, "so that Dice is measured on what was trained on"),
         *_twins(together, "so that it counts twice"),
     ]
+
+
+def _trained_and_judged(parts: set[Part]) -> bool:
+    return "pool" in parts and len(parts) > 1
 
 
 def _twins(found: list[list[CaseInfo]], what: str) -> list[str]:
@@ -78,22 +83,31 @@ def _varies(dataset: Dataset, case: str) -> bool:
 
 
 def _patients(dataset: Dataset, file_of_split: str | None) -> list[str]:
-    parts = {case: dataset.cases[case].part for case in (*dataset.pool, *dataset.validation)}
-    found = several_per_patient(list(parts))
+    found = several_per_patient(list(dataset.cases))
     if found is None:
         return []
-    torn = [ids for ids in found.groups.values() if len({parts[case] for case in ids}) > 1]
-    if not torn:
-        return []
-    shown = [" with ".join(f"{case} ({parts[case]})" for case in ids) for ids in torn]
     mend = (
-        f"if they are, mend {file_of_split}"
+        f"mend {file_of_split}"
         if file_of_split
-        else f"if they are, ingest with --group-by '{found.pattern}', which keeps them together"
+        else f"ingest with --group-by '{found.pattern}', which keeps them together"
     )
     return [
+        *_torn(dataset, found, ("pool", "validation"), mend),
+        *_torn(dataset, found, ("pool", "test"), "keep them together in imagesTr or imagesTs"),
+    ]
+
+
+def _torn(dataset: Dataset, found: Likeness, parts: tuple[Part, Part], mend: str) -> list[str]:
+    """Patients with images in both parts."""
+    part = {case.id: case.part for case in dataset.cases.values()}
+    torn = [ids for ids in found.groups.values() if set(parts) <= {part[case] for case in ids}]
+    if not torn:
+        return []
+    shown = [" with ".join(f"{case} ({part[case]})" for case in ids) for ids in torn]
+    return [
         f"case ids look like several of one patient, and {len(torn)} of {len(found.groups)} such "
-        f"patients are in pool and validation both: {few(shown, _MOST_GROUPS)}; {mend}"
+        f"patients are in {parts[0]} and {parts[1]} both: {few(shown, _MOST_GROUPS)}; if they are, "
+        f"{mend}"
     ]
 
 

@@ -182,6 +182,21 @@ def test_where_a_file_gives_the_split_the_file_is_to_be_mended(tmp_path):
     assert remark.endswith("; if they are, mend splits_final.json")
 
 
+def test_a_patient_in_pool_and_test_part_is_remarked(tmp_path):
+    raw = patients(tmp_path / "raw")
+    for kind, end in (("images", "_0000.nii.gz"), ("labels", ".nii.gz")):
+        (raw / f"{kind}Ts").mkdir()
+        for frame in ("patient003_frame01", "patient003_frame12", "patient002_frame12"):
+            (raw / f"{kind}Tr/{frame}{end}").rename(raw / f"{kind}Ts/{frame}{end}")
+    describe(raw, numTraining=5)
+    remarks = said(raw, tmp_path / "out", group_by=r"^\D*\d+")
+    assert remarks == (
+        "case ids look like several of one patient, and 1 of 4 such patients are in pool and test "
+        "both: patient002_frame01 (pool) with patient002_frame12 (test); if they are, keep them "
+        "together in imagesTr or imagesTs",
+    )
+
+
 # Sizes
 
 
