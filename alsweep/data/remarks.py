@@ -22,6 +22,9 @@ _MOST_NAMED = 10
 _LOST = 0.1
 """A class of which less is left, by volume, is as good as lost."""
 
+_CROP_MEND = "look whether image and labels fit"
+_RESAMPLING_MEND = "a finer grid (--spacing) keeps more"
+
 
 @dataclass(frozen=True)
 class Findings:
@@ -113,10 +116,6 @@ def _lost(found: Findings) -> list[str]:
         said += _loss(name, "cropping to where the image is not zero", cropped, _CROP_MEND)
         said += _loss(name, _grid(found.dataset), resampled, _RESAMPLING_MEND)
     return said
-
-
-_CROP_MEND = "look whether image and labels fit"
-_RESAMPLING_MEND = "a finer grid (--spacing) keeps more"
 
 
 def _loss(name: str, by: str, cases: list[str], mend: str) -> list[str]:

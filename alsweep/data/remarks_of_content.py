@@ -38,7 +38,11 @@ def remarks_of_content(dataset: Dataset, file_of_split: str | None = None) -> tu
 def _painting(dataset: Dataset) -> list[str]:
     regions, order = dataset.manifest.regions, dataset.manifest.regions_class_order
     found = flaw(regions, order)
-    return [] if found is None else [f"regions_class_order {told(regions, order, found)}"]
+    if found is None:
+        return []
+    return [
+        f"regions_class_order {told(regions, order, found)} in the raw dataset, and ingest again"
+    ]
 
 
 def _few_cases(dataset: Dataset) -> list[str]:

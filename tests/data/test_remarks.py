@@ -231,6 +231,7 @@ def test_a_stored_dataset_whose_regions_are_painted_wrongly_says_so(tmp_path):
     wrong = change_manifest(phantom, regions=regions, regions_class_order=(2, 1))
     assert remarks_of_content(wrong) == (
         "regions_class_order [2, 1] turns label 1 into 2, of which only one is in 'core', so "
-        "that a perfect prediction would score as a wrong one; write [1, 2]",
+        "that a perfect prediction would score as a wrong one; write [1, 2] in "
+        "the raw dataset, and ingest again",
     )
     assert remarks_of_content(change_manifest(wrong, regions_class_order=(1, 2))) == ()
