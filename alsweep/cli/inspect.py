@@ -24,8 +24,11 @@ def inspect(
     import json
 
     from alsweep.data.case import Dataset
+    from alsweep.data.remarks_of_content import remarks_of_content
 
     opened = Dataset.open(dataset)
+    for remark in remarks_of_content(opened):
+        typer.echo(f"warning: {remark}", err=True)
     if as_json:
         typer.echo(json.dumps(_summary(opened), indent=1))
         return
@@ -39,6 +42,8 @@ def inspect(
 
 
 def _summary(dataset: "Dataset") -> dict[str, Any]:
+    from alsweep.data.remarks_of_content import remarks_of_content
+
     cases = [
         case.model_dump(
             mode="json",
@@ -60,6 +65,7 @@ def _summary(dataset: "Dataset") -> dict[str, Any]:
         **dataset.manifest.model_dump(mode="json", exclude={"format", "cases"}),
         "foreground_share": _foreground_share(list(dataset.cases.values())),
         "cases": cases,
+        "warnings": remarks_of_content(dataset),
     }
 
 
@@ -114,8 +120,10 @@ def _class_table(dataset: "Dataset") -> "Table":
 
 
 def _facts(dataset: "Dataset") -> dict[str, str]:
+    from alsweep.data.layout import distinct
+
     manifest, plan = dataset.manifest, dataset.manifest.plan
-    channels = zip(dataset.channels, manifest.normalisation, strict=True)
+    channels = zip(distinct(dataset.channels), manifest.normalisation, strict=True)
     regions = "; ".join(f"{r.name}: {', '.join(map(str, r.labels))}" for r in manifest.regions)
     free = sum(case.free_sha256 is not None for case in dataset.cases.values())
     return {

@@ -13,6 +13,7 @@ from alsweep.cli.paths import expanded
 
 if TYPE_CHECKING:
     from alsweep.config.sweep import ResourcesConfig, SweepConfig, WandbConfig
+    from alsweep.data.case import Dataset
     from alsweep.sweep.driver import Outcome
     from alsweep.sweep.plan import Plan
     from alsweep.sweep.work import Work
@@ -76,9 +77,25 @@ def plan_of(sweep: "SweepConfig", space: Path) -> "Plan":
 
     dataset = Dataset.open(expanded(sweep.dataset, f"{space}: dataset").absolute())
     try:
-        return make_plan(sweep, dataset)
+        plan = make_plan(sweep, dataset)
     except ConfigError as error:
         raise ConfigError(f"{space}: {error}") from error
+    _warn_of_small_cases(plan, dataset)
+    return plan
+
+
+def _warn_of_small_cases(plan: "Plan", dataset: "Dataset") -> None:
+    from alsweep.data.sizes import dwarfed, dwarfed_text, training_patch
+
+    asked = {planned.config.training.patch_size for planned in plan.trajectories}
+    for patch in sorted({training_patch(size, dataset) for size in asked}):
+        cases = dwarfed((dataset.cases[case] for case in dataset.pool), patch)
+        if cases:
+            typer.echo(
+                f"warning: {dwarfed_text(cases, patch)}; a smaller training.patch_size trains "
+                "more on what they hold",
+                err=True,
+            )
 
 
 def make(plan: "Plan", run_folder: Path, address: str | None = None) -> int:

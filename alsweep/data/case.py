@@ -12,7 +12,7 @@ from pydantic import Field, PositiveInt, ValidationError
 from alsweep.config.base import STORED, Frozen, fingerprint
 from alsweep.errors import DatasetError
 from alsweep.files import read_json
-from alsweep.geometry import Triple
+from alsweep.geometry import Triple, box_slices
 
 if TYPE_CHECKING:
     from jaxtyping import Int64
@@ -42,6 +42,11 @@ class Box(Frozen):
 
     start: Triple
     size: Triple
+
+    @property
+    def slices(self) -> tuple[slice, slice, slice]:
+        """For an array of the grid."""
+        return box_slices(self.start, self.size)
 
 
 class Region(Frozen):

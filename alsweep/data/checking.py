@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from alsweep.data.case import Source
-from alsweep.data.crop import nonzero_box
+from alsweep.data.crop import nonzero_box, whole
 from alsweep.data.layout import DESCRIPTION
 from alsweep.data.raw import check_paths
 from alsweep.data.reading import read_volume
@@ -18,12 +18,12 @@ from alsweep.errors import IngestError
 from alsweep.geometry import triple
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
     from pathlib import Path
 
     from jaxtyping import Shaped
 
-    from alsweep.data.case import AffineRow
+    from alsweep.data.case import AffineRow, Box
     from alsweep.data.layout import RawCase, RawDataset
     from alsweep.types import LabelMap
 
@@ -93,18 +93,17 @@ def _read(dataset: RawDataset, case: RawCase) -> RawImages:
     if case.free is not None:
         name = str(root / case.free)
         free = _checked_labels(volumes[case.free].array, classes, {IGNORED: IGNORED}, name)
-    return RawImages(channels, labels, free, _source(volumes, first, channels))
+    crop = whole(volumes[first].array.shape) if dataset.cropped else nonzero_box(channels)
+    return RawImages(channels, labels, free, _source(volumes, first, crop))
 
 
-def _source(
-    volumes: Mapping[Path, RawVolume], first: Path, channels: Sequence[Shaped[np.ndarray, "z y x"]]
-) -> Source:
+def _source(volumes: Mapping[Path, RawVolume], first: Path, crop: Box) -> Source:
     affine = volumes[first].affine
     return Source(
         shape=triple(volumes[first].array.shape[-3:]),
         spacing=volumes[first].spacing,
         affine=(_row(affine[0]), _row(affine[1]), _row(affine[2]), _row(affine[3])),
-        crop=nonzero_box(channels),
+        crop=crop,
         files={str(path): volume.sha256 for path, volume in volumes.items()},
     )
 

@@ -27,11 +27,16 @@ def nonzero_box(channels: Sequence[Channel]) -> Box:
     mask = _nonzero(channels)
     spans = [np.flatnonzero(mask.any(axis=others)) for others in ((1, 2), (0, 2), (0, 1))]
     if not len(spans[0]):
-        return Box(start=(0, 0, 0), size=triple(mask.shape))
+        return whole(mask.shape)
     return Box(
         start=triple(int(span[0]) for span in spans),
         size=triple(int(span[-1] - span[0]) + 1 for span in spans),
     )
+
+
+def whole(shape: Sequence[int]) -> Box:
+    """All of a grid ``(..., z, y, x)``."""
+    return Box(start=(0, 0, 0), size=triple(shape[-3:]))
 
 
 def nonzero_mask(channels: Sequence[Channel]) -> Mask:

@@ -52,7 +52,7 @@ def read_decathlon(root: Path, description: DecathlonJson) -> RawDataset:
     Raises:
         IngestError: A class or channel has no number of its own, or an entry is no volume.
     """
-    channels = by_index(description.modality, "modality")
+    channels = by_index(description.modality, "modality", repeats=True)
     entries = [
         entry for entry in description.training if not is_leftover(PurePosixPath(entry.image).name)
     ]

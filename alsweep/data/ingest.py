@@ -22,7 +22,7 @@ from alsweep.data.parallel import CasePool, WorkerLostError
 from alsweep.data.plans_file import read_plans
 from alsweep.data.raw import read_raw
 from alsweep.data.reading import promised_voxels
-from alsweep.data.remarks import remarks
+from alsweep.data.remarks import Findings, remarks
 from alsweep.data.resample import (
     coarse_axis,
     resample_image,
@@ -46,7 +46,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
-    from alsweep.data.case import Box, Intensities, Part, Spacing
+    from alsweep.data.case import Intensities, Part, Spacing
     from alsweep.data.layout import RawCase, RawDataset
     from alsweep.data.measuring import CaseFacts
     from alsweep.data.plans_file import Prescription
@@ -166,9 +166,8 @@ def ingest(
             _counting(on_case, "writing", len(found.facts)),
         )
         write_manifest(root, head, infos)
-    return Ingested(
-        Dataset.open(out), found.skipped, remarks(dataset, found.facts, parts, prescribed)
-    )
+    made = Dataset.open(out)
+    return Ingested(made, found.skipped, remarks(Findings(dataset, found.facts, made, prescribed)))
 
 
 def _prescribed(options: IngestOptions, channels: int) -> Prescription | None:
@@ -317,7 +316,7 @@ def _prepared(target: _Target, task: _Task) -> PreparedCase:
             f"{target.raw.root / case.images[0]}: was changed while it was being ingested; "
             "ingest again when it is at rest"
         )
-    part_of = _slices(source.crop)
+    part_of = source.crop.slices
     channels = [channel[part_of] for channel in images.channels]
     shape = resampled_shape(source.crop.size, source.spacing, head.spacing)
     coarse = coarse_axis(source.spacing, head.spacing)
@@ -335,8 +334,3 @@ def _prepared(target: _Target, task: _Task) -> PreparedCase:
         source=source,
         free=None if free is None else resample_labels(free[part_of], shape, coarse),
     )
-
-
-def _slices(box: Box) -> tuple[slice, slice, slice]:
-    z, y, x = (slice(a, a + n) for a, n in zip(box.start, box.size, strict=True))
-    return z, y, x

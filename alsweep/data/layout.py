@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -12,7 +13,7 @@ from alsweep.data.foreign import Foreign, parsed, read_foreign
 from alsweep.errors import IngestError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
 
     from alsweep.data.case import Region
 
@@ -113,6 +114,7 @@ class RawDataset:
         mask_for_norm: Channel by channel, whether z-scores are taken within the nonzero mask, if
             ``dataset.json`` says so.
         follow_links: Whether links and paths may lead out of ``root``.
+        cropped: Whether what was to be cropped is gone already, and every grid is kept whole.
     """
 
     root: Path
@@ -126,6 +128,7 @@ class RawDataset:
     announced: int | None
     mask_for_norm: tuple[bool, ...] | None = None
     follow_links: bool = False
+    cropped: bool = False
 
 
 class _Splits(RootModel[tuple[Fold, ...]]):
@@ -153,11 +156,16 @@ def read_folds(root: Path) -> tuple[Fold, ...] | None:
     return folds
 
 
-def by_index(names: Mapping[str, str], key: str) -> tuple[str, ...]:
+def by_index(names: Mapping[str, str], key: str, *, repeats: bool = False) -> tuple[str, ...]:
     """Names in the order of their integer keys, which must be 0, 1, 2...
 
+    Args:
+        names: Name by key.
+        key: What to call the mapping in messages.
+        repeats: Whether two may have the same name, as channels that are normalised alike have.
+
     Raises:
-        IngestError: They are not, or two have the same name.
+        IngestError: They are not, or two have the same name and must not.
     """
     if not names:
         raise IngestError(f"{DESCRIPTION}: '{key}': is empty; name at least one, number 0")
@@ -172,7 +180,7 @@ def by_index(names: Mapping[str, str], key: str) -> tuple[str, ...]:
             f"{DESCRIPTION}: '{key}': at most {MOST_CLASSES} are possible; merge some"
         )
     ordered = tuple(names[index] for index in wanted)
-    if len(set(ordered)) < len(ordered):
+    if not repeats and len(set(ordered)) < len(ordered):
         raise IngestError(f"{DESCRIPTION}: '{key}': two have the same name; rename one")
     return ordered
 
@@ -180,6 +188,19 @@ def by_index(names: Mapping[str, str], key: str) -> tuple[str, ...]:
 def is_leftover(name: str) -> bool:
     """Whether a file system left an entry in a folder: hidden, or of a name that is its own."""
     return name.startswith(".") or name.lower() in _LEFTOVERS
+
+
+def distinct(channels: Sequence[str]) -> tuple[str, ...]:
+    """Channel names to show, with the number where several channels have one name.
+
+    >>> distinct(("CT", "PET", "CT"))
+    ('CT (channel 0)', 'PET', 'CT (channel 2)')
+    """
+    repeated = {name for name, count in Counter(channels).items() if count > 1}
+    return tuple(
+        f"{name} (channel {index})" if name in repeated else name
+        for index, name in enumerate(channels)
+    )
 
 
 def few(values: Iterable[object], most: int = 5) -> str:

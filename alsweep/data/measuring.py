@@ -13,18 +13,22 @@ from alsweep.config.base import Frozen
 from alsweep.data.case import Source
 from alsweep.data.checking import IGNORED, RawImages, read_case
 from alsweep.data.intensities import Sketch, sketch
+from alsweep.data.layout import distinct
 from alsweep.data.normalise import scheme_for
 from alsweep.data.volume import file_digest
+from alsweep.data.writing import class_voxels
 from alsweep.errors import IngestError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
+
+    from jaxtyping import Shaped
 
     from alsweep.data.layout import RawCase, RawDataset
     from alsweep.data.notes import Notes
     from alsweep.data.parallel import CasePool
 
-_NUMERICS = 1
+_NUMERICS = 2
 """Raised when the facts of a case are computed otherwise, so that old notes are not believed."""
 
 
@@ -33,15 +37,19 @@ class CaseFacts(Frozen):
 
     Attributes:
         source: Grid and files.
-        present: Classes that occur.
+        class_voxels: Voxels of each class, background first.
+        cropped_voxels: Those of them that the crop leaves.
         sketches: Of each channel, over the foreground; None without foreground.
         constant: Channels that have one value throughout.
+        copies: Channels that are an earlier one over again, and not constant.
     """
 
     source: Source
-    present: frozenset[int]
+    class_voxels: tuple[int, ...]
+    cropped_voxels: tuple[int, ...]
     sketches: tuple[Sketch | None, ...]
     constant: tuple[int, ...]
+    copies: tuple[int, ...] = ()
 
     @property
     def kept_share(self) -> float:
@@ -99,6 +107,7 @@ def _examine(dataset: RawDataset, notes: Notes, case: RawCase) -> CaseFacts | _R
         "ignore": dataset.labels.ignore,
         "channels": dataset.channels,
         "reorient": dataset.reorient,
+        "cropped": dataset.cropped,
         "files": list(map(str, case.files)),
         # What was read by a link is not believed by who does not follow it.
         "follow_links": dataset.follow_links,
@@ -123,18 +132,39 @@ def _digests(dataset: RawDataset, case: RawCase) -> dict[str, str] | None:
 
 def _facts(dataset: RawDataset, images: RawImages, name: str) -> CaseFacts:
     spans = [(float(channel.min()), float(channel.max())) for channel in images.channels]
-    for channel, (low, high) in zip(dataset.channels, spans, strict=True):
+    shown = distinct(dataset.channels)
+    for channel, called, (low, high) in zip(dataset.channels, shown, spans, strict=True):
         if scheme_for(channel) == "rgb_to_0_1" and not 0 <= low <= high <= 255:
             raise IngestError(
-                f"{name}: channel '{channel}' has values from {low:g} to {high:g}, expected 0 to "
+                f"{name}: channel '{called}' has values from {low:g} to {high:g}, expected 0 to "
                 "255; name the channel otherwise in channel_names"
             )
     inside = (images.labels > 0) & (images.labels != IGNORED)
-    counts = sum(np.bincount(plane.ravel(), minlength=256) for plane in images.labels)
-    present = np.flatnonzero(counts)
+    constant = tuple(index for index, (low, high) in enumerate(spans) if low == high)
+    classes = len(dataset.labels.classes)
+    crop = images.source.crop
+    counted = class_voxels(images.labels, classes)
     return CaseFacts(
         source=images.source,
-        present=frozenset(int(label) for label in present if label != IGNORED),
+        class_voxels=counted,
+        cropped_voxels=counted
+        if crop.size == images.source.shape
+        else class_voxels(images.labels[crop.slices], classes),
         sketches=tuple(sketch(channel[inside]) for channel in images.channels),
-        constant=tuple(index for index, (low, high) in enumerate(spans) if low == high),
+        constant=constant,
+        copies=tuple(i for i in _copies(images.channels) if i not in constant),
     )
+
+
+def _copies(channels: Sequence[Shaped[np.ndarray, "z y x"]]) -> list[int]:
+    """Channels that equal an earlier one."""
+    return [
+        later
+        for later in range(1, len(channels))
+        if any(_equal(channels[earlier], channels[later]) for earlier in range(later))
+    ]
+
+
+def _equal(one: Shaped[np.ndarray, "z y x"], other: Shaped[np.ndarray, "z y x"]) -> bool:
+    # Plane by plane, since two channels mostly differ in the first.
+    return all(np.array_equal(*planes) for planes in zip(one, other, strict=True))

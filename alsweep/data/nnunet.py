@@ -22,6 +22,7 @@ from alsweep.data.layout import (
     few,
     read_folds,
 )
+from alsweep.data.painting import advice, flaw, told
 from alsweep.data.reading import ENDINGS
 from alsweep.errors import IngestError
 
@@ -47,6 +48,12 @@ class _Files(Foreign):
     label: str
 
 
+class _Own(Foreign):
+    """What alsweep's export says of itself."""
+
+    cropped: bool = False
+
+
 class NnunetJson(Foreign):
     """What alsweep reads of ``dataset.json``."""
 
@@ -57,6 +64,7 @@ class NnunetJson(Foreign):
     overwrite_image_reader_writer: str | None = None
     use_mask_for_norm: bool | tuple[bool, ...] | None = None
     dataset: dict[str, _Files] | None = None
+    alsweep: _Own = _Own()
     numTraining: int | None = None  # noqa: N815  (the format's own key)
 
 
@@ -66,7 +74,7 @@ def read_nnunet(root: Path, description: NnunetJson) -> RawDataset:
     Raises:
         IngestError: ``dataset.json`` contradicts itself, or a file name does not fit it.
     """
-    channels = by_index(description.channel_names, "channel_names")
+    channels = by_index(description.channel_names, "channel_names", repeats=True)
     _check_ending(description.file_ending)
     return RawDataset(
         root=root,
@@ -79,6 +87,7 @@ def read_nnunet(root: Path, description: NnunetJson) -> RawDataset:
         folds=read_folds(root),
         announced=description.numTraining,
         mask_for_norm=_mask_for_norm(description.use_mask_for_norm, len(channels)),
+        cropped=description.alsweep.cropped,
     )
 
 
@@ -179,16 +188,20 @@ def _class_name(label: int, sets: Mapping[str, Sequence[int]]) -> str:
 def _order(
     order: tuple[int, ...] | None, regions: Sequence[Region], numbers: Sequence[int]
 ) -> tuple[int, ...]:
+    place = f"{DESCRIPTION}: 'regions_class_order'"
     if order is None:
         raise IngestError(
-            f"{DESCRIPTION}: 'regions_class_order': is missing, but labels has regions; list the "
-            "label that each region is painted with"
+            f"{place}: is missing, but labels has regions, and each is painted with one label; "
+            f"{advice(regions)}"
         )
     if len(order) != len(regions) or not set(order) <= set(numbers):
         raise IngestError(
-            f"{DESCRIPTION}: 'regions_class_order': expected {len(regions)} of the labels "
-            f"{few(numbers)}, one per region, got {few(order)}; correct it"
+            f"{place}: expected {len(regions)} of the labels {few(numbers)}, one per region, got "
+            f"{few(order) or 'none'}; {advice(regions)}"
         )
+    found = flaw(regions, order)
+    if found is not None:
+        raise IngestError(f"{place}: {told(regions, order, found)}")
     return order
 
 

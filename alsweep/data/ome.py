@@ -10,6 +10,7 @@ import numpy as np
 import zarr
 
 from alsweep.data.case import REFERENCE
+from alsweep.data.layout import distinct
 from alsweep.files import write_json
 
 if TYPE_CHECKING:
@@ -94,7 +95,7 @@ def _image_attributes(a: CaseAttributes) -> dict[str, Any]:
     window = {"start": -2.0, "end": 4.0, "min": -10.0, "max": 10.0}
     channels = [
         {"label": channel, "color": "FFFFFF", "window": window, "active": index == 0}
-        for index, channel in enumerate(a.channels)
+        for index, channel in enumerate(distinct(a.channels))
     ]
     return {
         "ome": {

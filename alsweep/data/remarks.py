@@ -2,36 +2,64 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from math import prod
 from typing import TYPE_CHECKING
 
-from alsweep.data.layout import few
+from alsweep.data.layout import SPLITS, distinct, few
 from alsweep.data.normalise import scheme_for
+from alsweep.data.remarks_of_content import remarks_of_content
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from alsweep.data.case import Part
+    from alsweep.data.case import Dataset
     from alsweep.data.layout import RawCase, RawDataset
     from alsweep.data.measuring import CaseFacts
     from alsweep.data.plans_file import Prescription
 
 _MOST_NAMED = 10
+_LOST = 0.1
+"""A class of which less is left, by volume, is as good as lost."""
+
+_CROP_MEND = "look whether image and labels fit"
+_RESAMPLING_MEND = "a finer grid (--spacing) keeps more"
 
 
-def remarks(
-    dataset: RawDataset,
-    facts: Mapping[RawCase, CaseFacts],
-    parts: Mapping[str, Part],
-    prescribed: Prescription | None,
-) -> tuple[str, ...]:
+@dataclass(frozen=True)
+class Findings:
+    """What an ingest found and what it made of it.
+
+    Attributes:
+        raw: The raw dataset.
+        facts: Of each usable case.
+        dataset: What came of it.
+        prescribed: What a plans file decided, if there was one.
+    """
+
+    raw: RawDataset
+    facts: Mapping[RawCase, CaseFacts]
+    dataset: Dataset
+    prescribed: Prescription | None
+
+
+def remarks(found: Findings) -> tuple[str, ...]:
     """One sentence each; none of it makes the Dataset wrong, all of it may surprise."""
     return (
-        *_counts(dataset),
-        *_schemes(dataset, prescribed),
-        *_constant(dataset, facts),
-        *_empty(facts),
-        *_absent(dataset, facts, parts),
+        *_counts(found.raw),
+        *_schemes(found.raw, found.prescribed),
+        *_constant(found),
+        *_copies(found),
+        *_lost(found),
+        *remarks_of_content(found.dataset, _file_of_split(found.raw)),
     )
+
+
+def _file_of_split(raw: RawDataset) -> str | None:
+    """What decided on the split, if files did."""
+    if any(case.origin == "validation" for case in raw.cases):
+        return "imagesVal"
+    return SPLITS if raw.folds is not None else None
 
 
 def _counts(dataset: RawDataset) -> list[str]:
@@ -44,38 +72,57 @@ def _counts(dataset: RawDataset) -> list[str]:
 def _schemes(dataset: RawDataset, prescribed: Prescription | None) -> list[str]:
     if prescribed is None:
         return []
-    pairs = zip(dataset.channels, prescribed.normalisation, strict=True)
+    shown = distinct(dataset.channels)
+    pairs = zip(shown, dataset.channels, prescribed.normalisation, strict=True)
     return [
         f"the plans normalise channel '{name}' by {how.scheme}, its name stands for "
-        f"{scheme_for(name)}"
-        for name, how in pairs
-        if how.scheme != scheme_for(name)
+        f"{scheme_for(channel)}"
+        for name, channel, how in pairs
+        if how.scheme != scheme_for(channel)
     ]
 
 
-def _constant(dataset: RawDataset, facts: Mapping[RawCase, CaseFacts]) -> list[str]:
-    found = []
-    for index, name in enumerate(dataset.channels):
-        cases = [case.id for case, fact in facts.items() if index in fact.constant]
-        if cases:
-            found.append(f"channel '{name}' has one value throughout in {few(cases, _MOST_NAMED)}")
-    return found
-
-
-def _empty(facts: Mapping[RawCase, CaseFacts]) -> list[str]:
-    cases = [case.id for case, fact in facts.items() if not fact.present - {0}]
-    return [f"no foreground is labelled in {few(cases, _MOST_NAMED)}"] if cases else []
-
-
-def _absent(
-    dataset: RawDataset, facts: Mapping[RawCase, CaseFacts], parts: Mapping[str, Part]
-) -> list[str]:
-    present: dict[Part, set[int]] = {"pool": set(), "validation": set()}
-    for case, fact in facts.items():
-        present.setdefault(parts[case.id], set()).update(fact.present)
+def _constant(found: Findings) -> list[str]:
     return [
-        f"class '{name}' occurs in no {part} case"
-        for label, name in enumerate(dataset.labels.classes)
-        for part in ("pool", "validation")
-        if label not in present[part]
+        f"channel '{name}' has one value throughout in {few(cases, _MOST_NAMED)}"
+        for index, name in enumerate(distinct(found.raw.channels))
+        if (cases := [case.id for case, fact in found.facts.items() if index in fact.constant])
     ]
+
+
+def _copies(found: Findings) -> list[str]:
+    return [
+        f"channel '{name}' is the same as an earlier channel in {few(cases, _MOST_NAMED)}; look "
+        "whether a file was copied in place of another"
+        for index, name in enumerate(distinct(found.raw.channels))
+        if (cases := [case.id for case, fact in found.facts.items() if index in fact.copies])
+    ]
+
+
+def _lost(found: Findings) -> list[str]:
+    """Foreground classes that the crop or the resampling took out of a case, or nearly so."""
+    said = []
+    for label, name in list(enumerate(found.dataset.classes))[1:]:
+        cropped, resampled = [], []
+        for case, fact in found.facts.items():
+            before, kept = fact.class_voxels[label], fact.cropped_voxels[label]
+            info = found.dataset.cases[case.id]
+            after = info.class_voxels[label]
+            text = f"{case.id} ({before} voxels before, {after} after)"
+            if kept < _LOST * before:
+                cropped.append(text)
+            elif after * prod(info.crop.size) / info.voxels < _LOST * before:
+                resampled.append(text)
+        said += _loss(name, "cropping to where the image is not zero", cropped, _CROP_MEND)
+        said += _loss(name, _grid(found.dataset), resampled, _RESAMPLING_MEND)
+    return said
+
+
+def _loss(name: str, by: str, cases: list[str], mend: str) -> list[str]:
+    if not cases:
+        return []
+    return [f"class '{name}' is lost, or nearly, by {by}: {few(cases, _MOST_NAMED)}; {mend}"]
+
+
+def _grid(dataset: Dataset) -> str:
+    return f"resampling to {' x '.join(f'{value:.4g}' for value in dataset.manifest.spacing)} mm"

@@ -94,7 +94,7 @@ def write_case(root: Path, head: DatasetHead, case: PreparedCase) -> CaseInfo:
         id=case.id,
         part=case.part,
         shape=triple(case.reference.shape),
-        class_voxels=_class_voxels(case.reference, len(head.classes)),
+        class_voxels=class_voxels(case.reference, len(head.classes)),
         original_shape=case.source.shape,
         original_spacing=case.source.spacing,
         crop=case.source.crop,
@@ -237,7 +237,8 @@ def _sync_file(path: Path) -> None:
         os.fsync(file.fileno())
 
 
-def _class_voxels(reference: LabelMap, classes: int) -> tuple[int, ...]:
+def class_voxels(reference: LabelMap, classes: int) -> tuple[int, ...]:
+    """Voxels of each class in labels ``(z, y, x)``, background first."""
     # Slice by slice, since bincount makes eight bytes of every voxel.
     counts = sum(np.bincount(plane.ravel(), minlength=256) for plane in reference)
     return tuple(int(count) for count in np.asarray(counts)[:classes])

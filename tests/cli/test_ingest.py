@@ -605,6 +605,24 @@ def test_what_may_surprise_is_warned_of(alsweep, tmp_path):
     ]
 
 
+def test_frames_of_one_patient_on_both_sides_are_warned_of(alsweep, tmp_path):
+    raw = nnunet(tmp_path / "raw", cases=8)
+    for path in [*(raw / "imagesTr").iterdir(), *(raw / "labelsTr").iterdir()]:
+        index = int(path.name[5])
+        frame = f"patient{index // 2:03d}_frame{(1, 12)[index % 2]:02d}"
+        path.rename(path.parent / path.name.replace(f"case_{index}", frame))
+    code, _, stderr = alsweep("ingest", raw, "--out", tmp_path / "out")
+    (warning,) = stderr.splitlines()
+    assert code == 0
+    assert warning.startswith("warning: case ids look like several of one patient, and ")
+    mend = (r"--group-by '^\D*\d+', which keeps them together", "--group-by", r"^\D*\d+")
+    assert warning.endswith(mend[0])
+    code, stdout, stderr = alsweep(
+        "ingest", raw, "--out", tmp_path / "grouped", *mend[1:], "--json"
+    )
+    assert (code, stderr, json.loads(stdout)["warnings"]) == (0, "", [])
+
+
 PLANS = {
     "missing": (None, "is missing"),
     "no JSON": ("{", "not valid JSON"),

@@ -81,3 +81,20 @@ def test_inspect_tells_of_regions_masks_and_free_labels(monkeypatch, capfd, tmp_
     assert "regions whole: 1, 2; core: 2" in text
     assert "free labels in 1 cases" in text
     assert "MR: zscore of the nonzero voxels" in text
+
+
+def test_inspect_warns_of_what_the_content_tells_and_tells_channels_apart(
+    monkeypatch, capfd, tmp_path
+):
+    raw = nnunet(tmp_path / "raw", cases=2, channels=("CT", "CT"))
+    save(raw / "imagesTr/case_0_0000.nii.gz", volume(seed=9)[0])
+    ingest(raw, tmp_path / "out")
+    assert run(monkeypatch, "inspect", tmp_path / "out") == 0
+    stdout, stderr = capfd.readouterr()
+    assert "CT (channel 0): ct, clipped to" in stdout
+    assert "CT (channel 1): ct, clipped to" in stdout
+    assert stderr.startswith("warning: only two cases in all: 'case_")
+    assert stderr.count("\n") == 1
+    assert run(monkeypatch, "inspect", tmp_path / "out", "--json") == 0
+    (told,) = json.loads(capfd.readouterr().out)["warnings"]
+    assert stderr == f"warning: {told}\n"

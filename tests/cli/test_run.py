@@ -8,6 +8,8 @@ from alsweep.cli.main import main
 from alsweep.cli.run import plan_of, prepare_environment
 from alsweep.config.load import load_sweep
 from alsweep.config.sweep import ResourcesConfig
+from alsweep.data.ingest import ingest
+from tests.data.raws import nnunet
 
 ROOT = Path(__file__).parents[2]
 SPACES = [*sorted((ROOT / "search_spaces").glob("*.yaml")), ROOT / "alsweep/cli/demo.yaml"]
@@ -148,6 +150,23 @@ def test_wrong_input_is_one_line_and_exit_code_2(
     assert line in captured.err.splitlines()[-1]
     assert captured.out == ""
     assert not out.exists()
+
+
+def test_a_dry_run_warns_of_cases_that_a_training_patch_dwarfs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+) -> None:
+    raw = nnunet(tmp_path / "raw", cases=5, shapes=((24, 24, 24),) * 4 + ((18, 18, 18),))
+    ingest(raw, tmp_path / "dataset")
+    (tmp_path / "space.yaml").write_text(SPACE.format(dataset=tmp_path / "dataset"))
+    command = ("run", tmp_path / "space.yaml", "--out", tmp_path / "run", "--dry-run")
+    assert call(monkeypatch, *command) == 0
+    assert capsys.readouterr().err == (
+        "warning: smaller than a training patch of 24x24x24 voxels, of which zeros fill the rest: "
+        "case_4 (18x18x18); a smaller training.patch_size trains more on what they hold\n"
+    )
+    smaller = "base.training.patch_size=[20, 20, 20]"
+    assert call(monkeypatch, *command, "--set", smaller) == 0
+    assert capsys.readouterr().err == ""
 
 
 @pytest.mark.parametrize("options", [[], ["--dry-run"]])

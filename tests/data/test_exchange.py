@@ -6,16 +6,21 @@ from pathlib import Path
 import nibabel
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
+from scipy.spatial.transform import Rotation
 
 from alsweep import PartialLabels, Patch
 from alsweep.data.annotator import Oracle, ReferenceLabels
 from alsweep.data.case import CaseInfo
 from alsweep.data.exchange import read_loops, write_loops, write_raw_dataset
-from alsweep.data.exchange.nnunet import grid_affine
+from alsweep.data.exchange.nnunet import export_affine
+from alsweep.data.ingest import ingest
 from alsweep.data.label_store import IGNORE
+from alsweep.data.resample import resampled_shape
 from alsweep.errors import DatasetError
+from tests.data.raws import describe, nnunet
+from tests.data.raws import volume as made_volume
 
 SHAPES = {"kits_1": (9, 8, 7), "kits_10": (5, 6, 12), "kits.v2 ä": (4, 4, 4)}
 NNUNET_PYTHON = "ALSWEEP_TEST_NNUNET_PYTHON"
@@ -178,13 +183,74 @@ def test_free_labels_are_exported(phantom, tmp_path):
     assert 3 not in volume(tmp_path / f"out/labelsTr/{phantom.pool[0]}.nii.gz")
 
 
-def test_the_affine_keeps_the_outer_faces_of_the_source():
+def test_the_affine_has_the_spacing_of_the_dataset_about_the_centre_of_the_source():
     source = np.array([[0, -2.0, 0, 10], [0.5, 0, 0, -7], [0, 0, 3.0, 100], [0, 0, 0, 1]])
     crop = {"start": (1, 4, 2), "size": (3, 20, 16)}
     case = info("a", (6, 10, 8), original_shape=(9, 30, 20), affine=source.tolist(), crop=crop)
-    affine = grid_affine(case)
-    assert affine @ [-0.5, -0.5, -0.5, 1] == pytest.approx(source @ [1.5, 3.5, 0.5, 1])
-    assert affine @ [7.5, 9.5, 5.5, 1] == pytest.approx(source @ [17.5, 23.5, 3.5, 1])
+    affine = export_affine(case, (1.6, 3.9, 1.0))
+    assert affine @ [3.5, 4.5, 2.5, 1] == pytest.approx(source @ [9.5, 13.5, 2, 1])
+    assert affine[:3, :3] == pytest.approx(np.array([[0, -3.9, 0], [1.0, 0, 0], [0, 0, 1.6]]))
+
+
+@given(
+    st.tuples(*[st.integers(2, 60)] * 3),
+    st.tuples(*[st.floats(0.4, 6)] * 3),
+    st.tuples(*[st.floats(0.4, 3)] * 3),
+    st.tuples(*[st.floats(-1, 1)] * 3),
+)
+def test_the_faces_stay_within_a_quarter_of_a_voxel_of_the_source(size, spacing, target, lean):
+    assume(all(n * s >= t for n, s, t in zip(size, spacing, target, strict=True)))
+    turn = Rotation.from_rotvec(lean).as_matrix()
+    source = np.eye(4)
+    source[:3, :3] = turn @ np.diag(spacing[::-1])
+    source[:3, 3] = lean
+    shape = resampled_shape(size, spacing, target)
+    crop = {"start": (3, 0, 1), "size": size}
+    case = info("a", shape, affine=source.tolist(), crop=crop)
+    affine = export_affine(case, target)
+    assert np.linalg.norm(affine[:3, :3], axis=0) == pytest.approx(target[::-1])
+    to_grid = np.linalg.solve(affine, source)
+    first = np.array([1, 0, 3])
+    for corner in (first - 0.5, first + np.array(size[::-1]) - 0.5):
+        found = (to_grid @ [*corner, 1])[:3]
+        faces = -0.5, np.array(shape[::-1]) - 0.5
+        assert np.minimum(np.abs(found - faces[0]), np.abs(found - faces[1])).max() <= 0.25 + 1e-9
+
+
+def test_an_export_that_is_ingested_again_has_the_same_grids_and_labels(tmp_path):
+    """Two channels, anisotropic cases of many spacings, turned in the scanner, zeros round them."""
+    raw = nnunet(tmp_path / "raw", cases=6, channels=("CT", "CT"))
+    describe(raw, use_mask_for_norm=True)
+    turn = Rotation.from_rotvec([0.1, -0.2, 0.3]).as_matrix()
+    steps = [(4.0, 0.6, 0.6), (5.0, 0.75, 0.7), (3.0, 0.55, 0.65)]
+    for index in range(6):
+        affine = np.eye(4)
+        affine[:3, :3] = turn @ np.diag(steps[index % 3][::-1])
+        affine[:3, 3] = index
+        image, labels = made_volume((12, 53, 47), seed=index)
+        image[:2], image[:, -5:] = 0, 0
+        for kind, name, array in (
+            ("imagesTr", f"case_{index}_0000", image),
+            ("imagesTr", f"case_{index}_0001", image[::-1]),
+            ("labelsTr", f"case_{index}", labels),
+        ):
+            nibabel.save(nibabel.Nifti1Image(array.T, affine), raw / kind / f"{name}.nii.gz")
+    first = ingest(raw, tmp_path / "first").dataset
+    assert len({case.shape for case in first.cases.values()}) == 3
+    shapes = {case: first.cases[case].shape for case in first.pool}
+    whole = [Patch(case, (0, 0, 0), shape) for case, shape in shapes.items()]
+    labels = PartialLabels(shapes, len(first.classes), Oracle(first), whole)
+    write_raw_dataset(tmp_path / "Dataset1_Out", first, labels, ReferenceLabels(first))
+    zooms = [nibabel.load(p).header.get_zooms() for p in tmp_path.glob("Dataset1_Out/*/*.nii.gz")]
+    assert np.ptp(zooms, axis=0) == pytest.approx(0, abs=1e-6)
+    assert zooms[0] == pytest.approx(first.manifest.spacing[::-1])
+    again = ingest(tmp_path / "Dataset1_Out", tmp_path / "again").dataset
+    assert again.manifest.spacing == pytest.approx(first.manifest.spacing)
+    assert (again.pool, again.validation) == (first.pool, first.validation)
+    for case, known in first.cases.items():
+        assert again.cases[case].shape == known.shape
+        assert again.cases[case].image_sha256 == known.image_sha256
+        assert again.cases[case].reference_sha256 == known.reference_sha256
 
 
 def test_nothing_is_overwritten_and_nothing_half_written_stays(phantom, tmp_path, exported):

@@ -333,7 +333,7 @@ def test_plans_that_normalise_otherwise_than_the_name_says_are_remarked(tmp_path
     golden = json.loads((Path(__file__).parents[1] / "golden/nnunet_plans.json").read_text())
     plans.write_text(json.dumps(golden["tiny"]["ct"]["plans_file"]))
     ingested = ingest(raw, tmp_path / "out", IngestOptions(plans=plans))
-    assert ingested.remarks == (
-        "the plans normalise channel 'MR' by ct, its name stands for zscore",
+    assert ingested.remarks[0] == (
+        "the plans normalise channel 'MR' by ct, its name stands for zscore"
     )
     assert ingested.dataset.manifest.normalisation[0].scheme == "ct"

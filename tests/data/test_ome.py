@@ -41,6 +41,14 @@ def test_image_axes_scale_and_voxels_are_read_back(dataset):
     assert multiscales.metadata.name == "case_1"
 
 
+def test_viewers_can_tell_channels_of_one_name_apart(tmp_path):
+    raw = nnunet(tmp_path / "raw", cases=2, channels=("CT", "PET", "CT"))
+    made = ingest(raw, tmp_path / "out").dataset
+    multiscales, _ = opened(case_folder(made.path, "case_1"))
+    labels = [channel.label for channel in multiscales.metadata.omero.channels]
+    assert labels == ["CT (channel 0)", "PET", "CT (channel 2)"]
+
+
 @pytest.mark.parametrize("name", ["reference", "free"])
 def test_labels_are_read_back(dataset, name):
     folder = case_folder(dataset.path, "case_1") / "labels" / name

@@ -24,6 +24,15 @@ BRATS = {
     "enhancing tumor": [3],
 }
 
+PEDIATRIC = {
+    "background": 0,
+    "whole_tumor": [1, 2, 3, 4],
+    "tumor_core": [1, 2, 3],
+    "enhancing_tumor": 1,
+}
+INSIDE_OUT = {"background": 0, "core": [2], "whole": [1, 2]}
+CROSSING = {"background": 0, "lung": [1, 2], "lesion": [2, 3]}
+
 
 def relabel(raw, change):
     """Change the labels of all cases."""
@@ -53,6 +62,49 @@ def test_regions_are_kept_beside_the_labels_they_are_made_of(tmp_path):
     )
     assert manifest.regions_class_order == (1, 2, 3)
     assert manifest.cases[0].class_voxels[2] == 0 < manifest.cases[0].class_voxels[3]
+
+
+def test_an_order_that_gives_every_region_back_is_taken(tmp_path):
+    raw = nnunet(tmp_path / "raw")
+    describe(raw, labels=PEDIATRIC, regions_class_order=[4, 3, 1])
+    assert read_raw(raw).labels.regions_class_order == (4, 3, 1)
+
+
+def test_channels_may_have_one_name_and_each_is_normalised_by_its_own_values(tmp_path):
+    """That is how nnU-Net is told to treat two channels as CT."""
+    raw = nnunet(tmp_path / "raw", channels=("CT", "CT"))
+    for index in range(4):
+        other = volume(seed=10 * index + 1)[0] * 3 + 1000
+        save(raw / f"imagesTr/case_{index}_0001.nii.gz", other.astype(np.int16))
+    dataset = made(raw, tmp_path / "out")
+    first, second = dataset.manifest.normalisation
+    assert dataset.channels == ("CT", "CT")
+    assert (first.scheme, second.scheme) == ("ct", "ct")
+    pool = [index for index in range(4) if f"case_{index}" in dataset.pool]
+    for channel, how in enumerate((first, second)):
+        values = np.concatenate(
+            [
+                volume(seed=10 * index + channel)[0][volume()[1] > 0] * (1, 3)[channel]
+                + (0, 1000)[channel]
+                for index in pool
+            ]
+        )
+        assert (how.mean, how.std) == pytest.approx((values.mean(), values.std()), rel=1e-4)
+
+
+def test_zeros_round_an_image_of_an_own_export_are_no_margin(tmp_path):
+    raw = nnunet(tmp_path / "raw")
+    for path in (raw / "imagesTr").iterdir():
+        save(path, np.pad(volume()[0][2:-2], ((2, 2), (0, 0), (0, 0))))
+    assert made(raw, tmp_path / "cropped").cases["case_0"].shape == (8, 10, 8)
+    describe(raw, alsweep={"cropped": True, "dataset_fingerprint": "of another time"})
+    assert made(raw, tmp_path / "whole").cases["case_0"].shape == (12, 10, 8)
+
+
+def test_modalities_of_a_decathlon_task_may_have_one_name(tmp_path):
+    raw = decathlon(tmp_path / "raw")
+    describe(raw, modality={"0": "CT", "1": "CT"})
+    assert made(raw, tmp_path / "out").channels == ("CT", "CT")
 
 
 def test_a_list_of_one_label_is_a_class_and_no_region(tmp_path):
@@ -101,8 +153,25 @@ def test_regions_and_an_ignore_label_may_meet(tmp_path):
         ({"labels": {"background": 0, "ignore": 1, "organ": 2}}, "without a gap, got 0, 2"),
         ({"labels": {"background": 0, "organ": 1, "ignore": [2, 3]}}, "must be the highest label"),
         ({"labels": BRATS}, "'regions_class_order': is missing"),
+        ({"labels": BRATS}, "with one label; write [1, 2, 3]"),
         ({"labels": BRATS, "regions_class_order": [1, 2]}, "expected 3 of the labels"),
-        ({"labels": BRATS, "regions_class_order": [1, 2, 9]}, "expected 3 of the labels"),
+        ({"labels": BRATS, "regions_class_order": []}, "got none; write [1, 2, 3]"),
+        ({"labels": BRATS, "regions_class_order": [1, 2, 9]}, "got 1, 2, 9; write [1, 2, 3]"),
+        (
+            {"labels": BRATS, "regions_class_order": [1, 2, 2]},
+            "turns label 3 into 2, of which only one is in 'enhancing tumor', so that a perfect "
+            "prediction would score as a wrong one; write [1, 2, 3]",
+        ),
+        (
+            {"labels": PEDIATRIC, "regions_class_order": [1, 2, 3]},
+            "turns label 1 into 3, of which only one is in 'enhancing_tumor', so that a perfect "
+            "prediction would score as a wrong one; write [4, 2, 1]",
+        ),
+        (
+            {"labels": INSIDE_OUT, "regions_class_order": [2, 1]},
+            "in the order 'whole', 'core', each before what lies in it, and write [1, 2]",
+        ),
+        ({"labels": CROSSING, "regions_class_order": [1, 3]}, "no order would do"),
         ({"labels": {"background": 0, "organ": []}}, "must name different labels, got none"),
         ({"labels": {"background": 0, "organ": [1, 1]}}, "must name different labels, got 1, 1"),
         ({"labels": {"background": 0, "organ": 1, "liver": 1}}, "same number"),
@@ -113,7 +182,6 @@ def test_regions_and_an_ignore_label_may_meet(tmp_path):
         ({"labels": {"background": 0, "a\nb": 1}}, "not a printable name"),
         ({"labels": {"background": 0, "": 1}}, "not a printable name"),
         ({"labels": {"background": 0, "x" * 300: 1}}, "longer than 200 bytes"),
-        ({"channel_names": {"0": "T1", "1": "T1"}}, "two have the same name"),
         ({"channel_names": {"1": "T1"}}, "without a gap"),
         ({"channel_names": []}, "'channel_names': must be an object, {...}, got '[]'"),
         ({"channel_names": {}}, "'channel_names': is empty"),

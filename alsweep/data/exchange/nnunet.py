@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from jaxtyping import Float64
 
     from alsweep.data.annotator import ReferenceLabels
-    from alsweep.data.case import CaseInfo, Dataset
+    from alsweep.data.case import CaseInfo, Dataset, Spacing
     from alsweep.data.label_store import PartialLabels
     from alsweep.types import LabelMap
 
@@ -39,8 +39,9 @@ def write_raw_dataset(
     It holds the cases with annotated patches, everything else in them being ``ignore``, and the
     validation cases with all their labels; the one fold of ``splits_final.json`` trains on those
     and validates on these. Images and labels are on the resampled grid, which is the one that
-    the patches were queried and annotated on, so that no label is interpolated; the affine places
-    it where the source lies. The images are those that alsweep trains on, normalised already, so
+    the patches were queried and annotated on, so that no label is interpolated; they have one
+    spacing throughout, so that none is when somebody plans on them, and the affine places them
+    where the source lies. The images are those that alsweep trains on, normalised already, so
     that each channel is called ``noNorm``.
 
     Args:
@@ -74,7 +75,7 @@ def _write_cases(
         (folder / part).mkdir(parents=True)
     for done, case in enumerate((*labels.cases, *dataset.validation)):
         info = dataset.case(case)
-        affine = grid_affine(info)
+        affine = export_affine(info, dataset.manifest.spacing)
         for index, channel in enumerate(dataset.image(case)):
             _write_volume(folder / "imagesTr" / f"{case}_{index:04d}{_ENDING}", channel, affine)
         known = (
@@ -92,17 +93,26 @@ def _ignored(labels: LabelMap, code: int) -> LabelMap:
     return np.where(labels == IGNORE, np.uint8(code), labels)
 
 
-def grid_affine(case: CaseInfo) -> Float64[np.ndarray, "4 4"]:
-    """Affine of the resampled grid: voxel index ``(x, y, z)`` to RAS, mm.
+def export_affine(case: CaseInfo, spacing: Spacing) -> Float64[np.ndarray, "4 4"]:
+    """Affine of the resampled grid with the dataset's spacing: index ``(x, y, z)`` to RAS, mm.
 
-    Resampling keeps the outer faces of the cropped volume in place, so the centre of the first
-    voxel moves by half the difference of the voxel sizes.
+    Resampling fits a whole number of voxels into the cropped volume, so their own size differs a
+    little from case to case. Whoever plans on the export would then choose some size in between and
+    interpolate every label once more. Here all have one size, about the centre of the volume, which
+    puts its faces at most a quarter of a voxel off the source.
+
+    Args:
+        case: Says where the source lies.
+        spacing: Of the dataset ``(z, y, x)``, mm.
     """
-    first, old = np.array(case.crop.start[::-1]), np.array(case.crop.size[::-1])
-    step = old / np.array(case.shape[::-1])
-    to_source = np.diag([*step, 1.0])
-    to_source[:3, 3] = first + (step - 1) / 2
-    return np.asarray(case.affine) @ to_source
+    source = np.asarray(case.affine, dtype=np.float64)
+    axes = source[:3, :3] / np.linalg.norm(source[:3, :3], axis=0) * spacing[::-1]
+    first, size = np.array(case.crop.start[::-1]), np.array(case.crop.size[::-1])
+    centre = source[:3, :3] @ (first + (size - 1) / 2) + source[:3, 3]
+    affine = np.eye(4)
+    affine[:3, :3] = axes
+    affine[:3, 3] = centre - axes @ ((np.array(case.shape[::-1]) - 1) / 2)
+    return affine
 
 
 def _write_volume(path: Path, volume: np.ndarray[Any, Any], affine: np.ndarray[Any, Any]) -> None:
@@ -141,5 +151,6 @@ def _description(dataset: Dataset, labels: PartialLabels) -> dict[str, Any]:
         "alsweep": {
             "dataset_fingerprint": dataset.fingerprint,
             "channels": list(dataset.channels),
+            "cropped": True,
         },
     }
