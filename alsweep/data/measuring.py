@@ -12,6 +12,7 @@ import numpy as np
 from alsweep.config.base import Frozen
 from alsweep.data.case import Source
 from alsweep.data.checking import IGNORED, RawImages, read_case
+from alsweep.data.grids import Oddity
 from alsweep.data.intensities import Sketch, sketch
 from alsweep.data.normalise import scheme_for
 from alsweep.data.volume import file_digest
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from alsweep.data.notes import Notes
     from alsweep.data.parallel import CasePool
 
-_NUMERICS = 1
+_NUMERICS = 2
 """Raised when the facts of a case are computed otherwise, so that old notes are not believed."""
 
 
@@ -36,12 +37,16 @@ class CaseFacts(Frozen):
         present: Classes that occur.
         sketches: Of each channel, over the foreground; None without foreground.
         constant: Channels that have one value throughout.
+        offsets: Voxels by which each file lies off the first image.
+        oddities: What the headers say of where the files lie besides.
     """
 
     source: Source
     present: frozenset[int]
     sketches: tuple[Sketch | None, ...]
     constant: tuple[int, ...]
+    offsets: dict[str, float]
+    oddities: tuple[Oddity, ...]
 
     @property
     def kept_share(self) -> float:
@@ -66,15 +71,9 @@ def measure(
     dataset: RawDataset,
     notes: Notes,
     pool: CasePool,
-    *,
-    skip_bad: bool,
     on_done: Callable[[int], None],
 ) -> Measured:
-    """Check all cases; bad ones are refused together or left out, each by name.
-
-    Raises:
-        IngestError: A case is bad and is not to be left out, or all are bad.
-    """
+    """Check all cases, each by itself; ``placing.usable`` decides on the bad ones."""
     # Without the list of cases, which every task would carry to its process.
     task = partial(_examine, replace(dataset, cases=()), notes)
     outcomes = pool.map(task, dataset.cases, on_done)
@@ -84,11 +83,6 @@ def measure(
             refused[case.id] = outcome.reason
         else:
             facts[case] = outcome
-    if refused and not (skip_bad and facts):
-        reason, *others = refused.values()
-        hint = "" if skip_bad else "; see --bad-cases skip"
-        more = f" ({len(others)} more bad cases{hint})" if others else ""
-        raise IngestError(reason + more)
     return Measured(facts, refused)
 
 
@@ -135,4 +129,6 @@ def _facts(dataset: RawDataset, images: RawImages, name: str) -> CaseFacts:
         present=frozenset(int(label) for label in present if label != IGNORED),
         sketches=tuple(sketch(channel[inside]) for channel in images.channels),
         constant=tuple(index for index, (low, high) in enumerate(spans) if low == high),
+        offsets=images.offsets,
+        oddities=images.oddities,
     )

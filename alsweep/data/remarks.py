@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from alsweep.data.layout import few
 from alsweep.data.normalise import scheme_for
+from alsweep.data.placing import contradictions
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -28,6 +29,7 @@ def remarks(
     return (
         *_counts(dataset),
         *_schemes(dataset, prescribed),
+        *contradictions(facts),
         *_constant(dataset, facts),
         *_empty(facts),
         *_absent(dataset, facts, parts),
