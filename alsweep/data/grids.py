@@ -25,6 +25,7 @@ matrix, in single precision."""
 _SAME_SIZE = 1e-3
 _FLAT = 1e-4
 _FAR = 1e30
+_SHORTEST_MM = 1
 _MM = {
     1e-6: ("nm", "nanometer", "nanometre"),
     1e-3: ("um", "µm", "μm", "Âµm", "Î¼m", "micron", "micrometer", "micrometre"),
@@ -118,6 +119,19 @@ def millimetres(unit: str) -> float | None:
     """
     plain = unit.strip().lower()
     return _FACTORS.get(plain, _FACTORS.get(plain.removesuffix("s")))
+
+
+def unspoken_unit(shape: tuple[int, ...], spacing: Spacing) -> tuple[Oddity, ...]:
+    """Whether mm are hard to believe where the header says nothing: metres look so.
+
+    Args:
+        shape: ``(z, y, x)``.
+        spacing: ``(z, y, x)``, taken for mm.
+    """
+    length = max((n * s for n, s in zip(shape[-3:], spacing, strict=False)), default=0.0)
+    if length >= _SHORTEST_MM:
+        return ()
+    return (Oddity(kind="unit", detail=f"none is named, {length:.2g} mm long"),)
 
 
 def scaled(affine: Affine, factor: float) -> Affine:

@@ -1,7 +1,10 @@
 """Reading NRRD and MetaImage files that nobody vouches for.
 
-SimpleITK reads them, but some damaged headers make it crash or print to the console. So it gets to
-see only files whose header says plainly what the voxels are and that they are all there.
+SimpleITK reads them, but one in a hundred damaged MetaImage headers makes it crash, and two in five
+make it print to the console. So it gets to see only files whose header says plainly what the voxels
+are and that they are all there. A process of its own for the reading would outlive the crash, but
+costs as much time again, and the header must be read here all the same: for the file that it may
+name, for the memory that it asks for, and for its units.
 """
 
 from __future__ import annotations
@@ -14,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import SimpleITK as sitk  # noqa: N813  (the name under which everybody knows it)
 
-from alsweep.data.grids import Oddity, millimetres, scaled, settled_spacing
+from alsweep.data.grids import Oddity, millimetres, scaled, settled_spacing, unspoken_unit
 from alsweep.data.itk_headers import ItkHeader, read_header
 from alsweep.data.volume import (
     MOST_COMPRESSION,
@@ -62,6 +65,8 @@ def read_itk(path: Path, size: int, name: str) -> RawVolume:
     affine = scaled(_itk_affine(image), factor)
     spacing, odd = settled_spacing(affine, (z, y, x), name)
     array = native(sitk.GetArrayFromImage(image))
+    if not any(header.units):
+        oddities += unspoken_unit(array.shape, spacing)
     return RawVolume(array, spacing, affine, file_digest(path), odd + oddities)
 
 

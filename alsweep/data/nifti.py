@@ -14,7 +14,14 @@ from nibabel.arrayproxy import ArrayProxy
 from nibabel.spatialimages import HeaderDataError
 from nibabel.wrapstruct import WrapStructError
 
-from alsweep.data.grids import Oddity, displacement, positive, scaled, settled_spacing
+from alsweep.data.grids import (
+    Oddity,
+    displacement,
+    positive,
+    scaled,
+    settled_spacing,
+    unspoken_unit,
+)
 from alsweep.data.volume import (
     MOST_COMPRESSION,
     SLACK,
@@ -218,6 +225,8 @@ def _nifti_grid(header: Any, shape: tuple[int, ...], name: str) -> _Grid:
     spacing, oddities = settled_spacing(affine, (z, y, x), name)
     if unit not in _UNITS:
         oddities += (Oddity(kind="unit", detail=f"xyzt_units {unit}"),)
+    elif unit == 0:
+        oddities += unspoken_unit(shape, spacing)
     return _Grid(spacing, affine, oddities + _orientations(header, stored, shape[-3:]))
 
 

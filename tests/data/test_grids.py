@@ -1,6 +1,7 @@
 """Where a volume lies by its header, whoever wrote it."""
 
 import gzip
+import re
 
 import nibabel as nib
 import numpy as np
@@ -62,9 +63,20 @@ def test_a_unit_that_nobody_knows_is_taken_for_mm_and_told(tmp_path):
     assert [(odd.kind, odd.detail) for odd in volume.oddities] == [("unit", "xyzt_units 5")]
 
 
+def test_metres_without_a_unit_are_suspected_by_the_length(tmp_path):
+    small = np.diag([0.001, 0.001, 0.001, 1]) @ AFFINE
+    told = []
+    for unit in ("unknown", "mm", "micron"):
+        told.append(kinds(read_volume(written(tmp_path / "x.nii.gz", small, unit=unit), "x")))
+    assert told == [["unit"], [], []]
+    told = rb"ElementSpacing = 0.0004 0.0005 0.0012"
+    path = itk_file(tmp_path / "x.mha", lambda raw: re.sub(rb"ElementSpacing = .*", told, raw))
+    assert kinds(read_volume(path, "x")) == ["unit"]
+
+
 @given(
     quaternion=quaternions,
-    sizes=zooms,
+    sizes=zooms.map(lambda sizes: [size + 1 for size in sizes]),
     flip=st.booleans(),
     forms=st.sampled_from([(1, 0), (0, 1), (2, 1)]),
     unit=st.sampled_from(sorted(FACTORS)),
