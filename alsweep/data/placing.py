@@ -17,6 +17,8 @@ from alsweep.errors import IngestError
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from jaxtyping import Float64
+
     from alsweep.data.case import Spacing
     from alsweep.data.grids import Oddness
     from alsweep.data.layout import RawCase, RawDataset
@@ -31,6 +33,8 @@ MOST_UNLIKE = 20
 much an axis may be shortened: units differ by a thousand."""
 
 _UNLIKE = 5
+"""From here on a warning; of a single edge only from the other limit on, since slices vary more."""
+
 _LONGEST_MM = 3000
 _MOST_NAMED = 5
 
@@ -125,27 +129,26 @@ def _unlike(dataset: RawDataset, facts: Mapping[RawCase, CaseFacts]) -> dict[str
     return {
         case.id: (
             f"{dataset.root / case.images[0]}: its voxels of {shown(facts[case].source.spacing)} "
-            f"mm are {_times(ratio)} than those of the other cases; correct the unit or the "
-            "spacing in its header"
+            f"mm are {_times(ratios.mean())} than those of the other cases; correct the unit or "
+            "the spacing in its header"
         )
-        for case, ratio in _ratios(facts).items()
-        if _far(ratio, MOST_UNLIKE)
+        for case, ratios in _log_ratios(facts).items()
+        if abs(ratios.mean()) > log(MOST_UNLIKE)
     }
 
 
-def _ratios(facts: Mapping[RawCase, CaseFacts]) -> dict[RawCase, float]:
-    """How long the edges of each case's voxels are, against the median of all cases."""
-    edges = {case: float(np.mean(np.log(fact.source.spacing))) for case, fact in facts.items()}
-    middle = float(np.median(list(edges.values()))) if edges else 0.0
-    return {case: exp(edge - middle) for case, edge in edges.items()}
+def _log_ratios(facts: Mapping[RawCase, CaseFacts]) -> dict[RawCase, Float64[np.ndarray, " axis"]]:
+    """Voxel edges of each case against the median of all, the shortest first whichever axis it is.
+
+    Logarithms, so that their mean is of the whole voxel, and longer counts as much as shorter.
+    """
+    edges = {case: np.log(np.sort(fact.source.spacing)) for case, fact in facts.items()}
+    middle = np.median(list(edges.values()), axis=0) if edges else 0.0
+    return {case: edge - middle for case, edge in edges.items()}
 
 
-def _far(ratio: float, limit: float) -> bool:
-    return abs(log(ratio)) > log(limit)
-
-
-def _times(ratio: float) -> str:
-    return f"{ratio:.3g} times longer" if ratio > 1 else f"{1 / ratio:.3g} times shorter"
+def _times(log_ratio: float) -> str:
+    return f"{exp(abs(log_ratio)):.3g} times {'longer' if log_ratio > 0 else 'shorter'}"
 
 
 def _apart(facts: Mapping[RawCase, CaseFacts]) -> list[str]:
@@ -164,11 +167,11 @@ def _apart(facts: Mapping[RawCase, CaseFacts]) -> list[str]:
 
 
 def _odd_sizes(facts: Mapping[RawCase, CaseFacts]) -> list[str]:
-    unlike = [
-        f"{case.id} ({_times(ratio)})"
-        for case, ratio in _ratios(facts).items()
-        if _far(ratio, _UNLIKE)
-    ]
+    unlike = []
+    for case, ratios in _log_ratios(facts).items():
+        most = float(ratios[np.abs(ratios).argmax()])
+        if abs(ratios.mean()) > log(_UNLIKE) or abs(most) > log(MOST_UNLIKE):
+            unlike.append(f"{case.id} ({_times(most)})")
     long = [case.id for case, fact in facts.items() if _length(fact) > _LONGEST_MM]
     found = []
     if unlike:

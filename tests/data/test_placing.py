@@ -1,13 +1,21 @@
 """Which cases lie where they can, and which sizes of voxels belong together."""
 
+from pathlib import Path
+from types import SimpleNamespace
+
 import nibabel as nib
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from alsweep.data.annotator import ReferenceLabels
 from alsweep.data.exchange.nnunet import grid_affine
 from alsweep.data.grids import ROUNDING, displacement
 from alsweep.data.ingest import IngestOptions, ingest
+from alsweep.data.layout import RawCase
+from alsweep.data.measuring import Measured
+from alsweep.data.placing import contradictions, usable
 from alsweep.errors import IngestError
 from tests.data.raws import nnunet, save, volume
 
@@ -22,6 +30,18 @@ def rewrite(raw, case, affine, unit="mm"):
         image = nib.Nifti1Image(np.asanyarray(nib.load(path).dataobj), affine)
         image.header.set_xyzt_units(unit)
         nib.save(image, path)
+
+
+def with_spacings(spacings):
+    """Facts of so many cases of which nothing but the spacing matters."""
+    return {
+        RawCase(str(index), "training", (Path("a"),), Path("b")): SimpleNamespace(
+            source=SimpleNamespace(spacing=spacing, shape=(12, 12, 12)),
+            offsets={"a": 0.0},
+            oddities=(),
+        )
+        for index, spacing in enumerate(spacings)
+    }
 
 
 @pytest.mark.parametrize(("unit", "factor"), [("meter", 1e-3), ("micron", 1e3)])
@@ -58,13 +78,37 @@ def test_metres_without_a_unit_are_refused_by_the_other_cases(tmp_path):
     assert found.dataset.cases["case_0"].shape == (12, 10, 8)
 
 
-def test_voxels_of_tenfold_length_are_warned_of(tmp_path):
-    raw = nnunet(tmp_path / "raw")
-    rewrite(raw, "case_1", np.diag([9.0, 9, 9, 1]))
-    assert ingested(raw).remarks == (
-        "voxel edges differ much from those of the other cases in case_1 (9 times longer); check "
-        "units and spacing",
+@pytest.mark.parametrize(
+    ("edges", "told"),
+    [
+        ((9, 9, 9), "9 times longer"),
+        ((0.1, 0.1, 0.1), "10 times shorter"),
+        ((25, 1, 1), "25 times longer"),
+        ((15, 1, 1), None),
+        ((1, 1, 8), None),
+    ],
+)
+def test_voxels_of_several_times_the_length_are_warned_of(edges, told):
+    facts = with_spacings([(1, 1, 1), edges, (1, 1, 1), (1, 1, 1)])
+    size = "voxel edges differ much from those of the other cases in"
+    assert contradictions(facts) == (
+        [f"{size} 1 ({told}); check units and spacing"] if told else []
     )
+
+
+@given(
+    spacings=st.lists(st.tuples(*[st.floats(0.3, 1.4)] * 3), min_size=3, max_size=9),
+    factor=st.sampled_from([1e3, 1e-3]),
+    index=st.integers(0, 8),
+)
+def test_a_wrong_unit_is_always_found_and_no_other_case_with_it(spacings, factor, index):
+    odd = index % len(spacings)
+    spacings[odd] = tuple(factor * value for value in spacings[odd])
+    facts = with_spacings(spacings)
+    dataset = SimpleNamespace(cases=list(facts), root=Path("raw"))
+    found = usable(dataset, Measured(facts, {}), 0.5, skip_bad=True)
+    assert list(found.skipped) == [str(odd)]
+    assert list(found.facts) == [case for case in facts if case.id != str(odd)]
 
 
 def test_volumes_longer_than_anybody_are_warned_of(tmp_path):
