@@ -42,6 +42,13 @@ def ingest(
             help="Read files that links, or paths in dataset.json, name elsewhere.",
         ),
     ] = False,
+    affine_tolerance: Annotated[
+        float | None,
+        typer.Option(
+            metavar="VOXELS",
+            help="How far files of a case may lie apart (default 0.5; a warning from 0.05).",
+        ),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="For machines: one object.")] = False,
 ) -> None:
     """Check, split, normalise and resample a raw dataset, once; every run then shares the result.
@@ -57,6 +64,7 @@ def ingest(
         spacing=_positive(spacing),
         plans=None if plans is None else expanded(plans, "--plans"),
         follow_links=follow_links,
+        affine_tolerance=_tolerance(affine_tolerance),
     )
     with CaseProgress("ingest") as progress:
         ingested = room.ingest(expanded(raw, "RAW"), out, options, progress.show)
@@ -82,6 +90,19 @@ def _positive(spacing: tuple[float, float, float] | None) -> tuple[float, float,
             f"--spacing {' '.join(map(str, spacing))}: write three positive numbers, mm, z y x"
         )
     return spacing
+
+
+def _tolerance(voxels: float | None) -> float:
+    from math import isfinite
+
+    from alsweep.data.placing import AFFINE_TOLERANCE
+    from alsweep.errors import IngestError
+
+    if voxels is None:
+        return AFFINE_TOLERANCE
+    if not (isfinite(voxels) and voxels >= 0):
+        raise IngestError(f"--affine-tolerance {voxels:g}: write a number of voxels, 0 or more")
+    return voxels
 
 
 def _summary(ingested: "Ingested") -> dict[str, Any]:

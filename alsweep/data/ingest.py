@@ -6,7 +6,6 @@ import os
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
-from math import prod
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -19,6 +18,7 @@ from alsweep.data.measuring import measure
 from alsweep.data.normalise import ct_normalisation, masked_by_default, normalise, scheme_for
 from alsweep.data.notes import Notes
 from alsweep.data.parallel import CasePool, WorkerLostError
+from alsweep.data.placing import AFFINE_TOLERANCE, check_resampling, usable
 from alsweep.data.plans_file import read_plans
 from alsweep.data.raw import read_raw
 from alsweep.data.reading import promised_voxels
@@ -31,7 +31,6 @@ from alsweep.data.resample import (
     target_spacing,
 )
 from alsweep.data.splits import assign_parts
-from alsweep.data.volume import MOST_VOXELS
 from alsweep.data.writing import (
     DatasetHead,
     PreparedCase,
@@ -82,6 +81,7 @@ class IngestOptions:
         spacing: Of the resampled grid ``(z, y, x)``, mm; None means the median rule.
         plans: An ``nnUNetPlans.json`` that decides on spacing, normalisation and topology.
         follow_links: Read files that links, or paths in ``dataset.json``, name outside the folder.
+        affine_tolerance: Voxels by which files of a case may lie apart.
         workers: Processes; None means what CPUs, memory and the amount of data suggest.
     """
 
@@ -91,6 +91,7 @@ class IngestOptions:
     spacing: Spacing | None = None
     plans: Path | None = None
     follow_links: bool = False
+    affine_tolerance: float = AFFINE_TOLERANCE
     workers: int | None = None
 
 
@@ -156,10 +157,15 @@ def ingest(
     ):
         notes = Notes(root)
         on_done = _counting(on_case, "checking", len(dataset.cases))
-        found = measure(dataset, notes, pool, skip_bad=options.skip_bad, on_done=on_done)
+        found = usable(
+            dataset,
+            measure(dataset, notes, pool, on_done),
+            options.affine_tolerance,
+            skip_bad=options.skip_bad,
+        )
         parts = assign_parts(dataset, list(found.facts), options.fold, options.group_by)
         head = _head(dataset, found.facts, parts, options.spacing, prescribed)
-        _check_growth(dataset, found.facts, head.spacing)
+        check_resampling(dataset, found.facts, head.spacing)
         infos = pool.map(
             partial(_convert, _Target(replace(dataset, cases=()), notes, head)),
             [_Task(case, facts, parts[case.id]) for case, facts in found.facts.items()],
@@ -231,21 +237,6 @@ def _head(
         outputs=dataset.labels.declared,
         plan=prescribed.plan if prescribed else None,
     )
-
-
-def _check_growth(
-    dataset: RawDataset, facts: Mapping[RawCase, CaseFacts], spacing: Spacing
-) -> None:
-    """Refuse a case whose header, or a target, makes it absurdly large."""
-    for case, fact in facts.items():
-        shape = resampled_shape(fact.source.crop.size, fact.source.spacing, spacing)
-        if prod(shape) > MOST_VOXELS:
-            voxels = "x".join(map(str, shape))
-            target = " x ".join(f"{value:g}" for value in spacing)
-            raise IngestError(
-                f"{dataset.root / case.images[0]}: would have {voxels} voxels at a spacing of "
-                f"{target} mm; mend its header or give a coarser --spacing"
-            )
 
 
 def _target_spacing(pool: Sequence[CaseFacts]) -> Spacing:

@@ -12,6 +12,7 @@ import numpy as np
 from alsweep.config.base import Frozen
 from alsweep.data.case import Source
 from alsweep.data.checking import IGNORED, RawImages, read_case
+from alsweep.data.grids import Oddity
 from alsweep.data.intensities import Sketch, sketch
 from alsweep.data.layout import distinct
 from alsweep.data.normalise import scheme_for
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     from alsweep.data.notes import Notes
     from alsweep.data.parallel import CasePool
 
-_NUMERICS = 2
+_NUMERICS = 3
 """Raised when the facts of a case are computed otherwise, so that old notes are not believed."""
 
 
@@ -42,6 +43,8 @@ class CaseFacts(Frozen):
         sketches: Of each channel, over the foreground; None without foreground.
         constant: Channels that have one value throughout.
         copies: Channels that are an earlier one over again, and not constant.
+        offsets: Voxels by which each file lies off the first image.
+        oddities: What the headers say of where the files lie besides.
     """
 
     source: Source
@@ -49,7 +52,9 @@ class CaseFacts(Frozen):
     cropped_voxels: tuple[int, ...]
     sketches: tuple[Sketch | None, ...]
     constant: tuple[int, ...]
-    copies: tuple[int, ...] = ()
+    copies: tuple[int, ...]
+    offsets: dict[str, float]
+    oddities: tuple[Oddity, ...]
 
     @property
     def kept_share(self) -> float:
@@ -74,15 +79,9 @@ def measure(
     dataset: RawDataset,
     notes: Notes,
     pool: CasePool,
-    *,
-    skip_bad: bool,
     on_done: Callable[[int], None],
 ) -> Measured:
-    """Check all cases; bad ones are refused together or left out, each by name.
-
-    Raises:
-        IngestError: A case is bad and is not to be left out, or all are bad.
-    """
+    """Check all cases, each by itself; ``placing.usable`` decides on the bad ones."""
     # Without the list of cases, which every task would carry to its process.
     task = partial(_examine, replace(dataset, cases=()), notes)
     outcomes = pool.map(task, dataset.cases, on_done)
@@ -92,11 +91,6 @@ def measure(
             refused[case.id] = outcome.reason
         else:
             facts[case] = outcome
-    if refused and not (skip_bad and facts):
-        reason, *others = refused.values()
-        hint = "" if skip_bad else "; see --bad-cases skip"
-        more = f" ({len(others)} more bad cases{hint})" if others else ""
-        raise IngestError(reason + more)
     return Measured(facts, refused)
 
 
@@ -153,6 +147,8 @@ def _facts(dataset: RawDataset, images: RawImages, name: str) -> CaseFacts:
         sketches=tuple(sketch(channel[inside]) for channel in images.channels),
         constant=constant,
         copies=tuple(i for i in _copies(images.channels) if i not in constant),
+        offsets=images.offsets,
+        oddities=images.oddities,
     )
 
 

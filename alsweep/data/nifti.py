@@ -6,7 +6,7 @@ import gzip
 import zlib
 from contextlib import contextmanager
 from math import prod
-from typing import TYPE_CHECKING, Any, BinaryIO, cast
+from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple, cast
 
 import nibabel as nib
 import numpy as np
@@ -14,6 +14,14 @@ from nibabel.arrayproxy import ArrayProxy
 from nibabel.spatialimages import HeaderDataError
 from nibabel.wrapstruct import WrapStructError
 
+from alsweep.data.grids import (
+    Oddity,
+    displacement,
+    positive,
+    scaled,
+    settled_spacing,
+    unspoken_unit,
+)
 from alsweep.data.volume import (
     MOST_COMPRESSION,
     SLACK,
@@ -22,7 +30,6 @@ from alsweep.data.volume import (
     check_voxels,
     file_digest,
     native,
-    positive,
     surplus,
     truncated,
 )
@@ -35,11 +42,19 @@ if TYPE_CHECKING:
     from jaxtyping import Shaped
 
     from alsweep.data.case import Spacing
-    from alsweep.data.volume import Affine
+    from alsweep.data.grids import Affine
 
 _CHUNK = 1 << 24
 _NIFTI1, _NIFTI2 = 348, 540
 _LARGEST_OFFSET = 1 << 30
+_SPATIAL = 7
+"""The bits of ``xyzt_units`` that mean length; the others mean time."""
+
+_UNITS = {0: 1.0, 1: 1000.0, 2: 1.0, 3: 1e-3}
+"""mm by code: unspoken, metre, mm, micron."""
+
+_FORMS_APART = 0.5
+"""Voxels; a qform cannot shear, and so never equals the sform of a tilted gantry."""
 
 
 def nifti_voxels(path: Path, name: str) -> int:
@@ -58,16 +73,18 @@ def read_nifti(path: Path, size: int, name: str) -> RawVolume:
     zipped = path.name.endswith(".gz")
     with path.open("rb") as file, _opened(file, zipped) as stream:
         header = _nifti_header(_first(stream, name), name)
-        spacing = _nifti_spacing(header, name)
+        # Before any voxel is read, and whichever affine is taken.
+        positive(_told_spacing(header), name)
         needed = _nifti_bytes(header, name)
         _check_promise(needed, size, MOST_COMPRESSION if zipped else 1, name)
-        array, affine = _nifti_array(stream, header, name)
+        array = _nifti_array(stream, header, name)
         _finish(stream, name)
     array = array.T
     while array.ndim > 3 and len(array) == 1:
         # Many tools write a trailing axis of length one.
         array = array[0]
-    return RawVolume(native(array), spacing, affine, file_digest(path))
+    grid = _nifti_grid(header, array.shape, name)
+    return RawVolume(native(array), grid.spacing, grid.affine, file_digest(path), grid.oddities)
 
 
 def _opened(file: BinaryIO, zipped: bool) -> BinaryIO:
@@ -90,23 +107,20 @@ def _first(stream: BinaryIO, name: str) -> bytes:
     return start
 
 
-def _nifti_array(
-    stream: BinaryIO, header: Any, name: str
-) -> tuple[Shaped[np.ndarray, "*axes"], Affine]:
-    """Voxels and affine; decompressed straight into the array, so that memory holds them once."""
+def _nifti_array(stream: BinaryIO, header: Any, name: str) -> Shaped[np.ndarray, "*axes"]:
+    """The voxels, decompressed straight into the array, so that memory holds them once."""
     with _corruption(name), np.errstate(all="ignore"):
         try:
             # Not as an image of nibabel, which would log what it mends to stderr.
             stored = ArrayProxy(stream, header, mmap=False)
             scaled = stored.slope != 1 or stored.inter != 0
             array = np.asanyarray(stored, dtype=np.float32 if scaled else None)
-            affine = np.array(header.get_best_affine(), dtype=np.float64)
         except (HeaderDataError, ValueError, TypeError) as e:
-            raise IngestError(f"{name}: is not a valid NIfTI file ({e}); export it again") from None
+            raise _invalid(name, e) from None
         if array.dtype.kind == "f" and array.dtype.itemsize > 4:
             # As nnU-Net, which computes in single precision.
             array = array.astype(np.float32)
-    return array, affine
+    return array
 
 
 def _finish(stream: BinaryIO, name: str) -> None:
@@ -182,6 +196,56 @@ def _nifti_bytes(header: Any, name: str) -> int:
     return int(offset) + voxels * int(header.get_data_dtype().itemsize)
 
 
-def _nifti_spacing(header: Any, name: str) -> Spacing:
+def _told_spacing(header: Any) -> Spacing:
+    """``(z, y, x)``, in the unit of the header."""
     x, y, z = (float(value) for value in header["pixdim"][1:4])
-    return positive((z, y, x), name)
+    return z, y, x
+
+
+class _Grid(NamedTuple):
+    spacing: Spacing
+    affine: Affine
+    oddities: tuple[Oddity, ...]
+
+
+def _nifti_grid(header: Any, shape: tuple[int, ...], name: str) -> _Grid:
+    """Spacing and affine, mm, from one source: sform, if it has a code, else qform, else pixdim.
+
+    So nibabel does, and hence nnU-Net with it. ITK takes the voxel size from pixdim in any case.
+    """
+    try:
+        with np.errstate(all="ignore"):
+            stored = np.array(header.get_best_affine(), dtype=np.float64)
+    except (HeaderDataError, ValueError, TypeError) as e:
+        raise _invalid(name, e) from None
+    unit = int(header["xyzt_units"]) & _SPATIAL
+    factor = _UNITS.get(unit, 1.0)
+    affine = scaled(stored, factor)
+    z, y, x = (factor * value for value in _told_spacing(header))
+    spacing, oddities = settled_spacing(affine, (z, y, x), name)
+    if unit not in _UNITS:
+        oddities += (Oddity(kind="unit", detail=f"xyzt_units {unit}"),)
+    elif unit == 0:
+        oddities += unspoken_unit(shape, spacing)
+    return _Grid(spacing, affine, oddities + _orientations(header, stored, shape[-3:]))
+
+
+def _orientations(header: Any, affine: Affine, shape: tuple[int, ...]) -> tuple[Oddity, ...]:
+    """Whether the header places the volume nowhere, or in two places."""
+    if not (header["sform_code"] > 0 or header["qform_code"] > 0):
+        return (Oddity(kind="nowhere", detail="qform and sform codes 0"),)
+    if not (header["sform_code"] > 0 and header["qform_code"] > 0) or len(shape) != 3:
+        return ()
+    try:
+        with np.errstate(all="ignore"):
+            apart = displacement(np.array(header.get_qform(), dtype=np.float64), affine, shape)
+    except (HeaderDataError, ValueError, TypeError, np.linalg.LinAlgError):
+        return (Oddity(kind="orientation", detail="a qform that is no rotation"),)
+    # NaN fails the comparison.
+    if apart <= _FORMS_APART:
+        return ()
+    return (Oddity(kind="orientation", detail=f"{apart:.3g} voxels apart"),)
+
+
+def _invalid(name: str, error: Exception) -> IngestError:
+    return IngestError(f"{name}: is not a valid NIfTI file ({error}); export it again")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import stat
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import nibabel as nib
@@ -17,11 +18,8 @@ from alsweep.errors import IngestError
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from alsweep.data.volume import Affine
-
 ENDINGS = (".nii.gz", ".nii", ".nrrd", ".mha")
 _LARGEST_VALUE = 1e30
-_FLAT = 1e-4
 _LFS = b"version https://git-lfs"
 
 
@@ -74,7 +72,7 @@ def _to_ras(volume: RawVolume, name: str) -> RawVolume:
     turned = nib.orientations.apply_orientation(array, turns)
     x, y, z = (volume.spacing[::-1][axis] for axis in np.argsort(turns[:, 0]))
     affine = volume.affine @ nib.orientations.inv_ornt_aff(turns, shape)
-    return RawVolume(np.ascontiguousarray(turned.T), (z, y, x), affine, volume.sha256)
+    return replace(volume, array=np.ascontiguousarray(turned.T), spacing=(z, y, x), affine=affine)
 
 
 def _checked_size(path: Path, name: str) -> int:
@@ -111,12 +109,3 @@ def _check_axes(volume: RawVolume, name: str, stacked: bool) -> None:
             f"{name}: is not three-dimensional ({axes} voxels); alsweep needs 3D volumes"
         )
     check_kind(volume.array.dtype, name)
-    if not np.isfinite(volume.affine).all() or _flatness(volume.affine) < _FLAT:
-        raise IngestError(f"{name}: its affine is singular or not finite; mend the header")
-
-
-def _flatness(affine: Affine) -> float:
-    """How far the voxel axes are from lying in a plane: 0 if they do, 1 at right angles."""
-    axes = affine[:3, :3]
-    lengths = np.linalg.norm(axes, axis=0)
-    return abs(float(np.linalg.det(axes / lengths))) if lengths.all() else 0.0

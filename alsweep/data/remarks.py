@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from alsweep.data.layout import SPLITS, distinct, few
 from alsweep.data.normalise import scheme_for
+from alsweep.data.placing import contradictions
 from alsweep.data.remarks_of_content import remarks_of_content
 
 if TYPE_CHECKING:
@@ -48,6 +49,7 @@ def remarks(found: Findings) -> tuple[str, ...]:
     return (
         *_counts(found.raw),
         *_schemes(found.raw, found.prescribed),
+        *contradictions(found.facts),
         *_constant(found),
         *_copies(found),
         *_lost(found),

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
-from math import isfinite
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,11 +13,10 @@ from alsweep.errors import IngestError
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from jaxtyping import Float64, Shaped
+    from jaxtyping import Shaped
 
     from alsweep.data.case import Spacing
-
-    Affine = Float64[np.ndarray, "4 4"]
+    from alsweep.data.grids import Affine, Oddity
 
 MOST_VOXELS = 1 << 31
 """In one file: a CT of 512 x 512 x 2000 has half a billion."""
@@ -39,12 +37,14 @@ class RawVolume:
         spacing: ``(z, y, x)``, mm.
         affine: Voxel index ``(x, y, z)`` to RAS, mm.
         sha256: Of the file.
+        oddities: What else its header says of where it lies.
     """
 
     array: Shaped[np.ndarray, "*axes"]
     spacing: Spacing
     affine: Affine
     sha256: str
+    oddities: tuple[Oddity, ...] = ()
 
 
 def file_digest(path: Path) -> str:
@@ -66,16 +66,6 @@ def check_kind(dtype: np.dtype[Any], name: str) -> None:
     """Refuse colours, complex numbers and the like."""
     if dtype.kind not in "iufb":
         raise IngestError(f"{name}: holds {dtype} values; save it with one real number a voxel")
-
-
-def positive(spacing: Spacing, name: str) -> Spacing:
-    """Give a spacing back; refuse one that is not positive."""
-    if not all(isfinite(value) and value > 0 for value in spacing):
-        shown = " x ".join(f"{value:g}" for value in spacing)
-        raise IngestError(
-            f"{name}: its spacing is {shown} mm; each must be positive, mend the header"
-        )
-    return spacing
 
 
 def native(array: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:

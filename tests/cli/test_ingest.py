@@ -140,9 +140,9 @@ BAD_FILES = {
     "missing label": (lambda r: (r / LABEL).unlink(), LABEL, "is missing; add"),
     "shape": (lambda r: save(r / LABEL, volume((12, 10, 9))[1]), LABEL, "9x10x12 voxels"),
     "affine": (
-        lambda r: save(r / LABEL, volume()[1], origin=(0.01, 0, 0)),
+        lambda r: save(r / LABEL, volume()[1], origin=(0.6, 0, 0)),
         LABEL,
-        "0.01 voxels off",
+        "0.6 voxels off",
     ),
     "unknown label": (_labels([7]), LABEL, "does not name (7)"),
     "negative label": (_labels([-1]), LABEL, "does not name (-1)"),
@@ -219,7 +219,7 @@ BAD_FILES = {
             save(r / LABEL, volume()[1], (1, 1, 1e9)),
         ),
         IMAGE,
-        "voxels at a spacing of 1 x 1 x 1 mm; mend",
+        "1e+03 times longer than those of the other cases; correct the unit",
     ),
     "voxels that begin nowhere": (
         lambda r: edit_header(r / IMAGE, "vox_offset", -5),
@@ -424,6 +424,8 @@ def test_an_existing_out_is_refused_and_untouched(alsweep, tmp_path):
     [
         (("--fold", "0"), "there is no splits_final.json"),
         (("--spacing", "1", "0", "1"), "three positive numbers"),
+        (("--affine-tolerance", "-1"), "--affine-tolerance -1: write a number of voxels"),
+        (("--affine-tolerance", "nan"), "--affine-tolerance nan: write a number of voxels"),
         (("--group-by", "("), "not a regular expression"),
         (("--group-by", "patient_"), "does not fit case 'case_0'"),
         (("--group-by", "case"), "different groups"),
@@ -621,6 +623,18 @@ def test_frames_of_one_patient_on_both_sides_are_warned_of(alsweep, tmp_path):
         "ingest", raw, "--out", tmp_path / "grouped", *mend[1:], "--json"
     )
     assert (code, stderr, json.loads(stdout)["warnings"]) == (0, "", [])
+
+
+def test_files_that_lie_apart_are_warned_of_as_far_as_is_allowed(alsweep, tmp_path):
+    raw = nnunet(tmp_path / "raw")
+    save(raw / LABEL, volume()[1], origin=(0.6, 0, 0))
+    more = ("--affine-tolerance", "0.7")
+    code, _, stderr = alsweep("ingest", raw, "--out", tmp_path / "out", *more)
+    assert code == 0
+    assert stderr.splitlines() == [
+        "warning: the affine lies off that of the case's first image in "
+        f"{LABEL} (0.6 voxels); voxel is laid on voxel, see --affine-tolerance"
+    ]
 
 
 PLANS = {

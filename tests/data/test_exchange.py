@@ -14,7 +14,7 @@ from alsweep import PartialLabels, Patch
 from alsweep.data.annotator import Oracle, ReferenceLabels
 from alsweep.data.case import CaseInfo
 from alsweep.data.exchange import read_loops, write_loops, write_raw_dataset
-from alsweep.data.exchange.nnunet import export_affine
+from alsweep.data.exchange.nnunet import grid_affine
 from alsweep.data.ingest import ingest
 from alsweep.data.label_store import IGNORE
 from alsweep.data.resample import resampled_shape
@@ -187,7 +187,7 @@ def test_the_affine_has_the_spacing_of_the_dataset_about_the_centre_of_the_sourc
     source = np.array([[0, -2.0, 0, 10], [0.5, 0, 0, -7], [0, 0, 3.0, 100], [0, 0, 0, 1]])
     crop = {"start": (1, 4, 2), "size": (3, 20, 16)}
     case = info("a", (6, 10, 8), original_shape=(9, 30, 20), affine=source.tolist(), crop=crop)
-    affine = export_affine(case, (1.6, 3.9, 1.0))
+    affine = grid_affine(case, (1.6, 3.9, 1.0))
     assert affine @ [3.5, 4.5, 2.5, 1] == pytest.approx(source @ [9.5, 13.5, 2, 1])
     assert affine[:3, :3] == pytest.approx(np.array([[0, -3.9, 0], [1.0, 0, 0], [0, 0, 1.6]]))
 
@@ -207,7 +207,7 @@ def test_the_faces_stay_within_a_quarter_of_a_voxel_of_the_source(size, spacing,
     shape = resampled_shape(size, spacing, target)
     crop = {"start": (3, 0, 1), "size": size}
     case = info("a", shape, affine=source.tolist(), crop=crop)
-    affine = export_affine(case, target)
+    affine = grid_affine(case, target)
     assert np.linalg.norm(affine[:3, :3], axis=0) == pytest.approx(target[::-1])
     to_grid = np.linalg.solve(affine, source)
     first = np.array([1, 0, 3])

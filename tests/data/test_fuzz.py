@@ -138,6 +138,17 @@ def test_bytes_that_may_be_json(place, content):
     quietly(read_foreign, place / "x.json")
 
 
+MORE = {
+    ".nrrd": (
+        b"encoding",
+        b"number: 60\nthicknesses: NaN 1 3\nbyte skip: 0\nline skip: 0\nold min: 0\n"
+        b'space units: "mm" "mm" "mm"\nlabels: "a" "" "c"\n0010|0010:=M\xfcller\nencoding',
+    ),
+    ".mha": (b"DimSize", b"DistanceUnits = mm\n0010|0010 = M\xfcller\nDimSize"),
+}
+"""What SimpleITK does not write by itself."""
+
+
 def header_bytes(ending):
     """A small valid file, uncompressed, and how many bytes of it are header."""
     array = np.arange(60, dtype=np.int16).reshape(3, 4, 5)
@@ -147,7 +158,7 @@ def header_bytes(ending):
             nib.save(nib.Nifti1Image(array, np.eye(4)), path)
         else:
             sitk.WriteImage(sitk.GetImageFromArray(array), str(path))
-        content = path.read_bytes()
+        content = path.read_bytes().replace(*MORE.get(ending, (b"", b"")), 1)
     return content, len(content) - array.nbytes
 
 

@@ -1,9 +1,12 @@
+import gzip
 import json
 import os
 from pathlib import Path
 
+import nibabel as nib
 import numpy as np
 import pytest
+import SimpleITK as sitk  # noqa: N813
 
 from alsweep.data.annotator import ReferenceLabels
 from alsweep.data.ingest import IngestOptions, _workers, ingest
@@ -337,3 +340,34 @@ def test_plans_that_normalise_otherwise_than_the_name_says_are_remarked(tmp_path
         "the plans normalise channel 'MR' by ct, its name stands for zscore"
     )
     assert ingested.dataset.manifest.normalisation[0].scheme == "ct"
+
+
+@pytest.mark.parametrize("slope", [1.00002, 0.99998])
+def test_labels_that_scl_slope_rounds_are_integers(tmp_path, slope):
+    raw = nnunet(tmp_path / "raw")
+    names = {"background": 0, **{f"rib {index}": index for index in range(1, 250)}}
+    describe(raw, labels=names)
+    labels = np.arange(960, dtype=np.uint8).reshape(12, 10, 8) % 250
+    image = nib.Nifti1Image(labels.T, np.eye(4))
+    image.header.set_slope_inter(slope, 0)
+    raw_bytes = bytearray(image.to_bytes())
+    raw_bytes[112:116] = np.array(slope, "<f4").tobytes()
+    (raw / "labelsTr/case_0.nii.gz").write_bytes(gzip.compress(bytes(raw_bytes)))
+    values = nib.load(raw / "labelsTr/case_0.nii.gz").get_fdata()
+    assert np.abs(values - np.rint(values)).max() > 0.004
+    dataset = made(raw, tmp_path / "out")
+    assert np.array_equal(ReferenceLabels(dataset).volume("case_0"), labels)
+
+
+@pytest.mark.parametrize("ending", [".nrrd", ".mha"])
+def test_int64_labels_are_accepted(tmp_path, ending):
+    raw = nnunet(tmp_path / "raw")
+    for path in sorted(raw.glob("*Tr/*.nii.gz")):
+        image = sitk.ReadImage(str(path))
+        if path.parent.name == "labelsTr":
+            image = sitk.Cast(image, sitk.sitkInt64)
+        sitk.WriteImage(image, str(path).replace(".nii.gz", ending), True)
+        path.unlink()
+    describe(raw, file_ending=ending)
+    dataset = made(raw, tmp_path / "out")
+    assert np.array_equal(ReferenceLabels(dataset).volume("case_1"), volume(seed=10)[1])

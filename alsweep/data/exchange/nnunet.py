@@ -75,7 +75,7 @@ def _write_cases(
         (folder / part).mkdir(parents=True)
     for done, case in enumerate((*labels.cases, *dataset.validation)):
         info = dataset.case(case)
-        affine = export_affine(info, dataset.manifest.spacing)
+        affine = grid_affine(info, dataset.manifest.spacing)
         for index, channel in enumerate(dataset.image(case)):
             _write_volume(folder / "imagesTr" / f"{case}_{index:04d}{_ENDING}", channel, affine)
         known = (
@@ -93,25 +93,29 @@ def _ignored(labels: LabelMap, code: int) -> LabelMap:
     return np.where(labels == IGNORE, np.uint8(code), labels)
 
 
-def export_affine(case: CaseInfo, spacing: Spacing) -> Float64[np.ndarray, "4 4"]:
-    """Affine of the resampled grid with the dataset's spacing: index ``(x, y, z)`` to RAS, mm.
+def grid_affine(case: CaseInfo, spacing: Spacing | None = None) -> Float64[np.ndarray, "4 4"]:
+    """Affine of the resampled grid: voxel index ``(x, y, z)`` to RAS, mm.
 
-    Resampling fits a whole number of voxels into the cropped volume, so their own size differs a
-    little from case to case. Whoever plans on the export would then choose some size in between and
-    interpolate every label once more. Here all have one size, about the centre of the volume, which
-    puts its faces at most a quarter of a voxel off the source.
+    Resampling keeps the outer faces of the cropped volume in place and fits a whole number of
+    voxels between them, so that their size differs a little from case to case. Whoever plans on an
+    export would then choose some size in between and interpolate every label once more. With a
+    spacing all cases have that one, about the centre of the volume, which puts its faces at most a
+    quarter of a voxel off the source.
 
     Args:
         case: Says where the source lies.
-        spacing: Of the dataset ``(z, y, x)``, mm.
+        spacing: ``(z, y, x)``, mm; the case's own, exact one if left out.
     """
     source = np.asarray(case.affine, dtype=np.float64)
-    axes = source[:3, :3] / np.linalg.norm(source[:3, :3], axis=0) * spacing[::-1]
-    first, size = np.array(case.crop.start[::-1]), np.array(case.crop.size[::-1])
-    centre = source[:3, :3] @ (first + (size - 1) / 2) + source[:3, 3]
+    first, old = np.array(case.crop.start[::-1]), np.array(case.crop.size[::-1])
+    new = np.array(case.shape[::-1])
+    axes = source[:3, :3] * (old / new)
+    if spacing is not None:
+        axes = axes / np.linalg.norm(axes, axis=0) * spacing[::-1]
     affine = np.eye(4)
     affine[:3, :3] = axes
-    affine[:3, 3] = centre - axes @ ((np.array(case.shape[::-1]) - 1) / 2)
+    centre = source[:3, :3] @ (first + (old - 1) / 2) + source[:3, 3]
+    affine[:3, 3] = centre - axes @ ((new - 1) / 2)
     return affine
 
 
