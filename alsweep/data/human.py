@@ -119,7 +119,7 @@ class HumanLabels:
         if not np.array_equal(self.reveal(patch.case, patch.start, patch.size), labels):
             raise DatasetError(
                 f"{self._path(patch)}: the patch was labelled otherwise before, and a crop never "
-                "changes; remove the file if nothing was trained on it"
+                "changes; move the file elsewhere if nothing was trained on it"
             )
 
     def _make_ready(self) -> None:

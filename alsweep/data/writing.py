@@ -205,7 +205,7 @@ def refuse_existing(out: Path) -> None:
     """Raise a DatasetError if ``out`` exists, be it a dangling link, or lies in a Dataset."""
     if os.path.lexists(out):
         raise DatasetError(
-            f"{out}: exists already, and nothing is overwritten; choose another --out or remove it"
+            f"{out}: exists already, and nothing is overwritten; choose another --out"
         )
     refuse_inside_dataset(out)
 
