@@ -37,13 +37,13 @@ def fulldata(
 
     Example: alsweep fulldata search_spaces/hippocampus-low.yaml --out runs/hippocampus-low
     """
-    from alsweep.cli.run import check_place_and_device, plan_of
+    from alsweep.cli.run import check_place_and_device, plan_of, recorded_run
     from alsweep.config.load import load_sweep
     from alsweep.sweep import work
 
     sweep = load_sweep(space, set_ or [])
     folder = (out or Path("runs") / sweep.name).absolute()
-    plan = plan_of(sweep, space)
+    plan = plan_of(sweep, space, recorded_run(sweep, space, folder, set_ or []))
     if dry_run:
         check_place_and_device(folder, sweep.resources, private=address is None)
         return _tell_what_would_be_done(plan, folder)

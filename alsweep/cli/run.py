@@ -3,7 +3,7 @@
 import os
 import secrets
 import shlex
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -59,20 +59,44 @@ def run(
 
     sweep = load_sweep(space, set_ or [])
     folder = out or Path("runs") / sweep.name
-    plan = plan_of(sweep, space)
+    plan = plan_of(sweep, space, recorded_run(sweep, space, folder, set_ or []))
     if dry_run:
         check_place_and_device(folder.absolute(), sweep.resources, private=address is None)
         return tell_what_would_be_done(plan, folder)
     return make(plan, folder, address)
 
 
-def plan_of(sweep: "SweepConfig", space: Path) -> "Plan":
-    """Resolve a sweep against its dataset; errors name the search space."""
+def recorded_run(
+    sweep: "SweepConfig", space: Path, out: Path, overrides: Sequence[str]
+) -> Path | None:
+    """The run folder whose own dataset a search space asks for; None where it names any other.
+
+    A RUN/sweep.yaml with another ``--out`` may be run on whatever lies at its dataset's place.
+    """
+    if sweep.provenance is None or any(o.startswith("dataset=") for o in overrides):
+        return None
+    run = space.absolute().parent
+    return run if out.absolute() == run or not sweep.dataset.exists() else None
+
+
+def plan_of(sweep: "SweepConfig", space: Path, run: Path | None = None) -> "Plan":
+    """Resolve a sweep against its dataset; errors name the search space.
+
+    Args:
+        sweep: What to plan.
+        space: Where it was read.
+        run: Run folder that the sweep is a record of, whose dataset may have been moved with it.
+    """
     from alsweep.data.case import Dataset
+    from alsweep.data.recorded import open_recorded
     from alsweep.errors import ConfigError
     from alsweep.sweep.plan import make_plan
 
-    dataset = Dataset.open(sweep.dataset.absolute())
+    place = sweep.dataset.absolute()
+    if run is None or sweep.provenance is None:
+        dataset = Dataset.open(place)
+    else:
+        dataset = open_recorded(place, sweep.provenance.dataset_fingerprint, run)
     try:
         return make_plan(sweep, dataset)
     except ConfigError as error:
@@ -115,7 +139,7 @@ def carry_out(
     wandb = wandb_settings(plan.sweep.wandb)
     prepare_environment(plan.sweep.resources, private=address is None)
     from alsweep.results.records import write_results
-    from alsweep.sweep.run_folder import check_same_sweep, driver_lock, write_space
+    from alsweep.sweep.run_folder import check_same_sweep, driver_lock, refresh_configs, write_space
     from alsweep.sweep.stops import stops_raise
 
     check_same_sweep(run_folder, plan)
@@ -125,6 +149,7 @@ def carry_out(
         _warn_of_left_out(run_folder, plan)
         try:
             write_space(run_folder, plan)
+            refresh_configs(run_folder, plan)
             outcome = _make_missing(plan, run_folder, work, _tracker(wandb, run_folder), address)
             write_results(run_folder)
             page = report(run_folder)

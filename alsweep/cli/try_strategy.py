@@ -46,8 +46,10 @@ def try_strategy(
     from alsweep.cli.networks import open_networks
     from alsweep.cli.progress import CaseProgress
     from alsweep.report.queries import open_query
+    from alsweep.sweep.run_folder import refuse_unwritable
 
     query = open_query(run, trajectory, loop)
+    refuse_unwritable((out or run).absolute())
     spec = _spec(strategy, settings or [])
     with CaseProgress("try") as progress:
         networks = open_networks(query, progress)

@@ -60,8 +60,7 @@ class ModelStore:
             weights: dict[str, torch.Tensor] = torch.load(
                 folder / _WEIGHTS, map_location="cpu", weights_only=True
             )
-            with suppress(PermissionError):  # a run that belongs to somebody else can be read
-                os.utime(folder / _META)
+            _mark_used(folder / _META)
         except FileNotFoundError:
             return None
         except (RuntimeError, EOFError, UnpicklingError) as error:
@@ -99,8 +98,9 @@ class ModelStore:
 
     def _discard(self, key: str, error: Exception) -> None:
         """Take out an entry that cannot be read; it will be made again."""
-        _log.warning("warning: %s cannot be read (%s); it is made again", self.root / key, error)
-        self._remove(self.root / key)
+        _log.warning("warning: %s cannot be read (%s) and counts as absent", self.root / key, error)
+        with suppress(OSError):  # nor can it be taken out of a run that is read-only
+            self._remove(self.root / key)
 
     def _remove(self, entry: Path) -> None:
         """Remove an entry, renamed first, so that no reader meets half of it."""
@@ -120,7 +120,7 @@ class ModelStore:
                 if _age(folder) > _STALE_SECONDS:
                     shutil.rmtree(folder, ignore_errors=True)
                 continue
-            with suppress(FileNotFoundError):
+            with suppress(FileNotFoundError, NotADirectoryError):  # a stray file is no entry
                 used = (folder / _META).stat().st_mtime
                 size = sum(file.stat().st_size for file in folder.iterdir())
                 entries.append((used, size, folder))
@@ -140,6 +140,20 @@ def _save(weights: dict[str, torch.Tensor], path: Path) -> None:
         torch.save(cpu, file)
         file.flush()
         os.fsync(file.fileno())
+
+
+def _mark_used(path: Path) -> None:
+    """Set the time of last use; a run that is read-only, or somebody else's, can be read all the same.
+
+    Raises:
+        FileNotFoundError: There is no such file.
+    """
+    try:
+        os.utime(path)
+    except FileNotFoundError:
+        raise
+    except OSError as error:
+        _log.debug("%s keeps its time: %s", path, error)
 
 
 def _age(path: Path) -> float:

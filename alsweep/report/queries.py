@@ -70,11 +70,12 @@ def open_query(run: Path, trajectory: str, loop: int) -> Query:
         RecordError: The query has not been made.
         DatasetError: The dataset is gone or has changed.
     """
-    chosen = find_trajectory(read_run(run).trajectories, trajectory)
+    found = read_run(run)
+    chosen = find_trajectory(found.trajectories, trajectory)
     path = query_path(chosen.folder, loop)
     if chosen.config is None or not path.exists():
         raise RecordError(_no_query(chosen, loop))
-    return Query(run, chosen, loop, open_dataset(run, chosen), read_query(path))
+    return Query(run, chosen, loop, open_dataset(found), read_query(path))
 
 
 def draw_queries(

@@ -16,6 +16,7 @@ from alsweep.config.sweep import Provenance, SweepConfig
 from alsweep.data.inside import refuse_inside_dataset
 from alsweep.errors import RunFolderError
 from alsweep.files import write_bytes
+from alsweep.trajectory.query_log import QueryLog
 
 if TYPE_CHECKING:
     from alsweep.sweep.plan import Plan
@@ -187,6 +188,14 @@ def left_out(run: Path, plan: Plan) -> list[str]:
         return []
     earlier = provenance_of(run, stored_sweep(run)).trajectories
     return [id_ for id_ in earlier if id_ not in plan.ids]
+
+
+def refresh_configs(run: Path, plan: Plan) -> None:
+    """Tell trajectories that have begun, finished ones too, of a moved dataset or a new label."""
+    for planned in plan.trajectories:
+        folder = trajectory_folder(run, planned.id)
+        if (folder / "config.json").exists():
+            QueryLog(folder).claim(planned.config)
 
 
 def write_space(run: Path, plan: Plan) -> None:
