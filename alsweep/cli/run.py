@@ -137,6 +137,7 @@ def carry_out(
         The exit code.
     """
     wandb = wandb_settings(plan.sweep.wandb)
+    unset_which_run()
     prepare_environment(plan.sweep.resources, private=address is None)
     from alsweep.results.records import write_results
     from alsweep.sweep.run_folder import check_same_sweep, driver_lock, refresh_configs, write_space
@@ -230,6 +231,20 @@ def wandb_settings(written: "WandbConfig") -> "WandbConfig":
     if settings.mode == "online":
         require_login()
     return settings
+
+
+def unset_which_run() -> None:
+    """Keep W&B's client from what the environment says of a single run, and say so."""
+    from alsweep.tracking.wandb import WHICH_RUN
+
+    found = [name for name in WHICH_RUN if os.environ.pop(name, None) is not None]
+    if found:
+        verb = "is" if len(found) == 1 else "are"
+        typer.echo(
+            f"warning: {', '.join(found)} {verb} not heeded: every trajectory has a W&B run of its "
+            "own",
+            err=True,
+        )
 
 
 def _tracker(settings: "WandbConfig", run_folder: Path) -> "BackgroundTracker":
