@@ -46,7 +46,7 @@ def fulldata(
     plan = plan_of(sweep, space, recorded_run(sweep, space, folder, set_ or []))
     if dry_run:
         check_place_and_device(folder, sweep.resources, private=address is None)
-        return _tell_what_would_be_done(plan, folder)
+        return _tell_what_would_be_done(plan, folder, private=address is None)
     again = shlex.join(["alsweep", "fulldata", str(space), "--out", str(out or folder)])
     return _make(plan, folder, work.Training(folder, sweep.resources), address, again)
 
@@ -136,17 +136,20 @@ def _exit_code(failed: "Mapping[str, str]", total: int) -> int:
     return SOME_FAILED if len(failed) < total else ALL_FAILED
 
 
-def _tell_what_would_be_done(plan: "Plan", run: Path) -> int:
+def _tell_what_would_be_done(plan: "Plan", run: Path, *, private: bool) -> int:
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
+    from alsweep.cli.forecast import foretell
     from alsweep.results.fulldata import read_reference
     from alsweep.sweep.fulldata import references
     from alsweep.sweep.run_folder import check_same_sweep
 
     check_same_sweep(run, plan)
     wanted = references(plan)
+    busy = any(read_reference(run, reference.key) is None for reference in wanted)
+    foretell(run, plan.sweep, private=private, busy=busy)
     table = Table("full data", "trajectories", "members", "done")
     done = 0
     for reference in wanted:

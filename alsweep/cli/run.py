@@ -55,6 +55,7 @@ def run(
 
     Example: alsweep run search_spaces/hippocampus-low.yaml --set base.training.epochs=2
     """
+    from alsweep.cli.forecast import check_wandb
     from alsweep.config.load import load_sweep
 
     sweep = load_sweep(space, set_ or [])
@@ -62,7 +63,8 @@ def run(
     plan = plan_of(sweep, space, recorded_run(sweep, space, folder, set_ or []))
     if dry_run:
         check_place_and_device(folder.absolute(), sweep.resources, private=address is None)
-        return tell_what_would_be_done(plan, folder)
+        check_wandb(sweep)
+        return tell_what_would_be_done(plan, folder, private=address is None)
     return make(plan, folder, address)
 
 
@@ -216,8 +218,12 @@ def _make_missing(
     return outcome
 
 
-def wandb_settings(written: "WandbConfig") -> "WandbConfig":
+def wandb_settings(written: "WandbConfig", *, ask: bool = True) -> "WandbConfig":
     """The search space's settings, but WANDB_MODE wins, as W&B's users expect.
+
+    Args:
+        written: The search space's.
+        ask: Whether to look for the login that ``online`` needs; on a terminal W&B asks for it.
 
     Raises:
         ConfigError: There is no such mode, or it needs a login that is not there.
@@ -228,7 +234,7 @@ def wandb_settings(written: "WandbConfig") -> "WandbConfig":
 
     mode = os.environ.get("WANDB_MODE", written.mode)
     settings = validated(WandbConfig, {**written.plain(), "mode": mode}, {"mode": "WANDB_MODE"})
-    if settings.mode == "online":
+    if settings.mode == "online" and ask:
         require_login()
     return settings
 
@@ -338,18 +344,23 @@ def _check_this_machine(resources: "ResourcesConfig") -> None:
     resolve_compute(resources.device, "auto")
 
 
-def tell_what_would_be_done(plan: "Plan", run_folder: Path) -> int:
-    """Print what a run would make; writes nothing and starts nothing."""
+def tell_what_would_be_done(plan: "Plan", run_folder: Path, *, private: bool = True) -> int:
+    """Print what a run would make, warn of or refuse; writes nothing and starts nothing."""
     from rich.console import Console
     from rich.markup import escape
     from rich.table import Table
 
+    from alsweep.cli.forecast import foretell
     from alsweep.sweep.missing import loops_done, to_do
     from alsweep.sweep.run_folder import check_same_sweep
+    from alsweep.sweep.stored import stored_members
 
     run_folder = run_folder.absolute()
     check_same_sweep(run_folder, plan)
     counted = to_do(run_folder, plan)
+    foretell(run_folder, plan.sweep, private=private, busy=counted.unfinished > 0)
+    _warn_of_left_out(run_folder, plan)
+    stored = stored_members(run_folder, plan)
     table = Table(*map(escape, plan.sweep.grid), "seed", "loops done")
     # An id is there to be copied: it is folded where the terminal is narrow, and never cut.
     table.add_column("trajectory", overflow="fold")
@@ -370,7 +381,8 @@ def tell_what_would_be_done(plan: "Plan", run_folder: Path) -> int:
         f"{len(plan.trajectories)} trajectories, {counted.finished} done, "
         f"{counted.unfinished} to do with {counted.loops} loops\n"
         f"{counted.starts} shared starts; {counted.trainings} trainings "
-        f"({counted.unshared_trainings} without sharing)\n"
+        f"({counted.unshared_trainings} without sharing)"
+        f"{f', {stored} of them stored already' if stored else ''}\n"
         f"dry run: nothing was written",
         soft_wrap=True,
         highlight=False,

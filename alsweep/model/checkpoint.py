@@ -68,6 +68,10 @@ class ModelStore:
             return None
         return weights
 
+    def holds(self, key: str) -> bool:
+        """Whether a member is there; it is not read."""
+        return all((self.root / key / name).is_file() for name in (_META, _WEIGHTS))
+
     def training_file(self, key: str) -> Path:
         """Where the unfinished training of a member keeps its state; no entry of the store."""
         return self.root / _TRAINING / f"{key}.pt"
@@ -143,7 +147,7 @@ def _save(weights: dict[str, torch.Tensor], path: Path) -> None:
 
 
 def _mark_used(path: Path) -> None:
-    """Set the time of last use; a run that is read-only, or somebody else's, can be read all the same.
+    """Set the time of last use, unless the run is read-only or somebody else's.
 
     Raises:
         FileNotFoundError: There is no such file.
