@@ -37,7 +37,8 @@ def fulldata(
 
     Example: alsweep fulldata search_spaces/hippocampus-low.yaml --out runs/hippocampus-low
     """
-    from alsweep.cli.run import check_place_and_device, plan_of, recorded_run
+    from alsweep.cli.dry_run import check_place_and_device
+    from alsweep.cli.run import plan_of, recorded_run
     from alsweep.config.load import load_sweep
     from alsweep.sweep import work
 
@@ -141,7 +142,7 @@ def _tell_what_would_be_done(plan: "Plan", run: Path, *, private: bool) -> int:
     from rich.table import Table
     from rich.text import Text
 
-    from alsweep.cli.forecast import foretell
+    from alsweep.cli.dry_run import foretell
     from alsweep.results.fulldata import read_reference
     from alsweep.sweep.fulldata import references
     from alsweep.sweep.run_folder import check_same_sweep

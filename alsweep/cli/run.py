@@ -21,7 +21,6 @@ ALL_FAILED = 1
 INTERRUPTED = 130
 _MOST_ERRORS = 5
 _SECONDS_TO_CLOSE = 10.0
-_WIDE = 1000
 
 _ENVIRONMENT = {
     "RAY_AIR_NEW_OUTPUT": "0",  # the new output ignores verbose=0
@@ -55,7 +54,7 @@ def run(
 
     Example: alsweep run search_spaces/hippocampus-low.yaml --set base.training.epochs=2
     """
-    from alsweep.cli.forecast import check_wandb
+    from alsweep.cli.dry_run import check_place_and_device, check_wandb, tell_what_would_be_done
     from alsweep.config.load import load_sweep
 
     sweep = load_sweep(space, set_ or [])
@@ -149,7 +148,7 @@ def carry_out(
     with driver_lock(run_folder), stops_raise():
         # Again, now that nobody else can be at work in it.
         check_same_sweep(run_folder, plan)
-        _warn_of_left_out(run_folder, plan)
+        warn_of_left_out(run_folder, plan)
         try:
             write_space(run_folder, plan)
             refresh_configs(run_folder, plan)
@@ -179,7 +178,8 @@ def prepare_environment(resources: "ResourcesConfig", *, private: bool) -> None:
     os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(16))
 
 
-def _warn_of_left_out(run_folder: Path, plan: "Plan") -> None:
+def warn_of_left_out(run_folder: Path, plan: "Plan") -> None:
+    """Name what the run folder holds and the plan has no more."""
     from alsweep.sweep.run_folder import left_out
 
     gone = left_out(run_folder, plan)
@@ -306,86 +306,3 @@ def shown(path: Path) -> Path:
     """A path as the user would write it."""
     here = Path.cwd()
     return path.relative_to(here) if path.is_relative_to(here) else path
-
-
-def check_place_and_device(
-    run_folder: Path, resources: "ResourcesConfig", *, private: bool
-) -> None:
-    """Refuse what a run would refuse once it begins; writes nothing that stays.
-
-    Raises:
-        ConfigError: This machine has not the device, or not enough GPUs; ``private`` alone. Or a
-            card is to be used, but none is asked for.
-        RunFolderError: The run folder cannot be written.
-    """
-    from alsweep.sweep.environment import refuse_cards_without_gpus
-    from alsweep.sweep.run_folder import refuse_foreign, refuse_unwritable
-
-    refuse_foreign(run_folder)
-    refuse_unwritable(run_folder)
-    # The machines of a cluster are not this one.
-    if private and (resources.device not in ("auto", "cpu") or resources.gpus):
-        _check_this_machine(resources)
-    refuse_cards_without_gpus(resources)
-
-
-def _check_this_machine(resources: "ResourcesConfig") -> None:
-    import torch
-
-    from alsweep.errors import ConfigError
-    from alsweep.model.device import resolve_compute
-
-    most = torch.cuda.device_count()
-    if resources.gpus > most:
-        raise ConfigError(
-            f"resources.gpus: a worker needs {resources.gpus:g}, but this machine has {most}; "
-            "write less, or use a cluster (--address)"
-        )
-    resolve_compute(resources.device, "auto")
-
-
-def tell_what_would_be_done(plan: "Plan", run_folder: Path, *, private: bool = True) -> int:
-    """Print what a run would make, warn of or refuse; writes nothing and starts nothing."""
-    from rich.console import Console
-    from rich.markup import escape
-    from rich.table import Table
-
-    from alsweep.cli.forecast import foretell
-    from alsweep.sweep.missing import loops_done, to_do
-    from alsweep.sweep.run_folder import check_same_sweep
-    from alsweep.sweep.stored import stored_members
-
-    run_folder = run_folder.absolute()
-    check_same_sweep(run_folder, plan)
-    counted = to_do(run_folder, plan)
-    foretell(run_folder, plan.sweep, private=private, busy=counted.unfinished > 0)
-    _warn_of_left_out(run_folder, plan)
-    stored = stored_members(run_folder, plan)
-    table = Table(*map(escape, plan.sweep.grid), "seed", "loops done")
-    # An id is there to be copied: it is folded where the terminal is narrow, and never cut.
-    table.add_column("trajectory", overflow="fold")
-    for planned in plan.trajectories:
-        done = loops_done(run_folder, planned)
-        cell = [
-            escape(planned.label if key == "strategy" else str(value))
-            for key, value in planned.cell.items()
-        ]
-        seed = str(planned.config.seed)
-        table.add_row(*cell, seed, f"{done}/{planned.config.query.loops}", planned.id)
-    console = Console()
-    # A file or another program takes lines of any length.
-    whole = Console(width=_WIDE) if not console.is_terminal else console
-    whole.print(table)
-    console.print(
-        f"{plan.sweep.name} on {plan.dataset_name} in {shown(run_folder)}: "
-        f"{len(plan.trajectories)} trajectories, {counted.finished} done, "
-        f"{counted.unfinished} to do with {counted.loops} loops\n"
-        f"{counted.starts} shared starts; {counted.trainings} trainings "
-        f"({counted.unshared_trainings} without sharing)"
-        f"{f', {stored} of them stored already' if stored else ''}\n"
-        f"dry run: nothing was written",
-        soft_wrap=True,
-        highlight=False,
-        markup=False,
-    )
-    return 0

@@ -8,7 +8,7 @@ from pathlib import Path
 from alsweep.data.case import Dataset
 from alsweep.data.inside import refuse_inside_dataset
 from alsweep.errors import RecordError, RunFolderError
-from alsweep.files import write_bytes
+from alsweep.files import is_litter, write_bytes
 from alsweep.report.gallery import png
 from alsweep.report.mixes import mix_figure, query_mix
 from alsweep.report.slices import Panel, overview_figure, pair_figure, patch_figure
@@ -149,10 +149,14 @@ def _cut(panel: Panel) -> Panel:
 
 def _check_folder(folder: Path) -> None:
     refuse_inside_dataset(folder)
-    if folder.exists() and not (folder / OVERVIEW).exists() and any(folder.iterdir()):
+    if folder.exists() and not (folder / OVERVIEW).exists() and _foreign(folder):
         raise RunFolderError(
             f"{folder}: holds something else than pictures of queries; choose another --out"
         )
+
+
+def _foreign(folder: Path) -> bool:
+    return not folder.is_dir() or any(not is_litter(path.name) for path in folder.iterdir())
 
 
 def _draw(query: Query, seen: Seen | None, title: str, folder: Path) -> Iterator[Path]:

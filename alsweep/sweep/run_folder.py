@@ -15,7 +15,7 @@ from alsweep.config.load import load_sweep
 from alsweep.config.sweep import Provenance, SweepConfig
 from alsweep.data.inside import refuse_inside_dataset
 from alsweep.errors import RunFolderError
-from alsweep.files import write_bytes
+from alsweep.files import is_litter, write_bytes
 from alsweep.trajectory.query_log import QueryLog
 
 if TYPE_CHECKING:
@@ -125,10 +125,11 @@ def refuse_foreign(run: Path) -> None:
         names = {entry.name for entry in run.iterdir()}
     except OSError as error:
         raise _unwritable(run, error) from None
-    if SPACE in names or not names or (_LOCK in names and names <= _OUR_BEGINNINGS):
+    foreign = {name for name in names if not is_litter(name)}
+    if SPACE in names or not foreign or (_LOCK in names and foreign <= _OUR_BEGINNINGS):
         return
     raise RunFolderError(
-        f"{run}: holds '{min(names)}' and no {SPACE}, so alsweep did not begin it; {mend}"
+        f"{run}: holds '{min(foreign)}' and no {SPACE}, so alsweep did not begin it; {mend}"
     )
 
 
