@@ -3,8 +3,6 @@ import os
 import subprocess
 import sys
 
-import pytest
-
 from alsweep.cli import main
 from alsweep.cli.terminal import print_everywhere
 from alsweep.testing.runs import write_run
@@ -20,9 +18,10 @@ def test_what_a_terminal_cannot_show_stops_nothing(monkeypatch):
     monkeypatch.setattr(sys, "stdout", out)
     monkeypatch.setattr(sys, "stderr", err)
     print_everywhere()
-    print("2×3 … Läsion")
-    print("naïve \udcff", file=err)
-    out.flush(), err.flush()
+    out.write("2\u00d73 \u2026 Läsion\n")
+    err.write("naïve \udcff\n")
+    out.flush()
+    err.flush()
     assert out.buffer.getvalue() == b"2x3 . L?sion\n"
     assert err.buffer.getvalue() == b"na?ve ?\n"
 
@@ -31,18 +30,15 @@ def test_a_path_that_is_no_text_stops_nothing_on_a_good_terminal(monkeypatch):
     out = io.TextIOWrapper(io.BytesIO(), encoding="utf-8")
     monkeypatch.setattr(sys, "stdout", out)
     print_everywhere()
-    print("ü \udcff")
+    out.write("ü \udcff\n")
     out.flush()
     assert out.buffer.getvalue() == "ü ?\n".encode()
 
 
-@pytest.mark.parametrize("verb", ["status", "strategies"])
-def test_tables_are_plain_where_there_is_only_ascii(tmp_path, verb):
-    write_run(tmp_path / "run", loops=2)
+def test_tables_are_plain_where_there_is_only_ascii():
     code = "from alsweep.cli.main import main; main()"
-    words = [verb, str(tmp_path / "run")] if verb == "status" else [verb]
     done = subprocess.run(
-        [sys.executable, "-c", code, *words],
+        [sys.executable, "-c", code, "strategies"],
         capture_output=True,
         env={**os.environ, "PYTHONIOENCODING": "ascii", "COLUMNS": "50"},
         timeout=120,
