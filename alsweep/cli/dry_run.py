@@ -121,8 +121,8 @@ def check_wandb(sweep: "SweepConfig") -> None:
     """
     from alsweep.cli.run import unset_which_run, wandb_settings
 
-    wandb_settings(sweep.wandb, ask=sys.stdin is None or not sys.stdin.isatty())
-    unset_which_run()
+    nobody_to_ask = sys.stdin is None or not sys.stdin.isatty()
+    unset_which_run(wandb_settings(sweep.wandb, ask=nobody_to_ask))
 
 
 def _warn_of_idle_cards(resources: "ResourcesConfig") -> None:

@@ -138,7 +138,7 @@ def carry_out(
         The exit code.
     """
     wandb = wandb_settings(plan.sweep.wandb)
-    unset_which_run()
+    unset_which_run(wandb)
     prepare_environment(plan.sweep.resources, private=address is None)
     from alsweep.results.records import write_results
     from alsweep.sweep.run_folder import check_same_sweep, driver_lock, refresh_configs, write_space
@@ -239,10 +239,12 @@ def wandb_settings(written: "WandbConfig", *, ask: bool = True) -> "WandbConfig"
     return settings
 
 
-def unset_which_run() -> None:
+def unset_which_run(settings: "WandbConfig") -> None:
     """Keep W&B's client from what the environment says of a single run, and say so."""
     from alsweep.tracking.wandb import WHICH_RUN
 
+    if settings.mode == "disabled":
+        return
     found = [name for name in WHICH_RUN if os.environ.pop(name, None) is not None]
     if found:
         verb = "is" if len(found) == 1 else "are"

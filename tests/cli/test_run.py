@@ -110,6 +110,7 @@ def test_dry_run_warns_of_what_a_run_would_warn_of(
 ) -> None:
     run = tmp_path / "run"
     write_space(run, plan_of(load_sweep(space), space))
+    monkeypatch.setenv("WANDB_MODE", "offline")
     monkeypatch.setenv("WANDB_SWEEP_ID", "theirs")
     dry = ("run", space, "--out", run, "--set", "seeds=[0]", "--dry-run")
     with driver_lock(run):

@@ -138,7 +138,9 @@ def test_what_the_environment_says_of_a_run_is_not_heeded(
     tracked, records = tracked_of(seed=0)
     for name in WHICH_RUN:
         monkeypatch.setenv(name, str(tmp_path / "theirs") if name.endswith("DIR") else "theirs")
-    unset_which_run()
+    unset_which_run(WandbConfig(mode="disabled"))
+    assert capsys.readouterr().err == ""
+    unset_which_run(OFFLINE)
     assert "warning: WANDB_SWEEP_ID, " in capsys.readouterr().err
     tracker = WandbTracker(tmp_path / "run", OFFLINE)
     tracker.update(tracked, records)
@@ -150,7 +152,7 @@ def test_what_the_environment_says_of_a_run_is_not_heeded(
     assert run.sweep_id == ""
     assert run.steps == [0, 1, 2]
     assert not (tmp_path / "theirs").exists()
-    unset_which_run()
+    unset_which_run(OFFLINE)
     assert capsys.readouterr().err == ""
 
 
