@@ -122,12 +122,7 @@ class TrajectoryFolder:
 class RunFolder:
     """A run: what its sweep.yaml says, and its trajectories in the order of it.
 
-    Attributes:
-        path: The run folder.
-        name: Of the sweep.
-        dataset: Where the dataset lies; a trajectory's own config may still name an earlier place.
-        dataset_fingerprint: Of its content.
-        trajectories: What there is of them.
+    ``dataset`` is where that lies now; a trajectory's config may still name an earlier place.
     """
 
     path: Path

@@ -77,7 +77,9 @@ def refuse_unwritable(run: Path) -> None:
 
     Raises:
         RunFolderError: It cannot be written.
+        DatasetError: It lies in a Dataset.
     """
+    refuse_inside_dataset(run)
     place = next(path for path in (run, *run.parents) if path.exists())
     try:
         with tempfile.TemporaryFile(dir=place):
