@@ -6,6 +6,13 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+_LITTER = {".DS_Store", ".directory", ".localized", "Thumbs.db", "desktop.ini", "@eaDir"}
+
+
+def is_litter(name: str) -> bool:
+    """Whether a file or folder is what systems leave everywhere, and none of anybody's work."""
+    return name in _LITTER or name.startswith(("._", ".nfs", ".fuse_hidden"))
+
 
 def sync_folder(folder: Path) -> None:
     """Flush a folder's entries to disk, so that a rename in it outlives a power cut."""

@@ -38,15 +38,17 @@ def export(
     --to nnunet --out Dataset104_HippocampusLoop2
     """
     from alsweep.report.queries import find_trajectory
+    from alsweep.report.volumes import open_dataset
     from alsweep.results.records import read_run
     from alsweep.trajectory.export import Target, export_loop
 
-    found = find_trajectory(read_run(run).trajectories, trajectory)
+    known = read_run(run)
+    found, dataset = find_trajectory(known.trajectories, trajectory), open_dataset(known)
     if to is ExportTarget.bundle:
         from alsweep.trajectory.bundle import export_bundle
 
-        typer.echo(str(export_bundle(run, found, loop, out)))
+        typer.echo(str(export_bundle(run, found, loop, out, dataset)))
         return
     target: Target = "nnunet" if to is ExportTarget.nnunet else "nnactive"
-    for path in export_loop(found.folder, loop, target, out):
+    for path in export_loop(found.folder, loop, target, out, dataset):
         typer.echo(str(path))

@@ -37,16 +37,17 @@ def fulldata(
 
     Example: alsweep fulldata search_spaces/hippocampus-low.yaml --out runs/hippocampus-low
     """
-    from alsweep.cli.run import check_place_and_device, plan_of
+    from alsweep.cli.dry_run import check_place_and_device
+    from alsweep.cli.run import plan_of, recorded_run
     from alsweep.config.load import load_sweep
     from alsweep.sweep import work
 
     sweep = load_sweep(space, set_ or [])
     folder = (out or Path("runs") / sweep.name).absolute()
-    plan = plan_of(sweep, space)
+    plan = plan_of(sweep, space, recorded_run(sweep, space, folder, set_ or []))
     if dry_run:
         check_place_and_device(folder, sweep.resources, private=address is None)
-        return _tell_what_would_be_done(plan, folder)
+        return _tell_what_would_be_done(plan, folder, private=address is None)
     again = shlex.join(["alsweep", "fulldata", str(space), "--out", str(out or folder)])
     return _make(plan, folder, work.Training(folder, sweep.resources), address, again)
 
@@ -136,17 +137,20 @@ def _exit_code(failed: "Mapping[str, str]", total: int) -> int:
     return SOME_FAILED if len(failed) < total else ALL_FAILED
 
 
-def _tell_what_would_be_done(plan: "Plan", run: Path) -> int:
+def _tell_what_would_be_done(plan: "Plan", run: Path, *, private: bool) -> int:
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
+    from alsweep.cli.dry_run import foretell
     from alsweep.results.fulldata import read_reference
     from alsweep.sweep.fulldata import references
     from alsweep.sweep.run_folder import check_same_sweep
 
     check_same_sweep(run, plan)
     wanted = references(plan)
+    busy = any(read_reference(run, reference.key) is None for reference in wanted)
+    foretell(run, plan.sweep, private=private, busy=busy)
     table = Table("full data", "trajectories", "members", "done")
     done = 0
     for reference in wanted:

@@ -5,11 +5,13 @@ import os
 import sys
 import traceback
 from importlib import import_module
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
 from alsweep import __version__
+from alsweep.cli.terminal import print_everywhere
 from alsweep.errors import AlsweepError
 
 if TYPE_CHECKING:
@@ -39,7 +41,20 @@ _UsageError: "type[click.ClickException]" = next(
     base for base in typer.BadParameter.__mro__ if base.__name__ == "ClickException"
 )
 
+
+class _Verbs(TyperGroup):
+    """The verbs; typer would turn Ctrl-C into an exit code without a word."""
+
+    def invoke(self, ctx: Any) -> Any:  # its type lies in what typer keeps to itself
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt:
+            _complain("interrupted; what was finished is saved")
+            return INTERRUPTED
+
+
 app = typer.Typer(
+    cls=_Verbs,
     help="Sweeps for active learning in 3D biomedical segmentation.",
     no_args_is_help=True,
     rich_markup_mode=None,
@@ -74,6 +89,7 @@ for _verb in VERBS:
 
 def main() -> None:
     """Run the command line; exit 0 done, 1 failed, 2 misused, 3 partly, 130 interrupted."""
+    print_everywhere()
     debug = "--debug" in sys.argv
     arguments = [argument for argument in sys.argv[1:] if argument != "--debug"]
     logging.basicConfig(

@@ -29,8 +29,11 @@ def queries(
     Example: alsweep queries runs/hippocampus-low --trajectory predictive_entropy --loop 1
     """
     from alsweep.report.queries import draw_queries, open_query
+    from alsweep.sweep.run_folder import refuse_unwritable
 
-    for path in draw_queries(open_query(run, trajectory, loop), out, _seen):
+    query = open_query(run, trajectory, loop)
+    refuse_unwritable((out or run).absolute())
+    for path in draw_queries(query, out, _seen):
         typer.echo(str(path))
 
 

@@ -18,6 +18,21 @@ def report(
     Example: alsweep report runs/hippocampus-low
     """
     from alsweep.report import write_report
+    from alsweep.sweep.run_folder import refuse_unwritable
 
+    runs = _folders(runs)
+    if out is not None or (len(runs) == 1 and runs[0].is_dir()):
+        refuse_unwritable((out or runs[0]).absolute())
     page = write_report(runs, out)
     typer.echo(f"report: {page}")
+
+
+def _folders(paths: list[Path]) -> list[Path]:
+    """What of ``RUNS/*`` can be a run: a stray file beside the runs is none."""
+    folders = [path for path in paths if not path.is_file()]
+    if not folders:
+        return paths
+    for path in paths:
+        if path not in folders:
+            typer.echo(f"skipped: {path} is a file, not a run folder", err=True)
+    return folders

@@ -19,4 +19,4 @@ def resume(
     from alsweep.cli.run import make, plan_of
     from alsweep.sweep.run_folder import SPACE, stored_sweep
 
-    return make(plan_of(stored_sweep(run), run / SPACE), run, address)
+    return make(plan_of(stored_sweep(run), run / SPACE, run), run, address)

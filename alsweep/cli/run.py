@@ -3,7 +3,7 @@
 import os
 import secrets
 import shlex
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -24,7 +24,6 @@ ALL_FAILED = 1
 INTERRUPTED = 130
 _MOST_ERRORS = 5
 _SECONDS_TO_CLOSE = 10.0
-_WIDE = 1000
 
 _ENVIRONMENT = {
     "RAY_AIR_NEW_OUTPUT": "0",  # the new output ignores verbose=0
@@ -58,24 +57,50 @@ def run(
 
     Example: alsweep run search_spaces/hippocampus-low.yaml --set base.training.epochs=2
     """
+    from alsweep.cli.dry_run import check_place_and_device, check_wandb, tell_what_would_be_done
     from alsweep.config.load import load_sweep
 
     sweep = load_sweep(space, set_ or [])
     folder = out or Path("runs") / sweep.name
-    plan = plan_of(sweep, space)
+    plan = plan_of(sweep, space, recorded_run(sweep, space, folder, set_ or []))
     if dry_run:
         check_place_and_device(folder.absolute(), sweep.resources, private=address is None)
-        return tell_what_would_be_done(plan, folder)
+        check_wandb(sweep)
+        return tell_what_would_be_done(plan, folder, private=address is None)
     return make(plan, folder, address)
 
 
-def plan_of(sweep: "SweepConfig", space: Path) -> "Plan":
-    """Resolve a sweep against its dataset; errors name the search space."""
+def recorded_run(
+    sweep: "SweepConfig", space: Path, out: Path, overrides: Sequence[str]
+) -> Path | None:
+    """The run folder whose own dataset a search space asks for; None where it names any other.
+
+    A RUN/sweep.yaml with another ``--out`` may be run on whatever lies at its dataset's place.
+    """
+    if sweep.provenance is None or any(o.startswith("dataset=") for o in overrides):
+        return None
+    run = space.absolute().parent
+    return run if out.absolute() == run or not sweep.dataset.exists() else None
+
+
+def plan_of(sweep: "SweepConfig", space: Path, run: Path | None = None) -> "Plan":
+    """Resolve a sweep against its dataset; errors name the search space.
+
+    Args:
+        sweep: What to plan.
+        space: Where it was read.
+        run: Run folder that the sweep is a record of, whose dataset may have been moved with it.
+    """
     from alsweep.data.case import Dataset
+    from alsweep.data.recorded import open_recorded
     from alsweep.errors import ConfigError
     from alsweep.sweep.plan import make_plan
 
-    dataset = Dataset.open(expanded(sweep.dataset, f"{space}: dataset").absolute())
+    place = expanded(sweep.dataset, f"{space}: dataset").absolute()
+    if run is None or sweep.provenance is None:
+        dataset = Dataset.open(place)
+    else:
+        dataset = open_recorded(place, sweep.provenance.dataset_fingerprint, run)
     try:
         plan = make_plan(sweep, dataset)
     except ConfigError as error:
@@ -132,19 +157,21 @@ def carry_out(
         The exit code.
     """
     wandb = wandb_settings(plan.sweep.wandb)
+    unset_which_run(wandb)
     prepare_environment(plan.sweep.resources, private=address is None)
     from alsweep.results.records import write_results
-    from alsweep.sweep.run_folder import check_same_sweep, driver_lock, write_space
+    from alsweep.sweep.run_folder import check_same_sweep, driver_lock, refresh_configs, write_space
     from alsweep.sweep.stops import stops_raise
 
     check_same_sweep(run_folder, plan)
     with driver_lock(run_folder), stops_raise():
         # Again, now that nobody else can be at work in it.
         check_same_sweep(run_folder, plan)
-        _warn_of_left_out(run_folder, plan)
-        _warn_of_other_defaults(run_folder, plan)
+        warn_of_left_out(run_folder, plan)
+        warn_of_other_defaults(run_folder, plan)
         try:
             write_space(run_folder, plan)
+            refresh_configs(run_folder, plan)
             outcome = _make_missing(plan, run_folder, work, _tracker(wandb, run_folder), address)
             write_results(run_folder)
             page = report(run_folder)
@@ -171,7 +198,8 @@ def prepare_environment(resources: "ResourcesConfig", *, private: bool) -> None:
     os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(16))
 
 
-def _warn_of_left_out(run_folder: Path, plan: "Plan") -> None:
+def warn_of_left_out(run_folder: Path, plan: "Plan") -> None:
+    """Name what the run folder holds and the plan has no more."""
     from alsweep.sweep.run_folder import left_out
 
     gone = left_out(run_folder, plan)
@@ -185,7 +213,7 @@ def _warn_of_left_out(run_folder: Path, plan: "Plan") -> None:
     )
 
 
-def _warn_of_other_defaults(run_folder: Path, plan: "Plan") -> None:
+def warn_of_other_defaults(run_folder: Path, plan: "Plan") -> None:
     """Say why a file that nobody changed means other trajectories than it did."""
     from alsweep.sweep.run_folder import SPACE, provenance_of, stored_sweep
     from alsweep.sweep.space_file import changed_defaults
@@ -231,8 +259,12 @@ def _make_missing(
     return outcome
 
 
-def wandb_settings(written: "WandbConfig") -> "WandbConfig":
+def wandb_settings(written: "WandbConfig", *, ask: bool = True) -> "WandbConfig":
     """The search space's settings, but WANDB_MODE wins, as W&B's users expect.
+
+    Args:
+        written: The search space's.
+        ask: Whether to look for the login that ``online`` needs; on a terminal W&B asks for it.
 
     Raises:
         ConfigError: There is no such mode, or it needs a login that is not there.
@@ -243,9 +275,25 @@ def wandb_settings(written: "WandbConfig") -> "WandbConfig":
 
     mode = os.environ.get("WANDB_MODE", written.mode)
     settings = validated(WandbConfig, {**written.plain(), "mode": mode}, {"mode": "WANDB_MODE"})
-    if settings.mode == "online":
+    if settings.mode == "online" and ask:
         require_login()
     return settings
+
+
+def unset_which_run(settings: "WandbConfig") -> None:
+    """Keep W&B's client from what the environment says of a single run, and say so."""
+    from alsweep.tracking.wandb import WHICH_RUN
+
+    if settings.mode == "disabled":
+        return
+    found = [name for name in WHICH_RUN if os.environ.pop(name, None) is not None]
+    if found:
+        verb = "is" if len(found) == 1 else "are"
+        typer.echo(
+            f"warning: {', '.join(found)} {verb} not heeded: every trajectory has a W&B run of its "
+            "own",
+            err=True,
+        )
 
 
 def _tracker(settings: "WandbConfig", run_folder: Path) -> "BackgroundTracker":
@@ -301,80 +349,3 @@ def shown(path: Path) -> Path:
     """A path as the user would write it."""
     here = Path.cwd()
     return path.relative_to(here) if path.is_relative_to(here) else path
-
-
-def check_place_and_device(
-    run_folder: Path, resources: "ResourcesConfig", *, private: bool
-) -> None:
-    """Refuse what a run would refuse once it begins; writes nothing that stays.
-
-    Raises:
-        ConfigError: This machine has not the device, or not enough GPUs; ``private`` alone. Or a
-            card is to be used, but none is asked for.
-        RunFolderError: The run folder cannot be written.
-    """
-    from alsweep.sweep.environment import refuse_cards_without_gpus
-    from alsweep.sweep.run_folder import refuse_foreign, refuse_unwritable
-
-    refuse_foreign(run_folder)
-    refuse_unwritable(run_folder)
-    # The machines of a cluster are not this one.
-    if private and (resources.device not in ("auto", "cpu") or resources.gpus):
-        _check_this_machine(resources)
-    refuse_cards_without_gpus(resources)
-
-
-def _check_this_machine(resources: "ResourcesConfig") -> None:
-    import torch
-
-    from alsweep.errors import ConfigError
-    from alsweep.model.device import resolve_compute
-
-    most = torch.cuda.device_count()
-    if resources.gpus > most:
-        raise ConfigError(
-            f"resources.gpus: a worker needs {resources.gpus:g}, but this machine has {most}; "
-            "write less, or use a cluster (--address)"
-        )
-    resolve_compute(resources.device, "auto")
-
-
-def tell_what_would_be_done(plan: "Plan", run_folder: Path) -> int:
-    """Print what a run would make; writes nothing and starts nothing."""
-    from rich.console import Console
-    from rich.markup import escape
-    from rich.table import Table
-
-    from alsweep.sweep.missing import loops_done, to_do
-    from alsweep.sweep.run_folder import check_same_sweep
-
-    run_folder = run_folder.absolute()
-    check_same_sweep(run_folder, plan)
-    counted = to_do(run_folder, plan)
-    table = Table(*map(escape, plan.sweep.grid), "seed", "loops done")
-    # An id is there to be copied: it is folded where the terminal is narrow, and never cut.
-    table.add_column("trajectory", overflow="fold")
-    for planned in plan.trajectories:
-        done = loops_done(run_folder, planned)
-        cell = [
-            escape(planned.label if key == "strategy" else str(value))
-            for key, value in planned.cell.items()
-        ]
-        seed = str(planned.config.seed)
-        table.add_row(*cell, seed, f"{done}/{planned.config.query.loops}", planned.id)
-    console = Console()
-    # A file or another program takes lines of any length.
-    whole = Console(width=_WIDE) if not console.is_terminal else console
-    whole.print(table)
-    console.print(
-        f"{plan.sweep.name} on {plan.dataset_name} in {shown(run_folder)}: "
-        f"{len(plan.trajectories)} trajectories, {counted.finished} done, "
-        f"{counted.unfinished} to do with {counted.loops} loops\n"
-        f"{counted.starts} shared starts; {counted.trainings} trainings "
-        f"({counted.unshared_trainings} without sharing)\n"
-        f"dry run: nothing was written",
-        soft_wrap=True,
-        highlight=False,
-        markup=False,
-    )
-    return 0

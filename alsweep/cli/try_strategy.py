@@ -46,8 +46,10 @@ def try_strategy(
     from alsweep.cli.networks import open_networks
     from alsweep.cli.progress import CaseProgress
     from alsweep.report.queries import open_query
+    from alsweep.sweep.run_folder import refuse_unwritable
 
     query = open_query(run, trajectory, loop)
+    refuse_unwritable((out or run).absolute())
     spec = _spec(strategy, settings or [])
     with CaseProgress("try") as progress:
         networks = open_networks(query, progress)
@@ -71,7 +73,7 @@ def _spec(strategy: str, settings: "Sequence[str]") -> "StrategySpec":
     from ruamel.yaml import YAML
     from ruamel.yaml.error import YAMLError
 
-    from alsweep.config.load import ENDLESS, apply_override
+    from alsweep.config.overrides import ENDLESS, Override
     from alsweep.config.trajectory import StrategySpec
     from alsweep.config.validation import validated
     from alsweep.errors import ConfigError
@@ -88,7 +90,7 @@ def _spec(strategy: str, settings: "Sequence[str]") -> "StrategySpec":
     for setting in settings:
         if not setting.partition("=")[1]:
             raise ConfigError(f"--set {setting}: write NAME=VALUE, e.g. beta=5")
-        apply_override(raw, setting)
+        Override.parse(setting).apply(raw)
     return validated(StrategySpec, raw, {})
 
 

@@ -1,29 +1,31 @@
 """YAML to configuration: files, overrides, and errors that name both."""
 
-from collections.abc import Iterable, Mapping
+import shlex
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
+from alsweep.config.overrides import ENDLESS, apply_overrides
 from alsweep.config.sweep import SCHEMA_VERSION, SweepConfig
+from alsweep.config.trajectory import TrajectoryConfig
 from alsweep.config.validation import validated
 from alsweep.errors import ConfigError
 
-ENDLESS = "nested too deeply, or an alias (*name) stands inside what it names; write it out flat"
-"""What to say of YAML that has no end."""
 
-
-def load_sweep(path: Path, overrides: Iterable[str] = ()) -> SweepConfig:
+def load_sweep(path: Path, overrides: Sequence[str] = ()) -> SweepConfig:
     """Read and validate a search space, its ``PATH=VALUE`` overrides and its trajectories.
 
     Raises:
-        ConfigError: The file cannot be read, is no YAML mapping, or breaks the schema.
+        ConfigError: The file cannot be read, is no YAML mapping, or breaks the schema; or an
+            override cannot be set or would do nothing.
     """
     raw = _read_mapping(path)
     for override in overrides:
-        apply_override(raw, override)
+        _refuse_outside_base(override)
+    apply_overrides(raw, overrides)
     try:
         sweep = validated(SweepConfig, raw, {}, stored=_stored(raw))
         sweep.trajectories()
@@ -78,34 +80,13 @@ def _kind(value: object) -> str:
     return "nothing" if value is None else f"a {type(value).__name__}"
 
 
-def apply_override(raw: dict[str, Any], override: str) -> None:
-    """Set one key of the raw YAML from ``PATH=VALUE``; the value is parsed as YAML.
-
-    Raises:
-        ConfigError: There is no ``=``, the value is no YAML, or the path runs through a scalar.
-    """
-    dotted, equals, text = override.partition("=")
-    if not equals or not dotted:
-        raise ConfigError(f"--set {override}: write PATH=VALUE, e.g. base.training.epochs=2")
-    try:
-        value = YAML(typ="safe", pure=True).load(text)
-    except YAMLError:
-        raise ConfigError(f"--set {override}: the value is not valid YAML; quote it") from None
-    except RecursionError:
-        raise ConfigError(f"--set {dotted}: {ENDLESS}") from None
-    *parents, last = _override_keys(raw, dotted)
-    target = raw
-    for parent in parents:
-        inner = target.get(parent)
-        if inner is None:
-            inner = target[parent] = {}
-        if not isinstance(inner, dict):
-            raise ConfigError(f"--set {override}: '{parent}' is not a mapping")
-        target = inner
-    target[last] = value
-
-
-def _override_keys(raw: Mapping[str, Any], dotted: str) -> list[str]:
-    """Split a path at its dots; below ``grid`` the rest is one key, being dotted itself."""
-    first, _, rest = dotted.partition(".")
-    return [first, rest] if first == "grid" and rest else dotted.split(".")
+def _refuse_outside_base(override: str) -> None:
+    """Refuse a trajectory's key at the top level, where it is often looked for."""
+    path = override.partition("=")[0]
+    first = path.split(".")[0]
+    if first in TrajectoryConfig.model_fields and first not in SweepConfig.model_fields:
+        home = "seeds=[...]" if first == "seed" else f"base.{override}"
+        raise ConfigError(
+            f"--set {override}: there is no '{first}' at the top level; "
+            f"write --set {shlex.quote(home)}"
+        )

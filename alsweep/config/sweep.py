@@ -145,7 +145,7 @@ class SweepConfig(Frozen):
         for cell in self.cells():
             base = _copy(self.base)
             for key, value in {**self._implied(cell), **cell}.items():
-                _assign(base, key, value)
+                _assign(base, key, _copy(value))
             for seed in self.seeds:
                 yield cell, {**base, "dataset": str(self.dataset), "seed": seed}
 

@@ -101,8 +101,12 @@ def _message(detail: ErrorDetails) -> str:
         return "the list is empty; write at least one value"
     if kind == "too_long":
         return f"expected a list of {detail['ctx']['max_length']} values"
-    if kind == "path_type":
-        return "expected a path, as text"
+    if kind in ("path_type", "string_type"):
+        text = "a path" if kind == "path_type" else "text"
+        # 1e3, 007, true, null and 2026-01-31 mean something else in YAML.
+        return (
+            f"expected {text}" if isinstance(value, (dict, list)) else f"expected {text}, in quotes"
+        )
     message = detail["msg"].removeprefix("Value error, ").replace("valid dictionary", "mapping")
     return message.split(" or instance of ")[0]
 

@@ -60,14 +60,17 @@ class ModelStore:
             weights: dict[str, torch.Tensor] = torch.load(
                 folder / _WEIGHTS, map_location="cpu", weights_only=True
             )
-            with suppress(PermissionError):  # a run that belongs to somebody else can be read
-                os.utime(folder / _META)
+            _mark_used(folder / _META)
         except FileNotFoundError:
             return None
         except (RuntimeError, EOFError, UnpicklingError) as error:
             self._discard(key, error)
             return None
         return weights
+
+    def holds(self, key: str) -> bool:
+        """Whether a member is there; it is not read."""
+        return all((self.root / key / name).is_file() for name in (_META, _WEIGHTS))
 
     def training_file(self, key: str) -> Path:
         """Where the unfinished training of a member keeps its state; no entry of the store."""
@@ -99,8 +102,9 @@ class ModelStore:
 
     def _discard(self, key: str, error: Exception) -> None:
         """Take out an entry that cannot be read; it will be made again."""
-        _log.warning("warning: %s cannot be read (%s); it is made again", self.root / key, error)
-        self._remove(self.root / key)
+        _log.warning("warning: %s cannot be read (%s) and counts as absent", self.root / key, error)
+        with suppress(OSError):  # nor can it be taken out of a run that is read-only
+            self._remove(self.root / key)
 
     def _remove(self, entry: Path) -> None:
         """Remove an entry, renamed first, so that no reader meets half of it."""
@@ -120,7 +124,7 @@ class ModelStore:
                 if _age(folder) > _STALE_SECONDS:
                     shutil.rmtree(folder, ignore_errors=True)
                 continue
-            with suppress(FileNotFoundError):
+            with suppress(FileNotFoundError, NotADirectoryError):  # a stray file is no entry
                 used = (folder / _META).stat().st_mtime
                 size = sum(file.stat().st_size for file in folder.iterdir())
                 entries.append((used, size, folder))
@@ -140,6 +144,20 @@ def _save(weights: dict[str, torch.Tensor], path: Path) -> None:
         torch.save(cpu, file)
         file.flush()
         os.fsync(file.fileno())
+
+
+def _mark_used(path: Path) -> None:
+    """Set the time of last use, unless the run is read-only or somebody else's.
+
+    Raises:
+        FileNotFoundError: There is no such file.
+    """
+    try:
+        os.utime(path)
+    except FileNotFoundError:
+        raise
+    except OSError as error:
+        _log.debug("%s keeps its time: %s", path, error)
 
 
 def _age(path: Path) -> float:

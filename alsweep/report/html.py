@@ -13,11 +13,12 @@ from plotly.offline import get_plotlyjs
 from alsweep import __version__
 from alsweep.data.inside import refuse_inside_dataset
 from alsweep.errors import RunFolderError
-from alsweep.files import write_bytes
+from alsweep.files import is_litter, write_bytes
 from alsweep.report import captions, figures, stills, tables
 from alsweep.report.checklist import checklist
 from alsweep.report.curves import BUDGETS, curve_table, curves, full_table
 from alsweep.report.gallery import gallery, png
+from alsweep.report.replacing import replacing
 from alsweep.report.study import Study, read_study
 from alsweep.report.volumes import Opened, open_datasets
 from alsweep.results import ranking, win_matrix
@@ -38,6 +39,7 @@ _OURS = {
     "fg_efficiency.csv",
     "win_matrix.png",
     "queries",
+    "try",
 }
 
 
@@ -63,9 +65,9 @@ def write_report(runs: Sequence[Path], out: Path | None = None) -> Path:
     study = read_study(runs)
     datasets = open_datasets(study)
     numbers = _Numbers(study)
-    _write_files(folder, study, numbers)
-    # The page comes last: where it is, the files it speaks of are too.
-    write_bytes(folder / PAGE, _page(study, numbers, datasets).encode())
+    with replacing(folder, last=PAGE) as new:
+        _write_files(new, study, numbers)
+        write_bytes(new / PAGE, _page(study, numbers, datasets).encode())
     return folder / PAGE
 
 
@@ -75,7 +77,8 @@ def _check_folder(folder: Path) -> None:
     if not folder.exists():
         return
     alien = not folder.is_dir() or any(
-        path.name not in _OURS and not path.name.endswith(".tmp") for path in folder.iterdir()
+        path.name not in _OURS and not path.name.endswith(".tmp") and not is_litter(path.name)
+        for path in folder.iterdir()
     )
     page = folder / PAGE
     if not alien and page.exists():

@@ -8,7 +8,7 @@ from pathlib import Path
 from alsweep.data.case import Dataset
 from alsweep.data.inside import refuse_inside_dataset
 from alsweep.errors import RecordError, RunFolderError
-from alsweep.files import write_bytes
+from alsweep.files import is_litter, write_bytes
 from alsweep.report.gallery import png
 from alsweep.report.mixes import mix_figure, query_mix
 from alsweep.report.slices import Panel, overview_figure, pair_figure, patch_figure
@@ -70,11 +70,12 @@ def open_query(run: Path, trajectory: str, loop: int) -> Query:
         RecordError: The query has not been made.
         DatasetError: The dataset is gone or has changed.
     """
-    chosen = find_trajectory(read_run(run).trajectories, trajectory)
+    found = read_run(run)
+    chosen = find_trajectory(found.trajectories, trajectory)
     path = query_path(chosen.folder, loop)
     if chosen.config is None or not path.exists():
         raise RecordError(_no_query(chosen, loop))
-    return Query(run, chosen, loop, open_dataset(run, chosen), read_query(path))
+    return Query(run, chosen, loop, open_dataset(found), read_query(path))
 
 
 def draw_queries(
@@ -148,10 +149,14 @@ def _cut(panel: Panel) -> Panel:
 
 def _check_folder(folder: Path) -> None:
     refuse_inside_dataset(folder)
-    if folder.exists() and not (folder / OVERVIEW).exists() and any(folder.iterdir()):
+    if folder.exists() and not (folder / OVERVIEW).exists() and _foreign(folder):
         raise RunFolderError(
             f"{folder}: holds something else than pictures of queries; choose another --out"
         )
+
+
+def _foreign(folder: Path) -> bool:
+    return not folder.is_dir() or any(not is_litter(path.name) for path in folder.iterdir())
 
 
 def _draw(query: Query, seen: Seen | None, title: str, folder: Path) -> Iterator[Path]:

@@ -144,7 +144,7 @@ def _table(paths: Sequence[Path]) -> pd.DataFrame:
         return load_results([write_results(path) for path in paths])
     except OSError as error:
         # A run that somebody else owns can still be reported on.
-        logger.info("results.parquet stays as it is: %s", error)
+        logger.info("results.parquet stays as it is: %s", error.strerror or error)
         return each_once([collect(path) for path in paths])
 
 

@@ -10,9 +10,10 @@ from numpy.typing import NDArray
 
 from alsweep.data.annotator import ReferenceLabels
 from alsweep.data.case import Dataset
+from alsweep.data.recorded import open_recorded
 from alsweep.errors import DatasetError
 from alsweep.report.study import TIMES, Study
-from alsweep.results.records import TrajectoryFolder
+from alsweep.results.records import RunFolder
 
 
 class Volumes(Protocol):
@@ -74,40 +75,30 @@ class Opened:
 
 def open_datasets(study: Study) -> Mapping[str, Opened]:
     """Return the datasets of a study by trajectory id, each opened once."""
-    opened: dict[Path, Opened] = {}
-    found = {}
+    opened: dict[tuple[Path, str], Opened] = {}
+    found: dict[str, Opened] = {}
     for run in study.runs:
+        key = run.dataset, run.dataset_fingerprint
         for trajectory in run.trajectories:
             if trajectory.config is not None and trajectory.id not in found:
-                path = trajectory.config.dataset
-                if path not in opened:
-                    opened[path] = _open(run.path, trajectory)
-                found[trajectory.id] = opened[path]
+                if key not in opened:
+                    opened[key] = _open(run)
+                found[trajectory.id] = opened[key]
     return found
 
 
-def open_dataset(run: Path, trajectory: TrajectoryFolder) -> Dataset:
-    """Open the dataset that a trajectory ran on; a run that was moved is looked for beside it.
+def open_dataset(run: RunFolder) -> Dataset:
+    """Open the dataset that a run was made on.
 
     Raises:
-        DatasetError: It is gone, or its content is not what the trajectory saw.
+        DatasetError: It is gone, or has changed; says how the run is told where it lies.
     """
-    assert trajectory.config is not None
-    named = trajectory.config.dataset
-    inside = run / named.name
-    path = inside if not named.exists() and inside.exists() else named
-    dataset = Dataset.open(path)
-    if trajectory.config.trajectory_id(dataset.fingerprint) != trajectory.id:
-        raise DatasetError(
-            f"{path}: its content is not what trajectory {trajectory.id} ran on; "
-            "put the original dataset back"
-        )
-    return dataset
+    return open_recorded(run.dataset, run.dataset_fingerprint, run.path)
 
 
-def _open(run: Path, trajectory: TrajectoryFolder) -> Opened:
+def _open(run: RunFolder) -> Opened:
     try:
-        dataset = open_dataset(run, trajectory)
+        dataset = open_dataset(run)
     except DatasetError as error:
         return Opened(f"not available any more ({error})", None)
     parts = f"{len(dataset.pool)} pool, {len(dataset.validation)} validation"

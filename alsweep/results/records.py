@@ -8,7 +8,7 @@ import io
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
 
@@ -120,10 +120,14 @@ class TrajectoryFolder:
 
 @dataclass(frozen=True)
 class RunFolder:
-    """A run: the name of its sweep and its trajectories, in the order of sweep.yaml."""
+    """A run: what its sweep.yaml says, and its trajectories in the order of it.
+
+    ``dataset`` is where that lies now; a trajectory's config may still name an earlier place.
+    """
 
     path: Path
     name: str
+    dataset: Path
     dataset_fingerprint: str
     trajectories: tuple[TrajectoryFolder, ...]
 
@@ -159,14 +163,22 @@ def read_run(run: Path) -> RunFolder:
         RunFolderError: ``run`` is no run folder.
         RecordError: A file in it is broken, or a config is not its trajectory's.
     """
-    name, dataset_fingerprint, ids = _read_sweep(run / "sweep.yaml")
-    folders = [run / "trajectories" / id_ for id_ in ids]
-    trajectories = tuple(_read_trajectory(f, dataset_fingerprint) for f in folders)
-    return RunFolder(run, name, dataset_fingerprint, trajectories)
+    begun = _read_sweep(run / "sweep.yaml")
+    folders = [run / "trajectories" / id_ for id_ in begun.ids]
+    trajectories = tuple(_read_trajectory(f, begun.dataset_fingerprint) for f in folders)
+    return RunFolder(run, begun.name, begun.dataset, begun.dataset_fingerprint, trajectories)
 
 
-def _read_sweep(path: Path) -> tuple[str, str, list[str]]:
-    """Name, dataset fingerprint, trajectory ids; the rest of sweep.yaml is the sweep's matter."""
+class _Begun(NamedTuple):
+    """What readers need of sweep.yaml; the rest is the sweep's matter."""
+
+    name: str
+    dataset: Path
+    dataset_fingerprint: str
+    ids: tuple[str, ...]
+
+
+def _read_sweep(path: Path) -> _Begun:
     from ruamel.yaml import YAML
     from ruamel.yaml.error import YAMLError
 
@@ -185,12 +197,13 @@ def _read_sweep(path: Path) -> tuple[str, str, list[str]]:
         raise RunFolderError(f"{path}: not valid YAML ({str(error).splitlines()[0]})") from None
     try:
         begun = raw["provenance"]
-        ids = [str(id_) for id_ in begun["trajectories"]]
-        return str(raw["name"]), str(begun["dataset_fingerprint"]), ids
+        ids = tuple(str(id_) for id_ in begun["trajectories"])
+        fingerprint = str(begun["dataset_fingerprint"])
+        return _Begun(str(raw["name"]), Path(raw["dataset"]), fingerprint, ids)
     except (KeyError, TypeError):
         raise RunFolderError(
-            f"{path}: no 'name', 'provenance.dataset_fingerprint' and 'provenance.trajectories' "
-            "in it; make the run again with 'alsweep run'"
+            f"{path}: no 'name', 'dataset', 'provenance.dataset_fingerprint' and "
+            "'provenance.trajectories' in it; make the run again with 'alsweep run'"
         ) from None
 
 

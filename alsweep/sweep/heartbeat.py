@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
+from pydantic import AwareDatetime
+
 from alsweep.config.base import Frozen
 from alsweep.trajectory.progress import Phase, Progress
 
@@ -23,7 +25,7 @@ class Beat(Frozen):
     phase: Phase
     done: int
     total: int
-    time: datetime
+    time: AwareDatetime
 
 
 @dataclass
@@ -68,5 +70,5 @@ def read_beat(folder: Path) -> Beat | None:
 
 
 def silent_seconds(beat: Beat) -> float:
-    """Seconds since the sign of life."""
-    return (datetime.now(UTC) - beat.time).total_seconds()
+    """Seconds since the sign of life; 0 where the other machine's clock is ahead of this one's."""
+    return max(0.0, (datetime.now(UTC) - beat.time).total_seconds())

@@ -8,7 +8,11 @@ import ray
 
 from alsweep.config.sweep import ResourcesConfig
 from alsweep.errors import ConfigError
-from alsweep.sweep.environment import refuse_cards_without_gpus, worker_environment
+from alsweep.sweep.environment import (
+    refuse_cards_without_gpus,
+    unused_cards,
+    worker_environment,
+)
 from alsweep.sweep.stops import ignore, listen
 
 _log = logging.getLogger(__name__)
@@ -84,9 +88,6 @@ def _check_resources(resources: ResourcesConfig, *, local: bool) -> None:
         if local:
             raise ConfigError(f"{lack}; write less, or use a cluster (--address)")
         _log.warning("warning: %s; waiting for nodes to join", lack)
-    if there.get("GPU") and not resources.gpus and resources.device == "auto":
-        _log.warning(
-            "warning: resources.gpus is 0, so that all is computed on CPUs, but there are GPUs "
-            "(%g); write gpus: 1, or a fraction to let trajectories share one",
-            there["GPU"],
-        )
+    idle = unused_cards(resources, there.get("GPU", 0))
+    if idle is not None:
+        _log.warning("warning: %s", idle)

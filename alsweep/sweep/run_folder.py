@@ -15,7 +15,8 @@ from alsweep.config.load import load_sweep
 from alsweep.config.sweep import Provenance, SweepConfig
 from alsweep.data.inside import refuse_inside_dataset
 from alsweep.errors import RunFolderError
-from alsweep.files import write_bytes
+from alsweep.files import is_litter, write_bytes
+from alsweep.trajectory.query_log import QueryLog
 
 if TYPE_CHECKING:
     from alsweep.sweep.plan import Plan
@@ -76,7 +77,9 @@ def refuse_unwritable(run: Path) -> None:
 
     Raises:
         RunFolderError: It cannot be written.
+        DatasetError: It lies in a Dataset.
     """
+    refuse_inside_dataset(run)
     place = next(path for path in (run, *run.parents) if path.exists())
     try:
         with tempfile.TemporaryFile(dir=place):
@@ -124,10 +127,11 @@ def refuse_foreign(run: Path) -> None:
         names = {entry.name for entry in run.iterdir()}
     except OSError as error:
         raise _unwritable(run, error) from None
-    if SPACE in names or not names or (_LOCK in names and names <= _OUR_BEGINNINGS):
+    foreign = {name for name in names if not is_litter(name)}
+    if SPACE in names or not foreign or (_LOCK in names and foreign <= _OUR_BEGINNINGS):
         return
     raise RunFolderError(
-        f"{run}: holds '{min(names)}' and no {SPACE}, so alsweep did not begin it; {mend}"
+        f"{run}: holds '{min(foreign)}' and no {SPACE}, so alsweep did not begin it; {mend}"
     )
 
 
@@ -187,6 +191,14 @@ def left_out(run: Path, plan: Plan) -> list[str]:
         return []
     earlier = provenance_of(run, stored_sweep(run)).trajectories
     return [id_ for id_ in earlier if id_ not in plan.ids]
+
+
+def refresh_configs(run: Path, plan: Plan) -> None:
+    """Tell trajectories that have begun, finished ones too, of a moved dataset or a new label."""
+    for planned in plan.trajectories:
+        folder = trajectory_folder(run, planned.id)
+        if (folder / "config.json").exists():
+            QueryLog(folder).claim(planned.config)
 
 
 def write_space(run: Path, plan: Plan) -> None:

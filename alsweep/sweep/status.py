@@ -105,10 +105,16 @@ def read_status(run: Path) -> RunStatus:
         run=str(run),
         name=sweep.name,
         driver=driver,
-        starts=0 if driver is None else len(list(starts_folder(run).glob("*"))),
+        starts=0 if driver is None else _starts(run),
         trajectories=trajectories,
         seconds_left=_seconds_left(folders, trajectories),
     )
+
+
+def _starts(run: Path) -> int:
+    """Shared starts at work: each has a folder with signs of life."""
+    folder = starts_folder(run)
+    return sum(path.is_dir() for path in folder.iterdir()) if folder.is_dir() else 0
 
 
 def _planned(run: Path, sweep: SweepConfig) -> dict[str, TrajectoryConfig]:

@@ -18,6 +18,17 @@ from alsweep.tracking.base import Tracked
 _LONGEST_TAG = 64
 _SYNCED = ".synced"
 
+WHICH_RUN = tuple(
+    f"WANDB_{name}"
+    for name in (
+        *("SWEEP_ID", "SWEEP_PARAM_PATH", "LAUNCH", "LAUNCH_CONFIG_PATH"),
+        *("RUN_ID", "RESUME", "RESUME_FROM", "FORK_FROM", "DIR", "ROOT_DIR"),
+        *("NAME", "RUN_NAME", "RUN_GROUP", "JOB_TYPE", "RUN_JOB_TYPE", "TAGS", "RUN_TAGS"),
+    )
+)
+"""Variables that tell W&B's client which run a process feeds. A sweep feeds one a trajectory, which
+a client that heeded them would merge or double: whoever makes a tracker unsets them first."""
+
 
 def require_login() -> None:
     """Make sure that W&B knows the user; on a terminal its client may ask.
@@ -97,7 +108,7 @@ class WandbTracker:
             self._finish(id_)
 
     def _complete(self, tracked: Tracked, total: int) -> bool:
-        known = self._known(run_id(tracked))
+        known = self._known(self._id(tracked))
         if known is None or known.loops < total:
             return False
         return self._at_server(known) or (
@@ -107,7 +118,7 @@ class WandbTracker:
     def _begin(self, tracked: Tracked, records: Sequence[LoopRecord]) -> _OpenRun:
         import wandb
 
-        id_ = run_id(tracked)
+        id_ = self._id(tracked)
         known = self._known(id_)
         sent = known.loops if known is not None and self._at_server(known) else 0
         self._remove_unsynced(id_)
@@ -135,6 +146,7 @@ class WandbTracker:
                 x_disable_stats=True,
                 x_disable_meta=True,
                 disable_git=True,
+                sagemaker_disable=True,  # it would call all trajectories by one id
                 save_code=False,
             ),
         )
@@ -157,6 +169,12 @@ class WandbTracker:
     @property
     def _files(self) -> Path:
         return self._folder / "wandb"
+
+    def _id(self, tracked: Tracked) -> str:
+        """The run's id; a run that an earlier version began here keeps the one that it has."""
+        earlier = earlier_run_id(tracked)
+        begun = self._marker(earlier).exists() or any(self._files.glob(f"*run-*-{earlier}"))
+        return earlier if begun else run_id(tracked)
 
     def _marker(self, id_: str) -> Path:
         return self._files / "mirrored" / f"{id_}.json"
@@ -182,9 +200,22 @@ def _synced(folder: Path) -> bool:
 
 
 def run_id(tracked: Tracked) -> str:
-    """A trajectory's id at W&B, 32 hex digits: the same in every sweep and on every machine."""
+    """A trajectory's id at W&B, 32 hex digits: the same on every machine.
+
+    Each sweep has its own, told by its name: a run that two of them fed would have every step
+    twice, and the tags of whichever came last.
+    """
+    return fingerprint({**_trajectory(tracked), "sweep": tracked.sweep})[:32]
+
+
+def earlier_run_id(tracked: Tracked) -> str:
+    """The id that alsweep 0.1 gave to a trajectory in every sweep."""
+    return fingerprint(_trajectory(tracked))[:32]
+
+
+def _trajectory(tracked: Tracked) -> dict[str, Any]:
     identity = tracked.config.identity_on(tracked.dataset_fingerprint)
-    return fingerprint({"trajectory": tracked.id, "identity": identity})[:32]
+    return {"trajectory": tracked.id, "identity": identity}
 
 
 def full_config(tracked: Tracked, first: LoopRecord) -> dict[str, Any]:

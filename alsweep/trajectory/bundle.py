@@ -12,7 +12,13 @@ from alsweep.results.records import TrajectoryFolder
 from alsweep.trajectory.replay import StoredNetworks
 
 
-def export_bundle(run: Path, trajectory: TrajectoryFolder, loop: int | None, out: Path) -> Path:
+def export_bundle(
+    run: Path,
+    trajectory: TrajectoryFolder,
+    loop: int | None,
+    out: Path,
+    dataset: Dataset | None = None,
+) -> Path:
     """Write the ensemble of one training as a MONAI bundle and return its folder.
 
     Args:
@@ -20,6 +26,7 @@ def export_bundle(run: Path, trajectory: TrajectoryFolder, loop: int | None, out
         trajectory: One of the run's.
         loop: Which training; None is the last that is finished.
         out: Must not exist.
+        dataset: What the trajectory ran on, or None to open what its config names.
 
     Raises:
         ConfigError: The networks are not of the learner that bundles are made of.
@@ -42,7 +49,7 @@ def export_bundle(run: Path, trajectory: TrajectoryFolder, loop: int | None, out
             f"--to bundle: the networks of learner '{config.training.learner}' are not MONAI's; "
             "export a trajectory that was trained with learner monai"
         )
-    dataset = Dataset.open(config.dataset)
+    dataset = dataset or Dataset.open(config.dataset)
     stored = StoredNetworks(trajectory, loop + 1, dataset=dataset, models=run / "models")
     card = Card(
         title=f"{dataset.name}, {trajectory.id}, training {loop}",

@@ -1,6 +1,5 @@
 """One loop of a trajectory for other programs; nothing of the run or the Dataset is changed."""
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Literal
 
@@ -23,7 +22,7 @@ def export_loop(
     loop: int | None,
     target: Target,
     out: Path,
-    on_case: Callable[[int], None] = lambda done: None,
+    dataset: Dataset | None = None,
 ) -> list[Path]:
     """Write what is annotated when training ``loop`` begins; return what was written.
 
@@ -32,7 +31,7 @@ def export_loop(
         loop: 0 is the starting budget; None the last that has a query.
         target: An nnU-Net raw dataset, or nnActive's loop files up to this one.
         out: Must not exist.
-        on_case: Called with the number of finished cases.
+        dataset: What the trajectory ran on, or None to open what its config names.
 
     Raises:
         RunFolderError: The trajectory has not come to that loop.
@@ -46,13 +45,13 @@ def export_loop(
         raise RunFolderError(
             f"{folder}: there is no query for loop {loop}; name an earlier --loop or resume the run"
         )
-    dataset = Dataset.open(read_config(folder).dataset)
+    dataset = dataset or Dataset.open(read_config(folder).dataset)
     if target == "nnactive":
         queries = [read_query(query_path(folder, k)) for k in range(loop + 1)]
         loops = [[queried.patch for queried in query] for query in queries]
         return write_loops(out, loops, dataset.cases)
     labels = loop_labels(folder, dataset, loop)
-    write_raw_dataset(out, dataset, labels, ReferenceLabels(dataset), on_case)
+    write_raw_dataset(out, dataset, labels, ReferenceLabels(dataset))
     return [out]
 
 

@@ -4,6 +4,7 @@ import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
+from typing import NamedTuple, Protocol
 
 import numpy as np
 from torch import nn
@@ -49,6 +50,20 @@ class Member:
     network: nn.Module
     seconds: float
     cached: bool
+
+
+class Keyed(Protocol):
+    """What a member's key needs to know of its parent."""
+
+    @property
+    def key(self) -> str:
+        """The parent's own."""
+
+
+class _Key(NamedTuple):
+    """A member of which no more than the key is known."""
+
+    key: str
 
 
 @dataclass
@@ -134,6 +149,31 @@ class Members:
             tasks.append(self._task(Lesson(index, labels, cases), fold, parent))
         return self._all(tasks, tally)
 
+    def keys(self, labels: PartialLabels, parents: Sequence[str]) -> list[str]:
+        """Keys of the members that :meth:`train` would give; nothing is trained.
+
+        Args:
+            labels: What is annotated.
+            parents: Keys of the members of the loop before; none in loop 0.
+        """
+        before = [_Key(key) for key in parents] if self._training.warm_start else []
+        if self._training.ensemble == "snapshots":
+            chain = before[-1:]
+            for index in range(self._training.members):
+                parent = chain[-1] if chain else None
+                chain.append(_Key(self.key(labels.patches, None, index, parent)))
+            return [one.key for one in chain[-self._training.members :]]
+        held_out = self._folds(labels)
+        return [
+            self.key(
+                labels.patches,
+                None if held_out is None else index % len(held_out),
+                index,
+                before[index] if before else None,
+            )
+            for index in range(self._training.members)
+        ]
+
     def _snapshots(
         self, labels: PartialLabels, parent: Member | None, tally: _Tally
     ) -> list[Member]:
@@ -163,7 +203,7 @@ class Members:
         return Member(key, network.eval(), meta["seconds"] if mine else 0.0, not mine)
 
     def key(
-        self, patches: Sequence[Patch], fold: int | None, index: int, parent: Member | None
+        self, patches: Sequence[Patch], fold: int | None, index: int, parent: Keyed | None
     ) -> str:
         """Content address of a member: everything that changes its weights, and nothing else."""
         training = self._training.identity() | {"epochs": self._training.member_epochs(index)}

@@ -32,7 +32,8 @@ def run(tmp_path_factory):
     log.claim(config)
     log.commit(0, [QueriedPatch(Patch(dataset.pool[0], (0, 0, 0), (4, 4, 4)))])
     provenance = {"dataset_fingerprint": dataset.fingerprint, "trajectories": [name]}
-    (run / "sweep.yaml").write_text(f"name: x\nprovenance: {json.dumps(provenance)}\n")
+    begun = {"name": "x", "dataset": str(dataset.path), "provenance": provenance}
+    (run / "sweep.yaml").write_text(json.dumps(begun))
     return run
 
 

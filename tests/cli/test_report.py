@@ -28,5 +28,19 @@ def test_a_folder_that_is_no_run_is_a_users_error(app, tmp_path):
     assert not list(tmp_path.iterdir())
 
 
+def test_stray_files_beside_runs_and_in_the_report_are_passed_over(app, tmp_path):
+    for name in ("a", "b"):
+        write_run(tmp_path / name, loops=2)
+        (tmp_path / name / "trajectories" / "notes.txt").write_text("mine")
+    (tmp_path / "c.txt").write_text("mine")
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / ".DS_Store").write_text("")
+    given = [*map(str, sorted(tmp_path.glob("[abc]*"))), "--out", str(tmp_path / "out")]
+    told = CliRunner().invoke(app, given)
+    assert told.exit_code == 0
+    assert told.stderr == f"skipped: {tmp_path / 'c.txt'} is a file, not a run folder\n"
+    assert isinstance(CliRunner().invoke(app, [str(tmp_path / "c.txt")]).exception, RunFolderError)
+
+
 def test_help_has_an_example(app):
     assert "Example: alsweep report" in CliRunner().invoke(app, ["--help"]).stdout

@@ -9,6 +9,7 @@ from alsweep.cli.run import plan_of, prepare_environment
 from alsweep.config.load import load_sweep
 from alsweep.config.sweep import ResourcesConfig
 from alsweep.data.ingest import ingest
+from alsweep.sweep.run_folder import driver_lock, write_space
 from tests.data.raws import nnunet
 
 ROOT = Path(__file__).parents[2]
@@ -96,6 +97,8 @@ def test_dry_run_cuts_no_id_in_a_narrow_pipe_and_shows_labels_as_written(
     [
         (["--out", "/proc/x"], "/proc/x: cannot be written"),
         (["--set", "resources.gpus=1"], "resources.gpus: a worker needs 1"),
+        (["--set", "resources.cpus=4096"], "resources.cpus: a worker needs 4096, but this machine"),
+        (["--set", "wandb.mode=online"], "wandb.mode: online needs a login"),
         (["--set", "resources.device=cuda"], "resources.device: no CUDA device"),
         (
             ["--set", "resources.device=cuda", "--address", "nowhere:1"],
@@ -112,8 +115,32 @@ def test_dry_run_refuses_what_a_run_would_refuse(
 ) -> None:
     monkeypatch.setattr("torch.cuda.device_count", lambda: 0)
     monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    monkeypatch.setattr("wandb.login", lambda: False)
+    monkeypatch.delenv("WANDB_MODE")
     assert call(monkeypatch, "run", space, *options, "--dry-run") == 2
     assert line in capsys.readouterr().err.splitlines()[-1]
+
+
+def test_dry_run_warns_of_what_a_run_would_warn_of(
+    space: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+) -> None:
+    run = tmp_path / "run"
+    write_space(run, plan_of(load_sweep(space), space))
+    monkeypatch.setenv("WANDB_MODE", "offline")
+    monkeypatch.setenv("WANDB_SWEEP_ID", "theirs")
+    dry = ("run", space, "--out", run, "--set", "seeds=[0]", "--dry-run")
+    with driver_lock(run):
+        assert call(monkeypatch, *dry) == 0
+    warnings = capsys.readouterr().err.splitlines()
+    assert [line[:31] for line in warnings] == [
+        "warning: WANDB_SWEEP_ID is not ",
+        "warning: another alsweep (proce",
+        "warning: 2 trajectories of this",
+    ]
+    assert call(monkeypatch, *dry) == 0
+    assert len(capsys.readouterr().err.splitlines()) == 1
+    # A cluster has other CPUs.
+    assert call(monkeypatch, *dry, "--set", "resources.cpus=4096", "--address", "auto") == 0
 
 
 def test_default_run_folder_is_named_after_the_sweep(

@@ -82,7 +82,13 @@ def test_overrides_reach_any_key(space):
         ("seeds=[]", ["seeds: the list is empty; write at least one value"]),
         ("grid.strategy=random", ["grid.strategy: write a list, e.g. [random], got 'random'"]),
         ("grid.strategy=[]", ["grid.strategy: the list is empty"]),
-        ("dataset=3", ["dataset: expected a path, as text, got 3"]),
+        ("dataset=3", ["dataset: expected a path, in quotes, got 3"]),
+        ("dataset=[a]", ["dataset: expected a path, got ['a']"]),
+        ("name=1e3", ["name: expected text, in quotes, got 1000.0"]),
+        ("name=true", ["name: expected text, in quotes, got True"]),
+        ("name=2026-01-31", ["name: expected text, in quotes"]),
+        ("wandb.project=007", ["wandb.project: expected text, in quotes, got 7"]),
+        ("grid.strategy=[{name: random, label: 1e3}]", ["label: expected text, in quotes"]),
         (
             "base.query.patch_size=w",
             ["query.patch_size: expected a list, or 'whole', got 'w'"],
@@ -95,6 +101,11 @@ def test_overrides_reach_any_key(space):
         ("base.training=3", ["base.training: input should be a mapping"]),
         ("resources.cpu=2", ["resources.cpu: unknown key", "'cpus'"]),
         ("name", ["write PATH=VALUE"]),
+        ("seeds.0=5", ["a list is set as a whole; write --set 'seeds=[...]'"]),
+        ("grid.strategy.0=random", ["write --set 'grid.strategy=[...]'"]),
+        ("base.query.patch_size.1=8", ["write --set 'base.query.patch_size=[...]'"]),
+        ("training.epochs=1", ["there is no 'training' at the top", "base.training.epochs=1"]),
+        ("seed=1", ["there is no 'seed' at the top level; write --set 'seeds=[...]'"]),
         ("base.training.epochs=[", ["not valid YAML"]),
     ],
 )
@@ -102,6 +113,60 @@ def test_errors_name_the_key_and_the_mend(space, override, words):
     message = failure(space, override)
     for word in words:
         assert word in message
+
+
+IDLE = [
+    ("base.query.patches=1", "'grid.query.patches=[1]'"),
+    ("base.strategy=random_fg33", "'grid.strategy=[random_fg33]'"),
+    ("base.strategy.beta=5", "'grid.strategy=[...]'"),
+    ("base.query={patches: 1, patch_size: [8, 8, 8]}", "'grid.query.patches=[1]'"),
+    ("base={query: {patches: 1, patch_size: [8, 8, 8]}}", "'grid.query.patches=[1]'"),
+]
+
+
+@pytest.mark.parametrize(("override", "mend"), IDLE)
+def test_an_override_that_the_grid_overrides_in_turn_is_refused(space, override, mend):
+    message = failure(space, override)
+    assert message.startswith(f"--set {override}: does nothing, since the grid sets ")
+    assert message.endswith(f"write --set {mend}")
+
+
+def test_the_mend_of_an_idle_override_is_one(space):
+    sweep = load_sweep(space, ["grid.query.patches=[1]"])
+    assert {t.query.patches for t in sweep.trajectories()} == {1}
+    sweep = load_sweep(space, ["grid={}", "base.query.patches=1"])
+    assert [t.query.patches for t in sweep.trajectories()] == [1, 1]
+
+
+def test_what_the_grid_leaves_alone_can_be_set_above_it(space):
+    sweep = load_sweep(space, ["base.query={patch_size: [8, 8, 8], loops: 2}"])
+    assert {(t.query.loops, t.query.patches) for t in sweep.trajectories()} == {(2, 6), (2, 12)}
+
+
+def test_an_override_that_a_later_one_replaces_is_refused(space):
+    message = failure(space, "base.training.epochs=1", "base.training={members: 2}")
+    assert "does nothing, since --set base.training={members: 2} after it replaces" in message
+    sweep = load_sweep(space, ["base.training={members: 2}", "base.training.epochs=1"])
+    assert {(t.training.members, t.training.epochs) for t in sweep.trajectories()} == {(2, 1)}
+
+
+def test_a_strategy_that_is_a_bare_name_is_given_parameters_as_a_whole(space):
+    message = failure(space, "grid={}", "base.strategy=power_bald", "base.strategy.beta=5")
+    assert message.endswith("write --set 'base.strategy={name: power_bald, beta: 5}'")
+
+
+def test_a_grid_may_reach_into_another_axis_of_it(space):
+    grid = "grid={strategy: [{name: power_bald}, {name: softrank_bald}], strategy.beta: [1, 5]}"
+    found = [
+        (t.strategy.name, t.strategy.parameters) for t in load_sweep(space, [grid]).trajectories()
+    ]
+    assert found[::2] == [
+        (name, {"beta": beta}) for name in ("power_bald", "softrank_bald") for beta in (1, 5)
+    ]
+    assert load_sweep(space, [grid]).grid["strategy"] == (
+        {"name": "power_bald"},
+        {"name": "softrank_bald"},
+    )
 
 
 def test_a_bad_patch_size_is_one_complaint_not_one_per_type(space):

@@ -1,3 +1,4 @@
+import errno
 import os
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -98,3 +99,25 @@ def test_an_entry_without_weights_is_given_them(store):
     store.publish("k", {"owner": "b"}, weights(2))
     assert store.meta("k") == {"owner": "b"}
     assert store.weights("k")["layer"][0] == 2
+
+
+@pytest.mark.parametrize("kind", [errno.EROFS, errno.EPERM, errno.EACCES])
+def test_a_store_that_cannot_be_written_can_be_read(store, monkeypatch, kind):
+    def refuse(*_, **__):
+        raise OSError(kind, "cannot be written")
+
+    store.publish("k", {"owner": "a"}, weights(3))
+    store.publish("torn", {"owner": "a"}, weights(3))
+    (store.root / "torn" / "weights.pt").write_bytes(b"no weights")
+    monkeypatch.setattr(os, "utime", refuse)
+    monkeypatch.setattr("tempfile.mkdtemp", refuse)
+    assert store.weights("k")["layer"][0] == 3
+    assert store.weights("torn") is None
+
+
+def test_a_stray_file_beside_the_entries_is_left_alone(tmp_path):
+    store = ModelStore(tmp_path / "models", most_bytes=1)
+    store.publish("a", {"owner": "a"}, weights(1))
+    (store.root / ".DS_Store").write_text("")
+    store.publish("b", {"owner": "b"}, weights(2))
+    assert sorted(path.name for path in store.root.iterdir()) == [".DS_Store", "b"]

@@ -239,7 +239,7 @@ def test_queried_patches_are_shown_with_the_start_once(phantom_run):
 def test_a_changed_dataset_is_not_shown_as_the_one_that_was_used(phantom_run, tmp_path):
     write_run(tmp_path / "run", dataset=phantom_run / "dataset", fingerprint="1" * 64)
     text = visible(write_report([tmp_path / "run"]))
-    assert "its content is not what trajectory" in text
+    assert "its content is not what the run was made on" in text
 
 
 def test_seeds_that_differ_between_strategies_are_told(run):

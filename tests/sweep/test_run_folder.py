@@ -3,14 +3,18 @@ from pathlib import Path
 import pytest
 
 from alsweep.errors import RunFolderError
+from alsweep.results.records import read_config
 from alsweep.sweep.run_folder import (
     active_driver,
     check_same_sweep,
     driver_lock,
     left_out,
+    refresh_configs,
     stored_sweep,
+    trajectory_folder,
     write_space,
 )
+from alsweep.trajectory.query_log import QueryLog
 from tests.sweep.conftest import MakePlan
 
 
@@ -35,6 +39,16 @@ def test_a_folder_of_somebody_else_is_refused_and_left_alone(run: Path) -> None:
     assert [path.name for path in run.iterdir()] == ["thesis.tex"]
 
 
+def test_what_systems_leave_in_every_folder_is_nobodys(run: Path, plan_of: MakePlan) -> None:
+    run.mkdir()
+    for name in (".DS_Store", "Thumbs.db", "._run"):
+        (run / name).write_text("")
+    check_same_sweep(run, plan_of())
+    (run / ".gitignore").write_text("")
+    with pytest.raises(RunFolderError, match=r"holds '.gitignore'"):
+        check_same_sweep(run, plan_of())
+
+
 def test_a_file_in_place_of_the_run_is_refused(run: Path) -> None:
     run.write_text("")
     with pytest.raises(RunFolderError, match="is a file"), driver_lock(run):
@@ -48,6 +62,16 @@ def test_a_place_that_cannot_be_written_gives_one_clear_line() -> None:
         driver_lock(run),
     ):
         pass
+
+
+def test_trajectories_that_have_begun_hear_of_a_moved_dataset(run: Path, plan_of: MakePlan) -> None:
+    plan = plan_of()
+    first, second, *_ = plan.trajectories
+    moved = first.config.model_copy(update={"dataset": Path("/old/place")})
+    QueryLog(trajectory_folder(run, first.id)).claim(moved)
+    refresh_configs(run, plan)
+    assert read_config(trajectory_folder(run, first.id)) == first.config
+    assert not trajectory_folder(run, second.id).exists()
 
 
 def test_a_run_that_was_stopped_before_its_first_file_can_go_on(

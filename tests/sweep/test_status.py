@@ -65,6 +65,8 @@ def test_status_knows_strategy_and_seed_of_what_has_not_begun(run: Path, plan_of
 def test_starts_count_only_under_a_live_driver(run: Path, plan_of: MakePlan) -> None:
     begun(run, plan_of)
     Heartbeat(starts_folder(run) / "abc")(Progress(0, "train", 0, 1))
+    for place in (starts_folder(run), run / "trajectories"):
+        (place / ".DS_Store").write_text("")  # a stray file is neither start nor trajectory
     assert read_status(run).starts == 0
     with driver_lock(run):
         assert read_status(run).starts == 1

@@ -9,9 +9,17 @@ from types import SimpleNamespace
 import pytest
 
 from alsweep import __version__
+from alsweep.cli.run import unset_which_run
 from alsweep.config.sweep import WandbConfig
 from alsweep.errors import ConfigError
-from alsweep.tracking.wandb import WandbTracker, metrics, require_login, run_id, summary
+from alsweep.tracking.wandb import (
+    WHICH_RUN,
+    WandbTracker,
+    metrics,
+    require_login,
+    run_id,
+    summary,
+)
 from tests.tracking.conftest import TrackedOf, record
 from tests.tracking.wandb_files import read_offline_run
 
@@ -36,9 +44,10 @@ def offline_folders(run: Path) -> list[Path]:
     return sorted((run / "wandb").glob("offline-run-*"))
 
 
-def test_id_is_stable_over_sweeps_and_allowed(tracked_of: TrackedOf) -> None:
+def test_id_is_of_trajectory_and_sweep_and_allowed(tracked_of: TrackedOf) -> None:
     first, other = run_id(tracked_of(seed=0)[0]), run_id(tracked_of(seed=0, sweep="second")[0])
-    assert first == other
+    assert first != other
+    assert first == run_id(tracked_of(seed=0)[0])
     assert first != run_id(tracked_of(seed=1)[0])
     assert len(first) == 32
     assert set(first) <= set("0123456789abcdef")
@@ -105,6 +114,46 @@ def test_interrupted_offline_runs_are_rebuilt_and_never_doubled(
     again.update(tracked, records)
     assert again._open == {}
     assert offline_folders(tmp_path) == [folder]
+
+
+@pytest.mark.parametrize("left", ["marker", "offline-run-20260101_000000-{}", "run-20260101-{}"])
+def test_a_run_that_an_earlier_version_began_keeps_its_id(
+    tmp_path: Path, tracked_of: TrackedOf, left: str
+) -> None:
+    tracked, _ = tracked_of(seed=0)
+    # What the earlier version called it: written down, since a run on a server bears it.
+    earlier = "62c4092ac0996edcaec23b5b08343607"
+    begun = tmp_path / "wandb" / left.format(earlier)
+    if left == "marker":
+        begun = tmp_path / "wandb" / "mirrored" / f"{earlier}.json"
+    begun.mkdir(parents=True)
+    tracker = WandbTracker(tmp_path, OFFLINE)
+    assert tracker._id(tracked) == earlier
+    assert tracker._id(tracked_of(seed=1)[0]) == run_id(tracked_of(seed=1)[0])
+
+
+def test_what_the_environment_says_of_a_run_is_not_heeded(
+    tmp_path: Path, tracked_of: TrackedOf, monkeypatch: pytest.MonkeyPatch, capsys
+) -> None:
+    tracked, records = tracked_of(seed=0)
+    for name in WHICH_RUN:
+        monkeypatch.setenv(name, str(tmp_path / "theirs") if name.endswith("DIR") else "theirs")
+    unset_which_run(WandbConfig(mode="disabled"))
+    assert capsys.readouterr().err == ""
+    unset_which_run(OFFLINE)
+    assert "warning: WANDB_SWEEP_ID, " in capsys.readouterr().err
+    tracker = WandbTracker(tmp_path / "run", OFFLINE)
+    tracker.update(tracked, records)
+    (folder,) = offline_folders(tmp_path / "run")
+    run = read_offline_run(folder)
+    assert (run.id, run.name, run.project) == (run_id(tracked), tracked.id, "al")
+    assert (run.group, run.job_type) == (records[0].setting, "trajectory")
+    assert run.tags == ["random", "seed-0", "tiny"]
+    assert run.sweep_id == ""
+    assert run.steps == [0, 1, 2]
+    assert not (tmp_path / "theirs").exists()
+    unset_which_run(OFFLINE)
+    assert capsys.readouterr().err == ""
 
 
 def test_what_was_synced_is_kept_and_only_later_loops_follow(

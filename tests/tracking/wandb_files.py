@@ -22,6 +22,7 @@ class OfflineRun:
     name: str = ""
     group: str = ""
     job_type: str = ""
+    sweep_id: str = ""
     project: str = ""
     tags: list[str] = field(default_factory=list)
     config: dict[str, Any] = field(default_factory=dict)
@@ -45,6 +46,7 @@ def read_offline_run(folder: Path) -> OfflineRun:
                 record.run.run_group,
             )
             run.job_type, run.project = record.run.job_type, record.run.project
+            run.sweep_id = record.run.sweep_id
             run.tags = list(record.run.tags)
             run.config |= {
                 item.key: json.loads(item.value_json) for item in record.run.config.update

@@ -112,6 +112,7 @@ def test_snapshots_are_cycles_of_one_training(phantom, tmp_path):
     second = by_hand.train(0, labels, ())[1]
     assert equal([second], members[1:2])
     keys = [m.key for m in members]
+    assert by_hand.keys(labels, ()) == keys
     assert keys[1] == by_hand.key(labels.patches, None, 1, members[0])
     assert keys[1] != by_hand.key(labels.patches, None, 1, None)
 
@@ -132,6 +133,8 @@ def test_a_warm_start_of_snapshots_goes_on_from_the_last_of_them(phantom, tmp_pa
     key = steps.members.key
     assert after[0].key == key(patches, None, 0, before[1])
     assert after[1].key == key(patches, None, 1, after[0])
+    keys = steps.members.keys(steps.labels(sorted(patches)), [member.key for member in before])
+    assert keys == [member.key for member in after]
 
 
 @pytest.mark.parametrize("recipe", RECIPES, ids=lambda name: name.replace(" ", "-"))

@@ -1,0 +1,145 @@
+"""``--set PATH=VALUE``: changes of raw YAML, and refusals of those that would do nothing."""
+
+import shlex
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
+
+from alsweep.errors import ConfigError
+
+ENDLESS = "nested too deeply, or an alias (*name) stands inside what it names; write it out flat"
+"""What to say of YAML that has no end."""
+
+
+@dataclass(frozen=True)
+class Override:
+    """One ``PATH=VALUE``.
+
+    Attributes:
+        written: As the user wrote it.
+        path: Dotted, from the YAML root.
+        text: The value as written.
+        value: The value, parsed as YAML.
+    """
+
+    written: str
+    path: str
+    text: str
+    value: Any
+
+    @classmethod
+    def parse(cls, written: str) -> "Override":
+        """Read one.
+
+        Raises:
+            ConfigError: There is no ``=``, the path has a list's index, or the value is no YAML.
+        """
+        path, equals, text = written.partition("=")
+        if not equals or not path:
+            raise ConfigError(f"--set {written}: write PATH=VALUE, e.g. base.training.epochs=2")
+        whole = _before_index(path)
+        if whole != path:
+            mend = shlex.quote(f"{whole}=[...]")
+            raise ConfigError(f"--set {written}: a list is set as a whole; write --set {mend}")
+        try:
+            value = YAML(typ="safe", pure=True).load(text)
+        except YAMLError:
+            raise ConfigError(f"--set {written}: the value is not valid YAML; quote it") from None
+        except RecursionError:
+            raise ConfigError(f"--set {path}: {ENDLESS}") from None
+        return cls(written, path, text, value)
+
+    @property
+    def keys(self) -> list[str]:
+        """The path split at its dots; below ``grid`` the rest is one key, being dotted itself."""
+        first, _, rest = self.path.partition(".")
+        return [first, rest] if first == "grid" and rest else self.path.split(".")
+
+    def apply(self, raw: dict[str, Any]) -> None:
+        """Set the key.
+
+        Raises:
+            ConfigError: The path runs through something that is no mapping.
+        """
+        *parents, last = self.keys
+        target = raw
+        for index, parent in enumerate(parents):
+            inner = target.get(parent)
+            if inner is None:
+                inner = target[parent] = {}
+            if not isinstance(inner, dict):
+                raise self._no_mapping(parents[: index + 1], inner)
+            target = inner
+        target[last] = self.value
+
+    def _no_mapping(self, parents: Sequence[str], found: object) -> ConfigError:
+        """A strategy is often a bare name, so that its parameters have nowhere to go."""
+        whole = f"{{name: {found}, {self.keys[-1]}: {self.text}}}"
+        if parents[-1] != "strategy" or not isinstance(found, str):
+            whole = "[...]" if isinstance(found, list) else "{...}"
+        mend = shlex.quote(f"{'.'.join(parents)}={whole}")
+        return ConfigError(
+            f"--set {self.written}: '{parents[-1]}' is not a mapping; write --set {mend}"
+        )
+
+
+def _before_index(path: str) -> str:
+    """The path up to the first part that is a number."""
+    parts = path.split(".")
+    first = next((i for i, part in enumerate(parts) if part.isdigit()), len(parts))
+    return ".".join(parts[:first])
+
+
+def apply_overrides(raw: dict[str, Any], written: Sequence[str]) -> None:
+    """Change raw YAML by all overrides in turn.
+
+    Raises:
+        ConfigError: One cannot be set, or would do nothing: a later one replaces it, or it sets in
+            base what the grid sets for every trajectory.
+    """
+    overrides = [Override.parse(one) for one in written]
+    for override in overrides:
+        override.apply(raw)
+    for index, override in enumerate(overrides):
+        _refuse_replaced(override, overrides[index + 1 :])
+        _refuse_idle(override, raw.get("grid"))
+
+
+def _refuse_replaced(override: Override, later: Sequence[Override]) -> None:
+    for other in later:
+        if override.path.startswith(f"{other.path}."):
+            raise ConfigError(
+                f"--set {override.written}: does nothing, since --set {other.written} after it "
+                f"replaces the whole of {other.path}; write it first"
+            )
+
+
+def _refuse_idle(override: Override, grid: object) -> None:
+    first, _, key = override.path.partition(".")
+    if first != "base" or not isinstance(grid, Mapping):
+        return
+    for axis in map(str, grid):
+        for text in _hidden(key, override, axis):
+            mend = shlex.quote(f"grid.{axis}=[{text}]")
+            raise ConfigError(
+                f"--set {override.written}: does nothing, since the grid sets {axis} for every "
+                f"trajectory; write --set {mend}"
+            )
+
+
+def _hidden(key: str, override: Override, axis: str) -> Iterator[str]:
+    """What of an override of ``base.key`` a grid axis overrides in turn, as the axis' one value."""
+    if key == axis:
+        yield override.text
+    elif key.startswith(f"{axis}."):
+        yield "..."
+    elif not key or axis.startswith(f"{key}."):
+        value = override.value
+        for part in axis.removeprefix(f"{key}.").split("."):
+            if not isinstance(value, Mapping) or part not in value:
+                return
+            value = value[part]
+        yield str(value) if isinstance(value, (str, int, float)) else "..."

@@ -1,0 +1,56 @@
+"""What of a plan's next trainings is in the model store already; nothing is trained or written."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from alsweep.data.case import Dataset
+from alsweep.results.records import read_records
+from alsweep.sweep.missing import missing_starts, unfinished
+from alsweep.sweep.run_folder import models_folder, trajectory_folder
+from alsweep.trajectory.budget import draw_start
+from alsweep.trajectory.query_log import QueryLog
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from alsweep.config.trajectory import TrajectoryConfig
+    from alsweep.geometry import Patch
+    from alsweep.sweep.plan import Plan
+
+_Lesson = tuple["TrajectoryConfig", "Sequence[Patch]", "Sequence[str]"]
+
+
+def stored_members(run: Path, plan: Plan) -> int:
+    """Count the members of the next missing loops that no run has to train any more.
+
+    Of later loops nothing can be said: which patches they learn from is not decided yet.
+    """
+    models = models_folder(run)
+    if not models.is_dir():
+        return 0
+    # Torch and monai come along with it; a new run need not wait for them.
+    from alsweep.trajectory.steps import Steps
+
+    dataset, resources = Dataset.open(plan.trajectories[0].config.dataset), plan.sweep.resources
+    found = 0
+    for config, patches, parents in _next_trainings(run, plan, dataset):
+        steps = Steps.make(config, dataset, models, resources, "dry run", None)
+        keys = steps.members.keys(steps.labels(sorted(patches)), parents)
+        found += sum(steps.members.store.holds(key) for key in keys)
+    return found
+
+
+def _next_trainings(run: Path, plan: Plan, dataset: Dataset) -> Iterator[_Lesson]:
+    """Config, patches and the loop before's members, for each distinct training that comes next."""
+    for start in missing_starts(run, plan):
+        config = start.example.config
+        yield config, [queried.patch for queried in draw_start(config, dataset)], ()
+    for planned in unfinished(run, plan):
+        folder = trajectory_folder(run, planned.id)
+        records = read_records(folder)
+        if records:
+            patches = QueryLog(folder).patches(len(records))
+            yield planned.config, patches, records[-1].members

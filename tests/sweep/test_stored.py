@@ -1,0 +1,46 @@
+import shutil
+import tarfile
+from pathlib import Path
+
+import pytest
+
+from alsweep.cli.run import plan_of
+from alsweep.sweep.plan import Plan
+from alsweep.sweep.run_folder import stored_sweep
+from alsweep.sweep.stored import stored_members
+from tests.golden.test_schema_1 import HERE
+
+
+@pytest.fixture
+def finished(tmp_path: Path) -> Path:
+    """A finished run of three trajectories of two loops and two members, its dataset in it."""
+    with tarfile.open(HERE / "schema_1.tar.xz") as archive:
+        archive.extractall(tmp_path, filter="data")
+    (tmp_path / "dataset").rename(tmp_path / "run" / "dataset")
+    return tmp_path / "run"
+
+
+def plan_in(run: Path) -> Plan:
+    return plan_of(stored_sweep(run), run / "sweep.yaml", run)
+
+
+def test_members_of_the_next_loops_are_found_and_nothing_is_written(finished: Path) -> None:
+    plan = plan_in(finished)
+    assert stored_members(finished, plan) == 0  # none is missing
+    random, clasp, _ = (finished / "trajectories" / id_ for id_ in plan.ids)
+    shutil.rmtree(random)  # lacks a start
+    (clasp / "records" / "loop_001.json").unlink()
+    before = sorted(finished.rglob("*"))
+    assert stored_members(finished, plan) == 4
+    assert sorted(finished.rglob("*")) == before
+    (lost,) = finished.glob("models/69fe4e1a*/weights.pt")
+    lost.unlink()
+    assert stored_members(finished, plan) == 3
+
+
+def test_without_a_store_none_is_stored(finished: Path) -> None:
+    plan = plan_in(finished)
+    shutil.rmtree(finished / "trajectories")
+    assert stored_members(finished, plan) == 2
+    shutil.rmtree(finished / "models")
+    assert stored_members(finished, plan) == 0
