@@ -15,9 +15,10 @@ from alsweep.data.inside import refuse_inside_dataset
 from alsweep.errors import RunFolderError
 from alsweep.files import write_bytes
 from alsweep.report import captions, figures, stills, tables
-from alsweep.report.checklist import checklist
-from alsweep.report.curves import BUDGETS, curve_table, curves, full_table
-from alsweep.report.gallery import gallery, png
+from alsweep.report.sections.checklist import checklist
+from alsweep.report.sections.curves import BUDGETS, curve_table, curves, full_table
+from alsweep.report.sections.patches import gallery
+from alsweep.report.stills import png
 from alsweep.report.study import Study, read_study
 from alsweep.report.volumes import Opened, open_datasets
 from alsweep.results import ranking, win_matrix

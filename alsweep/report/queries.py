@@ -9,9 +9,9 @@ from alsweep.data.case import Dataset
 from alsweep.data.inside import refuse_inside_dataset
 from alsweep.errors import RecordError, RunFolderError
 from alsweep.files import write_bytes
-from alsweep.report.gallery import png
 from alsweep.report.mixes import mix_figure, query_mix
 from alsweep.report.slices import Panel, overview_figure, pair_figure, patch_figure
+from alsweep.report.stills import png
 from alsweep.report.views import Seen
 from alsweep.report.volumes import DatasetVolumes, open_dataset
 from alsweep.results.mix import ClassMix

@@ -1,5 +1,6 @@
 """The figures that papers and slides need as files: learning curves and win matrix as PNG."""
 
+import io
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -17,12 +18,19 @@ _MARKERS = {"circle": "o", "square": "s", "diamond": "D", "triangle-up": "^", "c
 _MOST_COLUMNS = 3
 
 
+def png(figure: Figure) -> bytes:
+    """Render a figure; the same figure gives the same bytes."""
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", metadata={"Software": None})
+    return buffer.getvalue()
+
+
 def learning_curves(study: Study, table: pd.DataFrame) -> Figure:
     """Draw mean Dice over annotated patches, one small multiple a setting.
 
     Args:
         study: For names, colours and order.
-        table: From :func:`alsweep.report.curves.curve_table`.
+        table: From :func:`alsweep.report.sections.curves.curve_table`.
     """
     settings = list(study.settings.items())
     columns = max(1, min(_MOST_COLUMNS, len(settings)))

@@ -1,13 +1,13 @@
 """Which queried patches a report shows, and their pictures."""
 
 import base64
-import io
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from matplotlib.figure import Figure
 
 from alsweep.report.slices import overview_figure, rows_figure
+from alsweep.report.stills import png
 from alsweep.report.study import Look, Study
 from alsweep.report.volumes import Opened, Volumes
 from alsweep.results.records import TrajectoryFolder, query_path, read_query
@@ -40,13 +40,6 @@ class Gallery:
 
     groups: tuple[Group, ...]
     caption: str
-
-
-def png(figure: Figure) -> bytes:
-    """Render a figure; the same figure gives the same bytes."""
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", metadata={"Software": None})
-    return buffer.getvalue()
 
 
 def gallery(study: Study, datasets: Mapping[str, Opened]) -> Gallery:
