@@ -1,6 +1,7 @@
 """What all interactive figures share: plotly's own JSON, so that the page needs plotly.js alone."""
 
 from collections.abc import Callable
+from html import escape
 from typing import Any
 
 from alsweep.report.section import Figure
@@ -37,6 +38,11 @@ def axis(title: str | dict[str, Any], **changes: Any) -> dict[str, Any]:
         "automargin": True,
         **changes,
     }
+
+
+def plain(text: str) -> str:
+    """Text that plotly shows as it is: by itself it takes ``<`` and ``&`` for markup."""
+    return escape(text, quote=False)
 
 
 def marker(look: Look, size: int = 8) -> dict[str, Any]:

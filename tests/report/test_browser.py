@@ -1,11 +1,13 @@
 """The page in a real browser: it draws everything, and every switch changes what it says."""
 
+import json
 import warnings
 from collections.abc import Iterator
 
 import pandas as pd
 import pytest
 
+from alsweep.files import read_json, write_json
 from alsweep.report import write_report
 from alsweep.testing.runs import trajectory_config, write_reference, write_run
 from tests.report.browser import NAMES, Browser, browser, find_chromium
@@ -64,6 +66,10 @@ TURN = """
 """
 
 
+AWKWARD = """a "label" with 'quotes', <i>tags</i>, {"switch": 1}, $\\f$ & </script>"""
+"""Whatever people call a strategy, the page shows it and works."""
+
+
 @pytest.fixture(scope="module")
 def shown(tmp_path_factory) -> "Iterator[Browser]":
     """A page with two settings, one of them with a full-data reference, in a browser."""
@@ -77,6 +83,9 @@ def shown(tmp_path_factory) -> "Iterator[Browser]":
     folder = tmp_path_factory.mktemp("browser")
     write_run(folder / "run", patch_sizes=((8, 8, 8),))
     write_run(folder / "more", patch_sizes=((4, 8, 8),), seeds=(0, 1, 2))
+    for path in folder.glob("*/trajectories/predictive_entropy-*/config.json"):
+        raw = read_json(path)
+        write_json(path, raw | {"strategy": raw["strategy"] | {"label": AWKWARD}})
     config = trajectory_config("dataset", "random", (8, 8, 8), 0, 4)
     write_reference(folder / "run", config, 0.95)
     page = write_report([folder / "run", folder / "more"], folder / "out")
@@ -91,7 +100,7 @@ def says(tab: Browser, section: str):
 
 
 def turn(tab: Browser, section: str, name: str, value: str) -> None:
-    tab.ask(TURN % [section, name, value])
+    tab.ask(TURN % json.dumps([section, name, value]))
 
 
 @pytest.mark.parametrize("width", [1400, 390])
@@ -147,6 +156,21 @@ def test_a_switched_curve_is_what_python_computed(shown):
         for name, trace in named.items():
             assert trace["x"] == expected[name]["x"]
             assert trace["y"] == expected[name]["y"]
+
+
+def test_an_awkward_label_is_shown_as_it_was_written(shown):
+    shown.open(shown.page)
+    chips = shown.ask('[...document.querySelectorAll(".chips button")].map((b) => b.textContent)')
+    assert chips == ["random", "random_fg66 †", AWKWARD]
+    rows = shown.ask('[...document.querySelectorAll("tbody th")].map((cell) => cell.textContent)')
+    assert set(rows) == set(chips)
+    assert shown.ask('document.querySelectorAll("main i").length') == 0
+    turn(shown, "curves", f"strategy {AWKWARD}", "off")
+    for figure in says(shown, "curves"):
+        names = {trace["name"] for trace in figure["shown"] if trace.get("name")}
+        assert names == {"random", "random_fg66 †"}
+    for section in ("wins", "ranking", "compute"):
+        assert all(AWKWARD in figure["texts"] for figure in says(shown, section)), section
 
 
 def test_the_win_matrix_follows_the_correction(shown):

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pandas as pd
 
 from alsweep.report.captions import count
-from alsweep.report.figures import axis, layout, panels
+from alsweep.report.figures import axis, layout, panels, plain
 from alsweep.report.section import Block, Caption, Figure, Figures, Material, Section, Tables
 from alsweep.report.study import Study
 from alsweep.report.tables import NamedTable, per_setting
@@ -31,7 +31,7 @@ def _bars(study: Study, setting: str) -> Figure:
             "type": "bar",
             "orientation": "h",
             "name": name,
-            "y": [look.name for look in looks],
+            "y": [plain(look.name) for look in looks],
             "x": [round(float(totals[column].loc[look.strategy]), 3) for look in looks],
             "marker": {"color": _COLOURS[name]},
             "hovertemplate": f"{name}: %{{x:.1f}} s<extra>%{{y}}</extra>",

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from alsweep.report.captions import count, seed_counts
-from alsweep.report.figures import INK, axis, layout, marker
+from alsweep.report.figures import INK, axis, layout, marker, plain
 from alsweep.report.section import (
     Block,
     Box,
@@ -141,14 +141,14 @@ def _line(look: Look, means: dict[str, pd.DataFrame]) -> Figure:
     return {
         "type": "scatter",
         "mode": "lines+markers",
-        "name": look.name,
+        "name": plain(look.name),
         "visible": _shown(look),
         "line": {"color": look.colour, "width": 2.6, "dash": "dash" if look.baseline else "solid"},
         "marker": marker(look),
         "x": switched(_METRIC, {m: _budgets(table) for m, table in means.items()}),
         "y": switched(_METRIC, {m: _percent(table["mean"]) for m, table in means.items()}),
         "customdata": switched(_METRIC, notes),
-        "hovertemplate": f"<b>{look.name}</b><br>loop %{{customdata[0]}}: "
+        "hovertemplate": f"<b>{plain(look.name)}</b><br>loop %{{customdata[0]}}: "
         "%{y:.2f}%{customdata[1]} % (n = %{customdata[2]})<extra></extra>",
     }
 
@@ -168,13 +168,13 @@ def _singles(look: Look, rows: pd.DataFrame, metrics: Iterable[str]) -> Figure:
     return {
         "type": "scatter",
         "mode": "lines",
-        "name": f"{look.name}, single seeds",
+        "name": f"{plain(look.name)}, single seeds",
         "visible": switched(_SEEDS.name, {"on": _shown(look), "off": False}),
         "line": {"color": _with_alpha(look.colour, 0.6), "width": 1},
         "x": _budgets(table),
         "y": switched(_METRIC, {metric: _percent(table[metric]) for metric in metrics}),
         "customdata": names,
-        "hovertemplate": f"{look.name}, seed %{{customdata}}<br>%{{y:.2f}} %<extra></extra>",
+        "hovertemplate": f"{plain(look.name)}, seed %{{customdata}}<br>%{{y:.2f}} %<extra></extra>",
     }
 
 

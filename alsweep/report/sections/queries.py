@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pandas as pd
 
-from alsweep.report.figures import axis, layout, marker, panels
+from alsweep.report.figures import axis, layout, marker, panels, plain
 from alsweep.report.section import Block, Caption, Figure, Figures, Material, Section, Tables
 from alsweep.report.study import Look, Study
 from alsweep.report.tables import NamedTable, last_rows, mean_and_std, per_setting
@@ -44,12 +44,12 @@ def _line(look: Look, shares: "pd.Series[float]") -> Figure:
     return {
         "type": "scatter",
         "mode": "lines+markers",
-        "name": look.name,
+        "name": plain(look.name),
         "x": shares.index.tolist(),
         "y": shares.round(4).tolist(),
         "line": {"color": look.colour, "width": 2.5, "dash": "dash" if look.baseline else "solid"},
         "marker": marker(look),
-        "hovertemplate": f"{look.name}<br>loop %{{x}}: %{{y:.2f}} %<extra></extra>",
+        "hovertemplate": f"{plain(look.name)}<br>loop %{{x}}: %{{y:.2f}} %<extra></extra>",
     }
 
 

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pandas as pd
 
 from alsweep.report.captions import count, seed_counts
-from alsweep.report.figures import axis, layout, marker
+from alsweep.report.figures import axis, layout, marker, plain
 from alsweep.report.section import (
     Beside,
     Block,
@@ -57,7 +57,7 @@ def _interval(look: Look, row: "pd.Series[float]") -> Figure:
         "type": "scatter",
         "mode": "markers",
         "x": [rank],
-        "y": [look.name],
+        "y": [plain(look.name)],
         "error_x": bar,
         "marker": marker(look, 12),
         "hovertemplate": "%{y}: mean rank %{x:.2f}<extra></extra>",

@@ -7,7 +7,7 @@ import pandas as pd
 from scipy.special import stdtrit
 
 from alsweep.report.captions import ALPHA, count
-from alsweep.report.figures import axis, layout
+from alsweep.report.figures import axis, layout, plain
 from alsweep.report.section import (
     Beside,
     Block,
@@ -66,7 +66,7 @@ def _ordered(matrix: pd.DataFrame, study: Study) -> pd.DataFrame:
 def _heat_map(matrix: pd.DataFrame, looks: Iterable[Look]) -> Figure:
     """Rows win, columns lose; percent on a fixed scale, the diagonal blank."""
     names = {look.strategy: look.name for look in looks}
-    labels = [names[str(strategy)] for strategy in matrix.index]
+    labels = [plain(names[str(strategy)]) for strategy in matrix.index]
     values = 100 * matrix.to_numpy(dtype=np.float64)
     cells = [[None if np.isnan(v) else round(float(v), 4) for v in row] for row in values]
     text = [["" if v is None else f"{v:.1f}" for v in row] for row in cells]
