@@ -111,7 +111,7 @@ def steps() -> list[dict[str, object]]:
 
 
 @pytest.mark.ray
-@pytest.mark.timeout(900)  # half a minute where nothing else runs
+@pytest.mark.timeout(900)  # on a machine that many share it takes minutes
 def test_every_command_of_the_readme_works(place, monkeypatch):
     assert commands()[0].startswith("alsweep phantom")
     assert call(monkeypatch, smaller(commands()[0])) == 0
