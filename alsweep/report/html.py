@@ -1,46 +1,31 @@
-"""One self-contained page, and the files beside it."""
+"""One self-contained page, and the files beside it; what is in them is the sections' matter."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from importlib import resources
 from pathlib import Path
-from typing import Any
 
-import pandas as pd
 from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
 from plotly.offline import get_plotlyjs
 
 from alsweep import __version__
 from alsweep.data.inside import refuse_inside_dataset
 from alsweep.errors import RunFolderError
 from alsweep.files import is_litter, write_bytes
-from alsweep.report import captions, figures, stills, tables
-from alsweep.report.checklist import checklist
-from alsweep.report.curves import BUDGETS, curve_table, curves, full_table
-from alsweep.report.gallery import gallery, png
+from alsweep.report import captions
 from alsweep.report.replacing import replacing
+from alsweep.report.section import Material, Section, chip
+from alsweep.report.sections import sections
 from alsweep.report.study import Study, read_study
-from alsweep.report.volumes import Opened, open_datasets
-from alsweep.results import ranking, win_matrix
+from alsweep.report.volumes import open_datasets
 
 PAGE = "index.html"
 _MARK = "alsweep report"
 """In the page's generator tag; a page without it is not ours to replace."""
 
-_OURS = {
-    PAGE,
-    "win_matrix.csv",
-    "win_matrix_holm.csv",
-    "ranking.csv",
-    "aubc.csv",
-    "learning_curves.csv",
-    "learning_curves.png",
-    "full_data.csv",
-    "fg_efficiency.csv",
-    "win_matrix.png",
-    "queries",
-    "try",
-}
+_PICTURES = ("queries", "try")
+"""Folders that other commands put beside the page."""
 
 
 def write_report(runs: Sequence[Path], out: Path | None = None) -> Path:
@@ -61,23 +46,25 @@ def write_report(runs: Sequence[Path], out: Path | None = None) -> Path:
     if out is None and len(runs) != 1:
         raise RunFolderError("a report on several runs needs a place of its own; add --out DIR")
     folder = runs[0] / "report" if out is None else out
-    _check_folder(folder)
+    known = sections()
+    _check_folder(folder, {name for section in known for name in section.files})
     study = read_study(runs)
-    datasets = open_datasets(study)
-    numbers = _Numbers(study)
+    material = Material(study, open_datasets(study))
     with replacing(folder, last=PAGE) as new:
-        _write_files(new, study, numbers)
-        write_bytes(new / PAGE, _page(study, numbers, datasets).encode())
+        shown = [section for section in known if section.applies(material)]
+        _write_files(new, shown, material)
+        write_bytes(new / PAGE, _page(shown, material).encode())
     return folder / PAGE
 
 
-def _check_folder(folder: Path) -> None:
+def _check_folder(folder: Path, files: Iterable[str]) -> None:
     """Refuse a folder that holds something that no report would have put there, or a Dataset's."""
     refuse_inside_dataset(folder)
     if not folder.exists():
         return
+    ours = {PAGE, *_PICTURES, *files}
     alien = not folder.is_dir() or any(
-        path.name not in _OURS and not path.name.endswith(".tmp") and not is_litter(path.name)
+        path.name not in ours and not path.name.endswith(".tmp") and not is_litter(path.name)
         for path in folder.iterdir()
     )
     page = folder / PAGE
@@ -87,51 +74,16 @@ def _check_folder(folder: Path) -> None:
         raise RunFolderError(f"{folder}: holds something else than a report; choose another --out")
 
 
-class _Numbers:
-    """The statistics of a study, in the order in which they are shown."""
-
-    def __init__(self, study: Study) -> None:
-        order = [look.strategy for look in study.looks]
-        done = [name for name in order if name in set(study.done["strategy"])]
-        self.matrix = _ordered(win_matrix(study.table), done)
-        self.holm = _ordered(win_matrix(study.table, correction="holm"), done)
-        self.ranks = ranking(study.table)
-        self.curves = curve_table(study)
-        self.efficiency = tables.efficiency_rows(study)
+def _write_files(folder: Path, shown: Iterable[Section], material: Material) -> None:
+    """Write the files of the sections; one may have no content in this study."""
+    for section in shown:
+        for name, make in section.files.items():
+            content = make(material)
+            if content is not None:
+                write_bytes(folder / name, content)
 
 
-def _ordered(matrix: pd.DataFrame, strategies: list[str]) -> pd.DataFrame:
-    """Sweep order in place of the alphabet; strategies without any test keep an empty row."""
-    ordered = matrix.reindex(index=strategies, columns=strategies)
-    ordered.attrs = matrix.attrs
-    return ordered
-
-
-def _write_files(folder: Path, study: Study, numbers: _Numbers) -> None:
-    """Tables as CSV (fractions, not percent) and the figures made of them as PNG."""
-    texts = {
-        "win_matrix.csv": numbers.matrix.to_csv(index_label="strategy"),
-        "win_matrix_holm.csv": numbers.holm.to_csv(index_label="strategy"),
-        "ranking.csv": numbers.ranks.to_csv(),
-        "aubc.csv": tables.result_rows(study).to_csv(index=False),
-        "learning_curves.csv": numbers.curves.to_csv(index=False),
-    }
-    if study.references:
-        texts["full_data.csv"] = full_table(study).to_csv(index=False)
-        texts["fg_efficiency.csv"] = numbers.efficiency.to_csv(index=False)
-    for name, text in texts.items():
-        write_bytes(folder / name, text.encode())
-    names = {look.strategy: look.name for look in study.looks}
-    drawn = {"learning_curves.png": stills.learning_curves(study, numbers.curves)}
-    if len(numbers.matrix):
-        drawn["win_matrix.png"] = stills.win_matrix_figure(
-            numbers.matrix, names, f"{study.title}: budgets at which the row beats the column"
-        )
-    for name, figure in drawn.items():
-        write_bytes(folder / name, png(figure))
-
-
-def _page(study: Study, numbers: _Numbers, datasets: Mapping[str, Opened]) -> str:
+def _page(shown: Sequence[Section], material: Material) -> str:
     environment = Environment(
         loader=PackageLoader("alsweep.report"),
         autoescape=True,
@@ -139,68 +91,18 @@ def _page(study: Study, numbers: _Numbers, datasets: Mapping[str, Opened]) -> st
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    environment.filters |= {"embedded": embeddable, "chip": chip}
     texts = resources.files("alsweep.report") / "templates"
     return environment.get_template("report.html").render(
         generator=f"{_MARK} {__version__}",
         style=(texts / "report.css").read_text(encoding="utf-8"),
         script=(texts / "report.js").read_text(encoding="utf-8"),
         plotly=get_plotlyjs(),
-        data=embeddable(_data(study, numbers)),
-        study=study,
-        cards=_cards(study),
-        notices=captions.notices(study),
-        budgets=BUDGETS,
-        metrics={"mean_dice": "Mean Dice"} | {f"dice_{c}": c for c in study.class_names},
-        results=tables.result_tables(study),
-        further=tables.further_tables(study),
-        efficiency=tables.efficiency_tables(study, numbers.efficiency),
-        classes=tables.class_tables(study),
-        queries=tables.query_tables(study),
-        compute=tables.compute_tables(study),
-        rates=tables.rate_table(study, numbers.matrix),
-        ranks=tables.ranking_table(study, numbers.ranks),
-        gallery=gallery(study, datasets),
-        checklist=checklist(study, dict.fromkeys(datasets.values())),
-        caption=_captions(study, numbers),
+        title=material.study.title,
+        cards=_cards(material.study),
+        notices=captions.notices(material.study),
+        sections=[(section, list(section.blocks(material))) for section in shown],
     )
-
-
-def _captions(study: Study, numbers: _Numbers) -> dict[str, str]:
-    return {
-        "curves": captions.curves_caption(study),
-        "efficiency": captions.efficiency_caption(study),
-        "wins": captions.wins_caption(numbers.matrix),
-        "power": captions.power_caption(study),
-        "ranking": captions.ranking_caption(study, numbers.ranks),
-        "compute": captions.compute_caption(study),
-    }
-
-
-def _data(study: Study, numbers: _Numbers) -> dict[str, Any]:
-    """What the page's script draws."""
-    return {
-        "looks": [
-            {
-                "strategy": look.strategy,
-                "name": look.name,
-                "colour": look.colour,
-                "symbol": look.symbol,
-                "baseline": look.baseline,
-            }
-            for look in study.looks
-        ],
-        "budgets": BUDGETS,
-        "curves": curves(study),
-        "curveLayout": figures.layout(margin={"l": 60, "r": 14, "t": 12, "b": 52}, height=400),
-        "curveAxis": figures.axis(""),
-        "wins": {
-            "none": figures.win_heat_map(numbers.matrix, study.looks),
-            "holm": figures.win_heat_map(numbers.holm, study.looks),
-        },
-        "ranking": figures.rank_intervals(numbers.ranks, study.looks),
-        "queries": [figures.foreground_of_queries(study, setting) for setting in study.settings],
-        "compute": [figures.compute_bars(study, setting) for setting in study.settings],
-    }
 
 
 def _cards(study: Study) -> list[tuple[str, str]]:
@@ -225,7 +127,7 @@ def _span(values: list[int]) -> str:
     return str(values[0]) if len(values) == 1 else f"{values[0]} to {values[-1]}"
 
 
-def embeddable(value: object) -> str:
+def embeddable(value: object) -> Markup:
     """JSON that may stand inside a script element: no text in it can end the element."""
     text = json.dumps(value, allow_nan=False, separators=(",", ":"), ensure_ascii=False)
-    return text.replace("<", "\\u003c")
+    return Markup(text.replace("<", "\\u003c"))

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 from matplotlib.figure import Figure
 
 from alsweep.report.slices import CONTOURS, INK, PAPER
+from alsweep.report.stills import plain
 from alsweep.report.volumes import Volumes
 from alsweep.results.mix import ClassMix, class_mix
 from alsweep.results.records import QueriedPatch
@@ -39,7 +40,7 @@ def mix_figure(
     for label, name in enumerate(classes[1:], start=1):
         heights = [100 * mix.shares[label] for _, mix in bars]
         colour = CONTOURS[(label - 1) % len(CONTOURS)]
-        axes.bar(range(len(bars)), heights, 0.7, bottom=base, color=colour, label=name)
+        axes.bar(range(len(bars)), heights, 0.7, bottom=base, color=colour, label=plain(name))
         base = [low + height for low, height in zip(base, heights, strict=True)]
     for place, (top, (_, mix)) in enumerate(zip(base, bars, strict=True)):
         note = f"\nin {', '.join(map(str, mix.patches[1:]))}" if mix.patches else ""

@@ -9,9 +9,9 @@ from alsweep.data.case import Dataset
 from alsweep.data.inside import refuse_inside_dataset
 from alsweep.errors import RecordError, RunFolderError
 from alsweep.files import is_litter, write_bytes
-from alsweep.report.gallery import png
 from alsweep.report.mixes import mix_figure, query_mix
 from alsweep.report.slices import Panel, overview_figure, pair_figure, patch_figure
+from alsweep.report.stills import plain, png
 from alsweep.report.views import Seen
 from alsweep.report.volumes import DatasetVolumes, open_dataset
 from alsweep.results.mix import ClassMix
@@ -144,7 +144,9 @@ def _cut(panel: Panel) -> Panel:
     """The first patches of a panel, as many as a picture holds, and how many there are."""
     count = len(panel.queried)
     shown = f"first {_MOST_IN_A_PAIR} of {count}" if count > _MOST_IN_A_PAIR else f"{count}"
-    return Panel(f"{panel.title} ({shown} patches)", panel.queried[:_MOST_IN_A_PAIR], panel.seen)
+    return Panel(
+        f"{plain(panel.title)} ({shown} patches)", panel.queried[:_MOST_IN_A_PAIR], panel.seen
+    )
 
 
 def _check_folder(folder: Path) -> None:

@@ -1,5 +1,6 @@
 """The figures that papers and slides need as files: learning curves and win matrix as PNG."""
 
+import io
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -15,6 +16,21 @@ if TYPE_CHECKING:
 
 _MARKERS = {"circle": "o", "square": "s", "diamond": "D", "triangle-up": "^", "cross": "P"}
 _MOST_COLUMNS = 3
+_LETTERS = 24
+_INCHES_A_LETTER = 0.09
+"""What a longer name needs beside the win matrix."""
+
+
+def png(figure: Figure) -> bytes:
+    """Render a figure; the same figure gives the same bytes."""
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", metadata={"Software": None})
+    return buffer.getvalue()
+
+
+def plain(text: str) -> str:
+    """Text that is drawn as it is: between two dollar signs, matplotlib reads mathematics."""
+    return text.replace("$", r"\$")
 
 
 def learning_curves(study: Study, table: pd.DataFrame) -> Figure:
@@ -22,7 +38,7 @@ def learning_curves(study: Study, table: pd.DataFrame) -> Figure:
 
     Args:
         study: For names, colours and order.
-        table: From :func:`alsweep.report.curves.curve_table`.
+        table: From :func:`alsweep.report.sections.curves.curve_table`.
     """
     settings = list(study.settings.items())
     columns = max(1, min(_MOST_COLUMNS, len(settings)))
@@ -32,7 +48,7 @@ def learning_curves(study: Study, table: pd.DataFrame) -> Figure:
         axes = figure.add_subplot(rows, columns, index + 1)
         _draw_curves(axes, study, table[table["setting"] == setting])
         _draw_full_data(axes, study, setting)
-        axes.set_title(name, fontsize=9, loc="left")
+        axes.set_title(plain(name), fontsize=9, loc="left")
     handles = figure.axes[0].get_legend_handles_labels() if figure.axes else ([], [])
     if handles[0]:
         figure.legend(
@@ -69,7 +85,7 @@ def _draw_line(axes: "Axes", look: Look, x: "np.ndarray", y: "np.ndarray") -> No
     axes.plot(
         x,
         y,
-        label=look.name,
+        label=plain(look.name),
         color=look.colour,
         linewidth=1.8,
         markersize=5,
@@ -87,12 +103,13 @@ def win_matrix_figure(matrix: pd.DataFrame, names: dict[str, str], title: str) -
         names: Strategy to the name to print.
         title: Stands above.
     """
-    edge = 0.75 * len(matrix) + 2.4
+    labels = [plain(names[str(strategy)]) for strategy in matrix.index]
+    longest = max(map(len, labels), default=0)
+    edge = 0.75 * len(matrix) + 2.4 + _INCHES_A_LETTER * max(0, longest - _LETTERS)
     figure = Figure(figsize=(edge + 0.6, edge), dpi=150, layout="constrained")
     axes = figure.add_subplot()
     values = 100 * matrix.to_numpy(dtype=np.float64)
     image = axes.imshow(values, cmap="viridis", vmin=0, vmax=100)
-    labels = [names[str(strategy)] for strategy in matrix.index]
     axes.set_xticks(range(len(labels)), labels, rotation=35, ha="right", rotation_mode="anchor")
     axes.set_yticks(range(len(labels)), labels)
     axes.set_xlabel("loses")
@@ -102,6 +119,6 @@ def win_matrix_figure(matrix: pd.DataFrame, names: dict[str, str], title: str) -
         if np.isfinite(value):
             ink = "black" if value > 60 else "white"
             axes.text(column, row, f"{value:.1f}", ha="center", va="center", color=ink, fontsize=9)
-    figure.suptitle(title, fontsize=9, x=0.02, ha="left")
+    figure.suptitle(plain(title), fontsize=9, x=0.02, ha="left")
     figure.colorbar(image, ax=axes, label="budgets won [%]", shrink=0.8)
     return figure

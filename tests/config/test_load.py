@@ -183,7 +183,8 @@ def test_a_bad_patch_size_is_one_complaint_not_one_per_type(space):
         ("name: a\nname: b", "duplicate key"),
         ("name: &a [*a]\n", "required"),
         ("name: a\ndataset: d\nbase: &b {query: *b}", "nested too deeply, or an alias"),
-        ("name: " + 3000 * "[", "nested too deeply"),
+        ("name: " + 600 * "[", "nested too deeply"),
+        ("name: \x01", "not valid YAML: unacceptable character"),
     ],
 )
 def test_broken_files_are_one_line(tmp_path, text, words):
@@ -193,7 +194,7 @@ def test_broken_files_are_one_line(tmp_path, text, words):
 
 
 def test_an_override_without_an_end_is_one_line(space):
-    assert "--set base.query: nested too deeply" in failure(space, "base.query=" + 3000 * "[")
+    assert "--set base.query: nested too deeply" in failure(space, "base.query=" + 600 * "[")
 
 
 def test_the_largest_seed_fits_into_a_table(space):
@@ -203,3 +204,27 @@ def test_the_largest_seed_fits_into_a_table(space):
 def test_a_missing_file_and_a_folder_are_one_line(tmp_path):
     assert "no such file" in failure(tmp_path / "none.yaml")
     assert "cannot be read" in failure(tmp_path)
+
+
+def test_an_override_makes_the_mappings_on_its_way(space):
+    sweep = load_sweep(space, ["base.evaluation.surface.tolerance_mm=2.5", "wandb.project=x"])
+    assert sweep.base["evaluation"] == {"surface": {"tolerance_mm": 2.5}}
+    assert sweep.wandb.project == "x"
+
+
+def test_below_grid_the_rest_of_an_override_is_one_dotted_key(space):
+    sweep = load_sweep(space, ["grid.query.loops=[2, 3]"])
+    assert sweep.grid["query.loops"] == (2, 3)
+    assert len(sweep.trajectories()) == 2 * 2 * 2 * 2
+    whole = load_sweep(space, ["grid={query.loops: [2]}"])
+    assert list(whole.grid) == ["query.loops"]
+
+
+def test_the_last_of_two_overrides_counts_and_the_value_is_yaml(space):
+    sweep = load_sweep(space, ["seeds=[5]", "seeds=[6, 7]", "name='a=b'".replace("=b", "-b")])
+    assert sweep.seeds == (6, 7)
+    assert sweep.name == "a-b"
+
+
+def test_an_override_through_a_value_is_told(space):
+    assert "--set name.first=1: 'name' is not a mapping" in failure(space, "name.first=1")

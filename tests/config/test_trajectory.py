@@ -161,3 +161,52 @@ def test_members_at_once_divide_the_threads():
     assert ResourcesConfig(cpus=1).training_threads(4) == 1
     with pytest.raises(ValidationError):
         ResourcesConfig(members_at_once=0)
+
+
+def test_a_strategy_is_written_as_a_name_flat_or_in_stages():
+    by_name = config(strategy="margin").strategy
+    flat = config(strategy={"name": "margin"}).strategy
+    assert by_name == flat
+    given = {"name": "power_bald", "beta": 5, "label": "mine"}
+    spec = config(strategy=given).strategy
+    assert (spec.name, spec.label, spec.parameters) == ("power_bald", "mine", {"beta": 5})
+    assert spec.plain() == given
+    assert spec.identity() == {"name": "power_bald", "beta": 5}
+    composed = config(strategy={"stages": {"map": "margin"}, "label": "x"}).strategy
+    assert (composed.name, composed.label) == ("stages", "x")
+    assert composed.parameters == {"stages": {"map": "margin"}}
+    with pytest.raises(ValidationError, match="either a name or stages"):
+        config(strategy={"name": "margin", "stages": {"map": "margin"}})
+
+
+@pytest.mark.parametrize(
+    ("training", "said"),
+    [
+        ({"features": [8, 16]}, "features for at least three levels"),
+        ({"folds": 1}, "a fold is held out"),
+        ({"ensemble": "snapshots", "epochs": 2, "members": 3}, "2 epochs are too few for 3"),
+        ({"augmentation": "much"}, "is a mapping or one of: none, nnunet"),
+        ({"augmentation": {"rotation": 1.5}}, "less than or equal to 1"),
+        ({"preset": "smal", "epochs": 3}, "'small', 'nnunet' or 'onecycle'"),
+        ({"batch_size": 1}, "greater than or equal to 2"),
+    ],
+)
+def test_trainings_that_cannot_be_are_refused(training, said):
+    with pytest.raises(ValidationError, match=said):
+        config(training=training)
+
+
+def test_an_augmentation_is_a_set_by_name_or_a_mapping():
+    named = config(training={"augmentation": "nnunet"}).training.augmentation
+    assert named.rotation == named.scaling == 0.2
+    assert named.spatial
+    assert not config(training={"augmentation": "none"}).training.augmentation.spatial
+    for change in ("rotation", "scaling"):
+        assert config(training={"augmentation": {change: 0.1}}).training.augmentation.spatial
+    assert not config(training={"augmentation": {"noise": 0.5}}).training.augmentation.spatial
+
+
+def test_budgets_count_the_start_and_one_query_a_loop():
+    made = config(starting_budget={"patches": 10})
+    assert [made.patches_at(loop) for loop in range(3)] == [10, 14, 18]
+    assert config().patches_at(0) == 4

@@ -20,18 +20,7 @@ from alsweep.testing.runs import (
     write_run,
     write_sweep,
 )
-
-
-def data_of(page: Path) -> dict:
-    """What the page's script draws."""
-    text = page.read_text()
-    return json.loads(re.search(r'<script id="data"[^>]*>(.*?)</script>', text, re.S)[1])
-
-
-def visible(page: Path) -> str:
-    """The page without scripts, styles and pictures, white space folded."""
-    text = re.sub(r"<(script|style).*?</\1>", " ", page.read_text(), flags=re.S)
-    return " ".join(re.sub(r"<[^>]*>", " ", text).split())
+from tests.report.pages import curves, figures, resolve, visible
 
 
 def test_the_report_has_all_its_files_and_the_results_table(page):
@@ -76,27 +65,56 @@ def test_csv_files_hold_what_the_statistics_say(page):
     assert row["seeds"] == 2
 
 
-def test_curves_in_the_page_are_the_records_in_percent(page):
-    drawn = data_of(page)
+def test_single_seeds_in_the_page_are_the_records_in_percent(page):
     table = collect(page.parents[1])
-    curve = drawn["curves"][0]["strategies"][2]
-    assert curve["strategy"] == "predictive_entropy"
-    rows = table.query("strategy == 'predictive_entropy' and seed == 1")
-    seed = curve["seeds"][1]
-    assert seed["y"]["mean_dice"] == pytest.approx((100 * rows["mean_dice"]).tolist(), abs=1e-3)
-    assert seed["y"]["dice_tumour"] == pytest.approx((100 * rows["dice_tumour"]).tolist(), abs=1e-3)
-    assert seed["x"]["annotated_patches"] == [6, 12, 18, 24]
-    shares = (100 * rows["foreground_fraction"]).tolist()
-    assert seed["x"]["foreground_fraction"] == pytest.approx(shares, abs=1e-3)
+    rows = table.query("strategy == 'predictive_entropy'").sort_values(["seed", "loop"])
+    name = "predictive_entropy, single seeds"
+    assert name not in curves(page)
+    for metric in ("mean_dice", "dice_tumour"):
+        line = curves(page, seeds="on", metric=metric)[name]
+        assert [line["y"][4], line["y"][9]] == [None, None]
+        assert line["customdata"] == [0] * 4 + [None] + [1] * 4 + [None]
+        drawn = [y for y in line["y"] if y is not None]
+        assert drawn == pytest.approx((100 * rows[metric]).tolist(), abs=1e-3)
+    shares = curves(page, seeds="on", x="foreground_fraction")[name]["x"]
+    expected = (100 * rows["foreground_fraction"]).tolist()
+    assert [x for x in shares if x is not None] == pytest.approx(expected, abs=1e-3)
+
+
+def test_lines_and_bands_are_means_and_deviations_over_seeds(page):
+    table = collect(page.parents[1]).query("strategy == 'random'").groupby("loop")
+    for metric in ("mean_dice", "dice_liver"):
+        mean, std = 100 * table[metric].mean(), 100 * table[metric].std(ddof=1)
+        line = curves(page, metric=metric)["random"]
+        assert line["x"] == [6, 12, 18, 24]
+        assert line["y"] == pytest.approx(mean.tolist(), abs=1e-3)
+        assert line["customdata"] == [[k, f" ± {std[k]:.2f}", 2] for k in range(4)]
+        state = {"x": "annotated_patches", "metric": metric, "seeds": "off"}
+        band = resolve(figures(page, "curves")[0][1], **state)["data"][0]
+        edges = [*(mean + std), *(mean - std)[::-1]]
+        assert band["y"] == pytest.approx(edges, abs=1e-3)
+        assert band["x"] == [6, 12, 18, 24, 24, 18, 12, 6]
+
+
+def test_a_point_lies_where_the_seeds_are_that_have_a_value_there(run):
+    for seed, trajectory in enumerate(read_run(run).trajectories[:2]):
+        path = record_path(trajectory.folder, 1)
+        lost = {"dice": {"liver": 0.5, "tumour": None}} if seed else {}
+        write_json(path, read_json(path) | {"annotated_voxels": 1000 * (seed + 1)} | lost)
+    page = write_report([run])
+    for metric, voxels, seeds in (("mean_dice", 1500, 2), ("dice_tumour", 1000, 1)):
+        line = curves(page, metric=metric, x="annotated_voxels")["random"]
+        assert line["x"][1] == voxels
+        assert line["customdata"][1][2] == seeds
 
 
 def test_baselines_and_users_of_the_oracle_are_marked(page):
-    looks = {look["strategy"]: look for look in data_of(page)["looks"]}
-    assert looks["random_fg66"]["name"] == "random_fg66 †"
-    assert looks["predictive_entropy"]["name"] == "predictive_entropy"
-    baselines = {name for name, look in looks.items() if look["baseline"]}
-    assert baselines == {"random", "random_fg66"}
-    assert len({look["colour"] for look in looks.values()}) == 3
+    lines = curves(page)
+    assert list(lines) == ["random", "random_fg66 †", "predictive_entropy"]
+    dashes = {name: line["line"]["dash"] for name, line in lines.items()}
+    assert dashes == {"random": "dash", "random_fg66 †": "dash", "predictive_entropy": "solid"}
+    assert {line["marker"]["color"] for line in list(lines.values())[:2]} == {"#ffffff"}
+    assert len({line["line"]["color"] for line in lines.values()}) == 3
 
 
 def test_with_two_seeds_the_page_says_how_little_can_be_significant(page):
@@ -120,10 +138,9 @@ def test_unfinished_and_failed_trajectories_are_told_and_left_out(run):
     page = write_report([run])
     text = visible(page)
     assert "1 of 6 trajectories of run is not finished" in text
-    assert f"{failed.id} failed and is left out: out of &lt;patches&gt;" in text
+    assert f"{failed.id} failed and is left out: out of <patches>" in text
     assert "4 of 6" in text
-    strategies = [s["strategy"] for s in data_of(page)["curves"][0]["strategies"]]
-    assert strategies == ["random_fg66", "predictive_entropy"]
+    assert list(curves(page)) == ["random_fg66 †", "predictive_entropy"]
 
 
 def test_a_run_and_its_copy_are_reported_as_one(run, tmp_path):
@@ -169,12 +186,15 @@ def test_undefined_dice_is_a_gap(run):
     write_json(path, raw)
     page = write_report([run])
     assert "Mean Dice is undefined in 1 loop" in visible(page)
-    assert data_of(page)["curves"][0]["strategies"][0]["seeds"][0]["y"]["mean_dice"][1] is None
+    assert curves(page, seeds="on")["random, single seeds"]["y"][1] is None
+    assert [note[2] for note in curves(page)["random"]["customdata"]] == [2, 1, 2, 2]
 
 
 def test_settings_are_small_multiples_named_by_what_differs(tmp_path):
     write_run(tmp_path / "run", patch_sizes=((8, 8, 8), (4, 8, 8)))
-    titles = [curve["title"] for curve in data_of(write_report([tmp_path / "run"]))["curves"]]
+    page = write_report([tmp_path / "run"])
+    titles = [title for title, _ in figures(page, "curves")]
+    assert titles == [title for title, _ in figures(page, "compute")]
     assert titles == [
         "phantom · 8\u00d78\u00d78 voxels · 6 patches a query",
         "phantom · 4\u00d78\u00d78 voxels · 6 patches a query",
@@ -196,7 +216,7 @@ def test_settings_may_differ_in_a_part_that_one_leaves_out(tmp_path):
         folder.rename(folder.parent / new)
         write_sweep(tmp_path / name, Path("dataset"), [new])
     page = write_report([tmp_path / "with", tmp_path / "without"], tmp_path / "out")
-    titles = [curve["title"] for curve in data_of(page)["curves"]]
+    titles = [title for title, _ in figures(page, "curves")]
     assert len(set(titles)) == 2
     assert "evaluation.surface.tolerance_mm 2.0" in titles[0]
 
@@ -207,8 +227,8 @@ def test_several_runs_need_a_place_and_share_one_page(run, tmp_path):
         write_report([run, tmp_path / "more"])
     page = write_report([run, tmp_path / "more"], tmp_path / "both")
     assert "12 of 12" in visible(page)
-    seeds = data_of(page)["curves"][0]["strategies"][0]["seeds"]
-    assert [seed["seed"] for seed in seeds] == [0, 1, 2, 3]
+    seeds = curves(page, seeds="on")["random, single seeds"]["customdata"]
+    assert [seeds[at] for at in range(0, 20, 5)] == [0, 1, 2, 3]
 
 
 def test_a_report_is_written_again_but_never_over_something_else(run, tmp_path):
@@ -263,13 +283,19 @@ def test_embedded_data_cannot_end_its_element():
     assert json.loads(text) == {"name": "</script><b>"}
 
 
+def level(page, metric, index=0):
+    """The lines of full data in the learning curves of a setting."""
+    return resolve(figures(page, "curves")[index][1]["layout"]["shapes"], metric=metric)
+
+
 def test_full_data_is_a_line_in_the_curves_and_the_c_of_fg_eff(run):
-    assert data_of(write_report([run]))["curves"][0]["full"] == {}
+    assert level(write_report([run]), "mean_dice") == []
     for seed, dice in ((0, 0.93), (1, 0.97)):
         config = trajectory_config(Path("dataset"), "random", (8, 8, 8), seed, 4)
         write_reference(run, config, dice)
     page = write_report([run])
-    assert data_of(page)["curves"][0]["full"]["mean_dice"] == pytest.approx(95)
+    (line,) = level(page, "mean_dice")
+    assert line["y0"] == line["y1"] == pytest.approx(95)
     text = visible(page)
     assert "mean Dice 95.00 %, seeds 0, 1 (curves: 2 seeds)" in text
     assert "trained on the fully annotated pool, mean over 2 seeds" in text
@@ -290,7 +316,7 @@ def test_a_setting_without_its_reference_is_named(tmp_path):
     page = write_report([tmp_path / "run", tmp_path / "more"], tmp_path / "out")
     text = visible(page)
     assert "Without a full-data reference, and so not shown: phantom · 4" in text
-    assert [bool(curve["full"]) for curve in data_of(page)["curves"]] == [True, False]
+    assert [len(level(page, "mean_dice", index)) for index in (0, 1)] == [1, 0]
 
 
 def test_test_dice_and_surfaces_are_shown_where_they_were_measured(run):

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from matplotlib.image import imread
@@ -119,4 +121,15 @@ def test_two_queries_become_one_picture(phantom_run, tmp_path):
     seen = fake_networks(query)
     tried = Panel("tried: random", query.queried[:2], seen)
     path = draw_pair(query, tried, seen, tmp_path / "pair.png")
+    assert imread(path).std() > 0.05
+
+
+def test_a_label_with_dollar_signs_is_no_mathematics(phantom_run, tmp_path):
+    query = open_query(phantom_run, "predictive_entropy-p8x8x8-s0", 1)
+    label = r"$\nothing$"
+    named = query.trajectory.config.strategy.model_copy(update={"label": label})
+    config = query.trajectory.config.model_copy(update={"strategy": named})
+    renamed = replace(query, trajectory=replace(query.trajectory, config=config))
+    tried = Panel("tried", query.queried[:1], None)
+    path = draw_pair(renamed, tried, fake_networks(query), tmp_path / "pair.png")
     assert imread(path).std() > 0.05

@@ -147,3 +147,8 @@ def test_a_setting_without_full_dice_is_named(make_table):
 def test_a_curve_at_its_ceiling_at_once_has_an_infinite_rate():
     x, y, one = np.array([0.0, 0.1]), np.array([0.5, 0.9]), np.ones((1, 2))
     assert fit_rates(x, y, 0.9, np.array([0.4]), one).tolist() == [math.inf]
+
+
+def test_points_at_the_start_alone_have_no_rate():
+    one = np.ones((1, 2))
+    assert np.isnan(fit_rates(np.zeros(2), np.array([0.1, 0.2]), 0.9, np.array([0.8]), one)).all()

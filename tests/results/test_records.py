@@ -272,3 +272,15 @@ def test_a_trajectory_config_survives_its_file(tmp_path):
     config = trajectory_config(Path("d"), "random", (4, 8, 8), seed=3, loops=2)
     write_json(tmp_path / "config.json", config.plain())
     assert type(config).model_validate_json((tmp_path / "config.json").read_text()) == config
+
+
+def test_a_sweep_file_that_is_no_yaml_is_told_in_one_line(run):
+    (run / "sweep.yaml").write_text("name: [")
+    with pytest.raises(RunFolderError, match=r"sweep\.yaml: not valid YAML") as caught:
+        read_run(run)
+    assert "\n" not in str(caught.value)
+
+
+def test_nothing_to_load_is_a_users_error():
+    with pytest.raises(RecordError, match="at least one run folder or parquet file, got none"):
+        load_results([])

@@ -1,5 +1,6 @@
 import logging
 import threading
+import time
 
 import pytest
 
@@ -51,13 +52,24 @@ def test_a_broken_mirror_warns_once_and_stops_nothing(
 
 
 def test_closing_waits_no_longer_than_told(tracked_of: TrackedOf) -> None:
-    stuck = threading.Event()
+    go_on, began, ended = threading.Event(), threading.Event(), threading.Event()
 
     class Stuck(NullTracker):
         def update(self, tracked: Tracked, records: object) -> None:
-            stuck.wait(20)
+            began.set()
+            go_on.wait(60)
+
+        def close(self) -> None:
+            ended.set()
 
     tracker = BackgroundTracker(Stuck)
     tracker.update(*tracked_of(seed=0))
+    assert began.wait(30)
+    start = time.monotonic()
     tracker.close(patience=0.05)
-    stuck.set()
+    waited = time.monotonic() - start
+    assert 0.05 <= waited < 20
+    assert not ended.is_set()
+    go_on.set()
+    tracker.close()
+    assert ended.is_set()

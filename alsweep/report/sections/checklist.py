@@ -1,12 +1,13 @@
 """The reporting checklist: what a reader of a comparison has to be told, from the data."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 
 import pandas as pd
 
 from alsweep import __version__
 from alsweep.config.trajectory import TrajectoryConfig
 from alsweep.report.captions import ALPHA, count, notices
+from alsweep.report.section import Block, Material, Section, Statements
 from alsweep.report.study import Study
 from alsweep.report.tables import percent
 from alsweep.report.volumes import Opened
@@ -14,15 +15,14 @@ from alsweep.results.fulldata import mean_full_dice
 from alsweep.results.loops import LoopRecord
 
 
-def checklist(study: Study, datasets: Iterable[Opened]) -> list[tuple[str, str]]:
-    """Return (item, statement) pairs in a fixed order.
+def _blocks(material: Material) -> Iterator[Block]:
+    # Each dataset once, in the order of the trajectories.
+    yield Statements(_statements(material.study, dict.fromkeys(material.datasets.values())))
 
-    Args:
-        study: What is reported.
-        datasets: The datasets of the study, as far as they are still there.
-    """
+
+def _statements(study: Study, datasets: Iterable[Opened]) -> tuple[tuple[str, str], ...]:
     configs = study.configs()
-    return [
+    return (
         *_data(datasets),
         ("Budget", _each(configs, _budget)),
         ("Seeds", _seeds(study)),
@@ -41,7 +41,7 @@ def checklist(study: Study, datasets: Iterable[Opened]) -> list[tuple[str, str]]
         ("Hardware", _hardware(study)),
         ("Code", f"alsweep {__version__}"),
         ("Licence of the data", "Not recorded in a Dataset; see its source."),
-    ]
+    )
 
 
 def _selection(study: Study) -> str:
@@ -167,3 +167,6 @@ def _hardware_of(record: LoopRecord) -> str:
     if record.training_threads in (None, record.threads):
         return text
     return f"{text}, {record.training_threads} for each member in training"
+
+
+SECTION = Section(id="checklist", title="Reporting checklist", place=100, blocks=_blocks)

@@ -1,13 +1,13 @@
 """Which queried patches a report shows, and their pictures."""
 
 import base64
-import io
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
 
 from matplotlib.figure import Figure
 
+from alsweep.report.section import Block, Caption, Material, Picture, Pictures, Section
 from alsweep.report.slices import overview_figure, rows_figure
+from alsweep.report.stills import png
 from alsweep.report.study import Look, Study
 from alsweep.report.volumes import Opened, Volumes
 from alsweep.results.records import TrajectoryFolder, query_path, read_query
@@ -18,55 +18,27 @@ _PATCHES = 3
 _START_PATCHES = 12
 
 
-@dataclass(frozen=True)
-class Picture:
-    """A PNG with its description, ready to be embedded."""
-
-    title: str
-    png: str
-
-
-@dataclass(frozen=True)
-class Group:
-    """Pictures under one heading."""
-
-    heading: str
-    pictures: tuple[Picture, ...]
-
-
-@dataclass(frozen=True)
-class Gallery:
-    """Pictures, and what to say about them."""
-
-    groups: tuple[Group, ...]
-    caption: str
-
-
-def png(figure: Figure) -> bytes:
-    """Render a figure; the same figure gives the same bytes."""
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", metadata={"Software": None})
-    return buffer.getvalue()
-
-
-def gallery(study: Study, datasets: Mapping[str, Opened]) -> Gallery:
-    """Draw the first patches of some queries: per strategy one trajectory, few of its loops.
-
-    Args:
-        study: Whose queries.
-        datasets: By trajectory id.
-    """
-    shown = list(_shown(study))
+def _blocks(material: Material) -> Iterator[Block]:
+    """Draw the first patches of some queries: per strategy one trajectory, few of its loops."""
+    shown, datasets = list(_shown(material.study)), material.datasets
     lost = {datasets[t.id].description for _, t in shown if datasets[t.id].volumes is None}
-    groups: list[Group] = []
+    groups = [group for group in _groups(shown, datasets) if group.pictures]
+    yield Caption(_caption(shown, sorted(lost), bool(groups)))
+    yield from groups
+
+
+def _groups(
+    shown: Iterable[tuple[Look, TrajectoryFolder]], datasets: Mapping[str, Opened]
+) -> Iterator[Pictures]:
+    started = False
     for look, trajectory in shown:
         volumes = datasets[trajectory.id].volumes
         if volumes is not None:
             # The starting budget is the same for all strategies of a seed: shown once.
-            groups += [] if groups else [_start(volumes, trajectory)]
-            groups.append(_queries(volumes, look, trajectory))
-    filled = tuple(group for group in groups if group.pictures)
-    return Gallery(filled, _caption(shown, sorted(lost), bool(filled)))
+            if not started:
+                yield _start(volumes, trajectory)
+            started = True
+            yield _queries(volumes, look, trajectory)
 
 
 def _shown(study: Study) -> Iterable[tuple[Look, TrajectoryFolder]]:
@@ -87,7 +59,7 @@ def _existing(trajectory: TrajectoryFolder) -> list[int]:
     return [loop for loop in loops if query_path(trajectory.folder, loop).exists()]
 
 
-def _start(volumes: Volumes, trajectory: TrajectoryFolder) -> Group:
+def _start(volumes: Volumes, trajectory: TrajectoryFolder) -> Pictures:
     assert trajectory.config is not None
     queried = read_query(query_path(trajectory.folder, 0))
     title = f"starting budget, seed {trajectory.config.seed}"
@@ -96,10 +68,11 @@ def _start(volumes: Volumes, trajectory: TrajectoryFolder) -> Group:
     which = (
         f"{len(shown)} of {len(queried)} patches" if len(shown) < len(queried) else "all patches"
     )
-    return Group(f"Starting budget, shared by all strategies ({which}, axial)", pictures)
+    heading = f"Starting budget, shared by all strategies ({which}, axial)"
+    return Pictures(heading, pictures, wide=True)
 
 
-def _queries(volumes: Volumes, look: Look, trajectory: TrajectoryFolder) -> Group:
+def _queries(volumes: Volumes, look: Look, trajectory: TrajectoryFolder) -> Pictures:
     """Some queries of one trajectory, evenly from the first to the last."""
     assert trajectory.config is not None
     loops = [loop for loop in _existing(trajectory) if loop > 0]
@@ -111,7 +84,7 @@ def _queries(volumes: Volumes, look: Look, trajectory: TrajectoryFolder) -> Grou
         if queried:
             figure = rows_figure(volumes, queried, f"query {loop}")
             pictures.append(_picture(figure, f"{look.strategy}, query {loop}"))
-    return Group(f"{look.name}, seed {trajectory.config.seed}", tuple(pictures))
+    return Pictures(f"{look.name}, seed {trajectory.config.seed}", tuple(pictures))
 
 
 def _picture(figure: Figure, title: str) -> Picture:
@@ -130,3 +103,6 @@ def _caption(shown: list[tuple[Look, TrajectoryFolder]], lost: list[str], pictur
         "the patch, first channel. Yellow: the patch. Bold contours: reference labels inside the "
         f"patch, which the next training sees; faint contours: those outside of it.{missing}"
     )
+
+
+SECTION = Section(id="patches", title="Queried patches", place=80, blocks=_blocks)

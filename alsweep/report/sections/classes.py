@@ -1,0 +1,27 @@
+"""Dice of each class."""
+
+from collections.abc import Iterator
+
+import pandas as pd
+
+from alsweep.report.section import Block, Caption, Material, Section, Tables
+from alsweep.report.study import Study
+from alsweep.report.tables import NamedTable, last_rows, mean_and_std, per_setting
+
+
+def _blocks(material: Material) -> Iterator[Block]:
+    yield Tables(_tables(material.study))
+    yield Caption("After the last loop, mean ± standard deviation over seeds.")
+
+
+def _tables(study: Study) -> tuple[NamedTable, ...]:
+    names = study.class_names
+
+    def cells(mine: pd.DataFrame) -> tuple[str, ...]:
+        return tuple(mean_and_std(mine[f"dice_{name}"]) for name in names)
+
+    columns = ("Strategy", *(f"{name} [%]" for name in names))
+    return per_setting(study, last_rows(study.done), columns, cells)
+
+
+SECTION = Section(id="classes", title="Dice per class", place=60, blocks=_blocks)

@@ -1,0 +1,82 @@
+"""Time and stored members."""
+
+from collections.abc import Iterator
+
+import pandas as pd
+
+from alsweep.report.captions import count
+from alsweep.report.figures import axis, layout, panels, plain
+from alsweep.report.section import Block, Caption, Figure, Figures, Material, Section, Tables
+from alsweep.report.study import Study
+from alsweep.report.tables import NamedTable, per_setting
+
+_PHASES = {"train_seconds": "train", "evaluate_seconds": "evaluate", "query_seconds": "query"}
+_COLOURS = {"train": "#33658a", "evaluate": "#86bbd8", "query": "#f6ae2d"}
+
+
+def _blocks(material: Material) -> Iterator[Block]:
+    yield Figures(panels(material.study, _bars))
+    yield Tables(_tables(material.study))
+    yield Caption(_caption(material.study))
+
+
+def _bars(study: Study, setting: str) -> Figure:
+    """Seconds of a trajectory by phase, mean over seeds."""
+    rows = study.done[study.done["setting"] == setting]
+    each = rows.groupby(["strategy", "trajectory"])[list(_PHASES)].sum()
+    totals = each.groupby("strategy").mean()
+    looks = [look for look in study.looks if look.strategy in totals.index]
+    data = [
+        {
+            "type": "bar",
+            "orientation": "h",
+            "name": name,
+            "y": [plain(look.name) for look in looks],
+            "x": [round(float(totals[column].loc[look.strategy]), 3) for look in looks],
+            "marker": {"color": _COLOURS[name]},
+            "hovertemplate": f"{name}: %{{x:.1f}} s<extra>%{{y}}</extra>",
+        }
+        for column, name in _PHASES.items()
+    ]
+    legend = {"orientation": "h", "y": 1.0, "yanchor": "bottom", "x": 0, "traceorder": "normal"}
+    return {
+        "data": data,
+        "layout": layout(
+            barmode="stack",
+            showlegend=True,
+            legend=legend,
+            margin={"l": 64, "r": 16, "t": 40, "b": 48},
+            xaxis=axis("seconds a trajectory"),
+            yaxis=axis("", autorange="reversed", showgrid=False),
+            height=150 + 40 * len(looks),
+        ),
+    }
+
+
+def _tables(study: Study) -> tuple[NamedTable, ...]:
+    """Time and stored members of a trajectory, mean over seeds."""
+    columns = ("Strategy", "Train [s]", "Evaluate [s]", "Query [s]", "Members", "Found stored")
+
+    def cells(mine: pd.DataFrame) -> tuple[str, ...]:
+        summed = [*_PHASES, "members", "cached_members"]
+        totals = mine.groupby("trajectory")[summed].sum().mean()
+        seconds = (f"{totals[name]:,.1f}" for name in _PHASES)
+        return (*seconds, f"{totals['members']:.1f}", f"{totals['cached_members']:.1f}")
+
+    return per_setting(study, study.done, columns, cells)
+
+
+def _caption(study: Study) -> str:
+    """Why times of strategies are not simply comparable."""
+    stored = int(study.done["cached_members"].sum())
+    saved = (
+        f" {count(stored, 'member')} were found stored (loop 0 is trained once for all strategies "
+        "of a setting and seed) and cost no time here, so that totals differ from what a strategy "
+        "would need on its own."
+        if stored
+        else ""
+    )
+    return f"Sums over the loops of a trajectory, mean over seeds; wall-clock seconds.{saved}"
+
+
+SECTION = Section(id="compute", title="Compute", place=90, blocks=_blocks)

@@ -1,0 +1,316 @@
+"""Learning curves: Dice over what was annotated, for every class and every kind of budget."""
+
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from alsweep.report.captions import count, seed_counts
+from alsweep.report.figures import INK, axis, layout, marker, plain
+from alsweep.report.section import (
+    Block,
+    Box,
+    Caption,
+    Chips,
+    Controls,
+    Figure,
+    Figures,
+    Material,
+    Section,
+    Switch,
+    chip,
+    switched,
+)
+from alsweep.report.stills import learning_curves, png
+from alsweep.report.study import Look, Study
+from alsweep.results.fulldata import mean_full_dice
+
+_BUDGETS = {
+    "annotated_patches": "Annotated patches",
+    "annotated_voxels": "Annotated voxels",
+    "foreground_fraction": "Annotated share of the pool's foreground [%]",
+}
+"""Columns that a learning curve can be drawn against, and their axis titles."""
+
+_PERCENT = ("foreground_fraction",)
+_X = Switch(
+    "x",
+    "Horizontal axis",
+    tuple(zip(_BUDGETS, ("Patches", "Voxels", "Foreground share"), strict=True)),
+)
+_METRIC = "metric"
+_SEEDS = Box("seeds", "single seeds")
+
+
+def _blocks(material: Material) -> Iterator[Block]:
+    study = material.study
+    metrics = {"mean_dice": "all classes (mean)"} | {f"dice_{c}": c for c in study.class_names}
+    menu = Switch(_METRIC, "Dice of", tuple(metrics.items()), menu=True)
+    yield Controls((_X, menu, _SEEDS))
+    yield Chips(study.looks)
+    yield Figures(
+        tuple(
+            (name, _figure(study, setting, list(metrics)))
+            for setting, name in study.settings.items()
+        )
+    )
+    yield Caption(_caption(study))
+
+
+def curve_table(study: Study) -> pd.DataFrame:
+    """Mean and spread over seeds of every finished curve.
+
+    Returns:
+        One row a (setting, strategy, loop): the mean of each budget column; ``mean``, ``std``
+        (ddof 1, NaN for one seed) and ``seeds`` of mean Dice, fractions.
+    """
+    grouped = study.done.groupby(["setting", "strategy", "loop"], sort=False)
+    budgets = {name: (name, "mean") for name in _BUDGETS}
+    dice = {
+        name: ("mean_dice", how)
+        for name, how in (("mean", "mean"), ("std", "std"), ("seeds", "count"))
+    }
+    return grouped.agg(**budgets, **dice).reset_index()
+
+
+def _figure(study: Study, setting: str, metrics: list[str]) -> Figure:
+    """The curves of one setting: bands below all lines, so that none hides another's line."""
+    rows = study.done[study.done["setting"] == setting]
+    each = [(look, rows[rows["strategy"] == look.strategy]) for look in study.looks]
+    there = [(look, mine) for look, mine in each if len(mine)]
+    bands = [_band(look, _means(mine, metrics)) for look, mine in there]
+    lines = [
+        trace
+        for look, mine in there
+        for trace in (_singles(look, mine, metrics), _line(look, _means(mine, metrics)))
+    ]
+    level = _full_data(study, setting, metrics)
+    return {
+        "data": [*bands, *lines, *_height(rows, level)],
+        "layout": layout(
+            margin={"l": 60, "r": 14, "t": 12, "b": 52},
+            height=400,
+            hovermode="closest",
+            xaxis=axis(switched(_X.name, _BUDGETS)),
+            yaxis=axis("Dice [%]"),
+            shapes=switched(_METRIC, {m: _level_line(y) for m, y in level.items()}),
+            annotations=switched(_METRIC, {m: _level_text(y) for m, y in level.items()}),
+        ),
+    }
+
+
+def _means(rows: pd.DataFrame, metrics: Iterable[str]) -> dict[str, pd.DataFrame]:
+    """By metric: the mean of each budget, ``mean``, ``std`` and ``seeds``, one row a loop.
+
+    Only seeds that have a value there enter, so that a point's place is that of its seeds.
+    """
+    found = {}
+    for metric in metrics:
+        grouped = rows.dropna(subset=[metric]).groupby("loop")
+        dice = grouped[metric].agg(["mean", "std", "count"])
+        found[metric] = grouped[list(_BUDGETS)].mean().join(dice)
+    return found
+
+
+def _band(look: Look, means: dict[str, pd.DataFrame]) -> Figure:
+    """One standard deviation to both sides, where there are seeds for it."""
+    known = {metric: table.dropna(subset=["std"]) for metric, table in means.items()}
+    edges = {
+        metric: _percent([*(t["mean"] + t["std"]), *(t["mean"] - t["std"])[::-1]])
+        for metric, t in known.items()
+    }
+    return {
+        "type": "scatter",
+        "mode": "lines",
+        "hoverinfo": "skip",
+        "fill": "toself",
+        "line": {"width": 0},
+        "fillcolor": _with_alpha(look.colour, 0.13),
+        "visible": _shown(look),
+        "x": switched(_METRIC, {m: _budgets(pd.concat([t, t[::-1]])) for m, t in known.items()}),
+        "y": switched(_METRIC, edges),
+    }
+
+
+def _line(look: Look, means: dict[str, pd.DataFrame]) -> Figure:
+    notes = {
+        metric: [_note(loop, row) for loop, row in table.iterrows()]
+        for metric, table in means.items()
+    }
+    return {
+        "type": "scatter",
+        "mode": "lines+markers",
+        "name": plain(look.name),
+        "visible": _shown(look),
+        "line": {"color": look.colour, "width": 2.6, "dash": "dash" if look.baseline else "solid"},
+        "marker": marker(look),
+        "x": switched(_METRIC, {m: _budgets(table) for m, table in means.items()}),
+        "y": switched(_METRIC, {m: _percent(table["mean"]) for m, table in means.items()}),
+        "customdata": switched(_METRIC, notes),
+        "hovertemplate": f"<b>{plain(look.name)}</b><br>loop %{{customdata[0]}}: "
+        "%{y:.2f}%{customdata[1]} % (n = %{customdata[2]})<extra></extra>",
+    }
+
+
+def _note(loop: Any, row: "pd.Series[float]") -> list[Any]:
+    """What is said on a point: its loop, the deviation, the number of seeds."""
+    spread = "" if pd.isna(row["std"]) else f" ± {100 * row['std']:.2f}"
+    return [int(loop), spread, int(row["count"])]
+
+
+def _singles(look: Look, rows: pd.DataFrame, metrics: Iterable[str]) -> Figure:
+    """All seeds in one trace, with a gap after each."""
+    seeds = [group.sort_values("loop") for _, group in rows.groupby("seed", sort=True)]
+    gap = pd.DataFrame([{}])
+    table = pd.concat([part for seed in seeds for part in (seed, gap)])
+    names = [None if pd.isna(seed) else int(seed) for seed in table["seed"]]
+    return {
+        "type": "scatter",
+        "mode": "lines",
+        "name": f"{plain(look.name)}, single seeds",
+        "visible": switched(_SEEDS.name, {"on": _shown(look), "off": False}),
+        "line": {"color": _with_alpha(look.colour, 0.6), "width": 1},
+        "x": _budgets(table),
+        "y": switched(_METRIC, {metric: _percent(table[metric]) for metric in metrics}),
+        "customdata": names,
+        "hovertemplate": f"{plain(look.name)}, seed %{{customdata}}<br>%{{y:.2f}} %<extra></extra>",
+    }
+
+
+def _shown(look: Look) -> dict[str, Any]:
+    return switched(chip(look), {"on": True, "off": False})
+
+
+def _budgets(table: pd.DataFrame) -> dict[str, Any]:
+    """The place of each point on the axis that is chosen."""
+    scale = {name: 100 if name in _PERCENT else 1 for name in _BUDGETS}
+    return switched(_X.name, {name: _numbers(scale[name] * table[name]) for name in _BUDGETS})
+
+
+def _percent(values: Iterable[float]) -> list[float | None]:
+    return _numbers(100 * np.asarray(list(values), dtype=np.float64))
+
+
+def _numbers(values: Iterable[float]) -> list[float | None]:
+    return [None if np.isnan(value) else round(float(value), 4) for value in values]
+
+
+def _with_alpha(colour: str, alpha: float) -> str:
+    red, green, blue = (int(colour[at : at + 2], 16) for at in (1, 3, 5))
+    return f"rgba({red},{green},{blue},{alpha})"
+
+
+def _full_data(study: Study, setting: str, metrics: Iterable[str]) -> dict[str, float | None]:
+    """What the same recipe reaches on the fully annotated pool, percent; None where unknown."""
+    references = study.references.get(setting, ())
+    classes = {f"dice_{name}": name for name in study.class_names}
+    means = {metric: mean_full_dice(references, classes.get(metric)) for metric in metrics}
+    return dict(zip(means, _percent(means.values()), strict=True))
+
+
+def _level_line(level: float | None) -> list[Figure]:
+    if level is None:
+        return []
+    line = {"color": INK, "width": 1.5, "dash": "dot"}
+    return [
+        {"type": "line", "xref": "paper", "x0": 0, "x1": 1, "y0": level, "y1": level}
+        | {"line": line}
+    ]
+
+
+def _level_text(level: float | None) -> list[Figure]:
+    if level is None:
+        return []
+    place = {"xref": "paper", "x": 0, "xanchor": "left", "y": level, "yanchor": "bottom"}
+    font = {"size": 12, "color": INK}
+    return [{**place, "showarrow": False, "text": f"full data: {level:.2f}", "font": font}]
+
+
+def _height(rows: pd.DataFrame, level: dict[str, float | None]) -> list[Figure]:
+    """Axes follow traces alone, so an invisible point gives them the height of the line."""
+    if rows.empty or all(y is None for y in level.values()):
+        return []
+    return [
+        {
+            "type": "scatter",
+            "mode": "markers",
+            "opacity": 0,
+            "hoverinfo": "skip",
+            "x": _budgets(rows.sort_values("loop")[:1]),
+            "y": switched(_METRIC, {metric: [y] for metric, y in level.items()}),
+        }
+    ]
+
+
+def _caption(study: Study) -> str:
+    """What line and band of the learning curves are."""
+    counts = seed_counts(study)
+    if counts.empty:
+        return "No trajectory is finished yet, so there is no curve to show."
+    low, high = int(counts.min()), int(counts.max())
+    seeds = count(low, "seed") if low == high else f"{low} to {high} seeds"
+    band = (
+        f"Lines are means over {seeds}, bands ±1 standard deviation (ddof 1)"
+        if high > 1
+        else "Lines are single trajectories (1 seed), so there is no band"
+    )
+    small = " With so few seeds the band itself is uncertain." if 1 < high < 5 else ""
+    return (
+        f"{band}. Dice is measured on the validation cases.{small} "
+        "At the first point all strategies share the same starting budget and the same networks. "
+        f"Dashed with white markers: baselines that use no network.{_oracle_mark(study)}"
+        f"{_full_line(study)}"
+    )
+
+
+def _oracle_mark(study: Study) -> str:
+    if not any(look.oracle for look in study.looks):
+        return ""
+    return (
+        " †: the strategy looks at the reference labels to place its patches, "
+        "which no annotation project can do."
+    )
+
+
+def _full_line(study: Study) -> str:
+    if not study.references:
+        return ""
+    fewest = min(len(records) for records in study.references.values())
+    return (
+        " Dotted: the same recipe trained on the fully annotated pool, mean over "
+        f"{count(fewest, 'seed')}."
+    )
+
+
+def _full_table(study: Study) -> pd.DataFrame:
+    """Full-data references: one row a (setting, seed); ``mean_dice`` and ``dice_<class>``."""
+    rows = [
+        {"setting": setting, "seed": record.seed, "mean_dice": record.mean_dice}
+        | {f"dice_{name}": record.dice.get(name) for name in study.class_names}
+        for setting, records in study.references.items()
+        for record in records
+    ]
+    return pd.DataFrame(rows)
+
+
+def _full_csv(material: Material) -> bytes | None:
+    study = material.study
+    return _full_table(study).to_csv(index=False).encode() if study.references else None
+
+
+SECTION = Section(
+    id="curves",
+    title="Learning curves",
+    place=10,
+    blocks=_blocks,
+    files={
+        "learning_curves.csv": lambda material: (
+            material.once(curve_table).to_csv(index=False).encode()
+        ),
+        "learning_curves.png": lambda material: png(
+            learning_curves(material.study, material.once(curve_table))
+        ),
+        "full_data.csv": _full_csv,
+    },
+)

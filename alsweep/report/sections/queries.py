@@ -1,0 +1,81 @@
+"""What was annotated: patches, voxels, foreground."""
+
+from collections.abc import Iterator
+
+import pandas as pd
+
+from alsweep.report.figures import axis, layout, marker, panels, plain
+from alsweep.report.section import Block, Caption, Figure, Figures, Material, Section, Tables
+from alsweep.report.study import Look, Study
+from alsweep.report.tables import NamedTable, last_rows, mean_and_std, per_setting
+
+_CAPTION = (
+    "Curves: share of foreground among the voxels that each loop added, mean over seeds. Table: "
+    "what had been annotated at the last training. Patch sizes are clipped to the case; voxels are "
+    "counted once where patches overlap."
+)
+
+
+def _blocks(material: Material) -> Iterator[Block]:
+    yield Figures(panels(material.study, _foreground))
+    yield Tables(_tables(material.study))
+    yield Caption(_CAPTION)
+
+
+def _foreground(study: Study, setting: str) -> Figure:
+    """Share of foreground among the voxels that each loop added, mean over seeds."""
+    rows = study.done[study.done["setting"] == setting].sort_values(["trajectory", "loop"])
+    counts = rows.groupby("trajectory")[["foreground_voxels", "annotated_voxels"]]
+    # Loop 0 has no predecessor: what it added is what it has.
+    added = counts.diff().fillna(rows[["foreground_voxels", "annotated_voxels"]])
+    share = 100 * added["foreground_voxels"] / added["annotated_voxels"].where(lambda v: v > 0)
+    means = rows.assign(share=share).groupby(["strategy", "loop"])["share"].mean()
+    data = []
+    for look in study.looks:
+        if look.strategy in means.index:
+            mine = means.loc[look.strategy].dropna()
+            data.append(_line(look, mine))
+    across = axis("loop (0 = starting budget)", dtick=1)
+    down = axis("foreground in the new patches [%]", rangemode="tozero")
+    return {"data": data, "layout": layout(xaxis=across, yaxis=down, height=340)}
+
+
+def _line(look: Look, shares: "pd.Series[float]") -> Figure:
+    return {
+        "type": "scatter",
+        "mode": "lines+markers",
+        "name": plain(look.name),
+        "x": shares.index.tolist(),
+        "y": shares.round(4).tolist(),
+        "line": {"color": look.colour, "width": 2.5, "dash": "dash" if look.baseline else "solid"},
+        "marker": marker(look),
+        "hovertemplate": f"{plain(look.name)}<br>loop %{{x}}: %{{y:.2f}} %<extra></extra>",
+    }
+
+
+def _tables(study: Study) -> tuple[NamedTable, ...]:
+    """What had been annotated by the last training, mean over seeds."""
+    columns = (
+        "Strategy",
+        "Patches",
+        "Voxels",
+        "Foreground voxels",
+        "Foreground in patches [%]",
+        "Share of the pool's foreground [%]",
+        "Cases",
+    )
+
+    def cells(mine: pd.DataFrame) -> tuple[str, ...]:
+        means = mine[["annotated_patches", "annotated_voxels", "foreground_voxels"]].mean()
+        share = mine["foreground_voxels"] / mine["annotated_voxels"]
+        return (
+            *(f"{value:,.0f}" for value in means),
+            mean_and_std(share),
+            mean_and_std(mine["foreground_fraction"]),
+            f"{mine['annotated_cases'].mean():.1f}",
+        )
+
+    return per_setting(study, last_rows(study.done), columns, cells)
+
+
+SECTION = Section(id="queries", title="Queries", place=70, blocks=_blocks)

@@ -1,0 +1,182 @@
+"""The win matrix: who beats whom significantly, at how many budgets."""
+
+from collections.abc import Iterable, Iterator
+
+import numpy as np
+import pandas as pd
+from scipy.special import stdtrit
+
+from alsweep.report.captions import ALPHA, count
+from alsweep.report.figures import axis, layout, plain
+from alsweep.report.section import (
+    Beside,
+    Block,
+    Caption,
+    Controls,
+    Figure,
+    Figures,
+    Material,
+    Section,
+    Switch,
+    Tables,
+    switched,
+)
+from alsweep.report.stills import png, win_matrix_figure
+from alsweep.report.study import Look, Study
+from alsweep.report.tables import Table, percent
+from alsweep.results import minimal_difference, win_matrix, win_rates
+
+_POWER = 0.8
+_CORRECTION = Switch("correction", "Correction", (("none", "Uncorrected"), ("holm", "Holm")))
+_RATES_CAPTION = "Mean win: mean of the strategy's row. Mean loss: mean of its column. Uncorrected."
+
+
+def _blocks(material: Material) -> Iterator[Block]:
+    study, matrix = material.study, material.once(_plain)
+    maps = {"none": matrix, "holm": material.once(_holm)}
+    figure = switched(
+        _CORRECTION.name, {name: _heat_map(found, study.looks) for name, found in maps.items()}
+    )
+    yield Caption(_power_caption(study), strong=True)
+    yield Controls((_CORRECTION,))
+    yield Beside(
+        (Figures((("", figure),)),),
+        (Tables((("", _rate_table(study, matrix)),)), Caption(_RATES_CAPTION)),
+    )
+    yield Caption(_caption(matrix))
+
+
+def _plain(study: Study) -> pd.DataFrame:
+    return _ordered(win_matrix(study.table, alpha=ALPHA), study)
+
+
+def _holm(study: Study) -> pd.DataFrame:
+    return _ordered(win_matrix(study.table, alpha=ALPHA, correction="holm"), study)
+
+
+def _ordered(matrix: pd.DataFrame, study: Study) -> pd.DataFrame:
+    """Sweep order in place of the alphabet; strategies without any test keep an empty row."""
+    done = set(study.done["strategy"])
+    names = [look.strategy for look in study.looks if look.strategy in done]
+    ordered = matrix.reindex(index=names, columns=names)
+    ordered.attrs = matrix.attrs
+    return ordered
+
+
+def _heat_map(matrix: pd.DataFrame, looks: Iterable[Look]) -> Figure:
+    """Rows win, columns lose; percent on a fixed scale, the diagonal blank."""
+    names = {look.strategy: look.name for look in looks}
+    labels = [plain(names[str(strategy)]) for strategy in matrix.index]
+    values = 100 * matrix.to_numpy(dtype=np.float64)
+    cells = [[None if np.isnan(v) else round(float(v), 4) for v in row] for row in values]
+    text = [["" if v is None else f"{v:.1f}" for v in row] for row in cells]
+    heat = {
+        "type": "heatmap",
+        "z": cells,
+        "x": labels,
+        "y": labels,
+        "text": text,
+        "texttemplate": "%{text}",
+        "zmin": 0,
+        "zmax": 100,
+        "colorscale": "Viridis",
+        "xgap": 3,
+        "ygap": 3,
+        "hoverongaps": False,
+        "hovertemplate": "<b>%{y}</b> beats <b>%{x}</b><br>at %{z:.1f} % of budgets<extra></extra>",
+        "colorbar": {"title": {"text": "budgets won [%]", "side": "right"}, "thickness": 12},
+    }
+    across = axis("loses", side="bottom", showgrid=False, tickangle=-30, ticks="")
+    down = axis("wins", autorange="reversed", showgrid=False, ticks="")
+    return {
+        "data": [heat],
+        "layout": layout(
+            # The buttons of the figure would lie on its cells.
+            margin={"l": 64, "r": 16, "t": 36, "b": 48},
+            xaxis=across,
+            yaxis=down,
+            height=230 + 58 * len(labels),
+        ),
+    }
+
+
+def _rate_table(study: Study, matrix: pd.DataFrame) -> Table:
+    """Mean win and mean loss of each strategy."""
+    rates = win_rates(matrix)
+    rows = tuple(
+        (look.name, *(percent(rates[rate].loc[look.strategy]) for rate in rates.columns))
+        for look in study.looks
+        if look.strategy in rates.index
+    )
+    return Table(("Strategy", "Mean win [%]", "Mean loss [%]", "Win - loss [%]"), rows)
+
+
+def _power_caption(study: Study) -> str:
+    """What the tests of this report could find at all."""
+    tests = minimal_difference(study.table, alpha=ALPHA, power=_POWER)
+    if tests.empty:
+        return (
+            "No test is possible: a paired test needs two strategies in the same setting "
+            "with at least 2 common seeds and a loop after the first."
+        )
+    low, high = int(tests["seeds"].min()), int(tests["seeds"].max())
+    factor = float(stdtrit(low - 1, 1 - ALPHA / 2)) / low**0.5
+    seeds = count(low, "seed") if low == high else f"{low} to {high} seeds"
+    remark = (
+        " With 2 seeds hardly any win can be significant, and one that is may owe it to two "
+        "differences that are alike by chance."
+        if low == 2
+        else ""
+    )
+    return (
+        f"What could be significant at all: with {seeds}, a mean difference must exceed "
+        f"{factor:.2f} times the standard deviation of the paired differences.{remark} "
+        f"A true difference of {100 * tests['minimal'].median():.2f} Dice points (median over the "
+        f"{count(len(tests), 'comparison')}; {100 * tests['minimal'].min():.2f} to "
+        f"{100 * tests['minimal'].max():.2f}) would be found with a probability of {_POWER:.0%}. "
+        "A cell of 0 is no proof that two strategies are equal."
+    )
+
+
+def _caption(matrix: pd.DataFrame) -> str:
+    """How the win matrix was made, and what chance alone would give."""
+    tests, constant = matrix.attrs["tests"], matrix.attrs["constant"]
+    equal = (
+        f" {count(constant, 'win')} rest on differences that are exactly equal for all seeds."
+        if constant
+        else ""
+    )
+    return (
+        "Share of budgets at which the row's strategy beats the column's significantly: two-sided "
+        f"paired t-test, pairs matched by seed, level {ALPHA:.0%}, mean over settings. Loop 0 is "
+        "the same for all strategies and is left out of the tests and of the share. "
+        f"{count(tests, 'test')}; were there no differences, about {ALPHA * tests:.1f} would be "
+        "significant by chance. With the Holm correction the level holds for all tests of a "
+        f"setting together.{equal}"
+    )
+
+
+def _csv(matrix: pd.DataFrame) -> bytes:
+    return matrix.to_csv(index_label="strategy").encode()
+
+
+def _png(material: Material) -> bytes | None:
+    matrix, study = material.once(_plain), material.study
+    if matrix.empty:
+        return None
+    names = {look.strategy: look.name for look in study.looks}
+    title = f"{study.title}: budgets at which the row beats the column"
+    return png(win_matrix_figure(matrix, names, title))
+
+
+SECTION = Section(
+    id="wins",
+    title="Win matrix",
+    place=40,
+    blocks=_blocks,
+    files={
+        "win_matrix.csv": lambda material: _csv(material.once(_plain)),
+        "win_matrix_holm.csv": lambda material: _csv(material.once(_holm)),
+        "win_matrix.png": _png,
+    },
+)

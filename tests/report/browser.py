@@ -1,0 +1,132 @@
+"""A page in the system's own headless Chromium, driven over its DevTools protocol."""
+
+import itertools
+import json
+import os
+import shutil
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+_PATIENCE_S = 60
+
+
+def find_chromium() -> str | None:
+    """The first browser on PATH, if there is one."""
+    return next((path for name in NAMES if (path := shutil.which(name))), None)
+
+
+class Browser:
+    """One tab; what its console says is kept.
+
+    Attributes:
+        complaints: Errors and warnings of the console, and exceptions that nothing caught.
+    """
+
+    def __init__(self, reader: int, writer: int) -> None:
+        self.complaints: list[str] = []
+        self._reader, self._writer = os.fdopen(reader, "rb"), os.fdopen(writer, "wb")
+        self._ids = itertools.count(1)
+        self._session: str | None = None
+        self._loaded = False
+        (tab,) = [
+            one for one in self._call("Target.getTargets")["targetInfos"] if one["type"] == "page"
+        ]
+        attached = self._call("Target.attachToTarget", targetId=tab["targetId"], flatten=True)
+        self._session = attached["sessionId"]
+        for domain in ("Page", "Runtime", "Log"):
+            self._call(f"{domain}.enable")
+
+    def open(self, page: Path, width: int = 1400, height: int = 900) -> None:
+        """Show a page and wait until it is loaded, its scripts included."""
+        size = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": False}
+        self._call("Emulation.setDeviceMetricsOverride", **size)
+        self._loaded = False
+        self._call("Page.navigate", url=page.resolve().as_uri())
+        while not self._loaded:
+            self._hear()
+
+    def ask(self, expression: str) -> Any:
+        """What a JavaScript expression evaluates to, as JSON; a promise is waited for."""
+        answer = self._call(
+            "Runtime.evaluate", expression=expression, returnByValue=True, awaitPromise=True
+        )
+        if "exceptionDetails" in answer:
+            raise RuntimeError(_said(answer["exceptionDetails"]))
+        return answer["result"].get("value")
+
+    def close(self) -> None:
+        """End the browser."""
+        self._session = None
+        self._call("Browser.close")
+
+    def _call(self, method: str, **params: Any) -> Any:
+        id_ = next(self._ids)
+        message = {"id": id_, "method": method, "params": params}
+        if self._session:
+            message["sessionId"] = self._session
+        self._writer.write(json.dumps(message).encode() + b"\0")
+        self._writer.flush()
+        while (heard := self._hear()).get("id") != id_:
+            pass
+        if "error" in heard:
+            raise RuntimeError(f"{method}: {heard['error']['message']}")
+        return heard["result"]
+
+    def _hear(self) -> dict[str, Any]:
+        content = bytearray()
+        while (byte := self._reader.read(1)) != b"\0":
+            if not byte:
+                raise EOFError("the browser ended")
+            content += byte
+        message = json.loads(content)
+        self._note(message.get("method", ""), message.get("params", {}))
+        return message
+
+    def _note(self, method: str, params: dict[str, Any]) -> None:
+        self._loaded |= method == "Page.loadEventFired"
+        if method == "Runtime.exceptionThrown":
+            self.complaints.append(_said(params["exceptionDetails"]))
+        elif method == "Runtime.consoleAPICalled" and params["type"] in ("error", "warning"):
+            self.complaints.append(str([one.get("value") for one in params["args"]]))
+        elif method == "Log.entryAdded" and params["entry"]["level"] in ("error", "warning"):
+            self.complaints.append(params["entry"]["text"])
+
+
+def _said(details: dict[str, Any]) -> str:
+    return details.get("exception", {}).get("description") or details["text"]
+
+
+@contextmanager
+def browser(program: str, profile: Path) -> Iterator[Browser]:
+    """Start a browser with a profile of its own; it is ended in any case.
+
+    The protocol runs over two pipes, which the browser expects as its files 3 and 4: no port, and
+    nothing to install.
+    """
+    command = [
+        *(program, "--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"),
+        *("--remote-debugging-pipe", "--no-first-run", f"--user-data-dir={profile}", "about:blank"),
+    ]
+    theirs_in, ours_out = os.pipe()
+    ours_in, theirs_out = os.pipe()
+    shell = f'exec "$@" 3<&{theirs_in} 4>&{theirs_out}'
+    process = subprocess.Popen(
+        ["/bin/bash", "-c", shell, "browser", *command],
+        pass_fds=(theirs_in, theirs_out),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    os.close(theirs_in)
+    os.close(theirs_out)
+    try:
+        tab = Browser(ours_in, ours_out)
+        yield tab
+        tab.close()
+        process.wait(_PATIENCE_S)
+    finally:
+        process.kill()
+        process.wait()

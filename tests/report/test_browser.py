@@ -1,0 +1,185 @@
+"""The page in a real browser: it draws everything, and every switch changes what it says."""
+
+import json
+import warnings
+from collections.abc import Iterator
+
+import pandas as pd
+import pytest
+
+from alsweep.files import read_json, write_json
+from alsweep.report import write_report
+from alsweep.testing.runs import trajectory_config, write_reference, write_run
+from tests.report.browser import NAMES, Browser, browser, find_chromium
+from tests.report.pages import curves
+
+DRAWN = """
+[...document.querySelectorAll(".plot")].map((plot) => {
+  const box = plot.parentElement.getBoundingClientRect();
+  const own = plot.querySelector(".main-svg").getBoundingClientRect();
+  const marks = ".scatterlayer .trace, .barlayer .point, .heatmaplayer image";
+  return {
+    section: plot.closest("section").id,
+    inside: own.left >= box.left - 1 && own.right <= box.right + 1,
+    marks: plot.querySelectorAll(marks).length,
+    size: Math.min(own.width, own.height),
+  };
+})
+"""
+
+SAYS = """
+[...document.querySelectorAll("#%s .plot")].map((plot) => ({
+  across: plot.layout.xaxis.title.text,
+  shown: plot.data.filter((t) => t.visible !== false)
+    .map((t) => ({name: t.name, x: t.x, y: t.y, z: t.z})),
+  texts: [...plot.querySelectorAll("text")].map((text) => text.textContent),
+  marks: plot.querySelectorAll(".scatterlayer .trace, .heatmaplayer image").length,
+}))
+"""
+
+CONTROLS = """
+[...document.querySelectorAll("[data-switch]")].flatMap((control) => {
+  const of = {section: control.closest("section").id, name: control.dataset.switch};
+  if (control.tagName === "DIV") {
+    return [...control.querySelectorAll("button")].map((b) => ({...of, value: b.dataset.value}));
+  }
+  if (control.tagName === "SELECT") {
+    return [...control.options].map((option) => ({...of, value: option.value}));
+  }
+  return ["off", "on"].map((value) => ({...of, value}));
+})
+"""
+
+TURN = """
+(([section, name, value]) => {
+  const control = [...document.querySelectorAll(`#${section} [data-switch]`)]
+    .find((one) => one.dataset.switch === name);
+  if (control.tagName === "DIV") control.querySelector(`[data-value="${value}"]`).click();
+  else if (control.tagName === "SELECT") {
+    control.value = value;
+    control.dispatchEvent(new Event("change"));
+  } else {
+    const on = control.tagName === "INPUT" ? control.checked : control.ariaPressed === "true";
+    if (on !== (value === "on")) control.click();
+  }
+})(%s)
+"""
+
+
+AWKWARD = """a "label" with 'quotes', <i>tags</i>, {"switch": 1}, $\\f$ & </script>"""
+"""Whatever people call a strategy, the page shows it and works."""
+
+
+@pytest.fixture(scope="module")
+def shown(tmp_path_factory) -> "Iterator[Browser]":
+    """A page with two settings, one of them with a full-data reference, in a browser."""
+    program = find_chromium()
+    if program is None:
+        told = (
+            f"warning: none of {', '.join(NAMES)} is on PATH; the page was not tried in a browser"
+        )
+        warnings.warn(told, stacklevel=1)
+        pytest.skip(told)
+    folder = tmp_path_factory.mktemp("browser")
+    write_run(folder / "run", patch_sizes=((8, 8, 8),))
+    write_run(folder / "more", patch_sizes=((4, 8, 8),), seeds=(0, 1, 2))
+    for path in folder.glob("*/trajectories/predictive_entropy-*/config.json"):
+        raw = read_json(path)
+        write_json(path, raw | {"strategy": raw["strategy"] | {"label": AWKWARD}})
+    config = trajectory_config("dataset", "random", (8, 8, 8), 0, 4)
+    write_reference(folder / "run", config, 0.95)
+    page = write_report([folder / "run", folder / "more"], folder / "out")
+    with browser(program, folder / "profile") as tab:
+        tab.page = page
+        tab.open(page)
+        yield tab
+
+
+def says(tab: Browser, section: str):
+    return tab.ask(SAYS % section)
+
+
+def turn(tab: Browser, section: str, name: str, value: str) -> None:
+    tab.ask(TURN % json.dumps([section, name, value]))
+
+
+@pytest.mark.parametrize("width", [1400, 390])
+def test_every_figure_is_drawn_in_its_place_and_nothing_complains(shown, width):
+    shown.open(shown.page, width)
+    drawn = shown.ask(DRAWN)
+    sections = [figure["section"] for figure in drawn]
+    assert sections == ["curves"] * 2 + ["wins", "ranking"] + ["queries"] * 2 + ["compute"] * 2
+    for figure in drawn:
+        assert figure["marks"] > 0, figure
+        assert figure["inside"], figure
+        assert figure["size"] > 150, figure
+    assert shown.complaints == []
+
+
+def test_every_switch_changes_what_its_section_says_and_no_other(shown):
+    shown.open(shown.page)
+    controls = shown.ask(CONTROLS)
+    assert {c["section"] for c in controls} == {"curves", "wins"}
+    assert len({c["name"] for c in controls}) == 3 + 3 + 1
+    by_name = {}
+    for control in controls:
+        by_name.setdefault((control["section"], control["name"]), []).append(control["value"])
+    for (section, name), values in by_name.items():
+        other = "wins" if section == "curves" else "curves"
+        start, untouched = says(shown, section), says(shown, other)
+        seen = []
+        for value in values:
+            turn(shown, section, name, value)
+            said = says(shown, section)
+            assert said not in seen, (name, value)
+            seen.append(said)
+        assert says(shown, other) == untouched
+        turn(shown, section, name, "on" if name.startswith("strategy ") else values[0])
+        assert says(shown, section) == start
+    assert shown.complaints == []
+
+
+def test_a_switched_curve_is_what_python_computed(shown):
+    shown.open(shown.page)
+    turn(shown, "curves", "x", "annotated_voxels")
+    turn(shown, "curves", "metric", "dice_tumour")
+    turn(shown, "curves", "strategy random", "off")
+    turn(shown, "curves", "seeds", "on")
+    for index, figure in enumerate(says(shown, "curves")):
+        assert figure["across"] == "Annotated voxels"
+        assert "Annotated voxels" in figure["texts"]
+        state = {"x": "annotated_voxels", "metric": "dice_tumour", "seeds": "on"}
+        expected = curves(shown.page, index, **state, **{"strategy random": "off"})
+        named = {trace["name"]: trace for trace in figure["shown"] if trace.get("name")}
+        assert set(named) == set(expected)
+        assert "random" not in named
+        for name, trace in named.items():
+            assert trace["x"] == expected[name]["x"]
+            assert trace["y"] == expected[name]["y"]
+
+
+def test_an_awkward_label_is_shown_as_it_was_written(shown):
+    shown.open(shown.page)
+    chips = shown.ask('[...document.querySelectorAll(".chips button")].map((b) => b.textContent)')
+    assert chips == ["random", "random_fg66 †", AWKWARD]
+    rows = shown.ask('[...document.querySelectorAll("tbody th")].map((cell) => cell.textContent)')
+    assert set(rows) == set(chips)
+    assert shown.ask('document.querySelectorAll("main i").length') == 0
+    turn(shown, "curves", f"strategy {AWKWARD}", "off")
+    for figure in says(shown, "curves"):
+        names = {trace["name"] for trace in figure["shown"] if trace.get("name")}
+        assert names == {"random", "random_fg66 †"}
+    for section in ("wins", "ranking", "compute"):
+        assert all(AWKWARD in figure["texts"] for figure in says(shown, section)), section
+
+
+def test_the_win_matrix_follows_the_correction(shown):
+    shown.open(shown.page)
+    for value, name in (("holm", "win_matrix_holm.csv"), ("none", "win_matrix.csv")):
+        turn(shown, "wins", "correction", value)
+        (figure,) = says(shown, "wins")
+        table = 100 * pd.read_csv(shown.page.parent / name, index_col=0)
+        cells = [[v for v in row if v is not None] for row in figure["shown"][0]["z"]]
+        expected = [[round(v, 4) for v in row if v == v] for row in table.to_numpy()]
+        assert cells == expected
+        assert {f"{v:.1f}" for row in expected for v in row} <= set(figure["texts"])

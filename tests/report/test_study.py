@@ -1,0 +1,98 @@
+"""How runs become a study: looks, names of settings, and which copy of a trajectory is taken."""
+
+import shutil
+
+import pytest
+
+from alsweep.files import read_json, write_json
+from alsweep.report.study import PALETTE, SYMBOLS, _looks, _phrase, read_study
+from alsweep.results.records import TrajectoryFolder, read_run, record_path
+from alsweep.testing.runs import trajectory_config, write_run
+
+
+def begun(name, path="nowhere"):
+    """A trajectory that has begun, of a strategy by that name."""
+    config = trajectory_config("dataset", name, (8, 8, 8), 0, 2)
+    return TrajectoryFolder(f"{name}-0", path, config, (), "running", None)
+
+
+def test_a_strategy_has_one_look_and_no_two_look_alike():
+    names = [f"plugin_{i}" for i in range(len(PALETTE) * len(SYMBOLS))]
+    looks = _looks([begun(name) for name in (*names, *names)])
+    assert [look.strategy for look in looks] == names
+    assert len({(look.colour, look.symbol) for look in looks}) == len(names)
+    assert {look.symbol for look in looks[: len(PALETTE)]} == {SYMBOLS[0]}
+    assert looks[len(PALETTE)].colour == PALETTE[0]
+
+
+@pytest.mark.parametrize(
+    ("name", "baseline", "oracle"),
+    [
+        ("random", True, False),
+        ("random_fg66", True, True),
+        ("predictive_entropy", False, False),
+        ("of_a_plug_in_that_is_not_here", False, False),
+    ],
+)
+def test_baselines_use_no_network_and_users_of_the_oracle_are_marked(name, baseline, oracle):
+    (look,) = _looks([begun(name)])
+    assert (look.baseline, look.oracle) == (baseline, oracle)
+    assert look.name == (f"{name} †" if oracle else name)
+
+
+def test_a_label_is_what_tables_and_figures_say(tmp_path):
+    write_run(tmp_path / "run", seeds=(0,), loops=2)
+    for path in tmp_path.glob("run/trajectories/random-*/config.json"):
+        write_json(path, read_json(path) | {"strategy": {"name": "random", "label": "baseline"}})
+    study = read_study([tmp_path / "run"])
+    assert (study.looks[0].strategy, study.looks[0].baseline) == ("baseline", True)
+    assert set(study.table["strategy"]) == {"baseline", "random_fg66", "predictive_entropy"}
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "words"),
+    [
+        ("query.patch_size", [4, 8, 8], "4\u00d78\u00d78 voxels"),
+        ("query.patch_size", "whole", "whole voxels"),
+        ("query.patches", 6, "6 patches a query"),
+        ("training.epochs", 3, "training.epochs 3"),
+        ("training.features", [8, 16], "training.features 8\u00d716"),
+    ],
+)
+def test_settings_are_named_in_words(key, value, words):
+    assert _phrase(key, value) == words
+
+
+def test_titles_and_settings_keep_the_order_of_the_runs(tmp_path):
+    write_run(tmp_path / "b", seeds=(0,), loops=2, patch_sizes=((8, 8, 8), (4, 4, 4)))
+    write_run(tmp_path / "a", seeds=(0,), loops=2, patch_sizes=((2, 4, 4),))
+    study = read_study([tmp_path / "b", tmp_path / "a", tmp_path / "b"])
+    assert study.title == "b, a"
+    sizes = [name.split(" · ")[1] for name in study.settings.values()]
+    assert sizes == ["8\u00d78\u00d78 voxels", "4\u00d74\u00d74 voxels", "2\u00d74\u00d74 voxels"]
+    assert len(study.trajectories) == len({t.id for t in study.trajectories}) == 9
+    assert study.class_names == ["liver", "tumour"]
+
+
+@pytest.mark.parametrize("order", [("begun", "whole"), ("whole", "begun")])
+def test_of_two_copies_the_one_that_is_done_is_taken(tmp_path, order):
+    write_run(tmp_path / "whole", seeds=(0,), loops=3)
+    shutil.copytree(tmp_path / "whole", tmp_path / "begun")
+    for trajectory in read_run(tmp_path / "begun").trajectories:
+        record_path(trajectory.folder, 1).unlink()
+    study = read_study([tmp_path / name for name in order])
+    assert {t.status for t in study.trajectories} == {"done"}
+    assert {t.folder.parents[1].name for t in study.trajectories} == {"whole"}
+    assert len(study.done) == len(study.table) == 3 * 3
+
+
+def test_a_copy_that_has_begun_is_taken_before_one_that_has_not(tmp_path):
+    write_run(tmp_path / "begun", seeds=(0,), loops=3)
+    for trajectory in read_run(tmp_path / "begun").trajectories:
+        record_path(trajectory.folder, 2).unlink()
+    shutil.copytree(tmp_path / "begun", tmp_path / "empty")
+    for trajectory in read_run(tmp_path / "empty").trajectories:
+        record_path(trajectory.folder, 0).unlink()
+    study = read_study([tmp_path / "empty", tmp_path / "begun"])
+    assert [len(t.records) for t in study.trajectories] == [2, 2, 2]
+    assert study.done.empty
