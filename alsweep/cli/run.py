@@ -3,7 +3,7 @@
 import os
 import secrets
 import shlex
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -62,6 +62,7 @@ def run(
     plan = plan_of(sweep, space)
     if dry_run:
         check_place_and_device(folder.absolute(), sweep.resources, private=address is None)
+        tell_forecast(folder.absolute(), plan, private=address is None)
         return tell_what_would_be_done(plan, folder)
     return make(plan, folder, address)
 
@@ -114,15 +115,17 @@ def carry_out(
     """
     wandb = wandb_settings(plan.sweep.wandb)
     prepare_environment(plan.sweep.resources, private=address is None)
+    from alsweep.disk import full_disk_told
     from alsweep.results.records import write_results
     from alsweep.sweep.run_folder import check_same_sweep, driver_lock, write_space
     from alsweep.sweep.stops import stops_raise
 
     check_same_sweep(run_folder, plan)
-    with driver_lock(run_folder), stops_raise():
+    with full_disk_told(run_folder), driver_lock(run_folder), stops_raise():
         # Again, now that nobody else can be at work in it.
         check_same_sweep(run_folder, plan)
         _warn_of_left_out(run_folder, plan)
+        tell_forecast(run_folder, plan, private=address is None)
         try:
             write_space(run_folder, plan)
             outcome = _make_missing(plan, run_folder, work, _tracker(wandb, run_folder), address)
@@ -149,6 +152,15 @@ def prepare_environment(resources: "ResourcesConfig", *, private: bool) -> None:
     # Without a token of its own, a private Ray would write one into the user's home.
     os.environ.setdefault("RAY_AUTH_MODE", "token")
     os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(16))
+
+
+def tell_forecast(run_folder: Path, plan: "Plan", *, private: bool) -> None:
+    """Say on stderr what is going to be written, before anything is."""
+    from alsweep.sweep.forecast import forecast
+
+    expected = forecast(run_folder, plan, private=private)
+    if expected is not None:
+        typer.echo(expected.told, err=True)
 
 
 def _warn_of_left_out(run_folder: Path, plan: "Plan") -> None:
@@ -217,14 +229,36 @@ def _tracker(settings: "WandbConfig", run_folder: Path) -> "BackgroundTracker":
 
 
 def _exit_code(outcome: "Outcome") -> int:
-    if not outcome.failed:
-        return 0
-    for id_, error in list(outcome.failed.items())[:_MOST_ERRORS]:
-        typer.echo(f"failed: {id_}: {' '.join(error.split())}", err=True)
     total = len(outcome.failed) + outcome.done
-    text = f"{len(outcome.failed)} of {total} trajectories failed"
-    typer.echo(f"alsweep: error: {text}; mend the cause and resume the run", err=True)
-    return SOME_FAILED if outcome.done else ALL_FAILED
+    return tell_failures(outcome.failed, total, "trajectories", "resume the run")
+
+
+def tell_failures(failed: Mapping[str, str], total: int, things: str, mend: str) -> int:
+    """Say on stderr what failed and why, a cause that many share but once; return the exit code.
+
+    Args:
+        failed: Name to error.
+        total: How many things there are.
+        things: What failed.
+        mend: What to do once the cause is mended.
+    """
+    if not failed:
+        return 0
+    by_error: dict[str, list[str]] = {}
+    for name, error in failed.items():
+        by_error.setdefault(" ".join(error.split()), []).append(name)
+    causes = [
+        f"{names[0]}{f' and {len(names) - 1} more' if names[1:] else ''}: {error}"
+        for error, names in by_error.items()
+    ]
+    text = f"{len(failed)} of {total} {things} failed"
+    if len(causes) == 1:
+        text += f": {causes[0]}"
+    else:
+        for cause in causes[:_MOST_ERRORS]:
+            typer.echo(f"failed: {cause}", err=True)
+    typer.echo(f"alsweep: error: {text}; mend the cause and {mend}", err=True)
+    return SOME_FAILED if len(failed) < total else ALL_FAILED
 
 
 def write_report(run_folder: Path) -> Path:

@@ -10,6 +10,7 @@ from typing import Any
 
 import torch
 
+from alsweep.disk import require_room
 from alsweep.files import write_bytes
 
 _DIGEST_BYTES = hashlib.sha256().digest_size
@@ -61,8 +62,14 @@ class TrainingFile:
         return time.monotonic() - self._saved >= self._seconds_between
 
     def save(self, state: Mapping[str, Any]) -> None:
-        """See :class:`alsweep.model.learner.Checkpoint`."""
-        write_bytes(self._path, _pack({"state": dict(state), "seconds": self.seconds}))
+        """See :class:`alsweep.model.learner.Checkpoint`.
+
+        Raises:
+            DiskFullError: There is no room for it; the one before it stays.
+        """
+        packed = _pack({"state": dict(state), "seconds": self.seconds})
+        require_room(self._path.parent, len(packed))
+        write_bytes(self._path, packed)
         self._saved = time.monotonic()
 
 
