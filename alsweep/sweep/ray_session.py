@@ -65,7 +65,7 @@ def _quiet_stdout() -> Iterator[None]:
         if _log.isEnabledFor(logging.DEBUG):
             stack.enter_context(redirect_stdout(sys.stderr))
         else:
-            nothing = stack.enter_context(open(os.devnull, "w", encoding="utf-8"))
+            nothing = stack.enter_context(Path(os.devnull).open("w", encoding="utf-8"))
             stack.enter_context(redirect_stdout(nothing))
         yield
 
