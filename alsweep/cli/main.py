@@ -83,6 +83,8 @@ def main() -> None:
         format="%(levelname)s %(name)s: %(message)s" if debug else "%(levelname)s: %(message)s",
         stream=sys.stderr,
     )
+    # Where a log cannot be written, for want of room or a terminal, no traceback is to say so.
+    logging.raiseExceptions = debug
     logging.getLogger("alsweep").setLevel(logging.DEBUG if debug else logging.INFO)
     sys.exit(_exit_code(arguments, debug))
 

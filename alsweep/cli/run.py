@@ -3,7 +3,8 @@
 import os
 import secrets
 import shlex
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -121,7 +122,12 @@ def carry_out(
     from alsweep.sweep.stops import stops_raise
 
     check_same_sweep(run_folder, plan)
-    with full_disk_told(run_folder), driver_lock(run_folder), stops_raise():
+    with (
+        _told_how_to_go_on(run_folder),
+        full_disk_told(run_folder),
+        driver_lock(run_folder),
+        stops_raise(),
+    ):
         # Again, now that nobody else can be at work in it.
         check_same_sweep(run_folder, plan)
         _warn_of_left_out(run_folder, plan)
@@ -132,11 +138,29 @@ def carry_out(
             write_results(run_folder)
             page = report(run_folder)
         except KeyboardInterrupt:
-            mend = f"alsweep resume {shlex.quote(str(shown(run_folder)))}"
-            typer.echo(f"interrupted; what was finished is saved. Go on with: {mend}", err=True)
+            typer.echo(f"interrupted; {_go_on(run_folder)}", err=True)
             return INTERRUPTED
     _tell_results(run_folder, page)
     return _exit_code(outcome)
+
+
+def _go_on(run_folder: Path) -> str:
+    mend = f"alsweep resume {shlex.quote(str(shown(run_folder)))}"
+    return f"what was finished is saved. Go on with: {mend}"
+
+
+@contextmanager
+def _told_how_to_go_on(run_folder: Path) -> Iterator[None]:
+    """Add to a full disk how the run is taken up again, once it has begun."""
+    from alsweep.errors import DiskFullError
+    from alsweep.sweep.run_folder import SPACE
+
+    try:
+        yield
+    except DiskFullError as error:
+        if not (run_folder / SPACE).exists():
+            raise
+        raise DiskFullError(f"{error}; {_go_on(run_folder)}") from error
 
 
 def prepare_environment(resources: "ResourcesConfig", *, private: bool) -> None:

@@ -155,8 +155,8 @@ class _Sizes:
         """Its view of the labels: a byte a voxel, and the metadata of each case."""
         query = planned.config.query
         patches = planned.config.patches_at(query.loops - 1)
-        pool = [self._dataset.cases[case].shape for case in self._dataset.pool]
-        voxels = min(patches * prod(query.patch_size), sum(map(prod, pool)))
+        pool = [prod(self._dataset.cases[case].shape) for case in self._dataset.pool]
+        voxels = min(patches * min(prod(query.box), max(pool)), sum(pool))
         return voxels + 3 * _BLOCK * min(patches, len(pool))
 
     def records(self, planned: Planned, run: Path, plan: Plan) -> int:
