@@ -108,9 +108,15 @@ def _text(folder: Path, want: str) -> str:
     if place == Path(tempfile.gettempdir()) or place.name.startswith("alsweep-"):
         mends = "or let TMPDIR name a folder on another disk"
     return (
-        f"{folder}: the disk {mount_point(place)} is full, with {in_words(free)} of "
+        f"the disk {mount_point(place)} is full, with {in_words(free)} of "
         f"{in_words(total)} free: {want}; free space on it, {mends}"
     )
+
+
+def shared_cause(error: str) -> str:
+    """What errors have in common that one disk has caused; any other is its own cause."""
+    disk, full, _ = error.partition(" is full, with ")
+    return disk if full and disk.startswith("the disk ") else error
 
 
 def existing(path: Path) -> Path:
@@ -138,4 +144,4 @@ def in_words(size: float) -> str:
     for larger in ("GiB", "TiB"):
         if number >= 1000:
             number, unit = number / 1024, larger
-    return f"{number:.1f} {unit}" if number < 10 else f"{number:.0f} {unit}"
+    return f"{number:.1f} {unit}" if number < 9.95 else f"{number:.0f} {unit}"

@@ -11,7 +11,14 @@ import torch
 import zarr
 
 from alsweep.cli import main as cli
-from alsweep.disk import RESERVE, full_disk, full_disk_told, in_words, require_room
+from alsweep.disk import (
+    RESERVE,
+    full_disk,
+    full_disk_told,
+    in_words,
+    mount_point,
+    require_room,
+)
 from alsweep.errors import DiskFullError
 from alsweep.files import read_json, write_json
 from alsweep.model.checkpoint import ModelStore
@@ -120,8 +127,8 @@ def test_what_comes_back_torn_from_a_full_disk_is_told_as_such(disk: Path) -> No
 def test_a_quota_and_a_cause_are_recognised(tmp_path: Path) -> None:
     error = RuntimeError("wrapped")
     error.__cause__ = OSError(errno.EDQUOT, "Disk quota exceeded", str(tmp_path / "x"))
-    told = str(full_disk(error, Path("/")))
-    assert told.startswith(f"{tmp_path / 'x'}: ")
+    told = str(full_disk(error, Path("/proc")))
+    assert told.startswith(f"the disk {mount_point(tmp_path)} is full")
     assert "your quota on it is used up" in told
 
 
@@ -160,10 +167,11 @@ def test_every_verb_tells_it_in_one_line(
 
 
 def test_bytes_in_words() -> None:
-    sizes = (0, 3.4 * MIB, 999 * MIB, 12 * 1024 * MIB, 2**41)
+    sizes = (0, 3.4 * MIB, 9.99 * MIB, 999 * MIB, 12 * 1024 * MIB, 2**41)
     assert [in_words(size) for size in sizes] == [
         "0.0 MiB",
         "3.4 MiB",
+        "10 MiB",
         "999 MiB",
         "12 GiB",
         "2.0 TiB",

@@ -268,12 +268,15 @@ def tell_failures(failed: Mapping[str, str], total: int, things: str, mend: str)
     """
     if not failed:
         return 0
-    by_error: dict[str, list[str]] = {}
+    from alsweep.disk import shared_cause
+
+    by_cause: dict[str, list[str]] = {}
     for name, error in failed.items():
-        by_error.setdefault(" ".join(error.split()), []).append(name)
+        by_cause.setdefault(shared_cause(error), []).append(name)
     causes = [
-        f"{names[0]}{f' and {len(names) - 1} more' if names[1:] else ''}: {error}"
-        for error, names in by_error.items()
+        f"{names[0]}{f' and {len(names) - 1} more' if names[1:] else ''}: "
+        f"{' '.join(failed[names[0]].split())}"
+        for names in by_cause.values()
     ]
     text = f"{len(failed)} of {total} {things} failed"
     if len(causes) == 1:

@@ -12,6 +12,7 @@ from pathlib import Path
 import ray
 
 from alsweep.config.sweep import ResourcesConfig
+from alsweep.disk import require_room
 from alsweep.errors import ConfigError
 from alsweep.sweep.environment import refuse_cards_without_gpus, worker_environment
 from alsweep.sweep.stops import ignore, listen
@@ -40,6 +41,7 @@ def ray_session(resources: ResourcesConfig, address: str | None = None) -> Itera
     Raises:
         ConfigError: There is no such cluster, this machine can never give what a worker needs, or
             it has no place for Ray's sockets.
+        DiskFullError: There is no room for Ray's files.
     """
     with _quiet_stdout(), ExitStack() as stack:
         if address is None:
@@ -100,6 +102,7 @@ def _short_folder(usual: str) -> str:
 
 
 def _start_private(folder: str | None) -> None:
+    require_room(Path(folder or tempfile.gettempdir()))  # Ray dies of it without a word
     # Workers inherit this process's environment, which the command line has prepared; a
     # runtime_env would do the same, but then each worker starts seconds later.
     ray.init(

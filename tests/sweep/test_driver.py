@@ -235,7 +235,7 @@ def test_a_disk_too_small_to_begin_is_refused_and_one_that_may_fill_is_warned_of
         fill(disk, left=10 << 20)
         code, out, err = driver.complete()
         assert (code, out) == (1, "")
-        assert f"{driver.run}: the disk {disk} is full, with 9.9 MiB of 24 MiB free" in err
+        assert f"the disk {disk} is full, with 10 MiB of 24 MiB free" in err
         assert not (driver.run / "trajectories").exists()
 
 
