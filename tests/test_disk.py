@@ -22,6 +22,7 @@ from alsweep.disk import (
 from alsweep.errors import DiskFullError
 from alsweep.files import read_json, write_json
 from alsweep.model.checkpoint import ModelStore
+from alsweep.model.nnunet_state import write_state
 from alsweep.model.resuming import TrainingFile
 from tests.small_disk import fill, small_disk
 
@@ -109,7 +110,11 @@ def make_folders(folder: Path) -> None:
         (folder / f"{index}" / "file").write_text("x")
 
 
-@pytest.mark.parametrize("write", [write_with_torch, write_with_zarr, make_folders])
+def write_a_state(folder: Path) -> None:
+    write_state(folder, weights(1))
+
+
+@pytest.mark.parametrize("write", [write_with_torch, write_with_zarr, write_a_state, make_folders])
 def test_whoever_meets_it_a_full_disk_is_told_as_such(disk: Path, write) -> None:
     fill(disk)
     with pytest.raises(DiskFullError, match=f"the disk {disk} is full"), full_disk_told(disk):

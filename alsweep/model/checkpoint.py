@@ -83,10 +83,12 @@ class ModelStore:
         Raises:
             DiskFullError: The disk has no room for it; the training's own checkpoint stays.
         """
-        packed = None if weights is None else _packed(weights)
-        require_room(self.root, len(packed or b""))
+        content = None
+        if weights is not None:
+            content = packed({name: tensor.detach().cpu() for name, tensor in weights.items()})
+        require_room(self.root, len(content or b""))
         with full_disk_told(self.root):
-            self._publish(key, meta, packed)
+            self._publish(key, meta, content)
         self.training_file(key).unlink(missing_ok=True)
         self._make_room(keep=key)
 
@@ -145,10 +147,10 @@ class ModelStore:
                 excess -= size
 
 
-def _packed(weights: dict[str, torch.Tensor]) -> bytes:
-    """Weights as torch writes them; not to a file, where it would hide that a disk is full."""
+def packed(value: object) -> bytes:
+    """What ``torch.save`` writes; to a file, torch would hide behind its own words a full disk."""
     buffer = io.BytesIO()
-    torch.save({name: tensor.detach().cpu() for name, tensor in weights.items()}, buffer)
+    torch.save(value, buffer)
     return buffer.getvalue()
 
 

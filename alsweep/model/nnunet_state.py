@@ -1,6 +1,5 @@
 """How far nnU-Net's training has come, in a file that its process writes after each epoch."""
 
-import io
 from collections.abc import Mapping
 from math import nan
 from pathlib import Path
@@ -8,6 +7,8 @@ from typing import Any
 
 import torch
 from torch import nn
+
+from alsweep.model.checkpoint import packed
 
 _NAME = "state.pt"
 
@@ -47,9 +48,7 @@ def _network(trainer: Any) -> nn.Module:
 def write_state(folder: Path, state: Mapping[str, Any]) -> None:
     """Replace the state in ``folder``; whoever reads meanwhile sees the one or the other."""
     temporary = folder / f"{_NAME}.tmp"
-    buffer = io.BytesIO()  # since torch hides behind words of its own that a disk is full
-    torch.save(dict(state), buffer)
-    temporary.write_bytes(buffer.getbuffer())
+    temporary.write_bytes(packed(dict(state)))
     temporary.replace(folder / _NAME)
 
 
