@@ -101,6 +101,8 @@ def test_a_disk_that_does_not_take_it_is_warned_of_and_one_without_room_refused(
 
 def test_whole_cases_can_be_foretold(run: Path, dataset: Dataset, plan_of: MakePlan) -> None:
     query = {"patches": 2, "loops": 1, "patch_size": "whole"}
-    plan = plan_of(base={"query": query, "training": TRAINING}, seeds=[0], grid={})
+    start = {"strategy": "random"}
+    whole = {"query": query, "training": TRAINING, "strategy": "random", "starting_budget": start}
+    plan = plan_of(base=whole, seeds=[0], grid={})
     voxels = 2 * 24**3
     assert voxels < foretold(run, plan).labels < 2 * voxels
