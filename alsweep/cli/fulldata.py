@@ -53,7 +53,8 @@ def fulldata(
 
 def _make(plan: "Plan", run: Path, work: "Work", address: str | None, again: str) -> int:
     """Make what is missing and tell what there is; returns the exit code."""
-    from alsweep.cli.run import INTERRUPTED, prepare_environment, tell_failures
+    from alsweep.cli.failures import tell_failures
+    from alsweep.cli.run import INTERRUPTED, prepare_environment
     from alsweep.disk import full_disk_told
 
     prepare_environment(plan.sweep.resources, private=address is None)

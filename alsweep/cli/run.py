@@ -3,7 +3,8 @@
 import os
 import secrets
 import shlex
-from collections.abc import Callable, Iterator, Mapping
+import tempfile
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -17,10 +18,7 @@ if TYPE_CHECKING:
     from alsweep.sweep.work import Work
     from alsweep.tracking.base import BackgroundTracker
 
-SOME_FAILED = 3
-ALL_FAILED = 1
 INTERRUPTED = 130
-_MOST_ERRORS = 5
 _SECONDS_TO_CLOSE = 10.0
 _WIDE = 1000
 
@@ -171,6 +169,8 @@ def prepare_environment(resources: "ResourcesConfig", *, private: bool) -> None:
         return
     from alsweep.sweep.environment import worker_environment
 
+    if "RAY_TMPDIR" in os.environ:  # which Ray prefers to TMPDIR: all that is temporary goes there
+        tempfile.tempdir = os.environ["RAY_TMPDIR"]
     # The number of threads is the search space's, since it can change the last bits of a result.
     os.environ.update(worker_environment(resources))
     # Without a token of its own, a private Ray would write one into the user's home.
@@ -253,39 +253,10 @@ def _tracker(settings: "WandbConfig", run_folder: Path) -> "BackgroundTracker":
 
 
 def _exit_code(outcome: "Outcome") -> int:
+    from alsweep.cli.failures import tell_failures
+
     total = len(outcome.failed) + outcome.done
     return tell_failures(outcome.failed, total, "trajectories", "resume the run")
-
-
-def tell_failures(failed: Mapping[str, str], total: int, things: str, mend: str) -> int:
-    """Say on stderr what failed and why, a cause that many share but once; return the exit code.
-
-    Args:
-        failed: Name to error.
-        total: How many things there are.
-        things: What failed.
-        mend: What to do once the cause is mended.
-    """
-    if not failed:
-        return 0
-    from alsweep.disk import shared_cause
-
-    by_cause: dict[str, list[str]] = {}
-    for name, error in failed.items():
-        by_cause.setdefault(shared_cause(error), []).append(name)
-    causes = [
-        f"{names[0]}{f' and {len(names) - 1} more' if names[1:] else ''}: "
-        f"{' '.join(failed[names[0]].split())}"
-        for names in by_cause.values()
-    ]
-    text = f"{len(failed)} of {total} {things} failed"
-    if len(causes) == 1:
-        text += f": {causes[0]}"
-    else:
-        for cause in causes[:_MOST_ERRORS]:
-            typer.echo(f"failed: {cause}", err=True)
-    typer.echo(f"alsweep: error: {text}; mend the cause and {mend}", err=True)
-    return SOME_FAILED if len(failed) < total else ALL_FAILED
 
 
 def write_report(run_folder: Path) -> Path:

@@ -79,7 +79,7 @@ def _short_temporary() -> Iterator[str | None]:
     Raises:
         ConfigError: There is no shorter one.
     """
-    usual = os.environ.get("RAY_TMPDIR") or tempfile.gettempdir()
+    usual = tempfile.gettempdir()
     if len(os.fsencode(usual)) <= _LONGEST_TEMPORARY:
         yield None
         return
@@ -96,7 +96,7 @@ def _short_folder(usual: str) -> str:
             return tempfile.mkdtemp(prefix="alsweep-", dir=place)
     raise ConfigError(
         f"TMPDIR: {usual} is too long for the sockets of Ray, which may have 107 bytes with all "
-        f"folders, and none of {', '.join(_SHORT_PLACES)} can be written; let RAY_TMPDIR name a "
+        f"folders, and none of {', '.join(_SHORT_PLACES)} can be written; let TMPDIR name a "
         f"folder of at most {_LONGEST_TEMPORARY} bytes"
     )
 

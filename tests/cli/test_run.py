@@ -4,8 +4,9 @@ from pathlib import Path
 
 import pytest
 
+from alsweep.cli.failures import tell_failures
 from alsweep.cli.main import main
-from alsweep.cli.run import plan_of, prepare_environment, tell_failures
+from alsweep.cli.run import plan_of, prepare_environment
 from alsweep.config.load import load_sweep
 from alsweep.config.sweep import ResourcesConfig
 
