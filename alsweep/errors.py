@@ -43,3 +43,9 @@ class TrajectoryFailedError(AlsweepError):
     """A trajectory cannot go on, for a reason that trying again will not mend."""
 
     exit_code = 1
+
+
+class DiskFullError(AlsweepError):
+    """A disk has no room for what is to be written; names the disk."""
+
+    exit_code = 1

@@ -6,6 +6,8 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+from alsweep.disk import full_disk_told
+
 _LITTER = {".DS_Store", ".directory", ".localized", "Thumbs.db", "desktop.ini", "@eaDir"}
 
 
@@ -24,7 +26,16 @@ def sync_folder(folder: Path) -> None:
 
 
 def write_bytes(path: Path, content: bytes) -> None:
-    """Replace ``path`` atomically: temporary name, fsync, rename, folder fsync."""
+    """Replace ``path`` atomically: temporary name, fsync, rename, folder fsync.
+
+    Raises:
+        DiskFullError: There is no room; what was there is there still.
+    """
+    with full_disk_told(path.parent):
+        _replace(path, content)
+
+
+def _replace(path: Path, content: bytes) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     descriptor, temporary = tempfile.mkstemp(
         dir=path.parent, prefix=f".{path.name}.", suffix=".tmp"

@@ -4,6 +4,9 @@ import os
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("WANDB_MODE", "offline")
+# As a run sets it: a Ray that was imported without it, by any test's module, refuses the tokens.
+os.environ.setdefault("RAY_AUTH_MODE", "token")
+os.environ.setdefault("RAY_AUTH_TOKEN", 32 * "0")
 
 import pytest
 from hypothesis import settings

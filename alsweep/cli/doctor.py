@@ -139,7 +139,7 @@ def _ray() -> Finding:
 
     resources = ResourcesConfig(device="cpu")
     prepare_environment(resources, private=True)
-    from alsweep.errors import ConfigError
+    from alsweep.errors import AlsweepError
     from alsweep.sweep.ray_session import ray_session
     from alsweep.sweep.stops import stops_raise
 
@@ -147,7 +147,7 @@ def _ray() -> Finding:
     try:
         with stops_raise(), ray_session(resources):
             return Finding("Ray", f"starts in {time.monotonic() - began:.0f} s")
-    except (ConfigError, OSError, RuntimeError, TimeoutError) as error:
+    except (AlsweepError, OSError, RuntimeError, TimeoutError) as error:
         text = str(error).splitlines()[0]
         return Finding("Ray", f"does not start: {text}", "free memory and /tmp; see /tmp/ray")
 

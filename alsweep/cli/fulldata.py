@@ -54,7 +54,9 @@ def fulldata(
 
 def _make(plan: "Plan", run: Path, work: "Work", address: str | None, again: str) -> int:
     """Make what is missing and tell what there is; returns the exit code."""
+    from alsweep.cli.failures import tell_failures
     from alsweep.cli.run import INTERRUPTED, prepare_environment
+    from alsweep.disk import full_disk_told
 
     prepare_environment(plan.sweep.resources, private=address is None)
     from alsweep.sweep.fulldata import references
@@ -62,7 +64,7 @@ def _make(plan: "Plan", run: Path, work: "Work", address: str | None, again: str
     from alsweep.sweep.stops import stops_raise
 
     check_same_sweep(run, plan)
-    with driver_lock(run), stops_raise():
+    with full_disk_told(run), driver_lock(run), stops_raise():
         check_same_sweep(run, plan)
         # A run that was begun keeps its own search space: it may hold more than this one asks for.
         if not (run / SPACE).exists():
@@ -79,7 +81,8 @@ def _make(plan: "Plan", run: Path, work: "Work", address: str | None, again: str
                 err=True,
             )
             return INTERRUPTED
-    return _exit_code(failed, len(wanted))
+    mend = "run the same command again"
+    return tell_failures(failed, len(wanted), "full-data references", mend)
 
 
 def _make_missing(
@@ -122,19 +125,6 @@ def _refresh_report(run: Path) -> None:
 
     if (run / "report" / "index.html").exists():
         typer.echo(f"report: {run_command.shown(run_command.write_report(run))}")
-
-
-def _exit_code(failed: "Mapping[str, str]", total: int) -> int:
-    from alsweep.cli.run import ALL_FAILED, SOME_FAILED
-
-    if not failed:
-        return 0
-    typer.echo(
-        f"alsweep: error: {len(failed)} of {total} full-data references failed; "
-        "mend the cause and run the same command again",
-        err=True,
-    )
-    return SOME_FAILED if len(failed) < total else ALL_FAILED
 
 
 def _tell_what_would_be_done(plan: "Plan", run: Path, *, private: bool) -> int:

@@ -5,6 +5,7 @@ import os
 import sys
 import traceback
 from importlib import import_module
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -12,6 +13,7 @@ from typer.core import TyperGroup
 
 from alsweep import __version__
 from alsweep.cli.terminal import print_everywhere
+from alsweep.disk import full_disk_told
 from alsweep.errors import AlsweepError
 
 if TYPE_CHECKING:
@@ -97,18 +99,23 @@ def main() -> None:
         format="%(levelname)s %(name)s: %(message)s" if debug else "%(levelname)s: %(message)s",
         stream=sys.stderr,
     )
+    # Where a log cannot be written, for want of room or a terminal, no traceback is to say so.
+    logging.raiseExceptions = debug
     logging.getLogger("alsweep").setLevel(logging.DEBUG if debug else logging.INFO)
     sys.exit(_exit_code(arguments, debug))
 
 
 def _exit_code(arguments: list[str], debug: bool) -> int:
     try:
-        result = app(arguments, standalone_mode=False)
-    except (KeyboardInterrupt, typer.Abort):
+        with full_disk_told(*map(Path, arguments), Path.cwd()):
+            result = app(arguments, standalone_mode=False)
+    except KeyboardInterrupt:
         _complain("interrupted; what was finished is saved")
         return INTERRUPTED
     except typer.Exit as stop:
         return stop.exit_code
+    except typer.Abort as stop:
+        return _bug(stop.__cause__ or stop, debug)  # so typer calls an EOFError
     except _UsageError as error:
         error.show()
         return error.exit_code
@@ -122,10 +129,14 @@ def _exit_code(arguments: list[str], debug: bool) -> int:
         place = f"{error.filename}: " if error.filename else ""
         mend = "; choose another place or mend its permissions" if error.filename else ""
         return _failed(error, f"{place}{error.strerror or error}{mend}", 2, debug)
-    except Exception as error:  # the last line of defence: a bug, told in one line
-        text = f"{type(error).__name__}: {error}; run again with --debug and report the traceback"
-        return _failed(error, text, 1, debug)
+    except Exception as error:  # the last line of defence
+        return _bug(error, debug)
     return result if isinstance(result, int) else 0
+
+
+def _bug(error: BaseException, debug: bool) -> int:
+    text = f"{type(error).__name__}: {error}; run again with --debug and report the traceback"
+    return _failed(error, text, 1, debug)
 
 
 def _failed(error: BaseException, message: str, code: int, debug: bool) -> int:

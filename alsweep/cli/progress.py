@@ -1,5 +1,6 @@
 """Progress over cases on stderr: a bar on a terminal, a line now and then in a log file."""
 
+import os
 import sys
 import time
 from types import TracebackType
@@ -24,7 +25,7 @@ class CaseProgress:
     def __init__(self, verb: str) -> None:
         self._verb = verb
         self._next_line = time.monotonic() + _QUIET_SECONDS
-        self._bar: Progress | None = _bar() if sys.stderr.isatty() else None
+        self._bar: Progress | None = _bar() if _can_redraw() else None
         self._tasks: dict[str, TaskID] = {}
 
     def __enter__(self) -> "CaseProgress":
@@ -50,6 +51,11 @@ class CaseProgress:
         elif time.monotonic() >= self._next_line:
             typer.echo(f"{self._verb}: {phase} {done} of {total} cases", err=True)
             self._next_line = time.monotonic() + _SECONDS_BETWEEN_LINES
+
+
+def _can_redraw() -> bool:
+    """Whether stderr is a terminal that a bar can be drawn on again and again."""
+    return sys.stderr.isatty() and os.environ.get("TERM") not in ("dumb", "unknown")
 
 
 def _bar() -> "Progress":

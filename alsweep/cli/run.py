@@ -3,7 +3,9 @@
 import os
 import secrets
 import shlex
-from collections.abc import Callable, Sequence
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -19,10 +21,7 @@ if TYPE_CHECKING:
     from alsweep.sweep.work import Work
     from alsweep.tracking.base import BackgroundTracker
 
-SOME_FAILED = 3
-ALL_FAILED = 1
 INTERRUPTED = 130
-_MOST_ERRORS = 5
 _SECONDS_TO_CLOSE = 10.0
 
 _ENVIRONMENT = {
@@ -66,6 +65,7 @@ def run(
     if dry_run:
         check_place_and_device(folder.absolute(), sweep.resources, private=address is None)
         check_wandb(sweep)
+        tell_forecast(folder.absolute(), plan, private=address is None)
         return tell_what_would_be_done(plan, folder, private=address is None)
     return make(plan, folder, address)
 
@@ -159,16 +159,23 @@ def carry_out(
     wandb = wandb_settings(plan.sweep.wandb)
     unset_which_run(wandb)
     prepare_environment(plan.sweep.resources, private=address is None)
+    from alsweep.disk import full_disk_told
     from alsweep.results.records import write_results
     from alsweep.sweep.run_folder import check_same_sweep, driver_lock, refresh_configs, write_space
     from alsweep.sweep.stops import stops_raise
 
     check_same_sweep(run_folder, plan)
-    with driver_lock(run_folder), stops_raise():
+    with (
+        _told_how_to_go_on(run_folder),
+        full_disk_told(run_folder),
+        driver_lock(run_folder),
+        stops_raise(),
+    ):
         # Again, now that nobody else can be at work in it.
         check_same_sweep(run_folder, plan)
         warn_of_left_out(run_folder, plan)
         warn_of_other_defaults(run_folder, plan)
+        tell_forecast(run_folder, plan, private=address is None)
         try:
             write_space(run_folder, plan)
             refresh_configs(run_folder, plan)
@@ -176,11 +183,29 @@ def carry_out(
             write_results(run_folder)
             page = report(run_folder)
         except KeyboardInterrupt:
-            mend = f"alsweep resume {shlex.quote(str(shown(run_folder)))}"
-            typer.echo(f"interrupted; what was finished is saved. Go on with: {mend}", err=True)
+            typer.echo(f"interrupted; {_go_on(run_folder)}", err=True)
             return INTERRUPTED
     _tell_results(run_folder, page)
     return _exit_code(outcome)
+
+
+def _go_on(run_folder: Path) -> str:
+    mend = f"alsweep resume {shlex.quote(str(shown(run_folder)))}"
+    return f"what was finished is saved. Go on with: {mend}"
+
+
+@contextmanager
+def _told_how_to_go_on(run_folder: Path) -> Iterator[None]:
+    """Add to a full disk how the run is taken up again, once it has begun."""
+    from alsweep.errors import DiskFullError
+    from alsweep.sweep.run_folder import SPACE
+
+    try:
+        yield
+    except DiskFullError as error:
+        if not (run_folder / SPACE).exists():
+            raise
+        raise DiskFullError(f"{error}; {_go_on(run_folder)}") from error
 
 
 def prepare_environment(resources: "ResourcesConfig", *, private: bool) -> None:
@@ -191,11 +216,22 @@ def prepare_environment(resources: "ResourcesConfig", *, private: bool) -> None:
         return
     from alsweep.sweep.environment import worker_environment
 
+    if "RAY_TMPDIR" in os.environ:  # which Ray prefers to TMPDIR: all that is temporary goes there
+        tempfile.tempdir = os.environ["RAY_TMPDIR"]
     # The number of threads is the search space's, since it can change the last bits of a result.
     os.environ.update(worker_environment(resources))
     # Without a token of its own, a private Ray would write one into the user's home.
     os.environ.setdefault("RAY_AUTH_MODE", "token")
     os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(16))
+
+
+def tell_forecast(run_folder: Path, plan: "Plan", *, private: bool) -> None:
+    """Say on stderr what is going to be written, before anything is."""
+    from alsweep.sweep.forecast import forecast
+
+    expected = forecast(run_folder, plan, private=private)
+    if expected is not None:
+        typer.echo(expected.told, err=True)
 
 
 def warn_of_left_out(run_folder: Path, plan: "Plan") -> None:
@@ -306,14 +342,10 @@ def _tracker(settings: "WandbConfig", run_folder: Path) -> "BackgroundTracker":
 
 
 def _exit_code(outcome: "Outcome") -> int:
-    if not outcome.failed:
-        return 0
-    for id_, error in list(outcome.failed.items())[:_MOST_ERRORS]:
-        typer.echo(f"failed: {id_}: {' '.join(error.split())}", err=True)
+    from alsweep.cli.failures import tell_failures
+
     total = len(outcome.failed) + outcome.done
-    text = f"{len(outcome.failed)} of {total} trajectories failed"
-    typer.echo(f"alsweep: error: {text}; mend the cause and resume the run", err=True)
-    return SOME_FAILED if outcome.done else ALL_FAILED
+    return tell_failures(outcome.failed, total, "trajectories", "resume the run")
 
 
 def write_report(run_folder: Path) -> Path:

@@ -10,7 +10,8 @@ import numpy as np
 import torch
 from torch import nn
 
-from alsweep.files import write_json
+from alsweep.files import write_bytes, write_json
+from alsweep.model.checkpoint import packed
 from alsweep.model.learner import Setup
 from alsweep.model.network import network_arguments
 
@@ -91,7 +92,7 @@ def write_bundle(folder: Path, networks: Sequence[nn.Module], setup: Setup, card
         (folder / name).mkdir()
     files = [f"member_{index}.pt" for index in range(len(networks))]
     for file, network in zip(files, networks, strict=True):
-        torch.save(_exchanged(network.state_dict()), folder / "models" / file)
+        write_bytes(folder / "models" / file, packed(_exchanged(network.state_dict())))
     write_json(folder / "configs" / "inference.json", _inference(setup, card, files))
     write_json(folder / "configs" / "metadata.json", _metadata(setup, card, len(files)))
     (folder / "docs" / "README.md").write_text(_readme(setup, card, len(files)), encoding="utf-8")

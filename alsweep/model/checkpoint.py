@@ -1,5 +1,6 @@
 """The model store: members and evaluations by content, published whole or not at all."""
 
+import io
 import logging
 import os
 import shutil
@@ -13,7 +14,8 @@ from typing import Any
 
 import torch
 
-from alsweep.files import read_json, sync_folder, write_json
+from alsweep.disk import full_disk_told, require_room
+from alsweep.files import read_json, sync_folder, write_bytes, write_json
 
 _WEIGHTS = "weights.pt"
 _META = "meta.json"
@@ -79,12 +81,26 @@ class ModelStore:
     def publish(
         self, key: str, meta: dict[str, Any], weights: dict[str, torch.Tensor] | None = None
     ) -> None:
-        """Store an entry unless it is there already; end its training, then make room."""
+        """Store an entry unless it is there already; end its training, then make room.
+
+        Raises:
+            DiskFullError: The disk has no room for it; the training's own checkpoint stays.
+        """
+        content = None
+        if weights is not None:
+            content = packed({name: tensor.detach().cpu() for name, tensor in weights.items()})
+        require_room(self.root, len(content or b""))
+        with full_disk_told(self.root):
+            self._publish(key, meta, content)
+        self.training_file(key).unlink(missing_ok=True)
+        self._make_room(keep=key)
+
+    def _publish(self, key: str, meta: dict[str, Any], weights: bytes | None) -> None:
         self.root.mkdir(parents=True, exist_ok=True)
         folder = Path(tempfile.mkdtemp(prefix=_UNFINISHED, dir=self.root))
         try:
             if weights is not None:
-                _save(weights, folder / _WEIGHTS)
+                write_bytes(folder / _WEIGHTS, weights)
             write_json(folder / _META, meta)
             folder.chmod(0o755)
             with suppress(OSError):  # the entry is there already
@@ -97,8 +113,6 @@ class ModelStore:
             sync_folder(self.root)
         finally:
             shutil.rmtree(folder, ignore_errors=True)
-        self.training_file(key).unlink(missing_ok=True)
-        self._make_room(keep=key)
 
     def _discard(self, key: str, error: Exception) -> None:
         """Take out an entry that cannot be read; it will be made again."""
@@ -137,13 +151,11 @@ class ModelStore:
                 excess -= size
 
 
-def _save(weights: dict[str, torch.Tensor], path: Path) -> None:
-    """Write weights so that they outlive a power cut."""
-    cpu = {name: tensor.detach().cpu() for name, tensor in weights.items()}
-    with path.open("wb") as file:
-        torch.save(cpu, file)
-        file.flush()
-        os.fsync(file.fileno())
+def packed(value: object) -> bytes:
+    """What ``torch.save`` writes; to a file, torch would hide behind its own words a full disk."""
+    buffer = io.BytesIO()
+    torch.save(value, buffer)
+    return buffer.getvalue()
 
 
 def _mark_used(path: Path) -> None:

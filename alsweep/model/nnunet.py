@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from alsweep.disk import full_disk
 from alsweep.errors import TrajectoryFailedError
 from alsweep.files import write_json
 from alsweep.model.compiling import refuse_races
@@ -122,6 +123,7 @@ def _worker(folder: Path) -> Iterator[Iterator[tuple[int, float]]]:
 
     Raises:
         TrajectoryFailedError: nnU-Net stopped; says where its last words were.
+        DiskFullError: It stopped for want of room.
     """
     command = [sys.executable, "-m", "alsweep.model.nnunet_worker", str(folder)]
     errors = folder / "stderr.txt"
@@ -139,7 +141,8 @@ def _worker(folder: Path) -> Iterator[Iterator[tuple[int, float]]]:
             said = errors.read_text().strip()
             _log.debug("nnU-Net said: %s", said)
             last = said.splitlines()[-1] if said else f"exit code {process.returncode}"
-            raise TrajectoryFailedError(f"nnU-Net's training stopped: {last}")
+            stopped = TrajectoryFailedError(f"nnU-Net's training stopped: {last}")
+            raise full_disk(stopped, folder) or stopped
 
 
 def _lines(stdout: Iterator[str]) -> Iterator[tuple[int, float]]:

@@ -8,6 +8,8 @@ from typing import Any
 import torch
 from torch import nn
 
+from alsweep.model.checkpoint import packed
+
 _NAME = "state.pt"
 
 
@@ -46,7 +48,7 @@ def _network(trainer: Any) -> nn.Module:
 def write_state(folder: Path, state: Mapping[str, Any]) -> None:
     """Replace the state in ``folder``; whoever reads meanwhile sees the one or the other."""
     temporary = folder / f"{_NAME}.tmp"
-    torch.save(dict(state), temporary)
+    temporary.write_bytes(packed(dict(state)))
     temporary.replace(folder / _NAME)
 
 

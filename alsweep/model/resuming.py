@@ -10,7 +10,9 @@ from typing import Any
 
 import torch
 
+from alsweep.disk import require_room
 from alsweep.files import write_bytes
+from alsweep.model.checkpoint import packed
 
 _DIGEST_BYTES = hashlib.sha256().digest_size
 _log = logging.getLogger(__name__)
@@ -61,22 +63,26 @@ class TrainingFile:
         return time.monotonic() - self._saved >= self._seconds_between
 
     def save(self, state: Mapping[str, Any]) -> None:
-        """See :class:`alsweep.model.learner.Checkpoint`."""
-        write_bytes(self._path, _pack({"state": dict(state), "seconds": self.seconds}))
+        """See :class:`alsweep.model.learner.Checkpoint`.
+
+        Raises:
+            DiskFullError: There is no room for it; the one before it stays.
+        """
+        content = _pack({"state": dict(state), "seconds": self.seconds})
+        require_room(self._path.parent, len(content))
+        write_bytes(self._path, content)
         self._saved = time.monotonic()
 
 
 def _pack(saved: dict[str, Any]) -> bytes:
-    buffer = io.BytesIO()
-    torch.save(saved | {"torch": str(torch.__version__)}, buffer)
-    content = buffer.getvalue()
+    content = packed(saved | {"torch": str(torch.__version__)})
     return hashlib.sha256(content).digest() + content
 
 
 def _unpack(content: bytes) -> dict[str, Any] | None:
     """What was packed, on the CPU; None unless every byte is there and this torch wrote it."""
-    digest, packed = content[:_DIGEST_BYTES], content[_DIGEST_BYTES:]
-    if hashlib.sha256(packed).digest() != digest:
+    digest, rest = content[:_DIGEST_BYTES], content[_DIGEST_BYTES:]
+    if hashlib.sha256(rest).digest() != digest:
         return None
-    saved: dict[str, Any] = torch.load(io.BytesIO(packed), map_location="cpu", weights_only=True)
+    saved: dict[str, Any] = torch.load(io.BytesIO(rest), map_location="cpu", weights_only=True)
     return saved if saved["torch"] == str(torch.__version__) else None

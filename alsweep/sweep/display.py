@@ -230,4 +230,9 @@ def make_display(
         console: Where to; stderr, since stdout is for results.
     """
     board = Board(run, plan, Pace(plan.loops - sum(loops.values())), dict(loops))
-    return LiveDisplay(board, console) if console.is_terminal else LineDisplay(board, console)
+    return LiveDisplay(board, console) if can_redraw(console) else LineDisplay(board, console)
+
+
+def can_redraw(console: Console) -> bool:
+    """Whether a table can be drawn over the last one; rich draws none at all on ``TERM=dumb``."""
+    return console.is_terminal and not console.is_dumb_terminal

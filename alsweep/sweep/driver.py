@@ -47,5 +47,8 @@ def make_missing(job: Job, address: str | None = None) -> Outcome:
 def _outcome(job: Job) -> Outcome:
     rest = unfinished(job.run, job.plan)
     unknown = "it stopped without a word; see the trajectory's log.txt"
-    failed = {planned.id: read_failure(job.folder(planned)) or unknown for planned in rest}
+    failed = {
+        planned.id: job.errors.get(planned.id) or read_failure(job.folder(planned)) or unknown
+        for planned in rest
+    }
     return Outcome(len(job.plan.trajectories) - len(rest), failed)

@@ -1,7 +1,9 @@
 """error.json: why a trajectory cannot go on. A new run removes it and tries again."""
 
+from contextlib import suppress
 from pathlib import Path
 
+from alsweep.errors import DiskFullError
 from alsweep.files import write_json
 from alsweep.results.loops import read_model
 from alsweep.results.records import TrajectoryError
@@ -10,8 +12,9 @@ _NAME = "error.json"
 
 
 def write_failure(folder: Path, error: str, loop: int) -> None:
-    """Write down why a trajectory failed, and in which loop."""
-    write_json(folder / _NAME, TrajectoryError(error=error, loop=loop).plain())
+    """Write down why a trajectory failed, and in which loop; a full disk takes not even that."""
+    with suppress(DiskFullError):
+        write_json(folder / _NAME, TrajectoryError(error=error, loop=loop).plain())
 
 
 def read_failure(folder: Path) -> str | None:

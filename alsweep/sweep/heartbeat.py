@@ -57,8 +57,12 @@ class Heartbeat:
     def _replace(self, text: str) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
         temporary = self.folder / f".{NAME}.{os.getpid()}.tmp"
-        temporary.write_text(text, encoding="utf-8")
-        temporary.replace(self.folder / NAME)
+        try:
+            temporary.write_text(text, encoding="utf-8")
+            temporary.replace(self.folder / NAME)
+        except OSError:
+            temporary.unlink(missing_ok=True)
+            raise
 
 
 def read_beat(folder: Path) -> Beat | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -28,6 +28,7 @@ class Job:
         work: Makes trajectories.
         monitor: Hears what happens.
         tracker: Mirrors the records.
+        errors: Why trajectories failed, by id; on a full disk nothing else knows.
     """
 
     plan: Plan
@@ -35,6 +36,7 @@ class Job:
     work: Work
     monitor: Monitor
     tracker: Tracker
+    errors: dict[str, str] = field(default_factory=dict)
 
     @property
     def resources(self) -> ResourcesConfig:
@@ -56,4 +58,9 @@ class Job:
         """Write down that a trajectory cannot go on."""
         folder = self.folder(planned)
         write_failure(folder, error, len(read_records(folder)))
+        self.failed(planned, error)
+
+    def failed(self, planned: Planned, error: str) -> None:
+        """Heed that a trajectory cannot go on, as its worker has written down if it could."""
+        self.errors[planned.id] = error
         self.monitor.failed(planned, error)

@@ -1,12 +1,18 @@
 """Ray for one sweep: a private one on this machine, or a cluster that is there already."""
 
 import logging
+import os
+import shutil
+import sys
+import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, redirect_stdout
+from pathlib import Path
 
 import ray
 
 from alsweep.config.sweep import ResourcesConfig
+from alsweep.disk import require_room
 from alsweep.errors import ConfigError
 from alsweep.sweep.environment import (
     refuse_cards_without_gpus,
@@ -20,6 +26,11 @@ _log = logging.getLogger(__name__)
 _OBJECT_STORE_BYTES = 200 * 1024**2
 """No volume travels through Ray: its default, a share of all memory, would crowd /dev/shm."""
 
+_LONGEST_TEMPORARY = 35
+"""Bytes of a path: a socket may have 107 (103 on a Mac), of which Ray takes 68."""
+
+_SHORT_PLACES = ("/tmp", "/var/tmp", "/dev/shm")
+
 
 @contextmanager
 def ray_session(resources: ResourcesConfig, address: str | None = None) -> Iterator[None]:
@@ -32,23 +43,70 @@ def ray_session(resources: ResourcesConfig, address: str | None = None) -> Itera
         address: Of a running cluster; None starts a private Ray.
 
     Raises:
-        ConfigError: There is no such cluster, or this machine can never give what a worker needs.
+        ConfigError: There is no such cluster, this machine can never give what a worker needs, or
+            it has no place for Ray's sockets.
+        DiskFullError: There is no room for Ray's files.
     """
-    try:
+    with _quiet_stdout(), ExitStack() as stack:
         if address is None:
-            _start_private()
+            folder = stack.enter_context(_short_temporary())
+        try:
+            if address is None:
+                _start_private(folder)
+            else:
+                _connect(address, resources)
+            listen()
+            _check_resources(resources, local=address is None)
+            yield
+        finally:
+            ignore()
+            ray.shutdown()
+            listen()
+
+
+@contextmanager
+def _quiet_stdout() -> Iterator[None]:
+    """Keep what Ray says off stdout, which is for results; --debug shows it on stderr."""
+    with ExitStack() as stack:
+        if _log.isEnabledFor(logging.DEBUG):
+            stack.enter_context(redirect_stdout(sys.stderr))
         else:
-            _connect(address, resources)
-        listen()
-        _check_resources(resources, local=address is None)
+            nothing = stack.enter_context(Path(os.devnull).open("w", encoding="utf-8"))
+            stack.enter_context(redirect_stdout(nothing))
         yield
+
+
+@contextmanager
+def _short_temporary() -> Iterator[str | None]:
+    """A folder for Ray's files where the usual one is too long for its sockets; None elsewhere.
+
+    Raises:
+        ConfigError: There is no shorter one.
+    """
+    usual = tempfile.gettempdir()
+    if len(os.fsencode(usual)) <= _LONGEST_TEMPORARY:
+        yield None
+        return
+    folder = _short_folder(usual)
+    try:
+        yield folder
     finally:
-        ignore()
-        ray.shutdown()
-        listen()
+        shutil.rmtree(folder, ignore_errors=True)
 
 
-def _start_private() -> None:
+def _short_folder(usual: str) -> str:
+    for place in _SHORT_PLACES:
+        if Path(place).is_dir() and os.access(place, os.W_OK | os.X_OK):
+            return tempfile.mkdtemp(prefix="alsweep-", dir=place)
+    raise ConfigError(
+        f"TMPDIR: {usual} is too long for the sockets of Ray, which may have 107 bytes with all "
+        f"folders, and none of {', '.join(_SHORT_PLACES)} can be written; let TMPDIR name a "
+        f"folder of at most {_LONGEST_TEMPORARY} bytes"
+    )
+
+
+def _start_private(folder: str | None) -> None:
+    require_room(Path(folder or tempfile.gettempdir()))  # Ray dies of it without a word
     # Workers inherit this process's environment, which the command line has prepared; a
     # runtime_env would do the same, but then each worker starts seconds later.
     ray.init(
@@ -57,6 +115,7 @@ def _start_private() -> None:
         object_store_memory=_OBJECT_STORE_BYTES,
         logging_level=logging.ERROR,
         log_to_driver=False,
+        _temp_dir=folder,
     )
 
 

@@ -12,7 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from alsweep.results.fulldata import read_reference
-from alsweep.sweep.display import phase_cells
+from alsweep.sweep.display import can_redraw, phase_cells
 from alsweep.sweep.heartbeat import read_beat
 from alsweep.sweep.monitor import Pace, dice_text, left_in_words
 from alsweep.sweep.run_folder import starts_folder
@@ -39,7 +39,7 @@ class ReferenceDisplay:
         self._console = console
         self._pace = Pace(len(missing))
         self._live: Live | None = None
-        if console.is_terminal:
+        if can_redraw(console):
             self._live = Live(
                 console=console, refresh_per_second=_PER_SECOND, get_renderable=self._render
             )

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING
 from alsweep.config.load import load_sweep
 from alsweep.config.sweep import Provenance, SweepConfig
 from alsweep.data.inside import refuse_inside_dataset
-from alsweep.errors import RunFolderError
+from alsweep.disk import full_disk
+from alsweep.errors import AlsweepError, RunFolderError
 from alsweep.files import is_litter, write_bytes
 from alsweep.trajectory.query_log import QueryLog
 
@@ -88,8 +89,8 @@ def refuse_unwritable(run: Path) -> None:
         raise _unwritable(run, error) from None
 
 
-def _unwritable(run: Path, error: OSError) -> RunFolderError:
-    return RunFolderError(
+def _unwritable(run: Path, error: OSError) -> AlsweepError:
+    return full_disk(error, run) or RunFolderError(
         f"{run}: cannot be written ({error.strerror}); choose another --out or mend its permissions"
     )
 

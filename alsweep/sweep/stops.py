@@ -1,17 +1,21 @@
-"""Ctrl-C and SIGTERM: both end a sweep the same tidy way."""
+"""Ctrl-C, SIGTERM and the end of a terminal: all end a sweep the same tidy way."""
 
+import os
 import signal
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from types import FrameType
 from typing import NoReturn
 
-_STOPS = (signal.SIGINT, signal.SIGTERM)
+_STOPS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 @contextmanager
 def stops_raise() -> Iterator[None]:
-    """Turn SIGINT and SIGTERM into KeyboardInterrupt, until the block is left."""
+    """Turn SIGINT, SIGTERM and SIGHUP into KeyboardInterrupt, until the block is left.
+
+    A SIGHUP that is ignored stays so: the user has asked for it, with ``nohup``.
+    """
     previous = {number: signal.getsignal(number) for number in _STOPS}
     listen()
     try:
@@ -22,16 +26,38 @@ def stops_raise() -> Iterator[None]:
 
 
 def listen() -> None:
-    """Turn both into KeyboardInterrupt from now on; ``ray.init`` brings a handler of its own."""
-    for number in _STOPS:
-        signal.signal(number, _interrupt)
+    """Turn them into KeyboardInterrupt from now on; ``ray.init`` brings a handler of its own."""
+    _handle(_interrupt)
 
 
 def ignore() -> None:
     """Let nothing come between: a second, impatient Ctrl-C must not leave workers behind."""
+    _handle(_pass)
+
+
+def _handle(handler: Callable[[int, FrameType | None], None]) -> None:
     for number in _STOPS:
-        signal.signal(number, signal.SIG_IGN)
+        if number != signal.SIGHUP or signal.getsignal(number) != signal.SIG_IGN:
+            signal.signal(number, handler)
+
+
+def _pass(number: int, frame: FrameType | None) -> None:
+    """Do nothing; SIG_IGN would look like nohup afterwards."""
 
 
 def _interrupt(number: int, frame: FrameType | None) -> NoReturn:
+    if number == signal.SIGHUP:
+        _leave_dead_terminal()
     raise KeyboardInterrupt
+
+
+def _leave_dead_terminal() -> None:
+    """Let no last word fail for want of the terminal; a file or a pipe hears it still."""
+    nothing = os.open(os.devnull, os.O_WRONLY)
+    for stream in (1, 2):
+        try:
+            os.write(stream, b"")
+        except OSError:
+            with suppress(OSError):
+                os.dup2(nothing, stream)
+    os.close(nothing)

@@ -8,6 +8,7 @@ from typing import Any
 import ray
 
 from alsweep.config.sweep import ResourcesConfig
+from alsweep.disk import full_disk_told
 from alsweep.errors import AlsweepError
 from alsweep.sweep.crash import in_one_line, keep_traceback
 from alsweep.sweep.heartbeat import Heartbeat
@@ -50,7 +51,8 @@ def run_tasks(
 def _do(task: Task, signs: Path) -> str | None:
     """Do a task; return what a user can mend, since an exception would change its class."""
     try:
-        task(Heartbeat(signs))
+        with full_disk_told(signs):
+            task(Heartbeat(signs))
     except AlsweepError as error:
         return str(error)
     return None

@@ -13,6 +13,7 @@ from typing import IO, Any
 from ray import tune
 
 from alsweep.config.trajectory import TrajectoryConfig
+from alsweep.disk import full_disk_told
 from alsweep.errors import AlsweepError
 from alsweep.sweep.crash import LOG
 from alsweep.sweep.failure import write_failure
@@ -60,10 +61,13 @@ class TrajectoryTrainable(tune.Trainable):
         Tune's to retry.
         """
         try:
-            return self._next_loop()
+            with full_disk_told(self._folder):
+                return self._next_loop()
         except AlsweepError as error:
-            write_failure(self._folder, str(error), self._loops_done())
-            return {"loop": self._loops_done(), "mean_dice": 0.0, "failed": True, "done": True}
+            done = self._loops_done()
+            write_failure(self._folder, str(error), done)
+            # Told as well, since it cannot be written to a disk that is full.
+            return {"loop": done, "mean_dice": 0.0, "failed": str(error), "done": True}
         except Exception:
             # Here, since the driver tells people the last line alone.
             _log.exception("the worker stops")
@@ -79,7 +83,7 @@ class TrajectoryTrainable(tune.Trainable):
         return {
             "loop": record.loop,
             "mean_dice": dice,
-            "failed": False,
+            "failed": None,
             "done": stepper.finished,
         }
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from ray import tune
 
 from alsweep.results.records import read_records
 from alsweep.sweep.crash import LOG, in_one_line, quiet_tune
-from alsweep.sweep.failure import read_failure
 from alsweep.sweep.job import Job
 from alsweep.sweep.missing import loops_done, unfinished
 from alsweep.sweep.trainable import Assignment, TrajectoryTrainable
@@ -30,13 +30,11 @@ def run_trajectories(job: Job, excluded: set[str]) -> None:
     todo = [p for p in unfinished(job.run, job.plan) if p.id not in excluded]
     if not todo:
         return
-    storage = job.run / ".tune"
-    shutil.rmtree(storage, ignore_errors=True)
-    try:
-        with quiet_tune():
-            results = build_tuner(job, todo, storage).fit()
-    finally:
-        shutil.rmtree(storage, ignore_errors=True)
+    shutil.rmtree(job.run / ".tune", ignore_errors=True)  # left by an earlier version, if killed
+    # Outside the run: nothing in it is kept, and a run's disk that is full must not stop Tune.
+    temporary = TemporaryDirectory(prefix="alsweep-tune-", ignore_cleanup_errors=True)
+    with temporary as storage, quiet_tune():
+        results = build_tuner(job, todo, Path(storage)).fit()
     by_id = {planned.id: planned for planned in todo}
     for result in results:
         planned = by_id[result.config["trajectory"]]
@@ -113,7 +111,7 @@ class Follower(tune.Callback):
         planned = self._of(trial)
         self._tell_new_loops(planned)
         if result["failed"]:
-            self._job.monitor.failed(planned, read_failure(self._job.folder(planned)) or "")
+            self._job.failed(planned, result["failed"])
         elif result["done"]:
             self._job.monitor.ended(planned)
 

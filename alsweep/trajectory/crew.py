@@ -14,6 +14,7 @@ from contextlib import suppress
 from multiprocessing.connection import Connection, wait
 
 from alsweep.data.parallel import follow_parent
+from alsweep.disk import full_disk_told
 from alsweep.errors import AlsweepError, TrajectoryFailedError
 from alsweep.model.device import set_threads
 from alsweep.trajectory.member_task import MemberTask
@@ -53,6 +54,7 @@ class Crew:
 
         Raises:
             TrajectoryFailedError: A training cannot go on, or its process was killed too often.
+            DiskFullError: There is no room for what a training has to write.
         """
         try:
             # All begin to import torch before the first of them is waited for.
@@ -178,7 +180,8 @@ def _work(pipe: Connection, threads: int) -> None:
 def _answer(pipe: Connection, packed: bytes) -> Exception | None:
     try:
         task: MemberTask = pickle.loads(packed)
-        task.train(lambda epochs: pipe.send(int(epochs)))
+        with full_disk_told(task.store.root):
+            task.train(lambda epochs: pipe.send(int(epochs)))
     except AlsweepError as error:
         return error
     except Exception as error:  # whatever it is, it is the parent's to raise

@@ -2,10 +2,12 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import chain
 
 import torch
 from torch import nn
 
+from alsweep.disk import require_room
 from alsweep.model.checkpoint import ModelStore
 from alsweep.model.device import enough_memory
 from alsweep.model.learner import Learner, Lesson, OnEpoch, Setup
@@ -46,10 +48,13 @@ class MemberTask:
 
         Raises:
             TrajectoryFailedError: The training cannot go on; the message names the mend.
+            DiskFullError: The store's disk has no room for the member; no training is begun for
+                nothing.
         """
         mends = ("lower training.batch_size or training.patch_size", "resources.members_at_once")
         with enough_memory(f"to train member {self.member}", *mends):
             network = self.learner.network(self.setup, self.member)
+            require_room(self.store.root, weights_bytes(network))
             if self.start is not None:
                 network.load_state_dict(self.start)
             training = TrainingFile(self.store.training_file(self.key), self.checkpoint_minutes)
@@ -62,3 +67,9 @@ class MemberTask:
         }
         self.store.publish(self.key, meta, network.state_dict())
         return network
+
+
+def weights_bytes(network: nn.Module) -> int:
+    """Bytes of a network's weights, those that layers share counted once as in a file."""
+    tensors = chain(network.parameters(), network.buffers())
+    return sum(tensor.numel() * tensor.element_size() for tensor in tensors)

@@ -13,6 +13,7 @@ from alsweep.config.sweep import ResourcesConfig
 from alsweep.config.trajectory import TrajectoryConfig
 from alsweep.data.case import Dataset
 from alsweep.data.label_store import PartialLabels
+from alsweep.disk import full_disk_told, require_room
 from alsweep.geometry import Patch
 from alsweep.results.loops import LoopRecord
 from alsweep.results.records import read_records
@@ -113,10 +114,17 @@ class Trajectory:
 
         Raises:
             IndexError: The trajectory is finished.
+            DiskFullError: A disk has no room; what is finished is safe, and the loop can be done
+                again.
         """
         loop = len(self.records)
         if loop == self.loops:
             raise IndexError(f"trajectory {self.id} is finished")
+        with full_disk_told(self._folder, self._models):
+            require_room(self._folder)
+            return self._loop(loop)
+
+    def _loop(self, loop: int) -> LoopRecord:
         self._begin()
         patches = self._log.patches(loop)
         members = self._steps.train(loop, patches, self._parents(loop))

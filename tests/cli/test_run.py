@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from alsweep.cli.failures import tell_failures
 from alsweep.cli.main import main
 from alsweep.cli.run import plan_of, prepare_environment
 from alsweep.config.load import load_sweep
@@ -229,3 +230,35 @@ def test_threads_are_the_search_spaces_and_other_settings_the_users(
     assert os.environ["MKL_NUM_THREADS"] == "2"
     assert os.environ["RAY_AIR_NEW_OUTPUT"] == "1"
     assert len(os.environ["RAY_AUTH_TOKEN"]) == 32
+
+
+FULL = "the disk /mnt is full, with {} of 20 MiB free: 16 MiB are needed; free space on it"
+
+
+@pytest.mark.parametrize(
+    ("failed", "code", "lines"),
+    [
+        ({}, 0, []),
+        (
+            {"a": FULL.format("0.0 MiB"), "b": FULL.format("0.2 MiB"), "c": FULL.format("0.1 MiB")},
+            3,
+            [f"alsweep: error: 3 of 4 things failed: a and 2 more: {FULL.format('0.0 MiB')}; mend"],
+        ),
+        (
+            {"a": "no room", "b": FULL.format("0.0 MiB"), "c": "no room", "d": "a\nbug"},
+            1,
+            [
+                "failed: a and 1 more: no room",
+                f"failed: b: {FULL.format('0.0 MiB')}",
+                "failed: d: a bug",
+                "alsweep: error: 4 of 4 things failed; mend",
+            ],
+        ),
+    ],
+)
+def test_a_cause_that_many_share_is_told_once(
+    capsys: pytest.CaptureFixture, failed: dict[str, str], code: int, lines: list[str]
+) -> None:
+    assert tell_failures(failed, 4, "things", "go on") == code
+    told = capsys.readouterr().err.splitlines()
+    assert [line.removesuffix(" the cause and go on") for line in told] == lines

@@ -4,7 +4,8 @@ import torch
 from alsweep.config.trajectory import TrainingConfig
 from alsweep.data.plan import levels_of
 from alsweep.model.mirroring import has_sides, mirror_axes
-from alsweep.model.network import Topology, build_network, make_topology
+from alsweep.model.network import build_network
+from alsweep.model.topology import Topology, make_topology, parameters
 
 
 def training(**changes):
@@ -87,3 +88,14 @@ def test_mirroring_spares_x_where_names_differ_by_side_only():
     assert mirror_axes(training(), ("background", "organ")) == (0, 1, 2)
     assert mirror_axes(training(mirror_axes=["x"]), sided) == (2,)
     assert mirror_axes(training(mirror_axes=[]), sided) == ()
+
+
+@pytest.mark.parametrize("blocks", ["plain", "residual"])
+@pytest.mark.parametrize("features", [(4, 8, 16), (32, 64, 128, 256)])
+@pytest.mark.parametrize("patch", [(16, 16, 16), (8, 64, 64)])
+def test_the_weights_are_as_many_as_the_levels_say(patch, features, blocks):
+    made = training(features=features, blocks=blocks, patch_size=patch)
+    levels = topology(patch, features)
+    network = build_network(made, levels, 2, 3, 0)
+    counted = sum(parameter.numel() for parameter in network.parameters())
+    assert parameters(made, levels, 2, 3) == pytest.approx(counted, rel=0.02)

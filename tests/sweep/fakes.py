@@ -17,10 +17,12 @@ from alsweep.results.loops import LoopRecord, QueriedPatch, query_path, write_qu
 from alsweep.results.records import read_records
 from alsweep.trajectory.progress import OnProgress, Progress
 from alsweep.trajectory.query_log import QueryLog
+from tests.small_disk import fill
 
 ERROR = "error"
 KILL = "kill"
 BUG = "bug"
+FULL = "full"
 
 
 @dataclass(frozen=True)
@@ -153,6 +155,9 @@ def fault(folder: Path, loop: int) -> None:
         path.write_text(f"{kind} {int(times) - 1}")
     if kind == KILL:
         os.kill(os.getpid(), signal.SIGKILL)
+    if kind == FULL:
+        fill(folder)
+        return
     if kind == BUG:
         raise ZeroDivisionError("a bug")
     raise PoolExhaustedError("the pool is empty; lower query.patches")

@@ -1,6 +1,7 @@
 import io
 from pathlib import Path
 
+import pytest
 from rich.console import Console
 
 from alsweep.sweep.display import LineDisplay, LiveDisplay, make_display
@@ -47,6 +48,18 @@ def test_without_a_terminal_each_event_is_one_plain_line(run: Path, plan_of: Mak
         f"warning: the worker of {plan.ids[0]} was lost; it is tried again",
         f"failed: {plan.ids[1]}: no room; lower query.patches",
     ]
+
+
+@pytest.mark.parametrize("kind", ["dumb", "unknown"])
+def test_a_terminal_that_cannot_redraw_gets_plain_lines(
+    run: Path, plan_of: MakePlan, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    monkeypatch.setenv("TERM", kind)
+    plan = plan_of()
+    out = Console(file=io.StringIO(), force_terminal=True, width=100)
+    with make_display(run, plan, dict.fromkeys(plan.ids, 0), out) as display:
+        follow_one_trajectory(display, plan, run)
+    assert "loop 0 of seed 0 is ready for 2" in text_of(out).splitlines()
 
 
 def test_live_table_shows_what_runs_and_the_totals(run: Path, plan_of: MakePlan) -> None:

@@ -17,8 +17,9 @@ from alsweep.results.records import load_results
 from alsweep.sweep.plan import Plan
 from alsweep.sweep.run_folder import trajectory_folder, write_space
 from alsweep.sweep.space_file import to_yaml
+from tests.small_disk import fill, small_disk
 from tests.sweep.conftest import MakePlan, sweep_of
-from tests.sweep.fakes import BUG, ERROR, KILL, plant_fault
+from tests.sweep.fakes import BUG, ERROR, FULL, KILL, plant_fault
 from tests.tracking.wandb_files import read_offline_run
 
 pytestmark = pytest.mark.ray
@@ -200,6 +201,44 @@ def test_all_failed_is_exit_code_one(driver: Driver, plan: Plan) -> None:
     assert "in fault" in log.read_text()
 
 
+def test_a_full_disk_is_one_line_without_another_try_and_costs_nothing(
+    dataset: Dataset, tmp_path: Path, unbroken: Path, plan: Plan
+) -> None:
+    with small_disk(tmp_path / "disk", 48) as disk:
+        driver = Driver(dataset, disk)
+        filling = trajectory_folder(driver.run, plan.ids[0])
+        plant_fault(filling, FULL, loop=1)
+        begin(driver, plan)
+        code, out, err = driver.complete()
+        assert code == 1
+        assert out == ""
+        told = [line for line in err.splitlines() if line.startswith("alsweep: error: ")]
+        assert len(told) == 1
+        assert err.splitlines()[-1] == told[0]
+        assert f"the disk {disk} is full" in told[0]
+        assert "free space on it, choose an --out on another disk" in told[0]
+        assert "was lost" not in err
+        assert "Traceback" not in err
+        (filling / "filler").unlink()
+        assert driver.resume()[0] == 0
+        assert_equal_runs(driver.run, unbroken)
+
+
+def test_a_disk_too_small_to_begin_is_refused_and_one_that_may_fill_is_warned_of(
+    dataset: Dataset, tmp_path: Path
+) -> None:
+    with small_disk(tmp_path / "disk", 24) as disk:
+        driver = Driver(dataset, disk)
+        _, out, err = driver.complete("--dry-run")
+        assert f"warning: disk {disk}: at most" in err
+        assert "but only 24 MiB free; free space on it" in err
+        fill(disk, left=10 << 20)
+        code, out, err = driver.complete()
+        assert (code, out) == (1, "")
+        assert f"the disk {disk} is full, with 10 MiB of 24 MiB free" in err
+        assert not (driver.run / "trajectories").exists()
+
+
 @pytest.mark.parametrize("records", [pytest.param(0, marks=pytest.mark.slow), 3])
 def test_after_kill_9_of_the_driver_resume_ends_with_the_same_results(
     driver: Driver, unbroken: Path, records: int
@@ -223,7 +262,12 @@ def alive(process: psutil.Process) -> bool:
 
 
 @pytest.mark.parametrize(
-    "stop", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.slow)]
+    "stop",
+    [
+        signal.SIGINT,
+        pytest.param(signal.SIGTERM, marks=pytest.mark.slow),
+        pytest.param(signal.SIGHUP, marks=pytest.mark.slow),
+    ],
 )
 def test_an_interrupt_is_tidy_and_says_how_to_go_on(
     driver: Driver, unbroken: Path, stop: signal.Signals

@@ -1,5 +1,6 @@
 """Learners that die in the middle of a training, and processes to die in."""
 
+import errno
 import multiprocessing
 import os
 import signal
@@ -38,6 +39,13 @@ class Noted(MonaiLearner):
         """The epochs that were trained of a member, in order, over all tries."""
         lines = (self.notes / "epochs").read_text(encoding="utf-8").splitlines()
         return [int(line.split()[1]) for line in lines if int(line.split()[0]) == member]
+
+
+class OutOfRoom(MonaiLearner):
+    """Meets a full disk in each training, as some library that it uses would tell it."""
+
+    def fit(self, network, setup, lesson, on_epoch, checkpoint):
+        raise OSError(errno.ENOSPC, "No space left on device")
 
 
 def in_child(work: Callable[[], object]) -> int | None:

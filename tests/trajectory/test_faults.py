@@ -8,10 +8,12 @@ import pytest
 
 from alsweep import Dataset, Trajectory
 from alsweep.data.label_store import PartialLabels
+from alsweep.errors import DiskFullError
 from alsweep.model.checkpoint import ModelStore
 from alsweep.results.loops import LoopRecord
 from alsweep.trajectory.query_log import QueryLog
 from alsweep.trajectory.steps import Steps
+from tests.small_disk import fill, small_disk
 from tests.trajectory.conftest import log_bytes, make_config, untimed
 
 STEPS = [
@@ -72,6 +74,35 @@ def test_a_crash_between_any_two_steps_changes_nothing(
     assert log_bytes(tmp_path / "t") == log_bytes(unbroken._folder)
     assert untimed(resumed.records) == untimed(unbroken.records)
     assert not list(tmp_path.rglob("*.tmp"))
+
+
+@pytest.mark.parametrize(
+    ("owner", "name"),
+    [step for step in STEPS if step[1] in ("commit", "publish", "write", "write_zarr")],
+    ids=lambda value: getattr(value, "__name__", value),
+)
+def test_a_disk_that_fills_at_any_step_is_told_and_costs_nothing(
+    unbroken, phantom, tmp_path, monkeypatch, owner, name
+):
+    original = getattr(owner, name)
+
+    def on_a_full_disk(*args, **kwargs):
+        fill(tmp_path / "disk")
+        return original(*args, **kwargs)
+
+    with small_disk(tmp_path / "disk", 40) as disk:
+        broken = Trajectory(make_config(phantom), disk / "t", dataset=phantom)
+        with monkeypatch.context() as patched:
+            patched.setattr(owner, name, on_a_full_disk)
+            with pytest.raises(DiskFullError, match=f"the disk {disk} is full"):
+                broken.run()
+            broken._viewer.shutdown()
+        (disk / "filler").unlink()
+        resumed = Trajectory(make_config(phantom), disk / "t", dataset=phantom)
+        resumed.run()
+        assert log_bytes(disk / "t") == log_bytes(unbroken._folder)
+        assert untimed(resumed.records) == untimed(unbroken.records)
+        assert not list(disk.rglob("*.tmp"))
 
 
 def _run(dataset: Path, folder: Path) -> None:

@@ -10,7 +10,8 @@ import pytest
 import torch
 
 from alsweep.config.sweep import ResourcesConfig
-from alsweep.errors import TrajectoryFailedError
+from alsweep.disk import full_disk_told
+from alsweep.errors import DiskFullError, TrajectoryFailedError
 from alsweep.files import read_json
 from alsweep.trajectory import crew
 from alsweep.trajectory.budget import draw_start
@@ -18,7 +19,7 @@ from alsweep.trajectory.members import Members
 from alsweep.trajectory.plan import resolve
 from alsweep.trajectory.steps import Steps
 from tests.trajectory.conftest import TINY_TRAINING, make_config
-from tests.trajectory.killing import Noted, in_child
+from tests.trajectory.killing import Noted, OutOfRoom, in_child
 
 EACH_EPOCH = {"checkpoint_minutes": 0}
 RECIPES = {
@@ -271,6 +272,16 @@ def all_gone(pids):
 
 
 @pytest.mark.usefixtures("forked")
+@pytest.mark.parametrize("at_once", [1, 2])
+def test_a_full_disk_ends_the_trajectory_without_another_try(phantom, tmp_path, caplog, at_once):
+    resources = {"members_at_once": at_once}
+    steps = make_steps(phantom, tmp_path / "m", OutOfRoom(), resources, members=2)
+    with pytest.raises(DiskFullError, match="is full"), full_disk_told(tmp_path):
+        train(steps)
+    assert "trained again" not in caplog.text
+    assert not list(tmp_path.rglob("weights.pt"))
+
+
 def test_the_processes_end_with_one_that_is_killed(phantom, tmp_path):
     steps = make_steps(phantom, tmp_path / "m", Endless(tmp_path), {"members_at_once": 2})
     parent = multiprocessing.get_context("fork").Process(target=train, args=(steps,))

@@ -1,0 +1,70 @@
+"""Signals that stop a sweep, in processes of their own."""
+
+import os
+import pty
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+WAITS = """
+import sys, time
+from pathlib import Path
+from alsweep.sweep.stops import ignore, listen, stops_raise
+
+ready, told, seconds = Path(sys.argv[1]), Path(sys.argv[2]), float(sys.argv[3])
+with stops_raise():
+    ignore()
+    listen()
+    try:
+        ready.touch()
+        time.sleep(seconds)
+        told.write_text("slept")
+    except KeyboardInterrupt:
+        ignore()
+        print("a last word", flush=True)
+        print("a last word", file=sys.stderr, flush=True)
+        told.write_text("stopped")
+"""
+
+
+def command(folder: Path, seconds: float) -> list[str]:
+    return [sys.executable, "-c", WAITS, f"{folder}/ready", f"{folder}/told", str(seconds)]
+
+
+def wait_for(path: Path, seconds: float = 60) -> None:
+    end = time.monotonic() + seconds
+    while not path.exists():
+        assert time.monotonic() < end, "waited in vain"
+        time.sleep(0.02)
+
+
+@pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_each_signal_stops_tidily(tmp_path: Path, stop: signal.Signals) -> None:
+    with subprocess.Popen(command(tmp_path, 60), stdout=subprocess.PIPE) as process:
+        wait_for(tmp_path / "ready")
+        process.send_signal(stop)
+        assert process.communicate(timeout=60) == (b"a last word\n", None)
+    assert (tmp_path / "told").read_text() == "stopped"
+    assert process.returncode == 0
+
+
+def test_under_nohup_the_end_of_the_terminal_changes_nothing(tmp_path: Path) -> None:
+    with subprocess.Popen(["nohup", *command(tmp_path, 1)]) as process:
+        wait_for(tmp_path / "ready")
+        process.send_signal(signal.SIGHUP)
+        assert process.wait(timeout=60) == 0
+    assert (tmp_path / "told").read_text() == "slept"
+
+
+def test_a_terminal_that_is_closed_spoils_no_last_word(tmp_path: Path) -> None:
+    child, terminal = pty.fork()
+    if not child:
+        os.execv(sys.executable, command(tmp_path, 60))
+    wait_for(tmp_path / "ready")
+    os.close(terminal)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    assert (tmp_path / "told").read_text() == "stopped"
