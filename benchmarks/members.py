@@ -24,7 +24,8 @@ from alsweep.config.trajectory import TrainingConfig
 from alsweep.model.device import Compute, set_threads
 from alsweep.model.folding import Fold, Folded
 from alsweep.model.inference import _WINDOWS, predict
-from alsweep.model.network import Topology, build_network
+from alsweep.model.network import build_network
+from alsweep.model.topology import Topology
 
 SHAPE, WINDOW, CLASSES, STEP = (96, 96, 96), (32, 32, 32), 4, 0.75
 ROUNDS = 3

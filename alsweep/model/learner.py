@@ -10,7 +10,7 @@ from alsweep.config.trajectory import TrainingConfig
 from alsweep.data.case import Dataset
 from alsweep.model.device import Compute
 from alsweep.model.mirroring import mirror_axes
-from alsweep.model.network import Topology, make_topology
+from alsweep.model.topology import Topology, make_topology
 
 if TYPE_CHECKING:
     from alsweep.data.label_store import PartialLabels

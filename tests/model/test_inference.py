@@ -9,7 +9,8 @@ from alsweep.config.trajectory import TrainingConfig
 from alsweep.model.device import Compute
 from alsweep.model.embedding import FeatureMean
 from alsweep.model.inference import predict
-from alsweep.model.network import Topology, build_network
+from alsweep.model.network import build_network
+from alsweep.model.topology import Topology
 
 CPU = Compute(torch.device("cpu"), "fp32")
 ALL = ("probs", "mean_entropy", "embedding")

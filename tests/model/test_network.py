@@ -4,7 +4,8 @@ import torch
 from alsweep.config.trajectory import TrainingConfig
 from alsweep.data.plan import levels_of
 from alsweep.model.mirroring import has_sides, mirror_axes
-from alsweep.model.network import Topology, build_network, make_topology
+from alsweep.model.network import build_network
+from alsweep.model.topology import Topology, make_topology
 
 
 def training(**changes):

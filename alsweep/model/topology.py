@@ -1,0 +1,77 @@
+"""The levels of a U-Net: nnU-Net's rule for a training patch."""
+
+from dataclasses import dataclass
+from math import prod
+from typing import TYPE_CHECKING
+
+from alsweep.config.trajectory import TrainingConfig
+from alsweep.data.plan import levels_of
+from alsweep.geometry import Triple, triple
+
+if TYPE_CHECKING:
+    from alsweep.data.case import Dataset
+
+_SMALLEST = 4
+"""No training patch is shorter than this along any axis, voxels."""
+
+_FEWEST_LEVELS = 3
+"""DynUNet has no fewer; what is missing is added without pooling."""
+
+
+@dataclass(frozen=True)
+class Topology:
+    """A U-Net's levels, from the input down.
+
+    Attributes:
+        window: Input size ``(z, y, x)``, voxels; divisible by the product of the strides.
+        strides: By which each level begins; the first is 1.
+        kernels: Of the convolutions of each level.
+        features: Channels of each level.
+    """
+
+    window: Triple
+    strides: tuple[Triple, ...]
+    kernels: tuple[Triple, ...]
+    features: tuple[int, ...]
+
+    @property
+    def outputs(self) -> int:
+        """Scales that the loss is taken at under deep supervision, full resolution first.
+
+        The two lowest levels have none: nnU-Net gives the lowest but one weight 0.
+        """
+        return max(1, len(self.strides) - 2)
+
+
+def make_topology(training: TrainingConfig, dataset: "Dataset") -> Topology:
+    """The levels for a training patch: the dataset's plan, or by nnU-Net's rule for a given patch.
+
+    With ``patch_size: plan`` the features are cut to the plan's levels, or the last of them is
+    repeated. A given patch is made no larger than the largest case of the pool, then padded to what
+    the strides divide; it has as many levels as there are features, less where it is too small.
+    """
+    plan = dataset.manifest.plan
+    if training.patch_size == "plan":
+        return _topology(plan.patch_size, plan.strides, plan.kernels, training.features)
+    largest = [max(dataset.cases[c].shape[axis] for c in dataset.pool) for axis in range(3)]
+    asked = zip(training.patch_size, largest, strict=True)
+    size = triple(max(_SMALLEST, min(a, n)) for a, n in asked)
+    strides, kernels = levels_of(size, dataset.manifest.spacing, len(training.features))
+    return _topology(size, strides, kernels, training.features)
+
+
+def _topology(
+    size: Triple,
+    strides: tuple[Triple, ...],
+    kernels: tuple[Triple, ...],
+    features: tuple[int, ...],
+) -> Topology:
+    missing = max(0, _FEWEST_LEVELS - len(strides))
+    strides, kernels = strides + ((1, 1, 1),) * missing, kernels + ((3, 3, 3),) * missing
+    factors = [prod(level[axis] for level in strides) for axis in range(3)]
+    return Topology(
+        window=triple(-(-n // f) * f for n, f in zip(size, factors, strict=True)),
+        strides=strides,
+        kernels=kernels,
+        features=(features + features[-1:] * len(strides))[: len(strides)],
+    )
