@@ -15,6 +15,7 @@ from pydantic import (
 
 from alsweep.config.augmentation import AugmentationConfig
 from alsweep.config.base import Frozen, fingerprint
+from alsweep.config.learner import LearnerSpec
 from alsweep.geometry import Triple
 
 SCHEMA = 1
@@ -144,7 +145,9 @@ class TrainingConfig(Frozen):
     preset: Literal["small", "nnunet", "onecycle"] = "small"
     epochs: PositiveInt = 4
     iterations_per_epoch: PositiveInt
-    learner: str = Field("monai", description="what trains: monai, or another that is installed")
+    learner: LearnerSpec = Field(
+        LearnerSpec(name="monai"), description="what trains: monai, or another that is installed"
+    )
     members: PositiveInt = 5
     ensemble: Literal["folds", "seeds", "snapshots"] = Field(
         "folds",

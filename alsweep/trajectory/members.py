@@ -212,7 +212,7 @@ class Members:
         return MemberTask(
             setup=replace(self.setup, training=training, compute=compute),
             learner=self.learner,
-            lesson=lesson,
+            lesson=replace(lesson, continues=parent is not None),
             start=start,
             key=self.key(lesson.labels.patches, fold, lesson.member, parent),
             store=self.store,

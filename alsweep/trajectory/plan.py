@@ -9,7 +9,7 @@ import numpy as np
 from alsweep.config.trajectory import StrategySpec, TrajectoryConfig
 from alsweep.data.case import Dataset
 from alsweep.errors import ConfigError, StrategyError
-from alsweep.model.learners import check_learner
+from alsweep.model.learners import resolve_learner
 from alsweep.query.base import label_of, make_strategy, parameters, strategy_name
 from alsweep.query.placement import PER_CLASS
 from alsweep.query.presets.replay import Replay
@@ -37,7 +37,9 @@ def resolve(config: TrajectoryConfig, dataset: Dataset) -> TrajectoryConfig:
             ),
         }
     )
-    check_learner(resolved.training)
+    needs = make_strategy(resolved.strategy).needs
+    training = resolve_learner(resolved.training, needs)
+    resolved = resolved.model_copy(update={"training": training})
     _check_strategy(resolved, dataset)
     _check_start(resolved, dataset)
     _check_patch_size(resolved, dataset)

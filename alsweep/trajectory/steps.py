@@ -159,6 +159,7 @@ class Steps:
             self.compute,
             needs,
             setup.regions,
+            self.members.learner.encoder,
         )
         embedding = None
         if folded.features is not None and folded.cell is not None:
