@@ -13,6 +13,7 @@ from pydantic import (
     model_validator,
 )
 
+from alsweep.config.annotator import AnnotatorConfig
 from alsweep.config.augmentation import AugmentationConfig
 from alsweep.config.base import Frozen, fingerprint
 from alsweep.config.learner import LearnerSpec
@@ -277,6 +278,7 @@ class TrajectoryConfig(Frozen):
     training: TrainingConfig = Field(default_factory=lambda: TrainingConfig.model_validate({}))
     inference: InferenceConfig = InferenceConfig()
     evaluation: EvaluationConfig = EvaluationConfig()
+    annotator: AnnotatorConfig = AnnotatorConfig()
     seed: Seed = 0
 
     @property
@@ -289,9 +291,13 @@ class TrajectoryConfig(Frozen):
         return self.starting_patches + loop * self.query.patches
 
     def identity(self, dataset_fingerprint: str) -> dict[str, Any]:
-        """What the results follow from; the dataset enters by fingerprint, the label not."""
+        """What the results follow from; the dataset enters by fingerprint, the label not.
+
+        Nor does what came after the schema, where it is as if it had not come.
+        """
+        neutral = {"annotator"} if self.annotator == AnnotatorConfig() else set()
         return {
-            **self.plain(),
+            **self.model_dump(mode="json", exclude=neutral),
             "schema": SCHEMA,
             "dataset": dataset_fingerprint,
             "strategy": self.strategy.identity(),

@@ -4,10 +4,10 @@ from collections.abc import Mapping
 from functools import cached_property
 from math import prod
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 import numpy as np
-from pydantic import Field, PositiveInt, ValidationError
+from pydantic import Field, PositiveInt, ValidationError, model_validator
 
 from alsweep.config.base import Frozen, fingerprint
 from alsweep.errors import DatasetError
@@ -134,7 +134,8 @@ class CaseInfo(Frozen):
         affine: Of the source: voxel index ``(x, y, z)`` to RAS, mm.
         sources: SHA-256 of each source file, by path relative to the raw dataset.
         image_sha256: Of the stored float32 image.
-        reference_sha256: Of the stored uint8 reference labels.
+        reference_sha256: Of the stored uint8 reference labels; None for a case of the pool that has
+            none, whose class_voxels are zeros.
         free_sha256: Of the stored uint8 free labels, if there are any.
     """
 
@@ -148,13 +149,24 @@ class CaseInfo(Frozen):
     affine: Affine
     sources: dict[str, str]
     image_sha256: str
-    reference_sha256: str
+    reference_sha256: str | None
     free_sha256: str | None = None
 
     @property
     def voxels(self) -> int:
         """Voxels of the resampled grid."""
         return prod(self.shape)
+
+    @property
+    def has_reference(self) -> bool:
+        """Whether reference labels are stored."""
+        return self.reference_sha256 is not None
+
+    @model_validator(mode="after")
+    def _judged_by_its_reference(self) -> Self:
+        if not self.has_reference and self.part != "pool":
+            raise ValueError(f"case '{self.id}' has no reference labels, but is of the {self.part}")
+        return self
 
 
 class DatasetManifest(Frozen):
@@ -374,7 +386,7 @@ def _check_sizes(folder: Path, case: CaseInfo, channels: int) -> None:
     """Find a chunk that is missing or cut short, before a memory map of it crashes the process."""
     for chunk, size in (
         (IMAGE_CHUNK, 4 * channels * case.voxels),
-        (REFERENCE_CHUNK, case.voxels),
+        *([(REFERENCE_CHUNK, case.voxels)] if case.has_reference else []),
         *([] if case.free_sha256 is None else [(FREE_CHUNK, case.voxels)]),
     ):
         path = case_folder(folder, case.id) / chunk

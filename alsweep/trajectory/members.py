@@ -163,9 +163,17 @@ class Members:
         return Member(key, network.eval(), meta["seconds"] if mine else 0.0, not mine)
 
     def key(
-        self, patches: Sequence[Patch], fold: int | None, index: int, parent: Member | None
+        self,
+        patches: Sequence[Patch],
+        fold: int | None,
+        index: int,
+        parent: Member | None,
+        labels: str | None = None,
     ) -> str:
-        """Content address of a member: everything that changes its weights, and nothing else."""
+        """Content address of a member: everything that changes its weights, and nothing else.
+
+        ``labels`` is the digest of those that do not follow from the dataset.
+        """
         training = self._training.identity() | {"epochs": self._training.member_epochs(index)}
         # Whether a member has a parent, and a fold, says what these mean for it.
         implied = {"ensemble", "folds", "warm_start"}
@@ -184,6 +192,7 @@ class Members:
                 "member": index,
                 "seed": self.setup.seed,
                 "parent": None if parent is None else parent.key,
+                **({} if labels is None else {"labels": labels}),
             }
         )
 
@@ -206,6 +215,7 @@ class Members:
         epochs = self._training.member_epochs(lesson.member)
         training = self._training.model_copy(update={"epochs": epochs})
         compute = replace(self.setup.compute, loaders=self.loaders)
+        labels = lesson.labels
         start = None
         if parent is not None:
             start = {name: tensor.cpu() for name, tensor in parent.network.state_dict().items()}
@@ -214,7 +224,7 @@ class Members:
             learner=self.learner,
             lesson=replace(lesson, continues=parent is not None),
             start=start,
-            key=self.key(lesson.labels.patches, fold, lesson.member, parent),
+            key=self.key(labels.patches, fold, lesson.member, parent, labels.digest()),
             store=self.store,
             owner=self.owner,
             checkpoint_minutes=self.resources.checkpoint_minutes,
