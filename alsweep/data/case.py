@@ -198,20 +198,9 @@ class DatasetManifest(Frozen):
         Voxels, classes, channels, spacing, split, normalisation and plan enter; the name, the
         source files and where the folder lies do not.
         """
-        cases = [
-            case.model_dump(
-                mode="json",
-                include={
-                    "id",
-                    "part",
-                    "shape",
-                    "image_sha256",
-                    "reference_sha256",
-                    "free_sha256",
-                },
-            )
-            for case in sorted(self.cases, key=lambda case: case.id)
-        ]
+        stored = {"id", "part", "shape", "image_sha256", "reference_sha256", "free_sha256"}
+        ordered = sorted(self.cases, key=lambda case: case.id)
+        cases = [case.model_dump(mode="json", include=stored) for case in ordered]
         return fingerprint(
             {**self.model_dump(mode="json", exclude={"name", "fingerprint"}), "cases": cases}
         )

@@ -21,8 +21,11 @@ from tests.trajectory.conftest import log_bytes, make_config
 FINGERPRINT = "5c" * 32
 
 
+BRIEF = {"query": {"loops": 2}, "training": {"ensemble": "seeds", "members": 1}}
+
+
 def human(dataset, **changes):
-    return make_config(dataset, annotator={"kind": "human"}, query={"loops": 2}, **changes)
+    return make_config(dataset, annotator={"kind": "human"}, **BRIEF, **changes)
 
 
 def label(dataset, folder, patches):
@@ -36,7 +39,7 @@ def test_a_trajectory_stops_where_labels_are_missing_and_goes_on_as_if_it_had_no
     phantom, tmp_path
 ):
     folder, oracle = tmp_path / "human", tmp_path / "oracle"
-    expected = Trajectory(make_config(phantom, query={"loops": 2}), oracle, dataset=phantom).run()
+    expected = Trajectory(make_config(phantom, **BRIEF), oracle, dataset=phantom).run()
 
     def again():
         """As another process would see it."""
