@@ -24,6 +24,7 @@ def test_our_learner_keeps_the_contract(check, bench):
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)
 @pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__)
 def test_nnunet_keeps_the_contract(check, bench):
     pytest.importorskip("nnunetv2")
