@@ -1,9 +1,11 @@
+import json
 import shutil
 
 import numpy as np
 import pytest
 
 from alsweep import Dataset, Trajectory, TrajectoryConfig
+from alsweep.cli.main import _exit_code
 from alsweep.config.sweep import SweepConfig
 from alsweep.data.annotator import Oracle, ReferenceLabels
 from alsweep.data.case import MANIFEST, REFERENCE_CHUNK, case_folder
@@ -198,6 +200,15 @@ def test_a_person_annotates_cases_without_reference(unlabelled, phantom, tmp_pat
     assert trajectory.step().foreground_fraction is None
     with pytest.raises(DatasetError, match="has no reference labels"):
         make_reference(config, unlabelled, tmp_path / "models", trajectory._resources)
+
+
+def test_inspect_says_which_cases_have_no_reference(unlabelled, capsys):
+    assert _exit_code(["inspect", str(unlabelled.path)], debug=False) == 0
+    assert "2 cases of the pool" in capsys.readouterr().out
+    assert _exit_code(["inspect", str(unlabelled.path), "--json"], debug=False) == 0
+    cases = json.loads(capsys.readouterr().out)["cases"]
+    shares = {case["id"]: case["foreground_share"] for case in cases}
+    assert [id_ for id_, share in shares.items() if share is None] == list(unlabelled.pool[:2])
 
 
 def test_cases_that_are_judged_need_their_reference(phantom):
