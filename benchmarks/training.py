@@ -43,6 +43,7 @@ from alsweep.model.compiling import compile_network
 from alsweep.model.device import Compute, _cpu_has_bf16, set_threads
 from alsweep.model.learner import Lesson, Setup
 from alsweep.model.monai_learner import MonaiLearner
+from alsweep.model.objective import Objective
 from alsweep.model.resuming import TrainingFile
 from alsweep.rng import stream
 
@@ -63,26 +64,18 @@ def step_with(
 ) -> Callable[[], object]:
     """One training step, computed in one way."""
     network = MonaiLearner().network(setup, 0).train()
-    images, targets = batch
     if way.endswith("channels_last_3d"):
         trainer._set_layout(network, torch.channels_last_3d)
-    optimizer, _, _ = trainer._optimizer(network, setup.training)
+    optimizer, schedule, _ = trainer._optimizer(network, setup.training)
     scaler = torch.GradScaler(compute.device.type, enabled=compute.scales_loss)
+    objective = Objective(replace(setup, compute=compute))
+    course = trainer._Course(network, optimizer, schedule, scaler, objective)
     ran = compile_network(network) if way.endswith("compile") else network
 
     def step() -> object:
         torch.backends.cudnn.benchmark = way.endswith("cuDNN's choice")
         torch.backends.cudnn.deterministic = not torch.backends.cudnn.benchmark
-        return trainer._step(
-            ran,
-            images,
-            targets,
-            optimizer,
-            scaler,
-            setup.training,
-            compute,
-            trainer.deep_supervision_loss,
-        )
+        return trainer._step(ran, batch, course, setup.training.gradient_clip)
 
     return step
 

@@ -34,6 +34,11 @@ def test_results_need_no_torch():
     assert "torch" not in loaded_after("from alsweep.results import aubc, win_matrix, ranking")
 
 
+def test_what_a_learner_heeds_is_known_without_torch():
+    plan = "import alsweep.trajectory.plan, alsweep.model.monai_learner"
+    assert not loaded_after(plan) & {"torch", "monai"}
+
+
 def test_imports_go_one_way():
     linter = Path(sys.executable).with_name("lint-imports")
     run = subprocess.run([linter], capture_output=True, text=True, cwd=ROOT, check=False)

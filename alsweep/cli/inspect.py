@@ -69,8 +69,11 @@ def _summary(dataset: "Dataset") -> dict[str, Any]:
     }
 
 
-def _foreground_share(cases: "list[CaseInfo]") -> float:
-    return sum(sum(case.class_voxels[1:]) for case in cases) / sum(case.voxels for case in cases)
+def _foreground_share(cases: "list[CaseInfo]") -> float | None:
+    """Over the cases with reference labels; None where there are none."""
+    known = [case for case in cases if case.has_reference]
+    voxels = sum(case.voxels for case in known)
+    return sum(sum(case.class_voxels[1:]) for case in known) / voxels if known else None
 
 
 def _case_table(dataset: "Dataset") -> "Table":
@@ -87,7 +90,10 @@ def _case_table(dataset: "Dataset") -> "Table":
     for name in dataset.classes[1:]:
         table.add_column(escape(f"{name} %"), justify="right", overflow="fold")
     for case in dataset.cases.values():
-        shares = [f"{100 * n / case.voxels:.2f}" for n in case.class_voxels[1:]]
+        shares = [
+            f"{100 * n / case.voxels:.2f}" if case.has_reference else "-"
+            for n in case.class_voxels[1:]
+        ]
         table.add_row(
             escape(case.id), case.part, _by(case.shape), _by(case.original_spacing), *shares
         )
@@ -125,16 +131,19 @@ def _facts(dataset: "Dataset") -> dict[str, str]:
     manifest, plan = dataset.manifest, dataset.manifest.plan
     channels = zip(distinct(dataset.channels), manifest.normalisation, strict=True)
     regions = "; ".join(f"{r.name}: {', '.join(map(str, r.labels))}" for r in manifest.regions)
+    share = _foreground_share(list(dataset.cases.values()))
+    unlabelled = sum(not case.has_reference for case in dataset.cases.values())
     free = sum(case.free_sha256 is not None for case in dataset.cases.values())
     return {
         "cases": f"{len(dataset.pool)} pool, {len(dataset.validation)} validation, "
         f"{len(dataset.test)} test",
         "spacing": f"{_by(manifest.spacing)} mm (z y x)",
         "channels": "; ".join(f"{name}: {_normalisation(how)}" for name, how in channels),
-        "foreground": f"{100 * _foreground_share(list(dataset.cases.values())):.2f} % of voxels",
+        "foreground": "unknown" if share is None else f"{100 * share:.2f} % of voxels",
         "plan": f"patch {_by(plan.patch_size)}, batch {plan.batch_size}, "
         f"halvings {_by(plan.pooling)}, median shape {_by(plan.median_shape)}",
         **({"regions": regions} if regions else {}),
+        **({"without reference": f"{unlabelled} cases of the pool"} if unlabelled else {}),
         **({"free labels": f"in {free} cases"} if free else {}),
         "fingerprint": dataset.fingerprint,
     }

@@ -56,7 +56,7 @@ class Frozen(BaseModel):
         """All fields, defaults written out, as JSON values."""
         return self.model_dump(mode="json")
 
-    def identity(self) -> dict[str, Any]:
+    def identity(self) -> Any:
         """All fields as JSON values, but for those that are :func:`added` and neutral."""
         plain, known = self.plain(), type(self).model_fields
         return {

@@ -14,8 +14,10 @@ from pydantic import (
     model_validator,
 )
 
+from alsweep.config.annotator import AnnotatorConfig
 from alsweep.config.augmentation import AUGMENTATIONS, AugmentationConfig
-from alsweep.config.base import Frozen, fingerprint, is_stored
+from alsweep.config.base import Frozen, added, fingerprint, is_stored
+from alsweep.config.learner import LearnerSpec
 from alsweep.geometry import Triple
 
 SCHEMA = 1
@@ -155,7 +157,9 @@ class TrainingConfig(Frozen):
     preset: Literal["small", "nnunet", "onecycle"] = "small"
     epochs: PositiveInt = 4
     iterations_per_epoch: PositiveInt
-    learner: str = Field("monai", description="what trains: monai, or another that is installed")
+    learner: LearnerSpec = Field(
+        LearnerSpec(name="monai"), description="what trains: monai, or another that is installed"
+    )
     members: PositiveInt = 5
     ensemble: Literal["folds", "seeds", "snapshots"] = Field(
         "folds",
@@ -290,6 +294,7 @@ class TrajectoryConfig(Frozen):
     training: TrainingConfig = Field(default_factory=lambda: TrainingConfig.model_validate({}))
     inference: InferenceConfig = InferenceConfig()
     evaluation: EvaluationConfig = EvaluationConfig()
+    annotator: AnnotatorConfig = added(AnnotatorConfig(), neutral=AnnotatorConfig())
     seed: Seed = 0
 
     @property

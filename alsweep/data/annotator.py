@@ -8,11 +8,14 @@ from weakref import WeakValueDictionary
 import numpy as np
 
 from alsweep.data.case import REFERENCE_CHUNK, case_folder
+from alsweep.errors import DatasetError
 from alsweep.geometry import box_slices
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from alsweep.data.case import Dataset
-    from alsweep.geometry import Triple
+    from alsweep.geometry import Patch, Triple
     from alsweep.types import LabelMap
 
 
@@ -24,6 +27,14 @@ class Annotator(Protocol):
 
     def reveal(self, case: str, start: Triple, size: Triple) -> LabelMap:
         """Labels inside one box that lies within the case, uint8 ``(z, y, x)``."""
+        ...
+
+    def missing(self, patches: Iterable[Patch]) -> tuple[Patch, ...]:
+        """Those of ``patches`` whose labels are still to come."""
+        ...
+
+    def digest(self, patches: Iterable[Patch]) -> str | None:
+        """Hash of the labels inside ``patches``; None where they follow from the dataset."""
         ...
 
 
@@ -45,12 +56,18 @@ class ReferenceLabels:
         """All labels of a case, uint8 ``(z, y, x)``, read-only and memory-mapped.
 
         Raises:
-            DatasetError: There is no such case.
+            DatasetError: There is no such case, or it has no reference labels.
         """
         volume = self._open.get(case)
         if volume is None:
             path = case_folder(self._dataset.path, case) / REFERENCE_CHUNK
-            volume = np.memmap(path, np.uint8, "r", shape=self._dataset.case(case).shape)
+            info = self._dataset.case(case)
+            if not info.has_reference:
+                raise DatasetError(
+                    f"{self._dataset.path}: case '{case}' has no reference labels; ingest it with "
+                    "its labels, or let a person annotate it"
+                )
+            volume = np.memmap(path, np.uint8, "r", shape=info.shape)
             self._open[case] = volume
         return volume
 
@@ -74,3 +91,11 @@ class Oracle:
         """
         labels = np.asarray(self._reference.volume(case))[box_slices(start, size)]
         return labels if self._reference.open_cases <= _OPEN_CASES else labels.copy()
+
+    def missing(self, patches: Iterable[Patch]) -> tuple[Patch, ...]:
+        """None: it knows them all."""
+        return ()
+
+    def digest(self, patches: Iterable[Patch]) -> str | None:
+        """None: its labels are the dataset's."""
+        return None

@@ -4,10 +4,10 @@ from collections.abc import Mapping
 from functools import cached_property
 from math import prod
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 import numpy as np
-from pydantic import Field, PositiveInt, ValidationError
+from pydantic import Field, PositiveInt, ValidationError, model_validator
 
 from alsweep.config.base import STORED, Frozen, fingerprint
 from alsweep.errors import DatasetError
@@ -139,7 +139,8 @@ class CaseInfo(Frozen):
         affine: Of the source: voxel index ``(x, y, z)`` to RAS, mm.
         sources: SHA-256 of each source file, by path relative to the raw dataset.
         image_sha256: Of the stored float32 image.
-        reference_sha256: Of the stored uint8 reference labels.
+        reference_sha256: Of the stored uint8 reference labels; None for a case of the pool that has
+            none, whose class_voxels are zeros.
         free_sha256: Of the stored uint8 free labels, if there are any.
     """
 
@@ -153,13 +154,24 @@ class CaseInfo(Frozen):
     affine: Affine
     sources: dict[str, str]
     image_sha256: str
-    reference_sha256: str
+    reference_sha256: str | None
     free_sha256: str | None = None
 
     @property
     def voxels(self) -> int:
         """Voxels of the resampled grid."""
         return prod(self.shape)
+
+    @property
+    def has_reference(self) -> bool:
+        """Whether reference labels are stored."""
+        return self.reference_sha256 is not None
+
+    @model_validator(mode="after")
+    def _judged_by_its_reference(self) -> Self:
+        if not self.has_reference and self.part != "pool":
+            raise ValueError(f"case '{self.id}' has no reference labels, but is of the {self.part}")
+        return self
 
 
 class DatasetManifest(Frozen):
@@ -191,20 +203,9 @@ class DatasetManifest(Frozen):
         Voxels, classes, channels, spacing, split, normalisation and plan enter; the name, the
         source files and where the folder lies do not.
         """
-        cases = [
-            case.model_dump(
-                mode="json",
-                include={
-                    "id",
-                    "part",
-                    "shape",
-                    "image_sha256",
-                    "reference_sha256",
-                    "free_sha256",
-                },
-            )
-            for case in sorted(self.cases, key=lambda case: case.id)
-        ]
+        stored = {"id", "part", "shape", "image_sha256", "reference_sha256", "free_sha256"}
+        ordered = sorted(self.cases, key=lambda case: case.id)
+        cases = [case.model_dump(mode="json", include=stored) for case in ordered]
         content = {k: v for k, v in self.identity().items() if k not in ("name", "fingerprint")}
         return fingerprint({**content, "cases": cases})
 
@@ -378,7 +379,7 @@ def _check_sizes(folder: Path, case: CaseInfo, channels: int) -> None:
     """Find a chunk that is missing or cut short, before a memory map of it crashes the process."""
     for chunk, size in (
         (IMAGE_CHUNK, 4 * channels * case.voxels),
-        (REFERENCE_CHUNK, case.voxels),
+        *([(REFERENCE_CHUNK, case.voxels)] if case.has_reference else []),
         *([] if case.free_sha256 is None else [(FREE_CHUNK, case.voxels)]),
     ):
         path = case_folder(folder, case.id) / chunk

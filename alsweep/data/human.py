@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import zipfile
 import zlib
@@ -68,6 +69,23 @@ class HumanLabels:
     def missing(self, patches: Iterable[Patch]) -> tuple[Patch, ...]:
         """Those of ``patches`` that still wait for their labels."""
         return tuple(patch for patch in patches if not self._path(patch).exists())
+
+    def digest(self, patches: Iterable[Patch]) -> str | None:
+        """Hash of the labels inside ``patches``, in whatever order.
+
+        Raises:
+            DatasetError: As :meth:`reveal`.
+        """
+        crops = {
+            patch: hashlib.sha256(self.reveal(patch.case, patch.start, patch.size).tobytes())
+            for patch in patches
+        }
+        return fingerprint(
+            [
+                [p.case, p.start, p.size, crop.hexdigest()]
+                for p, crop in sorted(crops.items(), key=lambda one: one[0])
+            ]
+        )
 
     def reveal(self, case: str, start: Triple, size: Triple) -> LabelMap:
         """Labels of exactly one saved patch, uint8 ``(z, y, x)``.

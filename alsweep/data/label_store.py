@@ -236,6 +236,10 @@ class PartialLabels:
                 counts += np.bincount(values, minlength=256)[: self._classes]
         return counts
 
+    def digest(self) -> str | None:
+        """Hash of the labels; None where they follow from dataset and patches."""
+        return self._annotator.digest(self.patches)
+
     def annotated_voxels(self) -> int:
         """Voxels inside at least one annotated patch; reads no labels."""
         total = 0

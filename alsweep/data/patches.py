@@ -93,6 +93,53 @@ class _Urn:
         return self._indices[bisect_right(self._tickets, rng.integers(self._tickets[-1]))]
 
 
+class _Images:
+    """Windows of a dataset's images, zero where an image ends."""
+
+    def __init__(self, dataset: Dataset) -> None:
+        # Each map keeps a file open, of which a process may have a thousand or so.
+        self._image = lru_cache(_OPEN_IMAGES)(lambda case: np.asarray(dataset.image(case)))
+
+    def read(self, target: Float32[np.ndarray, "channel z y x"], case: str, start: Triple) -> None:
+        """Fill ``target`` with the window of its size."""
+        image = self._image(case)
+        window = Patch(case, start, triple(target.shape[1:]))
+        if window.inside(image.shape[1:]):
+            target[:] = image[(slice(None), *window.slices)]
+            return
+        target.fill(0)
+        common = intersection(start, window.size, (0, 0, 0), triple(image.shape[1:]))
+        if common is None:
+            return
+        low, size = common
+        inner = box_slices(triple(np.subtract(low, start)), size)
+        target[(slice(None), *inner)] = image[(slice(None), *box_slices(low, size))]
+
+
+class UnlabelledWindows:
+    """Draws windows of the pool's images, annotated or not; there is no label in them.
+
+    Args:
+        dataset: Gives the images; cases of its pool are drawn, each equally often.
+        window: Size ``(z, y, x)``, voxels.
+        count: Windows a draw.
+    """
+
+    def __init__(self, dataset: Dataset, window: Triple, count: int) -> None:
+        self._dataset = dataset
+        self._images = _Images(dataset)
+        self.shape = (count, len(dataset.channels), *window)
+
+    def draw(self, rng: np.random.Generator) -> Float32[np.ndarray, "sample channel z y x"]:
+        """Windows that are equally likely over all places in their case, where it is the larger."""
+        windows = np.empty(self.shape, dtype=np.float32)
+        for window in windows:
+            case = self._dataset.pool[rng.integers(len(self._dataset.pool))]
+            sizes = zip(self.shape[2:], self._dataset.cases[case].shape, strict=True)
+            self._images.read(window, case, triple(_anywhere(rng, *each) for each in sizes))
+        return windows
+
+
 class PatchSampler:
     """Draws training patches from the annotated part of some cases; the volumes are never scanned.
 
@@ -143,8 +190,7 @@ class PatchSampler:
         self._annotated = _Urn(annotated, case_sampling)
         with_foreground = [index for index in annotated if len(index.foreground)]
         self._with_foreground = _Urn(with_foreground, case_sampling) if with_foreground else None
-        # Each map keeps a file open, of which a process may have a thousand or so.
-        self._image = lru_cache(_OPEN_IMAGES)(lambda case: np.asarray(dataset.image(case)))
+        self._images = _Images(dataset)
 
     def batch(self, rng: np.random.Generator, n: int) -> Batch:
         """Draw ``n`` training patches.
@@ -171,7 +217,7 @@ class PatchSampler:
         for i in range(n):
             case, (z, y, x) = self._draw(rng, i < forced)
             start = (z - mz, y - my, x - mx)
-            self._read_image(images[i], case, start)
+            self._images.read(images[i], case, start)
             self._labels.read_window(case, start, targets[i])
         return images, targets
 
@@ -204,22 +250,6 @@ class PatchSampler:
         inside = np.flatnonzero(_fits(crop[z], label))[within]
         return _voxel_at(patch, z * crop[z].size + int(inside))
 
-    def _read_image(
-        self, target: Float32[np.ndarray, "channel z y x"], case: str, start: Triple
-    ) -> None:
-        image = self._image(case)
-        window = Patch(case, start, triple(target.shape[1:]))
-        if window.inside(image.shape[1:]):
-            target[:] = image[(slice(None), *window.slices)]
-            return
-        target.fill(0)
-        common = intersection(start, window.size, (0, 0, 0), triple(image.shape[1:]))
-        if common is None:
-            return
-        low, size = common
-        inner = box_slices(triple(np.subtract(low, start)), size)
-        target[(slice(None), *inner)] = image[(slice(None), *box_slices(low, size))]
-
 
 def _fits(crop: UInt8[np.ndarray, " *axes"], label: int | None) -> Bool[np.ndarray, " *axes"]:
     """Which voxels are annotated, as ``label`` if given."""
@@ -248,6 +278,11 @@ def _start_round(rng: np.random.Generator, voxel: int, size: int, length: int) -
         return -((size - length) // 2)
     low, high = max(0, voxel - size + 1), min(voxel, length - size)
     return low + int(rng.integers(high - low + 1))
+
+
+def _anywhere(rng: np.random.Generator, size: int, length: int) -> int:
+    """A start along one axis, drawn among all that lie inside; centred where there is none."""
+    return int(rng.integers(length - size + 1)) if size <= length else -((size - length) // 2)
 
 
 def _inside(start: Triple, size: Triple, shape: Triple) -> Triple:

@@ -16,22 +16,17 @@ if TYPE_CHECKING:
 
 
 @contextmanager
-def encoder_outputs(network: nn.Module) -> Iterator[list["Tensor"]]:
-    """Collect what the second-deepest encoder stage puts out, one tensor a forward pass.
+def outputs_of(module: nn.Module) -> Iterator[list["Tensor"]]:
+    """Collect what a part of a network puts out, one tensor a forward pass.
 
     Args:
-        network: MONAI's DynUNet, or one that keeps its encoder in ``downsamples`` as that does: all
-            stages but the first and the deepest.
+        module: What the learner calls its encoder.
 
     Yields:
         A list that each forward pass appends ``(window, feature, z, y, x)`` to; empty it as you go.
-
-    Source: Luth et al. 2025 (nnActive), KMeansBALD features.
     """
-    stages = network.downsamples
-    assert isinstance(stages, nn.ModuleList)
     seen: list[Tensor] = []
-    handle = stages[-1].register_forward_hook(lambda _module, _given, output: seen.append(output))
+    handle = module.register_forward_hook(lambda _module, _given, output: seen.append(output))
     try:
         yield seen
     finally:

@@ -13,7 +13,7 @@ from torch import nn
 
 from alsweep.geometry import Triple, triple
 from alsweep.model.device import Compute, enough_memory
-from alsweep.model.embedding import FeatureMean, encoder_outputs
+from alsweep.model.embedding import FeatureMean, outputs_of
 from alsweep.model.folding import Fold, Folded
 
 if TYPE_CHECKING:
@@ -27,6 +27,10 @@ _OnWindows = Callable[[int, Sequence[Triple]], None]
 """Called after each forward pass with the number of windows and their lowest corners."""
 
 
+Encoder = Callable[[nn.Module], nn.Module]
+"""The part of a network that embeddings are taken from."""
+
+
 @dataclass(frozen=True)
 class _Tiling:
     """How a case is cut into windows and predicted; see :func:`predict`."""
@@ -36,6 +40,7 @@ class _Tiling:
     axes: tuple[int, ...]
     compute: Compute
     regions: bool
+    encoder: Encoder | None
 
 
 @torch.no_grad()
@@ -48,6 +53,7 @@ def predict(
     compute: Compute,
     needs: Collection[str] = ("probs",),
     regions: bool = False,
+    encoder: Encoder | None = None,
 ) -> Folded:
     """What the members say of one case, folded over them one at a time.
 
@@ -61,6 +67,7 @@ def predict(
         needs: What is wanted beside the mean probability: ``mean_entropy``, ``embedding``,
             ``members``.
         regions: Whether each output goes through a sigmoid of its own, instead of a softmax.
+        encoder: Of the learner; needed for ``embedding`` alone.
 
     Returns:
         Float32 tensors on ``compute.device``, float16 for features; probabilities sum to 1 over
@@ -74,7 +81,7 @@ def predict(
     """
     # A copy: the image is a read-only memory map, which torch must not be handed.
     volume = torch.from_numpy(image.copy())[None]
-    tiling = _Tiling(window, step, axes, compute, regions)
+    tiling = _Tiling(window, step, axes, compute, regions, encoder)
     with enough_memory(f"to predict a case of {tuple(image.shape)} voxels"):
         volume = volume.to(compute.device)
         return _fold(networks, volume, tiling, needs)
@@ -110,7 +117,7 @@ def _fold_member(
     own = Fold(len(mirrored), regions=tiling.regions) if tiling.axes else fold
     for flips in mirrored:
         dims = [axis + 2 for axis in flips]
-        with _gathering(network, features, flips) as on_windows:
+        with _gathering(network, tiling, features, flips) as on_windows:
             logits = _slide(network, volume.flip(dims) if dims else volume, tiling, on_windows)
         own.add_logits((logits.flip(dims) if dims else logits)[0])
     if tiling.axes:
@@ -119,13 +126,14 @@ def _fold_member(
 
 @contextmanager
 def _gathering(
-    network: nn.Module, features: FeatureMean | None, flips: tuple[int, ...]
+    network: nn.Module, tiling: _Tiling, features: FeatureMean | None, flips: tuple[int, ...]
 ) -> Iterator[_OnWindows]:
     """What to do after each forward pass: hand its encoder features on, or nothing."""
     if features is None:
         yield lambda count, corners: None
         return
-    with encoder_outputs(network) as seen:
+    assert tiling.encoder is not None
+    with outputs_of(tiling.encoder(network)) as seen:
         yield lambda count, corners: features.add(seen.pop()[:count], corners, flips)
 
 

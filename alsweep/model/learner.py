@@ -1,19 +1,36 @@
 """The protocol of a learner: what makes networks and trains them on partial labels."""
 
-from collections.abc import Callable, Mapping, Sequence
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
-
-from torch import nn
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 from alsweep.config.trajectory import TrainingConfig
 from alsweep.data.case import Dataset
-from alsweep.model.device import Compute
 from alsweep.model.mirroring import mirror_axes
 from alsweep.model.topology import Topology, make_topology
 
 if TYPE_CHECKING:
+    # A config is checked without torch, which takes a second to import, and MONAI seconds.
+    from torch import nn
+
     from alsweep.data.label_store import PartialLabels
+    from alsweep.model.device import Compute
+
+FRAME = frozenset(
+    {
+        "preset",
+        "epochs",
+        "learner",
+        "members",
+        "ensemble",
+        "folds",
+        "mirror_axes",
+        "patch_size",
+        "warm_start",
+    }
+)
+"""Fields of ``training`` that hold for every learner: what a setup and a lesson are made of."""
 
 OnEpoch = Callable[[int], None]
 """Called with the number of finished epochs."""
@@ -36,12 +53,12 @@ class Setup:
     training: TrainingConfig
     topology: Topology
     axes: tuple[int, ...]
-    compute: Compute
+    compute: "Compute"
     seed: int
 
     @classmethod
     def make(
-        cls, dataset: Dataset, training: TrainingConfig, compute: Compute, seed: int
+        cls, dataset: Dataset, training: TrainingConfig, compute: "Compute", seed: int
     ) -> "Setup":
         """Work out what follows from dataset and recipe."""
         names = (*dataset.classes, *(target.name for target in dataset.targets))
@@ -67,11 +84,14 @@ class Lesson:
         member: Its index; with the seed it addresses all draws.
         labels: All that is annotated.
         cases: The annotated cases that this member may see.
+        continues: Whether the network comes with the weights of a parent, not with those that the
+            learner gave it: what goes before a training, such as pretraining, was done for those.
     """
 
     member: int
     labels: "PartialLabels"
     cases: Sequence[str]
+    continues: bool = False
 
 
 class Checkpoint(Protocol):
@@ -90,26 +110,41 @@ class Checkpoint(Protocol):
         ...
 
 
-class Learner(Protocol):
-    """Makes networks and trains them on partial labels. Has no state of its own.
+class Learner(ABC):
+    """Makes networks and trains them on partial labels. Has no state of its own, but for options.
 
-    Members are shared by their content: a member must be a function of setup, lesson and the
-    weights that it starts from, also where its training was broken off and resumed. Entry-point
-    group ``alsweep.learners``; each entry is called without arguments. A learner can be pickled.
+    Members are shared by their content: a member must be a function of setup, lesson, options and
+    the weights that it starts from, also where its training was broken off and resumed. A learner
+    sees the images of the pool, annotated or not, and no others; labels only those of its lesson.
+    It can be pickled.
+
+    Entry-point group ``alsweep.learners``; each entry is called with the options. These are the
+    fields of the learner, where it is a frozen dataclass, declared by
+    :func:`alsweep.query.searchable`: ``training.learner: {name: NAME, OPTION: VALUE}``.
+
+    Attributes:
+        heeds: The fields of ``training`` that it goes by, beside those of :data:`FRAME`. To change
+            any other is refused.
+        own_preset: The preset whose values stand for its own way in what it does not heed; None for
+            that of the config.
     """
 
-    def network(self, setup: Setup, member: int) -> nn.Module:
+    heeds: ClassVar[Collection[str]] = ()
+    own_preset: ClassVar[str | None] = None
+
+    @abstractmethod
+    def network(self, setup: Setup, member: int) -> "nn.Module":
         """An untrained network on ``setup.compute.device``.
 
         In ``eval`` mode it takes ``(batch, channel, z, y, x)`` of the size of the window and gives
         logits ``(batch, output, z, y, x)``: of the classes for a softmax, or of the regions for a
         sigmoid each. The weights of any member can be loaded into it.
         """
-        ...
 
+    @abstractmethod
     def fit(
         self,
-        network: nn.Module,
+        network: "nn.Module",
         setup: Setup,
         lesson: Lesson,
         on_epoch: OnEpoch,
@@ -130,4 +165,12 @@ class Learner(Protocol):
         Raises:
             TrajectoryFailedError: The training cannot go on; the message names the mend.
         """
-        ...
+
+    def encoder(self, network: "nn.Module") -> "nn.Module":
+        """The part of a network whose output tells windows apart, for strategies that embed.
+
+        It runs once a forward pass and gives ``(window, feature, z, y, x)``, on a grid of cells
+        that covers the window evenly. With a learner that does not override this, such strategies
+        are refused.
+        """
+        raise NotImplementedError(f"{type(self).__name__} has no encoder to take features from")

@@ -1,17 +1,18 @@
-"""The learners by name; looking a name up imports none of them."""
+"""The learners by name, made with their options, and held to what they say of themselves."""
 
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, fields, is_dataclass
 from difflib import get_close_matches
 from functools import cache
 from importlib.metadata import EntryPoint, entry_points
 from importlib.util import find_spec
-from typing import TYPE_CHECKING
+from typing import Any
 
-from alsweep.config.augmentation import AUGMENTATIONS, AugmentationConfig
-from alsweep.config.trajectory import TrainingConfig
-from alsweep.errors import ConfigError
-
-if TYPE_CHECKING:
-    from alsweep.model.learner import Learner
+from alsweep.config.learner import RESERVED, LearnerSpec
+from alsweep.config.trajectory import PRESETS, TrainingConfig
+from alsweep.errors import ConfigError, StrategyError
+from alsweep.model.learner import FRAME, Learner
+from alsweep.query.parameters import checked, neutral_values, telling
 
 GROUP = "alsweep.learners"
 
@@ -22,51 +23,92 @@ _OWN = (
 _EXTRAS = {"nnunetv2": "nnunet"}
 """Learners whose package comes with an extra of ours."""
 
-_FIXED: dict[str, dict[str, object]] = {
-    "nnunetv2": {
-        "optimizer": "sgd_poly",
-        "momentum": 0.99,
-        "gradient_clip": 12.0,
-        "case_sampling": "uniform",
-        "augmentation": AugmentationConfig.model_validate(AUGMENTATIONS["nnunet"]),
-        "precision": "auto",
-    }
-}
-"""What a learner decides by itself."""
+_PLACE = "base.training.learner"
 
 
-def check_learner(training: TrainingConfig) -> None:
-    """See to it that the learner can be made, and heeds all that it is told.
+def resolve_learner(training: TrainingConfig, needs: Collection[str] = ()) -> TrainingConfig:
+    """Write out the learner's options, and see to it that it heeds all that it is told.
+
+    Args:
+        training: As the user wrote it.
+        needs: What the strategy reads of a prediction.
 
     Raises:
-        ConfigError: There is none of that name, its package is not installed, or it has its own
-            way where the config has another; names the mend.
+        ConfigError: The learner cannot be made, has its own way where the config has another, or
+            has no embeddings where they are needed; names the mend.
     """
-    _point(training.learner)
-    _check_installed(training.learner)
-    for key, value in _FIXED.get(training.learner, {}).items():
-        if getattr(training, key) != value:
-            text = "nnunet" if isinstance(value, AugmentationConfig) else value
+    learner = make_learner(training.learner)
+    _check_heeded(learner, training)
+    if "embedding" in needs and type(learner).encoder is Learner.encoder:
+        raise ConfigError(
+            f"{_PLACE}: '{training.learner.name}' gives no embeddings, which the strategy needs; "
+            "choose another of the two"
+        )
+    options: dict[str, Any] = telling(learner) if is_dataclass(learner) else {}
+    spec = LearnerSpec(name=training.learner.name, options=options, stored=True)
+    return training.model_copy(update={"learner": spec})
+
+
+def _check_heeded(learner: Learner, training: TrainingConfig) -> None:
+    name, preset = training.learner.name, learner.own_preset or training.preset
+    own = TrainingConfig.model_validate({"preset": preset})
+    for key in TrainingConfig.model_fields:
+        heeded = key in FRAME or key in learner.heeds
+        if not heeded and getattr(training, key) != getattr(own, key):
+            value = PRESETS[preset].get(key, getattr(own, key))
             raise ConfigError(
-                f"base.training.{key}: learner {training.learner} has its own; write {key}: {text}"
+                f"base.training.{key}: learner {name} has its own; write {key}: {value}"
             )
 
 
-def _check_installed(name: str) -> None:
-    if name in _EXTRAS and find_spec(name) is None:
-        mend = f"pip install 'alsweep[{_EXTRAS[name]}]'"
-        raise ConfigError(f"base.training.learner: {name} is not installed; {mend}")
-
-
-def make_learner(name: str) -> "Learner":
-    """The learner of that name, ours or another package's.
+def make_learner(spec: str | Mapping[str, Any] | LearnerSpec) -> Learner:
+    """Make a learner, ours or another package's, from its name and options.
 
     Raises:
-        ConfigError: There is none, or its package is not installed.
+        ConfigError: There is none, its package is not installed, an option is unknown or out of
+            its range, or what was found is no learner.
     """
-    _check_installed(name)
-    learner: Learner = _point(name).load()()
+    given = spec if isinstance(spec, LearnerSpec) else LearnerSpec.model_validate(spec)
+    factory = _load(given.name)
+    learner = factory(**_options(factory, given))
+    if not isinstance(learner, Learner):
+        raise _broken(given.name, "is no subclass of alsweep.model.learner.Learner")
+    if unknown := sorted({*learner.heeds} - {*TrainingConfig.model_fields}):
+        raise _broken(given.name, f"heeds '{unknown[0]}', which training does not have")
     return learner
+
+
+def _load(name: str) -> Callable[..., Any]:
+    point = _point(name)
+    if name in _EXTRAS and find_spec(name) is None:
+        mend = f"pip install 'alsweep[{_EXTRAS[name]}]'"
+        raise ConfigError(f"{_PLACE}: {name} is not installed; {mend}")
+    try:
+        factory: Callable[..., Any] = point.load()
+    except (ImportError, AttributeError) as error:
+        raise _broken(name, f"cannot be loaded from {point.value} ({error})") from error
+    return factory
+
+
+def _broken(name: str, why: str) -> ConfigError:
+    return ConfigError(f"{_PLACE}: '{name}' {why}; mend the package that brings it")
+
+
+@dataclass(frozen=True)
+class _NoOptions:
+    """The options of a learner that has none."""
+
+
+def _options(factory: Callable[..., Any], given: LearnerSpec) -> dict[str, Any]:
+    owner = factory if isinstance(factory, type) and is_dataclass(factory) else _NoOptions
+    for field in fields(owner):
+        if field.name in RESERVED:
+            raise _broken(given.name, f"has an option called '{field.name}', a name that is taken")
+    neutral = neutral_values(owner) if given.stored else {}
+    try:
+        return checked(owner, {**neutral, **given.options}, f"{_PLACE}: '{given.name}'")
+    except StrategyError as error:
+        raise ConfigError(str(error)) from error
 
 
 @cache
@@ -81,4 +123,4 @@ def _point(name: str) -> EntryPoint:
         return points[name]
     near = get_close_matches(name, points, n=1)
     mend = f"did you mean '{near[0]}'?" if near else f"known: {', '.join(sorted(points))}"
-    raise ConfigError(f"base.training.learner: unknown learner '{name}'; {mend}")
+    raise ConfigError(f"{_PLACE}: unknown learner '{name}'; {mend}")

@@ -5,7 +5,7 @@ import mmap
 import multiprocessing
 import signal
 import traceback
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Sequence
 from contextlib import suppress
 from functools import partial
 from math import prod
@@ -24,10 +24,13 @@ from alsweep.model.learner import Setup
 from alsweep.rng import stream
 
 if TYPE_CHECKING:
-    from alsweep.data.patches import Batch, PatchSampler
+    from alsweep.data.patches import PatchSampler, UnlabelledWindows
 
 _MOST_LOST = 3
-_OnDevice = tuple[torch.Tensor, torch.Tensor]
+_OnDevice = tuple[torch.Tensor, ...]
+_Batch = tuple["NDArray[Any]", ...]
+"""Images, partial labels, and windows without labels, as many as were asked for."""
+
 _log = logging.getLogger(__name__)
 
 
@@ -41,33 +44,42 @@ class Batches:
         augmentation: How they are varied.
         setup: Batch size, iterations and seed.
         member: With seed, epoch and iteration it addresses all draws.
+        unlabelled: What each batch holds besides, not augmented.
     """
 
     def __init__(
-        self, sampler: "PatchSampler", augmentation: Augmentation, setup: Setup, member: int
+        self,
+        sampler: "PatchSampler",
+        augmentation: Augmentation,
+        setup: Setup,
+        member: int,
+        unlabelled: "Sequence[UnlabelledWindows]" = (),
     ) -> None:
         self._sampler = sampler
         self._augmentation = augmentation
-        self._setup = setup
+        self._unlabelled = unlabelled
+        self.setup = setup
         self.member = member
 
-    def __getitem__(self, number: int) -> "Batch":
+    def __getitem__(self, number: int) -> _Batch:
         """The batch of an iteration, counted from the first one of the first epoch."""
-        training = self._setup.training
-        epoch, iteration = divmod(number, training.iterations_per_epoch)
-        rng = stream(self._setup.seed, "train", self.member, epoch, iteration)
+        training = self.setup.training
+        place = (self.member, *divmod(number, training.iterations_per_epoch))
+        rng = stream(self.setup.seed, "train", *place)
         with on_one_thread():  # more would change the last bits
             drawn = zip(*self._sampler.batch(rng, training.batch_size), strict=True)
             pairs = [self._augmentation(*pair, rng) for pair in drawn]
         images, targets = zip(*pairs, strict=True)
-        return np.stack(images), np.stack(targets)
+        more = stream(self.setup.seed, "unlabelled", *place)
+        return np.stack(images), np.stack(targets), *(one.draw(more) for one in self._unlabelled)
 
-    def empty(self) -> "Batch":
+    def empty(self) -> _Batch:
         """Room for one, in memory that a fork shares; it is no part of /dev/shm."""
-        setup = self._setup
+        setup = self.setup
         shape = (setup.training.batch_size, *setup.topology.window)
         images = (shape[0], len(setup.dataset.channels), *shape[1:])
-        return _shared(images, np.float32), _shared(shape, np.uint8)
+        more = [_shared(one.shape, np.float32) for one in self._unlabelled]
+        return _shared(images, np.float32), _shared(shape, np.uint8), *more
 
     def load(self, first_epoch: int) -> Generator[_OnDevice, None, None]:
         """All batches from an epoch to the last, on the compute device.
@@ -77,7 +89,7 @@ class Batches:
         Raises:
             TrajectoryFailedError: These processes were killed too often.
         """
-        training, compute = self._setup.training, self._setup.compute
+        training, compute = self.setup.training, self.setup.compute
         each = training.iterations_per_epoch
         numbers = range(first_epoch * each, training.epochs * each)
         take = partial(_to_device, compute.device)
@@ -88,7 +100,7 @@ class Batches:
 
 
 def _beside(
-    batches: Batches, numbers: range, count: int, take: "Callable[[Batch], _OnDevice]"
+    batches: Batches, numbers: range, count: int, take: Callable[[_Batch], _OnDevice]
 ) -> Generator[_OnDevice, None, None]:
     """Batches in the order of their numbers, dealt out to processes; a lost one is replaced."""
     loaders: list[_Loader] = []
@@ -141,7 +153,7 @@ class _Loader:
         theirs.close()
         self._offer_room()
 
-    def next(self, take: "Callable[[Batch], _OnDevice]") -> _OnDevice | None:
+    def next(self, take: Callable[[_Batch], _OnDevice]) -> _OnDevice | None:
         """What ``take`` copies of the next batch; None where the process was lost.
 
         Raises:
@@ -168,7 +180,7 @@ class _Loader:
         self._pipe.close()
 
 
-def _work(batches: Batches, numbers: range, room: "Batch", pipe: Connection) -> None:
+def _work(batches: Batches, numbers: range, room: _Batch, pipe: Connection) -> None:
     """Make each batch ahead, and put it into the room once that is free."""
     follow_parent()
     signal.signal(signal.SIGTERM, signal.SIG_DFL)  # the parent's own is no business of a loader
@@ -185,7 +197,7 @@ def _work(batches: Batches, numbers: range, room: "Batch", pipe: Connection) -> 
         pipe.send(None)
 
 
-def _answer(batches: Batches, number: int) -> "Batch | Exception":
+def _answer(batches: Batches, number: int) -> _Batch | Exception:
     try:
         return batches[number]
     except AlsweepError as error:
@@ -200,11 +212,10 @@ def _shared(shape: tuple[int, ...], kind: type[np.generic]) -> "NDArray[Any]":
     return np.frombuffer(mmap.mmap(-1, size), kind).reshape(shape)
 
 
-def _to_device(device: torch.device, batch: "Batch") -> _OnDevice:
+def _to_device(device: torch.device, batch: _Batch) -> _OnDevice:
     """Copies, since the arrays may be those that the next batch is put into."""
-    images, targets = (torch.from_numpy(array) for array in batch)
+    tensors = [torch.from_numpy(array) for array in batch]
     if device.type == "cuda":
         # From such memory a card copies while it computes.
-        images, targets = images.pin_memory(), targets.pin_memory()
-        return images.to(device, non_blocking=True), targets.to(device, non_blocking=True)
-    return images.to(device, copy=True), targets.to(device, copy=True)
+        return tuple(one.pin_memory().to(device, non_blocking=True) for one in tensors)
+    return tuple(one.to(device, copy=True) for one in tensors)

@@ -1,38 +1,97 @@
 """alsweep's own learner: nnU-Net's recipe on MONAI."""
 
-from torch import nn
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
-from alsweep.data.patches import PatchSampler
-from alsweep.model.augment import Augmentation
-from alsweep.model.learner import Checkpoint, Lesson, OnEpoch, Setup
-from alsweep.model.loading import Batches
-from alsweep.model.network import build_network
-from alsweep.model.trainer import fit
+from alsweep.data.patches import PatchSampler, UnlabelledWindows
+from alsweep.model.learner import Checkpoint, Learner, Lesson, OnEpoch, Setup
 from alsweep.rng import torch_seed
 
+if TYPE_CHECKING:
+    # Torch and MONAI come when there is something to train, not to read what is heeded.
+    from torch import nn
 
-class MonaiLearner:
+    from alsweep.model.loading import Batches
+    from alsweep.model.objective import Objective
+
+
+class MonaiLearner(Learner):
     """DynUNet, trained on patches round annotated voxels.
+
+    Other methods on the same network, batches and schedule override :meth:`objective`, and
+    :meth:`unlabelled` for images without labels.
 
     Source: Isensee et al. 2021 (nnU-Net).
     """
 
-    def network(self, setup: Setup, member: int) -> nn.Module:
+    heeds = (
+        "iterations_per_epoch",
+        "batch_size",
+        "features",
+        "blocks",
+        "optimizer",
+        "learning_rate",
+        "weight_decay",
+        "momentum",
+        "deep_supervision",
+        "foreground_share",
+        "case_sampling",
+        "augmentation",
+        "gradient_clip",
+        "precision",
+        "compile",
+    )
+
+    def network(self, setup: Setup, member: int) -> "nn.Module":
         """See :class:`alsweep.model.learner.Learner`."""
+        from alsweep.model.network import build_network
+
         seed = torch_seed(setup.seed, "init", member)
         channels = len(setup.dataset.channels)
         network = build_network(setup.training, setup.topology, channels, setup.outputs, seed)
         return network.to(setup.compute.device)
 
+    def encoder(self, network: "nn.Module") -> "nn.Module":
+        """The stage before the deepest.
+
+        Source: Luth et al. 2025 (nnActive), KMeansBALD features.
+        """
+        stage: nn.Module = network.downsamples[-1]  # type: ignore[index, assignment]
+        return stage
+
+    def objective(self, setup: Setup, network: "nn.Module") -> "Objective":
+        """What is minimised.
+
+        Args:
+            setup: Of the training.
+            network: With the weights that the training starts from.
+        """
+        from alsweep.model.objective import Objective
+
+        return Objective(setup)
+
+    def unlabelled(self, setup: Setup) -> Sequence[UnlabelledWindows]:
+        """What each batch holds beside annotated patches, for :meth:`objective`."""
+        return ()
+
     def fit(
         self,
-        network: nn.Module,
+        network: "nn.Module",
         setup: Setup,
         lesson: Lesson,
         on_epoch: OnEpoch,
         checkpoint: Checkpoint,
     ) -> float:
         """See :class:`alsweep.model.learner.Learner`."""
+        from alsweep.model.trainer import fit
+
+        objective = self.objective(setup, network)
+        return fit(network, self._batches(setup, lesson), objective, on_epoch, checkpoint)
+
+    def _batches(self, setup: Setup, lesson: Lesson) -> "Batches":
+        from alsweep.model.augment import Augmentation
+        from alsweep.model.loading import Batches
+
         training = setup.training
         augmentation = Augmentation(training.augmentation, setup.topology.window, setup.axes)
         sampler = PatchSampler(
@@ -44,5 +103,4 @@ class MonaiLearner:
             case_sampling=training.case_sampling,
             margin=augmentation.margin,
         )
-        batches = Batches(sampler, augmentation, setup, lesson.member)
-        return fit(network, batches, setup, on_epoch, checkpoint)
+        return Batches(sampler, augmentation, setup, lesson.member, self.unlabelled(setup))

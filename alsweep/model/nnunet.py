@@ -18,7 +18,7 @@ from alsweep.disk import full_disk
 from alsweep.errors import TrajectoryFailedError
 from alsweep.files import write_json
 from alsweep.model.compiling import refuse_races
-from alsweep.model.learner import Checkpoint, Lesson, OnEpoch, Setup
+from alsweep.model.learner import Checkpoint, Learner, Lesson, OnEpoch, Setup
 from alsweep.model.nnunet_files import CONFIGURATION, NAME, architecture, write_training_files
 from alsweep.model.nnunet_state import initial_state, read_state, write_state
 from alsweep.rng import stream, torch_seed
@@ -26,7 +26,7 @@ from alsweep.rng import stream, torch_seed
 _log = logging.getLogger(__name__)
 
 
-class NnunetLearner:
+class NnunetLearner(Learner):
     """nnU-Net v2's own training on the same images, labels, patch and network.
 
     It trains in a process of its own. Unannotated voxels have its ignore label. It has no seed: for
@@ -36,6 +36,19 @@ class NnunetLearner:
 
     Source: Isensee et al. 2021 (nnU-Net); package nnunetv2, extra ``nnunet``.
     """
+
+    heeds = (
+        "iterations_per_epoch",
+        "batch_size",
+        "features",
+        "blocks",
+        "learning_rate",
+        "weight_decay",
+        "deep_supervision",
+        "foreground_share",
+        "compile",
+    )
+    own_preset = "nnunet"
 
     def network(self, setup: Setup, member: int) -> nn.Module:
         """See :class:`alsweep.model.learner.Learner`."""
@@ -52,10 +65,12 @@ class NnunetLearner:
                 setup.outputs,
                 deep_supervision=False,
             )
-        # Where embeddings look for the encoder. Not a submodule: its weights are there already.
-        stages = nn.ModuleList(list(network.encoder.stages)[1:-1])  # type: ignore[union-attr, arg-type]
-        object.__setattr__(network, "downsamples", stages)
         return network.to(setup.compute.device)
+
+    def encoder(self, network: nn.Module) -> nn.Module:
+        """The stage before the deepest; see :class:`alsweep.model.learner.Learner`."""
+        stage: nn.Module = network.encoder.stages[-2]  # type: ignore[union-attr, index, assignment]
+        return stage
 
     def fit(
         self,

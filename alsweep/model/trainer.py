@@ -15,10 +15,9 @@ from torch.optim.lr_scheduler import LambdaLR, LRScheduler, OneCycleLR
 from alsweep.config.trajectory import TrainingConfig
 from alsweep.errors import TrajectoryFailedError
 from alsweep.model.compiling import compiled
-from alsweep.model.device import Compute
-from alsweep.model.learner import Checkpoint, OnEpoch, Setup
+from alsweep.model.learner import Checkpoint, OnEpoch
 from alsweep.model.loading import Batches
-from alsweep.model.loss import Loss, deep_supervision_loss, region_loss
+from alsweep.model.objective import Objective
 
 
 @dataclass(frozen=True)
@@ -29,6 +28,7 @@ class _Course:
     optimizer: Optimizer
     schedule: LRScheduler
     scaler: torch.GradScaler
+    objective: Objective
 
     def state(self, epochs: int, loss: float) -> dict[str, Any]:
         """What the training goes on from after so many epochs."""
@@ -40,14 +40,15 @@ class _Course:
         if state is None:
             return 0, float("nan")
         for name, part in vars(self).items():
-            part.load_state_dict(state[name])
+            # An objective without a state of its own has none in older checkpoints.
+            part.load_state_dict(state.get(name, {}))
         return state["epochs"], state["loss"]
 
 
 def fit(
     network: nn.Module,
     batches: Batches,
-    setup: Setup,
+    objective: Objective,
     on_epoch: OnEpoch,
     checkpoint: Checkpoint,
 ) -> float:
@@ -55,8 +56,8 @@ def fit(
 
     Args:
         network: On the compute device already.
-        batches: Images and partial labels.
-        setup: Recipe, device and precision.
+        batches: Images and partial labels, and what the objective takes beside them.
+        objective: What to minimise.
         on_epoch: Called with the number of finished epochs.
         checkpoint: Where the training goes on from, and saves itself to.
 
@@ -66,21 +67,20 @@ def fit(
     Raises:
         TrajectoryFailedError: The loss is no longer finite.
     """
-    training, compute = setup.training, setup.compute
+    training, compute = batches.setup.training, batches.setup.compute
     if compute.device.type == "cpu":
         # A step takes 7 to 27 % less time: benchmarks/training.py.
         _set_layout(network, torch.channels_last_3d)
     optimizer, schedule, per_step = _optimizer(network, training)
     scaler = torch.GradScaler(compute.device.type, enabled=compute.scales_loss)
-    criterion = region_loss(setup.dataset.targets) if setup.regions else deep_supervision_loss
-    course = _Course(network, optimizer, schedule, scaler)
+    course = _Course(network, optimizer, schedule, scaler, objective)
     first, mean = course.resume(checkpoint.load())
     network.train()
     with compiled(network, training.compile) as ran, closing(batches.load(first)) as loaded:
         for epoch in range(first, training.epochs):
             total = torch.zeros((), device=compute.device)
             for batch in islice(loaded, training.iterations_per_epoch):
-                total += _step(ran, *batch, optimizer, scaler, training, compute, criterion)
+                total += _step(ran, batch, course, training.gradient_clip)
                 if per_step:
                     schedule.step()
             if not per_step:
@@ -123,22 +123,16 @@ def _optimizer(network: nn.Module, training: TrainingConfig) -> tuple[Optimizer,
 
 
 def _step(
-    network: nn.Module,
-    images: torch.Tensor,
-    targets: torch.Tensor,
-    optimizer: Optimizer,
-    scaler: torch.GradScaler,
-    training: TrainingConfig,
-    compute: Compute,
-    criterion: Loss,
+    ran: nn.Module, batch: tuple[torch.Tensor, ...], course: _Course, gradient_clip: float
 ) -> torch.Tensor:
+    """One change of the weights; gives its loss. ``ran`` is the network, perhaps compiled."""
+    optimizer, scaler = course.optimizer, course.scaler
     optimizer.zero_grad(set_to_none=True)
-    with compute.autocast():
-        outputs = network(images)
-    loss = criterion(outputs, targets)
+    loss = course.objective(ran, *batch)
     scaler.scale(loss).backward()
     scaler.unscale_(optimizer)
-    nn.utils.clip_grad_norm_(network.parameters(), training.gradient_clip)
+    nn.utils.clip_grad_norm_(ran.parameters(), gradient_clip)
     scaler.step(optimizer)
     scaler.update()
+    course.objective.after_step(course.network)
     return loss.detach()

@@ -58,7 +58,8 @@ class LoopRecord(Frozen):
         dataset: Name of the Dataset.
         setting: Hash of everything but strategy and seed.
         start_hash: First 12 hex digits of the hash of the starting budget.
-        foreground_fraction: Annotated share of all foreground voxels in the pool.
+        foreground_fraction: Annotated share of all foreground voxels in the pool; None where a case
+            of the pool has no reference labels.
         mean_dice: Mean over foreground classes on the validation cases; None where undefined.
         dice: Foreground class name to its mean over validation cases; None where undefined.
         case_dice: Validation case to class name to Dice; None where a class is absent from both
@@ -83,7 +84,7 @@ class LoopRecord(Frozen):
     annotated_patches: int
     annotated_voxels: int
     foreground_voxels: int
-    foreground_fraction: float
+    foreground_fraction: float | None
     annotated_cases: int
     mean_dice: float | None
     dice: dict[str, float | None]
@@ -144,6 +145,11 @@ def record_path(folder: Path, loop: int) -> Path:
 def query_path(folder: Path, loop: int) -> Path:
     """Where a trajectory folder keeps the patches annotated just before training ``loop``."""
     return folder / "queries" / f"loop_{loop:03d}.json"
+
+
+def pending_path(folder: Path, loop: int) -> Path:
+    """Where a trajectory folder keeps patches whose labels are awaited, for training ``loop``."""
+    return folder / "pending" / f"loop_{loop:03d}.json"
 
 
 def write_query(path: Path, loop: int, patches: Iterable[QueriedPatch]) -> None:

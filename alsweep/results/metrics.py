@@ -178,7 +178,7 @@ def setting_rates(group: pd.DataFrame, ceiling: float) -> list[RateFit]:
         group: Selected rows of one setting.
         ceiling: Dice of the fully annotated pool.
     """
-    curves = group.dropna(subset="mean_dice")
+    curves = group.dropna(subset=[*RATE_COLUMNS])
     lowest = float(curves["foreground_fraction"].min()) if len(curves) else 0.0
     starts = curves[curves["loop"] == 0].groupby("seed")["mean_dice"].mean()
     if not ceiling > starts.mean():

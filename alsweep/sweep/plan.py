@@ -80,6 +80,11 @@ def make_plan(sweep: SweepConfig, dataset: Dataset) -> Plan:
 
 def _plan_one(config: TrajectoryConfig, cell: Mapping[str, Any], dataset: Dataset) -> Planned:
     try:
+        if config.annotator.kind == "human":
+            raise ConfigError(
+                "base.annotator.kind: human cannot be swept: nobody is asked while a sweep runs; "
+                "write oracle"
+            )
         resolved = resolve(config, dataset)
     except ConfigError as error:
         raise ConfigError(_at_the_grid(str(error), cell)) from error

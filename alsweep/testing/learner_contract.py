@@ -29,13 +29,15 @@ import numpy as np
 import torch
 from torch import nn
 
+from alsweep.config.augmentation import AugmentationConfig
 from alsweep.config.trajectory import TrainingConfig
 from alsweep.data.annotator import Oracle
-from alsweep.data.case import REFERENCE_CHUNK, Dataset, case_folder
+from alsweep.data.case import IMAGE_CHUNK, REFERENCE_CHUNK, Dataset, case_folder
 from alsweep.data.label_store import PartialLabels
 from alsweep.data.phantom import write_phantom
 from alsweep.geometry import Patch
 from alsweep.model.device import Compute
+from alsweep.model.embedding import outputs_of
 from alsweep.model.learner import Learner, Lesson, Setup
 
 _TRAINING: dict[str, Any] = {
@@ -46,6 +48,22 @@ _TRAINING: dict[str, Any] = {
     "features": [4, 4, 8],
 }
 
+_OTHER: dict[str, Any] = {
+    "iterations_per_epoch": 3,
+    "batch_size": 3,
+    "features": (4, 8, 8),
+    "blocks": "residual",
+    "optimizer": "adamw_onecycle",
+    "learning_rate": 2e-2,
+    "weight_decay": 0.1,
+    "momentum": 0.5,
+    "foreground_share": 1.0,
+    "case_sampling": "annotated_volume",
+    "augmentation": AugmentationConfig.model_validate("none"),
+    "gradient_clip": 1e-3,
+}
+"""Other values than the recipe's. The rest has no effect in so small a network, on a CPU."""
+
 
 @dataclass(frozen=True)
 class Bench:
@@ -53,7 +71,8 @@ class Bench:
 
     Attributes:
         setup: A recipe of a few steps on a small phantom.
-        poisoned: The same, where all reference labels outside the annotated patches are noise.
+        poisoned: The same, where all reference labels outside the annotated patches are noise, and
+            so are the images outside the pool.
     """
 
     setup: Setup
@@ -168,11 +187,13 @@ def can_be_pickled(learner: Learner, bench: Bench) -> None:
     assert np.array_equal(sent.labels.crop(patch), lesson.labels.crop(patch))
 
 
-def sees_nothing_outside_the_annotated_patches(learner: Learner, bench: Bench) -> None:
-    """Noise in place of all other reference labels changes nothing."""
+def sees_only_annotated_patches_and_images_of_the_pool(learner: Learner, bench: Bench) -> None:
+    """Noise in place of all other reference labels and images changes nothing."""
     honest = _trained(learner, bench.setup, _lesson(bench.setup))
     blind = _trained(learner, bench.poisoned, _lesson(bench.poisoned))
-    assert torch.equal(honest, blind), "labels that nobody annotated were used"
+    assert torch.equal(honest, blind), (
+        "labels that nobody annotated, or images outside the pool, were used"
+    )
 
 
 def sees_nothing_of_held_out_cases(learner: Learner, bench: Bench) -> None:
@@ -196,6 +217,41 @@ def gives_weights_that_travel(learner: Learner, bench: Bench) -> None:
         assert torch.equal(network.eval()(images), other.eval()(images)), "other logits"
 
 
+def gives_features_on_a_grid_over_the_window(learner: Learner, bench: Bench) -> None:
+    """One tensor a forward pass, finite, no finer than the window; where there is an encoder."""
+    if type(learner).encoder is Learner.encoder:
+        return
+    setup = bench.setup
+    network = learner.network(setup, 0).eval()
+    images = torch.rand(2, len(setup.dataset.channels), *setup.topology.window)
+    with outputs_of(learner.encoder(network)) as seen, torch.no_grad():
+        network(images.to(setup.compute.device))
+    assert len(seen) == 1, f"the encoder ran {len(seen)} times in one forward pass"
+    window, cells = setup.topology.window, seen[0].shape[2:]
+    assert len(seen[0]) == 2, f"features of {len(seen[0])} windows, but there are 2"
+    assert len(cells) == 3, f"features have {seen[0].ndim} axes: expected window feature z y x"
+    assert all(1 <= n <= w for n, w in zip(cells, window, strict=True)), (cells, window)
+    assert seen[0].isfinite().all(), "features are not finite"
+    assert not torch.equal(seen[0][0], seen[0][1]), "two windows have the same features"
+
+
+def heeds_what_it_says(learner: Learner, bench: Bench) -> None:
+    """To change a field that it names changes the weights."""
+    lesson = _lesson(bench.setup)
+    # By volume, cases are drawn otherwise only where one has more of it.
+    more = lesson.labels.with_patches([Patch(lesson.cases[0], (0, 0, 0), (12, 12, 4))])
+    lesson = replace(lesson, labels=more)
+    plain = _trained(learner, bench.setup, lesson)
+    for key, value in _OTHER.items():
+        if key not in learner.heeds or getattr(bench.setup.training, key) == value:
+            continue
+        training = bench.setup.training.model_copy(update={key: value})
+        setup = Setup.make(bench.setup.dataset, training, bench.setup.compute, bench.setup.seed)
+        assert not torch.equal(_trained(learner, setup, lesson), plain), (
+            f"training.{key} changes nothing, though heeds names it"
+        )
+
+
 CHECKS: tuple[Callable[[Learner, Bench], None], ...] = (
     gives_logits_of_the_windows_size,
     begins_with_weights_of_the_seed,
@@ -203,9 +259,11 @@ CHECKS: tuple[Callable[[Learner, Bench], None], ...] = (
     learns_the_same_from_the_same,
     ends_the_same_after_a_break,
     can_be_pickled,
-    sees_nothing_outside_the_annotated_patches,
+    sees_only_annotated_patches_and_images_of_the_pool,
     sees_nothing_of_held_out_cases,
     gives_weights_that_travel,
+    gives_features_on_a_grid_over_the_window,
+    heeds_what_it_says,
 )
 
 
@@ -236,8 +294,14 @@ def _flat(network: nn.Module) -> torch.Tensor:
 
 
 def _poison(dataset: Dataset, kept: Sequence[Patch]) -> None:
-    """Turn the reference labels outside the patches into noise."""
+    """Turn reference labels outside the patches, and images outside the pool, into noise."""
     rng = np.random.default_rng(0)
+    for case in (*dataset.validation, *dataset.test):
+        path = case_folder(dataset.path, case) / IMAGE_CHUNK
+        path.chmod(0o644)
+        image = np.memmap(path, np.float32, "r+", shape=dataset.image(case).shape)
+        image[:] = rng.normal(size=image.shape)
+        image.flush()
     for patch in kept:
         path = case_folder(dataset.path, patch.case) / REFERENCE_CHUNK
         path.chmod(0o644)

@@ -44,10 +44,11 @@ def export_bundle(
             f"{trajectory.folder}: training {loop} is not finished; name an earlier --loop or "
             "resume the run"
         )
-    if config.training.learner != "monai":
+    learner = config.training.learner.name
+    if learner != "monai":
         raise ConfigError(
-            f"--to bundle: the networks of learner '{config.training.learner}' are not MONAI's; "
-            "export a trajectory that was trained with learner monai"
+            f"--to bundle: the networks of learner '{learner}' are not MONAI's; export a "
+            "trajectory that was trained with learner monai"
         )
     dataset = dataset or Dataset.open(config.dataset)
     stored = StoredNetworks(trajectory, loop + 1, dataset=dataset, models=run / "models")

@@ -3,15 +3,15 @@
 from pathlib import Path
 from typing import Literal
 
-from alsweep.data.annotator import Oracle, ReferenceLabels
+from alsweep.data.annotator import ReferenceLabels
 from alsweep.data.case import Dataset
 from alsweep.data.exchange import write_loops, write_raw_dataset
-from alsweep.data.human import CROPS, HumanLabels
 from alsweep.data.label_store import PartialLabels
 from alsweep.data.writing import refuse_existing
 from alsweep.errors import RunFolderError
 from alsweep.results.loops import query_path, read_query
 from alsweep.results.records import read_config
+from alsweep.trajectory.annotator import annotated, make_annotator
 from alsweep.trajectory.query_log import QueryLog
 
 Target = Literal["nnunet", "nnactive"]
@@ -56,13 +56,6 @@ def export_loop(
 
 
 def loop_labels(folder: Path, dataset: Dataset, loop: int) -> PartialLabels:
-    """All labels that a trajectory has when training ``loop`` begins.
-
-    They come from the saved crops where a person labels, else from the reference.
-    """
-    shapes = {case: dataset.cases[case].shape for case in dataset.pool}
-    classes, crops = len(dataset.classes), folder / CROPS
-    annotator = HumanLabels(crops, classes) if crops.is_dir() else Oracle(dataset)
-    return PartialLabels(
-        shapes, classes, annotator, QueryLog(folder).patches(loop), free=dataset.free
-    )
+    """All labels that a trajectory has when training ``loop`` begins."""
+    annotator = make_annotator(read_config(folder), dataset, folder)
+    return annotated(dataset, annotator, QueryLog(folder).patches(loop))

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from alsweep.config.annotator import AnnotatorConfig
 from alsweep.config.sweep import ResourcesConfig
 from alsweep.config.trajectory import TrajectoryConfig
 from alsweep.data.case import Dataset
@@ -32,6 +33,8 @@ def make_reference(
     from alsweep.trajectory.steps import Steps
 
     key = reference_key(config, dataset.fingerprint)
+    # Whoever labels the trajectory's patches, nobody but the oracle knows the whole pool.
+    config = config.model_copy(update={"annotator": AnnotatorConfig()})
     steps = Steps.make(config, dataset, models, resources, f"fulldata-{key}", on_progress)
     patches = [Patch(case, (0, 0, 0), dataset.cases[case].shape) for case in dataset.pool]
     members = steps.train(0, patches, ())

@@ -1,21 +1,21 @@
-"""Patches that a person labelled: they enter the query log once their labels are on disk."""
+"""Patches that were labelled: they enter the query log once their labels are there."""
 
 from collections.abc import Sequence
 
-from alsweep.data.human import HumanLabels
+from alsweep.data.annotator import Annotator
 from alsweep.errors import RunFolderError
 from alsweep.results.loops import QueriedPatch
 from alsweep.trajectory.query_log import QueryLog
 
 
 def acknowledge(
-    log: QueryLog, crops: HumanLabels, loop: int, queried: Sequence[QueriedPatch]
+    log: QueryLog, annotator: Annotator, loop: int, queried: Sequence[QueriedPatch]
 ) -> None:
     """Append the patches of ``loop`` to the query log; doing it again changes nothing.
 
     Args:
         log: Of the trajectory.
-        crops: Where :meth:`HumanLabels.save` has put the labels.
+        annotator: Who labelled them.
         loop: The training before which the patches were labelled.
         queried: In the order in which they were queried.
 
@@ -32,7 +32,7 @@ def acknowledge(
             f"{log.folder}: loop {loop} was annotated with other patches; label those of loop "
             f"{loop + 1}"
         )
-    if missing := crops.missing(patches):
+    if missing := annotator.missing(patches):
         raise RunFolderError(
             f"{log.folder}: {len(missing)} of {len(patches)} patches of loop {loop} have no labels "
             f"yet, the first at {missing[0].start} of case '{missing[0].case}'; label them first"

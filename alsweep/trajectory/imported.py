@@ -6,13 +6,11 @@ from pathlib import Path
 from typing import Any
 
 from alsweep.config.trajectory import TrajectoryConfig
-from alsweep.data.annotator import Oracle
 from alsweep.data.case import Dataset
 from alsweep.data.exchange import read_loops
-from alsweep.data.label_store import PartialLabels
 from alsweep.data.writing import new_folder
 from alsweep.errors import DatasetError
-from alsweep.geometry import Patch, Triple, clip_size, triple
+from alsweep.geometry import Patch, Triple, clip_size, intersection, triple, union_voxels
 from alsweep.results.loops import QueriedPatch
 from alsweep.trajectory.query_log import QueryLog
 
@@ -74,7 +72,7 @@ def _query(loops: Path, read: Sequence[Sequence[Patch]], dataset: Dataset) -> di
         "patches": max(counts),
         "patch_size": _patch_size(loops, every, dataset),
         "loops": len(read),
-        "overlap": _overlap(loops, every, dataset),
+        "overlap": _overlap(loops, every),
     }
     # Where the pool was exhausted, the last queries are smaller.
     return query if min(counts) == max(counts) else {**query, "on_shortfall": "take_all"}
@@ -94,13 +92,13 @@ def _patch_size(loops: Path, patches: Sequence[Patch], dataset: Dataset) -> Trip
     return size
 
 
-def _overlap(loops: Path, patches: Sequence[Patch], dataset: Dataset) -> float:
+def _overlap(loops: Path, patches: Sequence[Patch]) -> float:
     """The largest share of a patch that lies in those before it, rounded up to a hundredth."""
-    shapes = {case: dataset.cases[case].shape for case in dataset.pool}
-    before, most = PartialLabels(shapes, len(dataset.classes), Oracle(dataset)), 0.0
-    for patch in patches:
-        most = max(most, before.overlap(patch))
-        before = before.with_patches([patch])
+    most = 0.0
+    for index, patch in enumerate(patches):
+        near = [before for before in patches[:index] if before.case == patch.case]
+        common = [intersection(patch.start, patch.size, p.start, p.size) for p in near]
+        most = max(most, union_voxels([box for box in common if box]) / patch.voxels)
     if most == 1:
         raise DatasetError(f"{loops}: a patch lies in those before it; name each patch once")
     return min(ceil(100 * most) / 100, 0.99)

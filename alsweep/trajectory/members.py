@@ -157,19 +157,21 @@ class Members:
             parents: Keys of the members of the loop before; none in loop 0.
         """
         before = [_Key(key) for key in parents] if self._training.warm_start else []
+        patches, digest = labels.patches, labels.digest()
         if self._training.ensemble == "snapshots":
             chain = before[-1:]
             for index in range(self._training.members):
                 parent = chain[-1] if chain else None
-                chain.append(_Key(self.key(labels.patches, None, index, parent)))
+                chain.append(_Key(self.key(patches, None, index, parent, digest)))
             return [one.key for one in chain[-self._training.members :]]
         held_out = self._folds(labels)
         return [
             self.key(
-                labels.patches,
+                patches,
                 None if held_out is None else index % len(held_out),
                 index,
                 before[index] if before else None,
+                digest,
             )
             for index in range(self._training.members)
         ]
@@ -203,9 +205,17 @@ class Members:
         return Member(key, network.eval(), meta["seconds"] if mine else 0.0, not mine)
 
     def key(
-        self, patches: Sequence[Patch], fold: int | None, index: int, parent: Keyed | None
+        self,
+        patches: Sequence[Patch],
+        fold: int | None,
+        index: int,
+        parent: Keyed | None,
+        labels: str | None = None,
     ) -> str:
-        """Content address of a member: everything that changes its weights, and nothing else."""
+        """Content address of a member: everything that changes its weights, and nothing else.
+
+        ``labels`` is the digest of those that do not follow from the dataset.
+        """
         training = self._training.identity() | {"epochs": self._training.member_epochs(index)}
         # Whether a member has a parent, and a fold, says what these mean for it.
         implied = {"ensemble", "folds", "warm_start"}
@@ -224,6 +234,7 @@ class Members:
                 "member": index,
                 "seed": self.setup.seed,
                 "parent": None if parent is None else parent.key,
+                **({} if labels is None else {"labels": labels}),
             }
         )
 
@@ -246,15 +257,16 @@ class Members:
         epochs = self._training.member_epochs(lesson.member)
         training = self._training.model_copy(update={"epochs": epochs})
         compute = replace(self.setup.compute, loaders=self.loaders)
+        labels = lesson.labels
         start = None
         if parent is not None:
             start = {name: tensor.cpu() for name, tensor in parent.network.state_dict().items()}
         return MemberTask(
             setup=replace(self.setup, training=training, compute=compute),
             learner=self.learner,
-            lesson=lesson,
+            lesson=replace(lesson, continues=parent is not None),
             start=start,
-            key=self.key(lesson.labels.patches, fold, lesson.member, parent),
+            key=self.key(labels.patches, fold, lesson.member, parent, labels.digest()),
             store=self.store,
             owner=self.owner,
             checkpoint_minutes=self.resources.checkpoint_minutes,

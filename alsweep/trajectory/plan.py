@@ -9,7 +9,7 @@ import numpy as np
 from alsweep.config.trajectory import StrategySpec, TrajectoryConfig
 from alsweep.data.case import Dataset
 from alsweep.errors import ConfigError, StrategyError
-from alsweep.model.learners import check_learner
+from alsweep.model.learners import resolve_learner
 from alsweep.query.base import label_of, make_strategy, parameters, strategy_name
 from alsweep.query.placement import PER_CLASS
 from alsweep.query.presets.replay import Replay
@@ -37,12 +37,34 @@ def resolve(config: TrajectoryConfig, dataset: Dataset) -> TrajectoryConfig:
             ),
         }
     )
-    check_learner(resolved.training)
+    needs = make_strategy(resolved.strategy).needs
+    training = resolve_learner(resolved.training, needs)
+    resolved = resolved.model_copy(update={"training": training})
+    _check_references(resolved, dataset)
     _check_strategy(resolved, dataset)
     _check_start(resolved, dataset)
     _check_patch_size(resolved, dataset)
     _check_room(resolved, dataset)
     return resolved
+
+
+def _check_references(config: TrajectoryConfig, dataset: Dataset) -> None:
+    """Who looks at reference labels needs them of the whole pool."""
+    lacking = [case for case in dataset.pool if not dataset.cases[case].has_reference]
+    if not lacking:
+        return
+    looking = ["base.annotator.kind: oracle"] if config.annotator.kind == "oracle" else []
+    for place, spec in (
+        ("base.starting_budget.strategy", config.starting_budget.strategy),
+        ("base.strategy", config.strategy),
+    ):
+        looking += [f"{place}: {spec.name}"] if make_strategy(spec).uses_oracle else []
+    if looking:
+        more = f" and {len(lacking) - 1} more" if len(lacking) > 1 else ""
+        raise ConfigError(
+            f"{looking[0]} looks at reference labels, but case '{lacking[0]}'{more} of the pool "
+            "has none; choose one that does not, or ingest the labels"
+        )
 
 
 def _check_strategy(config: TrajectoryConfig, dataset: Dataset) -> None:

@@ -1,5 +1,6 @@
 """The query log: which patches were annotated before which training. It is a trajectory's state."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -7,7 +8,13 @@ from alsweep.config.trajectory import TrajectoryConfig
 from alsweep.errors import RunFolderError
 from alsweep.files import write_json
 from alsweep.geometry import Patch
-from alsweep.results.loops import QueriedPatch, query_path, read_query, write_query
+from alsweep.results.loops import (
+    QueriedPatch,
+    pending_path,
+    query_path,
+    read_query,
+    write_query,
+)
 from alsweep.results.records import read_config
 
 
@@ -41,6 +48,24 @@ class QueryLog:
     def has(self, loop: int) -> bool:
         """Whether the patches for training ``loop`` are committed."""
         return query_path(self.folder, loop).exists()
+
+    @property
+    def committed(self) -> int:
+        """How many trainings, from the first on, have their patches."""
+        loop = 0
+        while self.has(loop):
+            loop += 1
+        return loop
+
+    def suspend(self, loop: int, queried: Sequence[QueriedPatch]) -> None:
+        """Keep a query until its patches are labelled; it is no part of the log yet."""
+        write_query(pending_path(self.folder, loop), loop, queried)
+
+    @property
+    def pending(self) -> list[QueriedPatch]:
+        """The query that waits to be the log's next; empty where there is none."""
+        path = pending_path(self.folder, self.committed)
+        return read_query(path) if path.exists() else []
 
     def commit(self, loop: int, queried: list[QueriedPatch]) -> None:
         """Append one loop's patches: the commit point of the loop before."""

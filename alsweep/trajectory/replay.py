@@ -11,6 +11,7 @@ from torch import nn
 
 from alsweep.config.sweep import ResourcesConfig
 from alsweep.config.trajectory import StrategySpec, TrainingConfig
+from alsweep.data.annotator import ReferenceLabels
 from alsweep.data.case import Dataset
 from alsweep.errors import ConfigError, RunFolderError
 from alsweep.geometry import Patch, union_voxels
@@ -22,6 +23,7 @@ from alsweep.query.maps import PredictiveEntropyMap, VoxelMap
 from alsweep.results.loops import LoopRecord, QueriedPatch
 from alsweep.results.mix import ClassMix, class_mix
 from alsweep.results.records import TrajectoryFolder
+from alsweep.trajectory.annotator import make_annotator
 from alsweep.trajectory.members import Member
 from alsweep.trajectory.plan import resolve
 from alsweep.trajectory.progress import OnProgress
@@ -123,7 +125,8 @@ class StoredNetworks:
         resources, training = _as_then(self._record, trajectory.config.training)
         changes = {"dataset": dataset.path, "training": training}
         config = trajectory.config.model_copy(update=changes)
-        self._steps = Steps.make(config, dataset, models, resources, "try", on_progress)
+        annotator = make_annotator(config, dataset, trajectory.folder)
+        self._steps = Steps.make(config, dataset, models, resources, "try", on_progress, annotator)
         self._members = self._stored()
 
     @property
@@ -149,9 +152,10 @@ class StoredNetworks:
 
     def mix(self, queried: Sequence[QueriedPatch]) -> ClassMix:
         """Classes in the reference labels of a query."""
-        patches = [one.patch for one in queried]
-        labels = self._steps.labels(patches)
-        return class_mix(map(labels.crop, patches), len(self._steps.dataset.classes))
+        dataset = self._steps.dataset
+        reference = ReferenceLabels(dataset)
+        crops = (reference.volume(one.patch.case)[one.patch.slices] for one in queried)
+        return class_mix(crops, len(dataset.classes))
 
     def scored(self, case: str, score: VoxelMap) -> "tuple[LabelMap, NDArray[np.floating[Any]]]":
         """Predicted labels and voxel scores of a pool case, as the query saw them."""

@@ -6,8 +6,6 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from functools import cached_property
 from pathlib import Path
 
-import numpy as np
-
 from alsweep.config.base import fingerprint
 from alsweep.config.sweep import ResourcesConfig
 from alsweep.config.trajectory import TrajectoryConfig
@@ -15,10 +13,12 @@ from alsweep.data.case import Dataset
 from alsweep.data.label_store import PartialLabels
 from alsweep.disk import full_disk_told, require_room
 from alsweep.geometry import Patch
-from alsweep.results.loops import LoopRecord
+from alsweep.results.loops import LoopRecord, QueriedPatch
 from alsweep.results.records import read_records
+from alsweep.trajectory.annotator import make_annotator
 from alsweep.trajectory.budget import draw_start
 from alsweep.trajectory.evaluation import Evaluation
+from alsweep.trajectory.human import acknowledge
 from alsweep.trajectory.members import Member
 from alsweep.trajectory.plan import resolve
 from alsweep.trajectory.progress import OnProgress, Progress
@@ -64,6 +64,7 @@ class Trajectory:
         self.loops = self.config.query.loops
         self._folder = Path(folder)
         self._log = QueryLog(self._folder)
+        self._annotator = make_annotator(self.config, self.dataset, self._folder)
         self._models = models or Path(folder) / "models"
         self._resources = resources or ResourcesConfig()
         self._on_progress = on_progress or (lambda progress: None)
@@ -74,7 +75,13 @@ class Trajectory:
     def _steps(self) -> Steps:
         """Made when first needed: it claims the device and sets this process's threads."""
         return Steps.make(
-            self.config, self.dataset, self._models, self._resources, self.id, self._on_progress
+            self.config,
+            self.dataset,
+            self._models,
+            self._resources,
+            self.id,
+            self._on_progress,
+            self._annotator,
         )
 
     @property
@@ -97,17 +104,26 @@ class Trajectory:
     @property
     def labels(self) -> PartialLabels:
         """All labels that the trajectory has so far."""
-        committed = [k for k in range(self.loops) if self._log.has(k)]
-        return self._steps.labels(self._log.patches(len(committed) - 1))
+        return self._steps.labels(self._log.patches(self._log.committed - 1))
+
+    @property
+    def waiting(self) -> tuple[Patch, ...]:
+        """Queried patches that are still to be labelled; the trajectory goes on once they are."""
+        return self._annotator.missing(queried.patch for queried in self._log.pending)
 
     def run(self) -> tuple[LoopRecord, ...]:
-        """Do all missing loops; return all records."""
-        while not self.finished:
+        """Do all missing loops, or as many as there are labels for; return all records."""
+        if not self.finished:
+            self._begin()
+        while not self.finished and not self.waiting:
             self.step()
         return self.records
 
     def step(self) -> LoopRecord:
         """Do the next missing loop: train, evaluate, query, commit.
+
+        Where the annotator has not labelled the query yet, it is pending, and a later call goes on:
+        in this object, or in another over the same folder.
 
         Returns:
             The loop's record.
@@ -116,16 +132,18 @@ class Trajectory:
             IndexError: The trajectory is finished.
             DiskFullError: A disk has no room; what is finished is safe, and the loop can be done
                 again.
+            RunFolderError: Patches are still :attr:`waiting` for their labels.
         """
-        loop = len(self.records)
-        if loop == self.loops:
+        if self.finished:
             raise IndexError(f"trajectory {self.id} is finished")
         with full_disk_told(self._folder, self._models):
             require_room(self._folder)
-            return self._loop(loop)
+            return self._next_loop()
 
-    def _loop(self, loop: int) -> LoopRecord:
+    def _next_loop(self) -> LoopRecord:
         self._begin()
+        self._take_up()
+        loop = len(self.records)
         patches = self._log.patches(loop)
         members = self._steps.train(loop, patches, self._parents(loop))
         evaluation = self._steps.evaluate(loop, members)
@@ -135,7 +153,7 @@ class Trajectory:
         record = self._record(loop, patches, members, evaluation, time.monotonic() - began)
         record.write(self._folder)
         if not last:
-            self._log.commit(loop + 1, queried)
+            self._submit(loop + 1, queried)
         self._members = members
         self._on_progress(Progress(loop, "annotate", 0, 1))
         self._show_labels()
@@ -146,13 +164,26 @@ class Trajectory:
     def _begin(self) -> None:
         """Write what a new folder lacks: the config and the starting budget."""
         self._log.claim(self.config)
-        if not self._log.has(0):
+        if not self._log.has(0) and not self._log.pending:
             self._on_progress(Progress(0, "start", 0, 1))
-            self._log.commit(0, draw_start(self.config, self.dataset))
+            self._submit(0, draw_start(self.config, self.dataset))
             self._show_labels()
         if self._steps.members.loaders:
             # They are forks, which must not come while another thread holds a lock.
             self._wait_for_view()
+
+    def _submit(self, loop: int, queried: list[QueriedPatch]) -> None:
+        """Commit a query, or keep it until its patches are labelled."""
+        if self._annotator.missing(one.patch for one in queried):
+            self._log.suspend(loop, queried)
+        else:
+            self._log.commit(loop, queried)
+
+    def _take_up(self) -> None:
+        """Commit a pending query once all its patches are labelled."""
+        if queried := self._log.pending:
+            acknowledge(self._log, self._annotator, self._log.committed, queried)
+            self._show_labels()
 
     def _parents(self, loop: int) -> Sequence[Member]:
         """Members of the loop before, for a warm start; loaded from the store after a resume."""
@@ -191,7 +222,6 @@ class Trajectory:
     ) -> LoopRecord:
         labels = self._steps.labels(patches)
         counts = labels.class_voxels()
-        pool = np.sum([self.dataset.cases[c].class_voxels for c in self.dataset.pool], axis=0)
         foreground = int(counts[1:].sum())
         return LoopRecord(
             loop=loop,
@@ -201,7 +231,7 @@ class Trajectory:
             annotated_patches=len(patches),
             annotated_voxels=labels.annotated_voxels(),
             foreground_voxels=foreground,
-            foreground_fraction=foreground / max(1, int(pool[1:].sum())),
+            foreground_fraction=self._share_of_pool(foreground),
             annotated_cases=len(labels.cases),
             mean_dice=evaluation.validation.mean_dice,
             dice=evaluation.validation.dice,
@@ -218,6 +248,13 @@ class Trajectory:
             precision=self._steps.compute.precision,
             members=tuple(member.key for member in members),
         )
+
+    def _share_of_pool(self, foreground: int) -> float | None:
+        """Share of the pool's foreground voxels, as far as all of them are known."""
+        pool = [self.dataset.cases[case] for case in self.dataset.pool]
+        if not all(case.has_reference for case in pool):
+            return None
+        return foreground / max(1, sum(sum(case.class_voxels[1:]) for case in pool))
 
     def _start_hash(self) -> str:
         """What paired trajectories share: dataset and starting patches."""

@@ -14,8 +14,8 @@ def start_key(config: TrajectoryConfig, dataset: Dataset) -> str:
     """Hash, equal for all trajectories that share loop 0: labels, members and Dice."""
     identity = config.identity_on(dataset.fingerprint)
     query = {key: identity["query"][key] for key in ("patch_size", "on_shortfall")}
-    shared = ("schema", "dataset", "starting_budget", "training", "evaluation", "seed")
-    return fingerprint({"query": query} | {key: identity[key] for key in shared})
+    shared = {"schema", "dataset", "starting_budget", "training", "evaluation", "annotator", "seed"}
+    return fingerprint({"query": query} | {k: v for k, v in identity.items() if k in shared})
 
 
 def prepare_start(

@@ -10,7 +10,7 @@ from typing import Any
 from alsweep.config.base import STORED, fingerprint
 from alsweep.config.sweep import ResourcesConfig
 from alsweep.config.trajectory import TrajectoryConfig
-from alsweep.data.annotator import Oracle, ReferenceLabels
+from alsweep.data.annotator import Annotator, ReferenceLabels
 from alsweep.data.case import Dataset
 from alsweep.data.label_store import PartialLabels
 from alsweep.geometry import Patch
@@ -23,6 +23,7 @@ from alsweep.query.base import Embedding, Prediction, Streams, make_strategy
 from alsweep.query.room import has_room
 from alsweep.results.loops import PartScores, QueriedPatch
 from alsweep.rng import stream
+from alsweep.trajectory.annotator import annotated, make_annotator
 from alsweep.trajectory.budget import request_for, settle
 from alsweep.trajectory.evaluation import Evaluation, Evaluator
 from alsweep.trajectory.members import Member, Members
@@ -39,11 +40,13 @@ class Steps:
 
     Attributes:
         members: Trains the members.
+        annotator: Labels the patches.
         workers: Cases of the pool that are scored at the same time.
     """
 
     config: TrajectoryConfig
     members: Members
+    annotator: Annotator
     workers: int = 1
 
     @classmethod
@@ -55,8 +58,11 @@ class Steps:
         resources: ResourcesConfig,
         owner: str,
         on_progress: OnProgress | None,
+        annotator: Annotator | None = None,
     ) -> "Steps":
         """Set up this process's threads and device for a trajectory.
+
+        Without an annotator it is the one of the config, which then must need no folder.
 
         Raises:
             ConfigError: The device or precision asked for is not to be had.
@@ -70,7 +76,8 @@ class Steps:
         members = Members(setup, learner, store, owner, tell, resources)
         # Each holds the probabilities of a case, which a card has not the room for many times.
         most = resources.threads if compute.device.type == "cpu" else 2
-        return cls(config, members, min(resources.threads, most))
+        annotator = annotator or make_annotator(config, dataset)
+        return cls(config, members, annotator, min(resources.threads, most))
 
     @property
     def dataset(self) -> Dataset:
@@ -83,10 +90,8 @@ class Steps:
         return self.members.setup.compute
 
     def labels(self, patches: Sequence[Patch]) -> PartialLabels:
-        """The labels inside ``patches``, as the oracle reveals them."""
-        shapes = {case: self.dataset.cases[case].shape for case in self.dataset.pool}
-        oracle, free = Oracle(self.dataset), self.dataset.free
-        return PartialLabels(shapes, len(self.dataset.classes), oracle, patches, free=free)
+        """The labels inside ``patches``, as the annotator reveals them."""
+        return annotated(self.dataset, self.annotator, patches)
 
     def train(self, loop: int, patches: Sequence[Patch], parents: Sequence[Member]) -> list[Member]:
         """Train the members on ``patches``, or load those that are stored already.
@@ -159,6 +164,7 @@ class Steps:
             self.compute,
             needs,
             setup.regions,
+            self.members.learner.encoder,
         )
         embedding = None
         if folded.features is not None and folded.cell is not None:

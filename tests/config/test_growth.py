@@ -14,8 +14,8 @@ from alsweep.errors import ConfigError
 RAW = {"dataset": "data/x", "query": {"patches": 4, "patch_size": [8, 8, 8]}}
 
 
-class Annotating(Frozen):
-    kind: str = "oracle"
+class Pricing(Frozen):
+    kind: str = "none"
 
 
 class GrownInference(InferenceConfig):
@@ -29,7 +29,7 @@ class GrownTraining(TrainingConfig):
 class Grown(TrajectoryConfig):
     training: GrownTraining
     inference: GrownInference = GrownInference()
-    annotator: Annotating = added(Annotating(), neutral=Annotating())
+    pricing: Pricing = added(Pricing(), neutral=Pricing())
     later: int | None = added(3, neutral=None)
 
 
@@ -54,7 +54,7 @@ def test_a_neutral_field_enters_no_identity():
         {"later": 3},
         {"inference": {"passes": 2}},
         {"training": {"rest": [0.0]}},
-        {"annotator": {"kind": "human"}},
+        {"pricing": {"kind": "voxels"}},
     ],
 )
 def test_any_other_value_makes_another_trajectory(change):

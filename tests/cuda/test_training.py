@@ -76,9 +76,12 @@ def test_predictions_on_the_card_are_those_of_the_cpu(phantom, axes):
     networks = [learner.network(setup, member) for member in range(2)]
     image = phantom.image(phantom.pool[0])
     window = setup.topology.window
-    expected = predict(networks, image, window, 0.5, axes, setup.compute, needs)
+    expected = predict(
+        networks, image, window, 0.5, axes, setup.compute, needs, encoder=learner.encoder
+    )
     compute = Compute(torch.device("cuda"), "fp32")
-    found = predict([n.cuda() for n in networks], image, window, 0.5, axes, compute, needs)
+    cards = [network.cuda() for network in networks]
+    found = predict(cards, image, window, 0.5, axes, compute, needs, encoder=learner.encoder)
     for name in ("probs", "mean_entropy", "features"):
         mine, theirs = getattr(found, name), getattr(expected, name)
         assert mine.device.type == "cuda"

@@ -156,7 +156,7 @@ def test_a_sampler_keeps_a_bounded_number_of_image_files_open(phantom, labels, m
     monkeypatch.setattr(patches, "_OPEN_IMAGES", 1)
     sampler = PatchSampler(phantom, labels, phantom.pool, (4, 4, 4), 0.0)
     sampler.batch(stream(0, "test"), 20)
-    cache = sampler._image.cache_info()
+    cache = sampler._images._image.cache_info()
     assert (cache.currsize, cache.hits + cache.misses) == (1, 20)
     assert cache.misses > 3
 

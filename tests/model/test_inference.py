@@ -9,11 +9,13 @@ from alsweep.config.trajectory import TrainingConfig
 from alsweep.model.device import Compute
 from alsweep.model.embedding import FeatureMean
 from alsweep.model.inference import predict
+from alsweep.model.monai_learner import MonaiLearner
 from alsweep.model.network import build_network
 from alsweep.model.topology import Topology
 
 CPU = Compute(torch.device("cpu"), "fp32")
 ALL = ("probs", "mean_entropy", "embedding")
+ENCODER = MonaiLearner().encoder
 
 
 class Pointwise(nn.Module):
@@ -119,14 +121,14 @@ def test_probabilities_do_not_depend_on_what_else_is_wanted():
     plain = predict(networks, image(), (4, 4, 4), 0.5, (0, 2), CPU)
     assert plain.mean_entropy is None
     assert plain.features is None
-    full = predict(networks, image(), (4, 4, 4), 0.5, (0, 2), CPU, ALL)
+    full = predict(networks, image(), (4, 4, 4), 0.5, (0, 2), CPU, ALL, encoder=ENCODER)
     assert torch.equal(full.probs, plain.probs)
 
 
 @pytest.mark.parametrize("axes", [(), (0,), (0, 1, 2)])
 def test_features_lie_where_they_were_seen_and_members_follow_each_other(axes):
     networks = [Encoding(1.0), Encoding(-2.0)]
-    found = predict(networks, ramp((10, 6, 4)), (4, 4, 4), 0.5, axes, CPU, ALL)
+    found = predict(networks, ramp((10, 6, 4)), (4, 4, 4), 0.5, axes, CPU, ALL, encoder=ENCODER)
     assert found.cell == (2.0, 2.0, 2.0)
     assert found.features.dtype == torch.float16
     expected = torch.tensor([0.5, 2.5, 4.5, 6.5, 8.5])[:, None, None].expand(5, 3, 2)
@@ -135,7 +137,9 @@ def test_features_lie_where_they_were_seen_and_members_follow_each_other(axes):
 
 @pytest.mark.parametrize("axes", [(), (0,)])
 def test_features_of_windows_beside_the_grid_are_shared_out_to_half_a_cell(axes):
-    found = predict([Encoding(1.0)], ramp((11, 6, 4)), (4, 4, 4), 0.75, axes, CPU, ALL)
+    found = predict(
+        [Encoding(1.0)], ramp((11, 6, 4)), (4, 4, 4), 0.75, axes, CPU, ALL, encoder=ENCODER
+    )
     centres = torch.arange(6) * 2 + 0.5
     assert found.features.shape == (1, 6, 3, 2)
     assert ((found.features[0, :, 0, 0].float() - centres).abs() <= 1).all()
@@ -143,7 +147,9 @@ def test_features_of_windows_beside_the_grid_are_shared_out_to_half_a_cell(axes)
 
 def test_padding_of_a_small_case_moves_no_feature():
     # Five voxels in a window of eight: one is padded before, two behind.
-    found = predict([Encoding(1.0)], ramp((5, 8, 8)) + 1, (8, 8, 8), 0.5, (), CPU, ALL)
+    found = predict(
+        [Encoding(1.0)], ramp((5, 8, 8)) + 1, (8, 8, 8), 0.5, (), CPU, ALL, encoder=ENCODER
+    )
     # Window cells lie half a cell off the grid: [0+1, 2+3, 4+5, 0+0] / 2, each shared out by half.
     expected = torch.tensor([1.5, 3.5, 4.5]).half()
     torch.testing.assert_close(found.features[0, :, 0, 0], expected)
@@ -152,7 +158,7 @@ def test_padding_of_a_small_case_moves_no_feature():
 def test_features_cost_no_second_forward_pass():
     plain, full = Encoding(1.0), Encoding(1.0)
     predict([plain], image(), (4, 4, 4), 0.5, (1,), CPU)
-    predict([full], image(), (4, 4, 4), 0.5, (1,), CPU, ALL)
+    predict([full], image(), (4, 4, 4), 0.5, (1,), CPU, ALL, encoder=ENCODER)
     assert full.batches == plain.batches
     assert not full.downsamples[0]._forward_hooks
 
@@ -162,7 +168,7 @@ def test_the_second_deepest_stage_of_the_network_is_gathered():
     strides = ((1, 1, 1), (2, 2, 2), (2, 2, 2), (1, 1, 1))
     topology = Topology((16, 16, 16), strides, ((3, 3, 3),) * 4, training.features)
     networks = [build_network(training, topology, 1, 3, seed) for seed in (0, 1)]
-    found = predict(networks, image((18, 16, 9)), (16, 16, 16), 0.75, (), CPU, ALL)
+    found = predict(networks, image((18, 16, 9)), (16, 16, 16), 0.75, (), CPU, ALL, encoder=ENCODER)
     assert found.features.shape == (2 * 8, 5, 4, 3)
     assert found.cell == (4.0, 4.0, 4.0)
     assert found.features.isfinite().all()

@@ -94,7 +94,7 @@ def test_weights_leave_a_training_in_the_usual_layout(phantom, lesson):
 def test_a_state_holds_every_part_of_the_training(phantom, lesson):
     checkpoint = Memory()
     train(make_setup(phantom), lesson, checkpoint)
-    parts = {"network", "optimizer", "schedule", "scaler", "epochs", "loss"}
+    parts = {"network", "optimizer", "schedule", "scaler", "objective", "epochs", "loss"}
     assert set(checkpoint.state) == parts
 
 

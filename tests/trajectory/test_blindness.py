@@ -9,6 +9,7 @@ from alsweep import Dataset, PartialLabels, Patch, Trajectory
 from alsweep.data.annotator import Oracle, ReferenceLabels
 from alsweep.data.case import REFERENCE_CHUNK, case_folder
 from alsweep.errors import StrategyError
+from alsweep.model.learner import Learner
 from alsweep.trajectory.pool import DatasetPool
 from tests.trajectory.conftest import log_bytes, make_config
 
@@ -59,7 +60,7 @@ def test_the_learner_never_sees_a_label_outside_the_annotated_patches(phantom, t
     assert log_bytes(tmp_path / "blind") == log_bytes(tmp_path / "honest")
 
 
-class Prying:
+class Prying(Learner):
     """A learner that looks at every label that it can reach, and learns nothing."""
 
     def __init__(self):
@@ -68,7 +69,7 @@ class Prying:
     def network(self, setup, member):
         return nn.Conv3d(1, setup.outputs, 1)
 
-    def fit(self, network, setup, lesson, on_epoch, *more):
+    def fit(self, network, setup, lesson, on_epoch, checkpoint):
         assert not any(callable(getattr(setup.dataset, name, None)) for name in LABELS)
         seen = {}
         for case in setup.dataset.cases:

@@ -7,6 +7,7 @@ import pytest
 from alsweep.data.annotator import Oracle, ReferenceLabels
 from alsweep.data.human import HumanLabels
 from alsweep.errors import DatasetError, RunFolderError
+from alsweep.files import write_json
 from alsweep.geometry import Patch
 from alsweep.results.loops import QueriedPatch
 from alsweep.trajectory.export import export_loop, loop_labels
@@ -52,6 +53,8 @@ def test_nnactive_gets_a_file_for_each_loop_with_its_new_patches(phantom, folder
 
 
 def test_where_a_person_labelled_the_crops_are_the_labels(phantom, folder):
+    human = make_config(phantom, annotator={"kind": "human"})
+    write_json(folder / "config.json", resolve(human, phantom).plain())
     crops = HumanLabels(folder / "crops", len(phantom.classes))
     for patch in QueryLog(folder).patches(1):
         truth = Oracle(phantom).reveal(patch.case, patch.start, patch.size)

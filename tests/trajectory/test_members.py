@@ -4,6 +4,7 @@ import multiprocessing
 import os
 import signal
 import time
+from dataclasses import replace
 
 import psutil
 import pytest
@@ -39,7 +40,7 @@ def make_steps(dataset, models, learner=None, resources=None, on_progress=None, 
         changed = Members(
             members.setup, learner, members.store, "me", members.on_progress, resources
         )
-        steps = Steps(steps.config, changed, steps.workers)
+        steps = replace(steps, members=changed)
     return steps
 
 

@@ -1,6 +1,7 @@
 import pytest
 
 from alsweep import TrajectoryConfig
+from alsweep.config.base import STORED
 from alsweep.errors import ConfigError, PoolExhaustedError
 from alsweep.trajectory.budget import draw_start
 from alsweep.trajectory.plan import resolve
@@ -13,7 +14,7 @@ def test_resolving_writes_defaults_out_and_changes_nothing_twice(phantom):
     assert resolved.strategy.label == "predictive_entropy"
     assert resolved.starting_budget.patches == 6
     assert resolve(resolved, phantom) == resolved
-    assert TrajectoryConfig.model_validate(resolved.plain()) == resolved
+    assert TrajectoryConfig.model_validate(resolved.plain(), context=STORED) == resolved
 
 
 def test_an_alias_is_the_same_trajectory(phantom):

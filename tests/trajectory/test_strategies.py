@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from alsweep import Dataset, Trajectory, TrajectoryConfig
+from alsweep.config.base import STORED
 from alsweep.config.load import load_sweep
 from alsweep.config.sweep import ResourcesConfig
 from alsweep.errors import ConfigError, PoolExhaustedError, StrategyError
@@ -71,7 +72,7 @@ def test_spelled_stages_resolve_once_and_for_all(phantom):
     assert resolved.strategy.label == "mine"
     assert resolved.strategy.parameters["stages"]["noise"]["beta_end"] == 100.0
     assert resolve(resolved, phantom) == resolved
-    assert TrajectoryConfig.model_validate(resolved.plain()) == resolved
+    assert TrajectoryConfig.model_validate(resolved.plain(), context=STORED) == resolved
     unlabelled = {"stages": SPELLED["stages"]}
     other = resolve(make_config(phantom, strategy=unlabelled), phantom)
     assert other.trajectory_id("f") == resolved.trajectory_id("f")

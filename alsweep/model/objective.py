@@ -1,0 +1,40 @@
+"""What a training minimises."""
+
+import torch
+from torch import nn
+
+from alsweep.model.learner import Setup
+from alsweep.model.loss import deep_supervision_loss, region_loss
+
+
+class Objective(nn.Module):
+    """Dice and cross-entropy over annotated voxels, at every scale that the network gives.
+
+    Others subclass it. What they keep from step to step, such as a teacher, is a module or a buffer
+    of theirs: it is checkpointed with the training.
+
+    Args:
+        setup: Recipe, device and precision.
+    """
+
+    def __init__(self, setup: Setup) -> None:
+        super().__init__()
+        self.setup = setup
+        regions = setup.regions
+        self._loss = region_loss(setup.dataset.targets) if regions else deep_supervision_loss
+
+    def forward(self, network: nn.Module, *batch: torch.Tensor) -> torch.Tensor:
+        """The loss of one step, a scalar.
+
+        Args:
+            network: In ``train`` mode.
+            batch: Images ``(sample, channel, z, y, x)``, partial labels ``(sample, z, y, x)``, then
+                what the learner has beside them.
+        """
+        images, targets, *_ = batch
+        with self.setup.compute.autocast():
+            outputs = network(images)
+        return self._loss(outputs, targets)
+
+    def after_step(self, network: nn.Module) -> None:
+        """Called once the weights have changed."""

@@ -1,0 +1,42 @@
+"""Whom a trajectory asks for labels, and all that was answered."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from alsweep.config.trajectory import TrajectoryConfig
+from alsweep.data.annotator import Annotator, Oracle
+from alsweep.data.case import Dataset
+from alsweep.data.human import CROPS, HumanLabels
+from alsweep.data.label_store import PartialLabels
+from alsweep.errors import ConfigError
+from alsweep.geometry import Patch
+
+
+def make_annotator(
+    config: TrajectoryConfig, dataset: Dataset, folder: Path | None = None
+) -> Annotator:
+    """The annotator that the config names.
+
+    Args:
+        config: Of the trajectory.
+        dataset: Whose patches are labelled.
+        folder: Of the trajectory, where a person's labels lie; None where there is none.
+
+    Raises:
+        ConfigError: A person is asked, who has no folder to answer into.
+    """
+    if config.annotator.kind == "oracle":
+        return Oracle(dataset)
+    if folder is None:
+        raise ConfigError(
+            "base.annotator.kind: a person labels for one trajectory in its own folder; "
+            "write oracle"
+        )
+    return HumanLabels(folder / CROPS, len(dataset.classes))
+
+
+def annotated(dataset: Dataset, annotator: Annotator, patches: Sequence[Patch]) -> PartialLabels:
+    """The labels inside ``patches``, beside those of the dataset that cost nothing."""
+    shapes = {case: dataset.cases[case].shape for case in dataset.pool}
+    classes = len(dataset.classes)
+    return PartialLabels(shapes, classes, annotator, patches, free=dataset.free)
