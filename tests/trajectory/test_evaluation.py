@@ -78,7 +78,8 @@ def test_the_table_holds_test_dice_and_surfaces(tested, tmp_path):
     (run / "trajectories").mkdir()
     (run / "t").rename(run / "trajectories" / trajectory.id)
     (run / "sweep.yaml").write_text(
-        f"name: x\ndataset: {tested.path}\nprovenance: {{dataset_fingerprint: {tested.fingerprint}, "
+        f"name: x\ndataset: {tested.path}\n"
+        f"provenance: {{dataset_fingerprint: {tested.fingerprint}, "
         f"trajectories: [{trajectory.id}]}}\n"
     )
     (row,) = collect(run).to_dict("records")
