@@ -4,11 +4,13 @@ from pathlib import Path
 
 import pytest
 
+from alsweep import __version__
 from alsweep.cli.failures import tell_failures
 from alsweep.cli.main import main
 from alsweep.cli.run import plan_of, prepare_environment
 from alsweep.config.load import load_sweep
 from alsweep.config.sweep import ResourcesConfig
+from alsweep.config.trajectory import PRESETS
 from alsweep.data.ingest import ingest
 from alsweep.sweep.run_folder import driver_lock, write_space
 from tests.data.raws import nnunet
@@ -35,6 +37,10 @@ def call(monkeypatch: pytest.MonkeyPatch, *arguments: object) -> int:
         main()
     assert isinstance(stop.value.code, int)
     return stop.value.code
+
+
+def warnings(capsys: pytest.CaptureFixture) -> list[str]:
+    return [line for line in capsys.readouterr().err.splitlines() if line.startswith("warning: ")]
 
 
 @pytest.fixture
@@ -132,14 +138,13 @@ def test_dry_run_warns_of_what_a_run_would_warn_of(
     dry = ("run", space, "--out", run, "--set", "seeds=[0]", "--dry-run")
     with driver_lock(run):
         assert call(monkeypatch, *dry) == 0
-    warnings = capsys.readouterr().err.splitlines()
-    assert [line[:31] for line in warnings] == [
+    assert [line[:31] for line in warnings(capsys)] == [
         "warning: WANDB_SWEEP_ID is not ",
         "warning: another alsweep (proce",
         "warning: 2 trajectories of this",
     ]
     assert call(monkeypatch, *dry) == 0
-    assert len(capsys.readouterr().err.splitlines()) == 1
+    assert len(warnings(capsys)) == 1
     # A cluster has other CPUs.
     assert call(monkeypatch, *dry, "--set", "resources.cpus=4096", "--address", "auto") == 0
 
@@ -188,13 +193,13 @@ def test_a_dry_run_warns_of_cases_that_a_training_patch_dwarfs(
     (tmp_path / "space.yaml").write_text(SPACE.format(dataset=tmp_path / "dataset"))
     command = ("run", tmp_path / "space.yaml", "--out", tmp_path / "run", "--dry-run")
     assert call(monkeypatch, *command) == 0
-    assert capsys.readouterr().err == (
+    assert warnings(capsys) == [
         "warning: smaller than a training patch of 24x24x24 voxels, of which zeros fill the rest: "
-        "case_4 (18x18x18); a smaller training.patch_size trains more on what they hold\n"
-    )
+        "case_4 (18x18x18); a smaller training.patch_size trains more on what they hold"
+    ]
     smaller = "base.training.patch_size=[20, 20, 20]"
     assert call(monkeypatch, *command, "--set", smaller) == 0
-    assert capsys.readouterr().err == ""
+    assert warnings(capsys) == []
 
 
 @pytest.mark.parametrize("options", [[], ["--dry-run"]])
@@ -262,3 +267,21 @@ def test_a_cause_that_many_share_is_told_once(
     assert tell_failures(failed, 4, "things", "go on") == code
     told = capsys.readouterr().err.splitlines()
     assert [line.removesuffix(" the cause and go on") for line in told] == lines
+
+
+def test_a_default_that_changed_since_is_named_before_new_trajectories_are_made(
+    space: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+) -> None:
+    out = tmp_path / "run"
+    with driver_lock(out):
+        write_space(out, plan_of(load_sweep(space), space))
+    better = {name: {**preset, "learning_rate": 0.25} for name, preset in PRESETS.items()}
+    monkeypatch.setattr("alsweep.config.trajectory.PRESETS", better)
+    assert call(monkeypatch, "run", space, "--out", out, "--dry-run") == 0
+    said = capsys.readouterr().err
+    assert f"(alsweep {__version__}): training.learning_rate 0.005 -> 0.25; new" in said
+    assert "To go on with the old ones: alsweep resume" in said
+    assert call(monkeypatch, "run", out / "sweep.yaml", "--out", out, "--dry-run") == 0
+    told = capsys.readouterr()
+    assert "learning_rate" not in told.err
+    assert "4 trajectories, 0 done" in told.out
