@@ -174,9 +174,16 @@ class Engine:
         noise = self.composition.noise
         if type(noise).on_candidates is Noise.on_candidates:
             return candidates
-        scores = np.array([candidate.score for candidate in candidates])
-        noised = noise.on_candidates(scores, self.request, self.rng("noise"))
-        return ordered(replace(c, score=float(s)) for c, s in zip(candidates, noised, strict=True))
+        draws = self.rng("noise")
+        noised: list[Candidate] = []
+        for channel in sorted({candidate.channel for candidate in candidates}):
+            own = [candidate for candidate in candidates if candidate.channel == channel]
+            # Stable: what was kept beyond the shares must not push a share's own down the ranks.
+            own.sort(key=lambda candidate: candidate.spare)
+            scores = np.array([candidate.score for candidate in own])
+            disturbed = noise.on_candidates(scores, self.request, draws)
+            noised += [replace(c, score=float(s)) for c, s in zip(own, disturbed, strict=True)]
+        return ordered(noised)
 
 
 def _each_case(

@@ -34,7 +34,10 @@ class Noise(Stage):
     def on_candidates(
         self, scores: np.ndarray, request: "Request", rng: np.random.Generator
     ) -> np.ndarray:
-        """Disturb the scores of the candidates of all cases, which come best first."""
+        """Disturb the scores of one channel's candidates, of all cases.
+
+        They come best first, those that were kept beyond the channel's share behind the others.
+        """
         return scores
 
 
@@ -138,7 +141,8 @@ class Softmax(Scheduled):
 class SoftRank(Scheduled):
     """Gumbel noise on minus the logarithm of the rank among the candidates of all cases.
 
-    Twice the usual candidates are kept per case; each has a draw of its own.
+    Twice the usual candidates are kept per case; each has a draw of its own. Where the query is
+    shared out over channels, each channel has ranks of its own.
 
     Source: Kirsch et al. 2021, arXiv:2106.12059, soft-rank acquisition; Luth et al. 2025
     (nnActive).

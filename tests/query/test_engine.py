@@ -1,6 +1,7 @@
 """Whole queries of compositions, against plain restatements of the published rules."""
 
 import weakref
+from collections import Counter
 from dataclasses import replace
 
 import numpy as np
@@ -11,8 +12,13 @@ from alsweep.geometry import Patch, box_slices
 from alsweep.query import Stages, box_mean, make_strategy
 from alsweep.query.aggregate import Windows
 from alsweep.query.base import Composed, Prediction
+from alsweep.query.candidates import Annotated, Candidate, ordered
+from alsweep.query.engine import Engine
 from alsweep.query.maps import predictive_entropy
+from alsweep.query.noise import SoftRank
 from alsweep.query.select import greedy
+from alsweep.query.stages import compose
+from alsweep.query.stratify import ByClass
 from alsweep.rng import stream
 from alsweep.testing.pools import ArrayPool, make_pool, make_prediction, make_request, make_streams
 
@@ -63,6 +69,34 @@ def test_soft_rank_keeps_twice_the_candidates_and_ranks_them_over_all_cases():
             most[case] -= 1
             taken.append((start, case))
     assert found == taken
+
+
+def three_channels():
+    """Ten candidates a channel, the classes' scores below the general one's; ten spare ones."""
+    found = [
+        Candidate(Patch(f"{channel}_{i}", (0, 0, 0), (1, 1, 1)), best * (1 - i / 20), channel)
+        for channel, best in enumerate((1.0, 0.4, 0.2))
+        for i in range(10)
+    ]
+    spare = [
+        Candidate(Patch(f"spare_{i}", (0, 0, 0), (1, 1, 1)), 0.97 - i / 20, spare=True)
+        for i in range(10)
+    ]
+    return ordered([*found, *spare])
+
+
+def test_soft_rank_ranks_within_each_channel():
+    stages = Stages("predictive_entropy", noise=SoftRank(beta=3.0), stratify=ByClass(r=2 / 3))
+    composition, request, candidates = compose(stages), make_request(3), three_channels()
+    none, queries = Annotated(np.zeros((0, 0)), np.zeros((0, 0))), 600
+    best = Counter()
+    for seed in range(queries):
+        engine = Engine(composition, request, 2, make_streams(seed))
+        best.update(c.patch.case for c in engine.select(candidates, none))
+    # One of ten, drawn in proportion to 1 / rank ** 3: the first in 84 of 100 queries, not in 10.
+    expected = 1 / (1 / np.arange(1.0, 11.0) ** 3).sum()
+    for channel in range(3):
+        assert best[f"{channel}_0"] / queries == pytest.approx(expected, abs=0.05)
 
 
 def test_clas_pe_shares_candidates_and_query_as_published():
