@@ -36,8 +36,8 @@ from torch.nn import functional
 from alsweep.geometry import Patch, Triple
 from alsweep.model.folding import Fold, Folded
 from alsweep.query import PoolCase, Prediction, Request, make_strategy
-from alsweep.query.aggregate import Windows
 from alsweep.query.engine import Engine
+from alsweep.query.windows import Windows
 from alsweep.rng import stream
 
 PATCHES = 20

@@ -1,6 +1,5 @@
 """From probabilities to queries: pure functions on arrays, and the strategies made of them."""
 
-from alsweep.query.aggregate import box_mean
 from alsweep.query.base import (
     Choice,
     Embedding,
@@ -19,6 +18,7 @@ from alsweep.query.base import (
     strategy,
 )
 from alsweep.query.select import select_patches
+from alsweep.query.windows import box_mean
 
 __all__ = [
     "Choice",

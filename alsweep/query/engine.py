@@ -9,7 +9,6 @@ from typing import cast
 import numpy as np
 
 from alsweep.geometry import Patch
-from alsweep.query.aggregate import Windows
 from alsweep.query.candidates import (
     GENERAL,
     Annotated,
@@ -26,6 +25,7 @@ from alsweep.query.select import greedy
 from alsweep.query.stage import Stage
 from alsweep.query.stages import Composition
 from alsweep.query.voxels import VoxelScores
+from alsweep.query.windows import Windows
 
 
 @dataclass(frozen=True)

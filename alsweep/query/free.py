@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from alsweep.geometry import Triple, box_slices
-from alsweep.query.aggregate import box_mean
 from alsweep.query.pool import NO_LABEL, PoolCase, Request
+from alsweep.query.windows import box_mean
 
 if TYPE_CHECKING:
     from jaxtyping import Bool

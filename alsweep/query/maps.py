@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 from alsweep.errors import StrategyError
+from alsweep.query.cache import planes_at_once
 from alsweep.query.parameters import searchable
 from alsweep.query.stage import Stage, stage
 from alsweep.registry import Registry
@@ -12,16 +13,13 @@ if TYPE_CHECKING:
     from jaxtyping import Float
     from torch import Tensor
 
-    from alsweep.query.aggregate import Windows
     from alsweep.query.pool import Prediction
+    from alsweep.query.windows import Windows
     from alsweep.types import PatchScores, Probs, ScoreMap
 
 # Below every probability that matters and above the smallest float32, so that 0 log 0 = 0 without a
 # branch.
 _TINY = 1e-30
-
-CACHED_VOXELS = 1 << 17
-"""Voxels that are worked on at once on a CPU: more leave its cache, fewer pay for the calls."""
 
 
 def entropy(probs: "Probs", *, regions: bool = False) -> "ScoreMap":
@@ -59,13 +57,6 @@ def minus_p_log_p(
             torch.clamp_min(share, _TINY, out=log).log_()
             total.addcmul_(share, log, value=-1)
     return total
-
-
-def planes_at_once(values: "Tensor") -> int:
-    """Planes ``(..., plane, y, x)`` that stay in a CPU's cache; all of them elsewhere."""
-    if values.device.type != "cpu":
-        return max(1, values.shape[-3])
-    return max(1, CACHED_VOXELS // values.shape[-2:].numel())
 
 
 def predictive_entropy(prediction: "Prediction") -> "ScoreMap":

@@ -2,10 +2,10 @@
 
 import numpy as np
 
-from alsweep.query.aggregate import Windows
 from alsweep.query.free import too_free
 from alsweep.query.pool import PoolCase, Request
 from alsweep.query.select import greedy
+from alsweep.query.windows import Windows
 
 
 def has_room(case: PoolCase, request: Request) -> bool:

@@ -10,7 +10,6 @@ import torch
 
 from alsweep.geometry import Patch, box_slices
 from alsweep.query import Stages, box_mean, make_strategy
-from alsweep.query.aggregate import Windows
 from alsweep.query.base import Composed, Prediction
 from alsweep.query.candidates import Annotated, Candidate, ordered
 from alsweep.query.engine import Engine
@@ -19,6 +18,7 @@ from alsweep.query.noise import SoftRank
 from alsweep.query.select import greedy
 from alsweep.query.stages import compose
 from alsweep.query.stratify import ByClass
+from alsweep.query.windows import Windows
 from alsweep.rng import stream
 from alsweep.testing.pools import ArrayPool, make_pool, make_prediction, make_request, make_streams
 

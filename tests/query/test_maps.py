@@ -9,10 +9,10 @@ from scipy.stats import entropy as scipy_entropy
 
 from alsweep.errors import StrategyError
 from alsweep.geometry import box_slices
-from alsweep.query.aggregate import Windows
 from alsweep.query.base import Prediction
 from alsweep.query.maps import MAPS, entropy, predictive_entropy
 from alsweep.query.stage import make_stage
+from alsweep.query.windows import Windows
 from alsweep.testing.pools import make_pool
 
 

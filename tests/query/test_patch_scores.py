@@ -8,11 +8,12 @@ from hypothesis import strategies as st
 
 from alsweep.geometry import box_slices
 from alsweep.query import voxels
-from alsweep.query.aggregate import AGGREGATES, Windows, box_mean
+from alsweep.query.aggregate import AGGREGATES
 from alsweep.query.base import Prediction
 from alsweep.query.maps import MAPS, VoxelMap, predictive_entropy
 from alsweep.query.stage import make_stage
 from alsweep.query.voxels import VoxelScores
+from alsweep.query.windows import Windows, box_mean
 from alsweep.testing.pools import make_prediction
 
 shapes = st.tuples(st.integers(1, 40), st.integers(1, 9), st.integers(1, 9))

@@ -8,8 +8,8 @@ from hypothesis.extra import numpy as hnp
 from alsweep.errors import StrategyError
 from alsweep.geometry import Patch, box_slices, boxes_intersect
 from alsweep.query import box_mean, select_patches
-from alsweep.query.aggregate import start_grid
 from alsweep.query.select import greedy
+from alsweep.query.windows import start_grid
 
 SHAPE = (8, 7, 9)
 scores = hnp.arrays(np.float32, SHAPE, elements=st.sampled_from([0.0, 0.1, 0.25, 0.5, 1.0]))

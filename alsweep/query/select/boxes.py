@@ -8,7 +8,7 @@ import numpy as np
 
 from alsweep.errors import StrategyError
 from alsweep.geometry import Patch, Triple, box_slices, clip_size, triple
-from alsweep.query.aggregate import box_mean, start_grid
+from alsweep.query.windows import box_mean, start_grid
 
 if TYPE_CHECKING:
     from torch import Tensor
