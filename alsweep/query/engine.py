@@ -17,10 +17,10 @@ from alsweep.query.candidates import (
     ordered,
     patch_features,
 )
-from alsweep.query.free import too_free
 from alsweep.query.maps import VoxelMap, WindowMap
 from alsweep.query.noise import Noise
 from alsweep.query.pool import Choice, Pool, PoolCase, Prediction, Request, Streams
+from alsweep.query.room import too_free
 from alsweep.query.select import greedy
 from alsweep.query.stage import Stage
 from alsweep.query.stages import Composition

@@ -16,7 +16,7 @@ from alsweep.geometry import (
     clip_size,
     triple,
 )
-from alsweep.query.free import is_too_free, too_free
+from alsweep.query.room import is_too_free, too_free
 from alsweep.query.select import greedy
 
 if TYPE_CHECKING:

@@ -1,11 +1,17 @@
-"""Whether a case can give a patch at all."""
+"""Where a case has room for a patch: beside what is annotated and what costs nothing to label."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from alsweep.query.free import too_free
-from alsweep.query.pool import PoolCase, Request
+from alsweep.geometry import Triple, box_slices
+from alsweep.query.pool import NO_LABEL, PoolCase, Request
 from alsweep.query.select import greedy
-from alsweep.query.windows import Windows
+from alsweep.query.windows import Windows, box_mean
+
+if TYPE_CHECKING:
+    from jaxtyping import Bool
 
 
 def has_room(case: PoolCase, request: Request) -> bool:
@@ -15,3 +21,24 @@ def has_room(case: PoolCase, request: Request) -> bool:
     level = np.zeros([len(starts) for starts in windows.grid], dtype=np.float32)
     grid = (case.shape, request.patch_size, request.strides)
     return bool(greedy(level, *grid, case.taken, n=1, overlap=request.overlap, excluded=excluded))
+
+
+def too_free(
+    case: PoolCase, request: Request, stride: int | Sequence[int]
+) -> "Bool[np.ndarray, 'z_start y_start x_start'] | None":
+    """Which candidate boxes hold more free labels than allowed; None where the case has none.
+
+    Source: Luth et al. 2025 (nnActive), additional labels.
+    """
+    if case.free is None:
+        return None
+    share = box_mean((case.free != NO_LABEL).astype(np.float32), request.patch_size, stride)
+    return np.asarray(share > request.free_label_share)
+
+
+def is_too_free(case: PoolCase, request: Request, start: Triple, size: Triple) -> bool:
+    """Whether one box holds more free labels than allowed."""
+    if case.free is None:
+        return False
+    share = (case.free[box_slices(start, size)] != NO_LABEL).mean()
+    return bool(share > request.free_label_share)
