@@ -1,7 +1,7 @@
 """How a composition queries: case by case to candidates, then once over all of them."""
 
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import cast
@@ -20,7 +20,7 @@ from alsweep.query.candidates import (
 from alsweep.query.maps import VoxelMap, WindowMap
 from alsweep.query.noise import Noise
 from alsweep.query.pool import Choice, Pool, PoolCase, Prediction, Request, Streams
-from alsweep.query.room import too_free
+from alsweep.query.room import space_of
 from alsweep.query.select import greedy
 from alsweep.query.stage import Stage
 from alsweep.query.stages import Composition
@@ -90,22 +90,25 @@ class Engine:
 
     def _candidates(self, case: PoolCase, prediction: Prediction) -> list[Candidate]:
         """Let each channel take its share of the case, in turn, none overlapping."""
-        request, strata = self.request, self.composition.stratify
-        windows = Windows(case.shape, request.patch_size, request.strides)
-        scores = self._noised(case.case, self.patch_scores(prediction, windows))
-        per_case = request.per_case * self.composition.candidates_factor
+        strata, space = self.composition.stratify, space_of(case, self.request)
+        scores = self._noised(case.case, self.patch_scores(prediction, space.windows))
+        per_case = self.request.per_case * self.composition.candidates_factor
         draws = self._draws(strata, "channels", case.case)
         shares = strata.case_shares(per_case, self.foreground, draws)
-        excluded = too_free(case, request, request.strides)
         found: list[Candidate] = []
+
+        def best(channel: int, n: int) -> list[Candidate]:
+            taken = (*case.taken, *(candidate.patch for candidate in found))
+            boxes = greedy(scores[channel], replace(space, taken=taken), n) if n > 0 else []
+            return [Candidate(Patch(case.case, b.start, b.size), b.score, channel) for b in boxes]
+
         for channel, share in shares:
-            found += self._greedy(scores[channel], windows, case, found, channel, share, excluded)
+            found += best(channel, share)
         if not strata.by_class:
             return found
         # What the shares leave over is of use only where the whole pool falls short.
         left = per_case - len(found)
-        spare = self._greedy(scores[GENERAL], windows, case, found, GENERAL, left, excluded)
-        return found + [replace(candidate, spare=True) for candidate in spare]
+        return found + [replace(spare, spare=True) for spare in best(GENERAL, left)]
 
     def patch_scores(self, prediction: Prediction, windows: Windows) -> np.ndarray:
         """Score all windows of a case, ``(channel, z_start, y_start, x_start)``, without noise."""
@@ -122,24 +125,6 @@ class Engine:
             return scores
         draws = self.rng("noise", case)
         return np.stack([noise.on_windows(channel, self.request, draws) for channel in scores])
-
-    def _greedy(
-        self,
-        scores: np.ndarray,
-        windows: Windows,
-        case: PoolCase,
-        found: Sequence[Candidate],
-        channel: int,
-        n: int,
-        excluded: np.ndarray | None,
-    ) -> list[Candidate]:
-        if n <= 0:
-            return []
-        taken = [*case.taken, *(candidate.patch for candidate in found)]
-        overlap = self.request.overlap
-        grid = (windows.shape, windows.patch_size, windows.strides)
-        boxes = greedy(scores, *grid, taken, n=n, overlap=overlap, excluded=excluded)
-        return [Candidate(Patch(case.case, b.start, b.size), b.score, channel) for b in boxes]
 
     def select(self, candidates: list[Candidate], annotated: Annotated) -> list[Candidate]:
         """Choose among the candidates of all cases, which come best first."""

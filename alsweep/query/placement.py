@@ -1,6 +1,7 @@
 """Random placement of patches: uniform, on foreground, on borders, on every class."""
 
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
@@ -16,7 +17,7 @@ from alsweep.geometry import (
     clip_size,
     triple,
 )
-from alsweep.query.room import is_too_free, too_free
+from alsweep.query.room import is_too_free, space_of
 from alsweep.query.select import greedy
 
 if TYPE_CHECKING:
@@ -148,9 +149,8 @@ class Placer:
         # lucky draw.
         starts = [len(axis_starts(n, s, 1)) for n, s in zip(shape, size, strict=True)]
         scores = rng.random(starts, dtype=np.float32)
-        taken = self._taken[case]
-        overlap, excluded = self._request.overlap, too_free(self._cases[case], self._request, 1)
-        best = greedy(scores, shape, size, 1, taken, n=1, overlap=overlap, excluded=excluded)
+        own = replace(self._cases[case], taken=tuple(self._taken[case]))
+        best = greedy(scores, space_of(own, replace(self._request, strides=(1, 1, 1))), 1)
         return best[0].start if best else None
 
     def _on_class(self, case: str, mode: Mode, rng: np.random.Generator) -> Triple | None:

@@ -15,7 +15,7 @@ from alsweep.query.candidates import Annotated, Candidate, ordered
 from alsweep.query.engine import Engine
 from alsweep.query.maps import predictive_entropy
 from alsweep.query.noise import SoftRank
-from alsweep.query.select import greedy
+from alsweep.query.select import Space, greedy
 from alsweep.query.stages import compose
 from alsweep.query.stratify import ByClass
 from alsweep.query.windows import Windows
@@ -28,6 +28,10 @@ SIZE = (6, 6, 6)
 def ask(strategy, pool, request, seed=0):
     made = make_strategy(strategy) if isinstance(strategy, str | dict) else strategy
     return made.query(pool, request, make_streams(seed, request.loop))
+
+
+def space(case, taken=()):
+    return Space(Windows(case.shape, SIZE, (2, 2, 2)), taken)
 
 
 def pe_scores(prediction, request):
@@ -43,7 +47,7 @@ def test_power_noise_is_drawn_per_window_from_the_stream_of_its_case():
         scores = pe_scores(pool.given[case.case], request)[0]
         draws = stream(0, "query", 0, "noise", case.case)
         noised = np.log(scores) + draws.gumbel(0, 1 / 5, scores.shape)
-        boxes = greedy(noised, case.shape, SIZE, (2, 2, 2), (), n=4)
+        boxes = greedy(noised, space(case), 4)
         expected += [(-b.score, b.start, case.case) for b in boxes]
     found = ask({"name": "power_pe", "beta": 5}, pool, request)
     assert [(c.patch.start, c.patch.case) for c in found] == [e[1:] for e in sorted(expected)[:4]]
@@ -56,7 +60,7 @@ def test_soft_rank_keeps_twice_the_candidates_and_ranks_them_over_all_cases():
         prediction = pool.given[case.case]
         mi = (predictive_entropy(prediction) - prediction.mean_entropy).clamp_min(0)
         scores = box_mean(mi.numpy(), SIZE, (2, 2, 2))
-        boxes = greedy(scores, case.shape, SIZE, (2, 2, 2), (), n=8)
+        boxes = greedy(scores, space(case), 8)
         candidates += [(-b.score, b.start, case.case) for b in boxes]
     candidates.sort()
     noise = stream(0, "query", 0, "noise").gumbel(0, 1, len(candidates))
@@ -109,7 +113,7 @@ def test_clas_pe_shares_candidates_and_query_as_published():
         for channel in order:
             # int(6 * 0.34) = 2 general, int(6 * 0.66 / 3) = 1 for each class.
             n = 2 if channel == 0 else 1
-            boxes = greedy(scores[channel], case.shape, SIZE, (2, 2, 2), taken, n=n)
+            boxes = greedy(scores[channel], space(case, taken), n)
             taken += [(b.start, b.size) for b in boxes]
             channels[channel] += [(-b.score, b.start, case.case) for b in boxes]
     shares = {0: 4, 1: 2, 2: 2}  # int(9 * 0.66) = 5: 2 each and one more for one of them

@@ -88,8 +88,8 @@ def test_no_patch_holds_more_free_labels_than_allowed(name, allowed):
 
 def test_too_free_is_the_share_of_each_box():
     case = PoolCase("a", FREE_SHAPE, (), half_free())
-    request = replace(make_request(1, (4, 4, 4)), free_label_share=0.5)
-    found = too_free(case, request, 2)
+    request = replace(make_request(1, (4, 4, 4), strides=(2, 2, 2)), free_label_share=0.5)
+    found = too_free(case, request)
     assert found is not None
     assert [bool(z) for z in found[:, 0, 0]] == [start < 10 for start in range(0, 21, 2)]
-    assert too_free(PoolCase("a", FREE_SHAPE, ()), request, 2) is None
+    assert too_free(PoolCase("a", FREE_SHAPE, ()), request) is None
