@@ -23,7 +23,7 @@ from torch import nn
 from alsweep.config.trajectory import TrainingConfig
 from alsweep.model.device import Compute, set_threads
 from alsweep.model.folding import Fold, Folded
-from alsweep.model.inference import _WINDOWS, predict
+from alsweep.model.inference import _WINDOWS, Tiling, predict
 from alsweep.model.network import Topology, build_network
 
 SHAPE, WINDOW, CLASSES, STEP = (96, 96, 96), (32, 32, 32), 4, 0.75
@@ -41,8 +41,8 @@ def networks(count: int, base: int) -> list[nn.Module]:
 
 def in_turn(members: Sequence[nn.Module], image: np.ndarray) -> Folded:
     """Ours."""
-    compute = Compute(torch.device("cpu"), "fp32")
-    return predict(members, image, WINDOW, STEP, (), compute, ("probs", "mean_entropy"))
+    tiling = Tiling(WINDOW, STEP, (), Compute(torch.device("cpu"), "fp32"))
+    return predict(members, image, tiling, ("probs", "mean_entropy"))
 
 
 @torch.no_grad()

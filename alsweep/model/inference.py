@@ -28,44 +28,44 @@ _OnWindows = Callable[[int, Sequence[Triple]], None]
 
 
 @dataclass(frozen=True)
-class _Tiling:
-    """How a case is cut into windows and predicted; see :func:`predict`."""
+class Tiling:
+    """How a case is cut into windows and predicted.
+
+    Attributes:
+        window: Size of the sliding window, ``(z, y, x)``: the training patch.
+        step: Distance of neighbouring windows as a share of the window, in (0, 1].
+        axes: Axes (0 = z) to mirror for test-time augmentation; empty for none.
+        compute: Device and precision.
+        regions: Whether each output goes through a sigmoid of its own, instead of a softmax.
+    """
 
     window: Triple
     step: float
     axes: tuple[int, ...]
     compute: Compute
-    regions: bool
+    regions: bool = False
 
 
 @torch.no_grad()
 def predict(
     networks: Sequence[nn.Module],
     image: "Volume",
-    window: Triple,
-    step: float,
-    axes: tuple[int, ...],
-    compute: Compute,
+    tiling: Tiling,
     needs: Collection[str] = ("probs",),
-    regions: bool = False,
 ) -> Folded:
     """What the members say of one case, folded over them one at a time.
 
     Args:
-        networks: The members, on ``compute.device``.
+        networks: The members, on ``tiling.compute.device``.
         image: ``(channel, z, y, x)``, normalised.
-        window: Size of the sliding window: the training patch.
-        step: Distance of neighbouring windows as a share of the window, in (0, 1].
-        axes: Axes (0 = z) to mirror for test-time augmentation; empty for none.
-        compute: Device and precision.
+        tiling: Windows, mirroring, device.
         needs: What is wanted beside the mean probability: ``mean_entropy``, ``embedding``,
             ``members``.
-        regions: Whether each output goes through a sigmoid of its own, instead of a softmax.
 
     Returns:
-        Float32 tensors on ``compute.device``, float16 for features; probabilities sum to 1 over
-        ``class`` unless ``regions``. Memory grows with the number of members for ``embedding`` and
-        ``members`` alone.
+        Float32 tensors on ``tiling.compute.device``, float16 for features; probabilities sum to 1
+        over ``class`` unless ``tiling.regions``. Memory grows with the number of members for
+        ``embedding`` and ``members`` alone.
 
     Raises:
         TrajectoryFailedError: The device's memory does not suffice.
@@ -74,14 +74,13 @@ def predict(
     """
     # A copy: the image is a read-only memory map, which torch must not be handed.
     volume = torch.from_numpy(image.copy())[None]
-    tiling = _Tiling(window, step, axes, compute, regions)
     with enough_memory(f"to predict a case of {tuple(image.shape)} voxels"):
-        volume = volume.to(compute.device)
+        volume = volume.to(tiling.compute.device)
         return _fold(networks, volume, tiling, needs)
 
 
 def _fold(
-    networks: Sequence[nn.Module], volume: torch.Tensor, tiling: _Tiling, needs: Collection[str]
+    networks: Sequence[nn.Module], volume: torch.Tensor, tiling: Tiling, needs: Collection[str]
 ) -> Folded:
     fold = Fold(len(networks), needs, tiling.regions)
     if "embedding" not in needs:
@@ -100,7 +99,7 @@ def _fold_member(
     fold: Fold,
     network: nn.Module,
     volume: torch.Tensor,
-    tiling: _Tiling,
+    tiling: Tiling,
     features: FeatureMean | None = None,
 ) -> None:
     """Count one member in; its probabilities are averaged over the mirrored inputs first."""
@@ -130,7 +129,7 @@ def _gathering(
 
 
 def _slide(
-    network: nn.Module, volume: torch.Tensor, tiling: _Tiling, on_windows: _OnWindows
+    network: nn.Module, volume: torch.Tensor, tiling: Tiling, on_windows: _OnWindows
 ) -> torch.Tensor:
     """Logits of the whole volume, ``(1, class, z, y, x)``."""
     # A small volume is padded on both sides, and window places are those in the padded one.

@@ -16,7 +16,7 @@ from alsweep.data.label_store import PartialLabels
 from alsweep.geometry import Patch
 from alsweep.model.checkpoint import ModelStore
 from alsweep.model.device import Compute, resolve_compute, set_threads
-from alsweep.model.inference import predict
+from alsweep.model.inference import Tiling, predict
 from alsweep.model.learner import Setup
 from alsweep.model.learners import make_learner
 from alsweep.query.base import Embedding, Prediction, Streams, make_strategy
@@ -150,16 +150,10 @@ class Steps:
     ) -> Prediction:
         """What the ensemble says of a case, and no more of it than is needed."""
         setup = self.members.setup
-        folded = predict(
-            [member.network for member in members],
-            self.dataset.image(case),
-            setup.topology.window,
-            step,
-            setup.axes if tta else (),
-            self.compute,
-            needs,
-            setup.regions,
-        )
+        axes = setup.axes if tta else ()
+        tiling = Tiling(setup.topology.window, step, axes, self.compute, setup.regions)
+        networks = [member.network for member in members]
+        folded = predict(networks, self.dataset.image(case), tiling, needs)
         embedding = None
         if folded.features is not None and folded.cell is not None:
             embedding = Embedding(folded.features, folded.cell)

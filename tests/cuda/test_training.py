@@ -6,7 +6,7 @@ import torch
 
 from alsweep.errors import TrajectoryFailedError
 from alsweep.model.device import Compute, enough_memory, resolve_compute, set_threads
-from alsweep.model.inference import predict
+from alsweep.model.inference import Tiling, predict
 from alsweep.model.monai_learner import MonaiLearner
 from alsweep.testing import learner_contract
 from alsweep.testing.learner_contract import Bench
@@ -75,10 +75,10 @@ def test_predictions_on_the_card_are_those_of_the_cpu(phantom, axes):
     learner = MonaiLearner()
     networks = [learner.network(setup, member) for member in range(2)]
     image = phantom.image(phantom.pool[0])
-    window = setup.topology.window
-    expected = predict(networks, image, window, 0.5, axes, setup.compute, needs)
-    compute = Compute(torch.device("cuda"), "fp32")
-    found = predict([n.cuda() for n in networks], image, window, 0.5, axes, compute, needs)
+    tiling = Tiling(setup.topology.window, 0.5, axes, setup.compute)
+    expected = predict(networks, image, tiling, needs)
+    same = replace(tiling, compute=Compute(torch.device("cuda"), "fp32"))
+    found = predict([n.cuda() for n in networks], image, same, needs)
     for name in ("probs", "mean_entropy", "features"):
         mine, theirs = getattr(found, name), getattr(expected, name)
         assert mine.device.type == "cuda"
