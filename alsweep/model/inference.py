@@ -14,7 +14,8 @@ from torch import nn
 from alsweep.geometry import Triple, triple
 from alsweep.model.device import Compute, enough_memory
 from alsweep.model.embedding import FeatureMean, encoder_outputs
-from alsweep.model.folding import Fold, Folded
+from alsweep.model.folding import Fold
+from alsweep.query.pool import Embedding, Prediction
 
 if TYPE_CHECKING:
     from alsweep.types import Volume
@@ -52,7 +53,7 @@ def predict(
     image: "Volume",
     tiling: Tiling,
     needs: Collection[str] = ("probs",),
-) -> Folded:
+) -> Prediction:
     """What the members say of one case, folded over them one at a time.
 
     Args:
@@ -81,7 +82,7 @@ def predict(
 
 def _fold(
     networks: Sequence[nn.Module], volume: torch.Tensor, tiling: Tiling, needs: Collection[str]
-) -> Folded:
+) -> Prediction:
     fold = Fold(len(networks), needs, tiling.regions)
     if "embedding" not in needs:
         for network in networks:
@@ -92,7 +93,7 @@ def _fold(
         mean = FeatureMean(triple(volume.shape[2:]), tiling.window)
         _fold_member(fold, network, volume, tiling, mean)
         features.append(mean.mean())
-    return replace(fold.means(), features=torch.cat(features), cell=mean.cell)
+    return replace(fold.means(), embedding=Embedding(torch.cat(features), mean.cell))
 
 
 def _fold_member(
@@ -113,7 +114,7 @@ def _fold_member(
             logits = _slide(network, volume.flip(dims) if dims else volume, tiling, on_windows)
         own.add_logits((logits.flip(dims) if dims else logits)[0])
     if tiling.axes:
-        fold.add(own.means().probs)
+        fold.add(own.means().mean_probs)
 
 
 @contextmanager

@@ -19,7 +19,7 @@ from alsweep.model.device import Compute, resolve_compute, set_threads
 from alsweep.model.inference import Tiling, predict
 from alsweep.model.learner import Setup
 from alsweep.model.learners import make_learner
-from alsweep.query.base import Embedding, Prediction, Streams, make_strategy
+from alsweep.query.base import Prediction, Streams, make_strategy
 from alsweep.query.room import has_room
 from alsweep.results.loops import PartScores, QueriedPatch
 from alsweep.rng import stream
@@ -153,13 +153,7 @@ class Steps:
         axes = setup.axes if tta else ()
         tiling = Tiling(setup.topology.window, step, axes, self.compute, setup.regions)
         networks = [member.network for member in members]
-        folded = predict(networks, self.dataset.image(case), tiling, needs)
-        embedding = None
-        if folded.features is not None and folded.cell is not None:
-            embedding = Embedding(folded.features, folded.cell)
-        return Prediction(
-            folded.probs, folded.mean_entropy, embedding, folded.members, setup.regions
-        )
+        return predict(networks, self.dataset.image(case), tiling, needs)
 
     def query(
         self, loop: int, members: Sequence[Member], taken: Sequence[Patch]

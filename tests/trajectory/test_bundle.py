@@ -83,7 +83,7 @@ def predicted(run, trajectory, dataset, image, shape=SHAPE):
     tiling = Tiling(setup.topology.window, step, (), setup.compute, setup.regions)
     folded = predict(stored.networks, image, tiling)
     probs = torch.stack(
-        [torch.from_numpy(resample_image(one.numpy(), shape, None)) for one in folded.probs]
+        [torch.from_numpy(resample_image(one.numpy(), shape, None)) for one in folded.mean_probs]
     )
     return label_map(probs, dataset.manifest.regions_class_order)
 
