@@ -83,6 +83,14 @@ class Patch:
         )
 
 
+@dataclass(frozen=True)
+class QueriedPatch:
+    """A patch of a query and its score (higher = queried first); None where there is no score."""
+
+    patch: Patch
+    score: float | None = None
+
+
 def box_slices(start: Sequence[int], size: Sequence[int]) -> tuple[slice, slice, slice]:
     """Index of the box in a ``(z, y, x)`` array."""
     z, y, x = (slice(a, a + s) for a, s in zip(start, size, strict=True))

@@ -1,7 +1,7 @@
 """From probabilities to queries: pure functions on arrays, and the strategies made of them."""
 
+from alsweep.geometry import QueriedPatch
 from alsweep.query.base import (
-    Choice,
     Embedding,
     Pool,
     PoolCase,
@@ -20,12 +20,16 @@ from alsweep.query.base import (
 from alsweep.query.select import select_patches
 from alsweep.query.windows import box_mean
 
+Choice = QueriedPatch
+"""The name by which strategies of other packages know it."""
+
 __all__ = [
     "Choice",
     "Embedding",
     "Pool",
     "PoolCase",
     "Prediction",
+    "QueriedPatch",
     "Request",
     "Stages",
     "Strategy",

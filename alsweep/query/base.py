@@ -6,6 +6,7 @@ from typing import Any, ClassVar, TypeVar
 
 from alsweep.config.trajectory import COMPOSED, StrategySpec
 from alsweep.errors import StrategyError
+from alsweep.geometry import QueriedPatch
 from alsweep.query.engine import Engine
 from alsweep.query.parameters import (
     checked,
@@ -17,7 +18,6 @@ from alsweep.query.parameters import (
     searchable,
 )
 from alsweep.query.pool import (
-    Choice,
     Embedding,
     Pool,
     PoolCase,
@@ -29,7 +29,6 @@ from alsweep.query.stages import Composition, Stages, compose, parse_stages
 from alsweep.registry import Registry
 
 __all__ = [
-    "Choice",
     "Embedding",
     "Pool",
     "PoolCase",
@@ -84,7 +83,7 @@ class Strategy:
         composition = self.composition
         return ("probs",) if composition is None else composition.needs
 
-    def query(self, pool: Pool, request: Request, rng: Streams) -> list[Choice]:
+    def query(self, pool: Pool, request: Request, rng: Streams) -> list[QueriedPatch]:
         """Choose patches, best first; fewer than asked for where nothing more fits.
 
         Args:
@@ -112,13 +111,13 @@ class Composed(Strategy):
         return self.spelled
 
 
-def best_first(choices: Sequence[Choice]) -> list[Choice]:
+def best_first(choices: Sequence[QueriedPatch]) -> list[QueriedPatch]:
     """Sort by score, descending; ties by the lowest start, then the smaller case id.
 
     Choices without a score come last.
     """
 
-    def key(choice: Choice) -> tuple[bool, float, Any, str]:
+    def key(choice: QueriedPatch) -> tuple[bool, float, Any, str]:
         unscored = choice.score is None
         return unscored, -(choice.score or 0.0), choice.patch.start, choice.patch.case
 

@@ -8,7 +8,7 @@ from typing import cast
 
 import numpy as np
 
-from alsweep.geometry import Patch
+from alsweep.geometry import Patch, QueriedPatch
 from alsweep.query.candidates import (
     GENERAL,
     Annotated,
@@ -19,7 +19,7 @@ from alsweep.query.candidates import (
 )
 from alsweep.query.maps import VoxelMap, WindowMap
 from alsweep.query.noise import Noise
-from alsweep.query.pool import Choice, Pool, PoolCase, Prediction, Request, Streams
+from alsweep.query.pool import Pool, PoolCase, Prediction, Request, Streams
 from alsweep.query.room import space_of
 from alsweep.query.select import greedy
 from alsweep.query.stage import Stage
@@ -57,7 +57,7 @@ class Engine:
     foreground: int
     rng: Streams
 
-    def query(self, pool: Pool) -> list[Choice]:
+    def query(self, pool: Pool) -> list[QueriedPatch]:
         """Choose patches, best first; fewer than asked for where nothing more fits."""
         results = list(_each_case(pool, self.case_result))
         annotated = Annotated(
@@ -65,7 +65,7 @@ class Engine:
         )
         candidates = ordered(c for result in results for c in result.candidates)
         chosen = self.select(candidates, annotated)
-        return [Choice(candidate.patch, candidate.score) for candidate in chosen]
+        return [QueriedPatch(candidate.patch, candidate.score) for candidate in chosen]
 
     def _classes(self, pool: Pool) -> np.ndarray:
         """Voxels of each label in each annotated patch; none where no stage needs them."""

@@ -1,10 +1,10 @@
-"""What a strategy is given and what it gives back: request, pool, predictions, choices."""
+"""What a strategy is given and what it gives back: request, pool, predictions, queried patches."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
-from alsweep.geometry import Patch, Triple
+from alsweep.geometry import Patch, QueriedPatch, Triple
 
 if TYPE_CHECKING:
     import numpy as np
@@ -115,14 +115,6 @@ class Prediction:
         return Prediction(self.mean_probs[:, planes, rows], entropy, regions=self.regions)
 
 
-@dataclass(frozen=True)
-class Choice:
-    """A chosen patch and its score; None where the strategy has no score."""
-
-    patch: Patch
-    score: float | None
-
-
 class Pool(Protocol):
     """What a strategy sees of the dataset."""
 
@@ -154,5 +146,5 @@ class Pool(Protocol):
         That is for strategies whose ``needs`` name it.
         """
 
-    def replayed(self, source: str) -> Sequence[Choice]:
+    def replayed(self, source: str) -> Sequence[QueriedPatch]:
         """What another trajectory, in the folder ``source``, queried in this loop."""

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from alsweep.errors import StrategyError
-from alsweep.geometry import Patch, Triple
-from alsweep.query.base import Choice, Embedding, PoolCase, Prediction, Request, Streams
+from alsweep.geometry import Patch, QueriedPatch, Triple
+from alsweep.query.base import Embedding, PoolCase, Prediction, Request, Streams
 from alsweep.rng import stream
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ class ArrayPool:
     workers: int = 1
     oracle: bool = True
     labels: bool = True
-    queried: Sequence[Choice] = ()
+    queried: Sequence[QueriedPatch] = ()
     free: Mapping[str, "LabelMap"] = field(default_factory=dict)
     reference_reads: int = 0
     label_reads: int = 0
@@ -106,7 +106,7 @@ class ArrayPool:
         values = self.references[patch.case][patch.slices].ravel()
         return np.bincount(values, minlength=len(self.classes))[: len(self.classes)]
 
-    def replayed(self, source: str) -> Sequence[Choice]:
+    def replayed(self, source: str) -> Sequence[QueriedPatch]:
         """The queried patches that the pool was given, whatever the source."""
         return self.queried
 

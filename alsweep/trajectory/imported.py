@@ -12,8 +12,7 @@ from alsweep.data.exchange import read_loops
 from alsweep.data.label_store import PartialLabels
 from alsweep.data.writing import new_folder
 from alsweep.errors import DatasetError
-from alsweep.geometry import Patch, Triple, clip_size, triple
-from alsweep.results.loops import QueriedPatch
+from alsweep.geometry import Patch, QueriedPatch, Triple, clip_size, triple
 from alsweep.trajectory.query_log import QueryLog
 
 

@@ -9,8 +9,8 @@ from alsweep.data.annotator import ReferenceLabels
 from alsweep.data.case import Dataset
 from alsweep.data.label_store import PartialLabels
 from alsweep.errors import StrategyError
-from alsweep.geometry import Patch
-from alsweep.query.base import Choice, PoolCase, Prediction
+from alsweep.geometry import Patch, QueriedPatch
+from alsweep.query.base import PoolCase, Prediction
 
 if TYPE_CHECKING:
     from jaxtyping import Int64
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from alsweep.types import LabelMap
 
 Predict = Callable[[str], Prediction]
-Replay = Callable[[str], Sequence[Choice]]
+Replay = Callable[[str], Sequence[QueriedPatch]]
 
 
 class DatasetPool:
@@ -113,7 +113,7 @@ class DatasetPool:
         counts = np.bincount(self._labels.crop(patch).ravel(), minlength=len(self.classes))
         return counts[: len(self.classes)]
 
-    def replayed(self, source: str) -> Sequence[Choice]:
+    def replayed(self, source: str) -> Sequence[QueriedPatch]:
         """What another trajectory queried in this loop.
 
         Raises:

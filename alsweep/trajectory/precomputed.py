@@ -7,8 +7,7 @@ from typing import Any
 from alsweep.config.trajectory import TrajectoryConfig
 from alsweep.data.case import Dataset
 from alsweep.errors import AlsweepError, StrategyError
-from alsweep.geometry import Patch
-from alsweep.query.base import Choice
+from alsweep.geometry import Patch, QueriedPatch
 from alsweep.results.loops import query_path, read_query
 from alsweep.results.records import read_config
 from alsweep.trajectory.query_log import QueryLog
@@ -65,7 +64,7 @@ def _refuse_other(source: Path, found: Mapping[str, Any], wanted: Mapping[str, A
             )
 
 
-def replayed_start(config: TrajectoryConfig, dataset: Dataset, source: str) -> list[Choice]:
+def replayed_start(config: TrajectoryConfig, dataset: Dataset, source: str) -> list[QueriedPatch]:
     """The starting patches of the trajectory in the folder ``source``.
 
     Raises:
@@ -81,12 +80,12 @@ def replayed_start(config: TrajectoryConfig, dataset: Dataset, source: str) -> l
                 f"source: {source} was made on another dataset: {patch} is not in the pool of this "
                 "one; replay it on its own"
             )
-    return [Choice(one.patch, one.score) for one in queried]
+    return queried
 
 
 def replayed(
     config: TrajectoryConfig, taken: Sequence[Patch], loop: int, source: str
-) -> list[Choice]:
+) -> list[QueriedPatch]:
     """What the trajectory in the folder ``source`` queried in ``loop``, with its scores.
 
     Args:
@@ -107,5 +106,4 @@ def replayed(
             f"dataset and start, and replays every query from the first; starting_budget: "
             f"{{strategy: {{name: replay, source: {source}}}}} begins with its patches"
         )
-    queried = read_query(query_path(folder, loop + 1))
-    return [Choice(one.patch, one.score) for one in queried]
+    return read_query(query_path(folder, loop + 1))

@@ -13,13 +13,13 @@ from alsweep.config.sweep import ResourcesConfig
 from alsweep.config.trajectory import StrategySpec, TrainingConfig
 from alsweep.data.case import Dataset
 from alsweep.errors import ConfigError, RunFolderError
-from alsweep.geometry import Patch, union_voxels
+from alsweep.geometry import Patch, QueriedPatch, union_voxels
 from alsweep.model.device import resolve_compute
 from alsweep.model.learner import Setup
 from alsweep.model.outputs import label_map
 from alsweep.query.base import make_strategy
 from alsweep.query.maps import PredictiveEntropyMap, VoxelMap
-from alsweep.results.loops import LoopRecord, QueriedPatch
+from alsweep.results.loops import LoopRecord
 from alsweep.results.mix import ClassMix, class_mix
 from alsweep.results.records import TrajectoryFolder
 from alsweep.trajectory.members import Member

@@ -13,7 +13,7 @@ from alsweep.config.trajectory import TrajectoryConfig
 from alsweep.data.annotator import Oracle, ReferenceLabels
 from alsweep.data.case import Dataset
 from alsweep.data.label_store import PartialLabels
-from alsweep.geometry import Patch
+from alsweep.geometry import Patch, QueriedPatch
 from alsweep.model.checkpoint import ModelStore
 from alsweep.model.device import Compute, resolve_compute, set_threads
 from alsweep.model.inference import Tiling, predict
@@ -21,7 +21,7 @@ from alsweep.model.learner import Setup
 from alsweep.model.learners import make_learner
 from alsweep.query.base import Prediction, Streams, make_strategy
 from alsweep.query.room import has_room
-from alsweep.results.loops import PartScores, QueriedPatch
+from alsweep.results.loops import PartScores
 from alsweep.rng import stream
 from alsweep.trajectory.budget import request_for, settle
 from alsweep.trajectory.evaluation import Evaluation, Evaluator

@@ -3,7 +3,8 @@
 from dataclasses import dataclass
 from typing import ClassVar
 
-from alsweep.query.base import Choice, Pool, Request, Strategy, Streams, required, strategy
+from alsweep.geometry import QueriedPatch
+from alsweep.query.base import Pool, Request, Strategy, Streams, required, strategy
 
 
 @strategy("replay", aliases=("precomputed-queries",))
@@ -21,6 +22,6 @@ class Replay(Strategy):
 
     source: str = required(str, help="trajectory folder, RUN/trajectories/ID")
 
-    def query(self, pool: Pool, request: Request, rng: Streams) -> list[Choice]:
+    def query(self, pool: Pool, request: Request, rng: Streams) -> list[QueriedPatch]:
         """The other trajectory's choices, with its scores."""
         return list(pool.replayed(self.source))[: request.patches]
