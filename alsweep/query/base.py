@@ -1,6 +1,6 @@
 """Strategies: frozen dataclasses that turn a pool into patches, found by name."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, ClassVar, TypeVar
 
@@ -37,7 +37,6 @@ __all__ = [
     "Stages",
     "Strategy",
     "Streams",
-    "best_first",
     "label_of",
     "make_strategy",
     "parameters",
@@ -109,19 +108,6 @@ class Composed(Strategy):
     def stages(self) -> Stages:
         """As they are spelled."""
         return self.spelled
-
-
-def best_first(choices: Sequence[QueriedPatch]) -> list[QueriedPatch]:
-    """Sort by score, descending; ties by the lowest start, then the smaller case id.
-
-    Choices without a score come last.
-    """
-
-    def key(choice: QueriedPatch) -> tuple[bool, float, Any, str]:
-        unscored = choice.score is None
-        return unscored, -(choice.score or 0.0), choice.patch.start, choice.patch.case
-
-    return sorted(choices, key=key)
 
 
 _STRATEGIES: Registry[type[Strategy]] = Registry("strategy")
