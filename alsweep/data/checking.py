@@ -16,6 +16,7 @@ from alsweep.data.reading import read_volume
 from alsweep.data.volume import RawVolume
 from alsweep.errors import IngestError
 from alsweep.geometry import triple
+from alsweep.label_codes import IGNORE
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -29,9 +30,6 @@ if TYPE_CHECKING:
 
 AFFINE_TOLERANCE = 1e-3
 """Voxels by which corners of the image and of the label may lie apart."""
-
-IGNORED = 255
-"""What is stored where there is no label: the ignore label, and no free label."""
 
 _CODES = 256
 _MOST_SHOWN = 5
@@ -87,12 +85,12 @@ def _read(dataset: RawDataset, case: RawCase) -> RawImages:
         _check_grid(volume, volumes[first], str(root / path), str(root / first))
     images = [volumes[path] for path in case.images]
     channels = _split_channels(images, len(dataset.channels), str(root / first))
-    codes = {} if dataset.labels.ignore is None else {dataset.labels.ignore: IGNORED}
+    codes = {} if dataset.labels.ignore is None else {dataset.labels.ignore: IGNORE}
     labels = _checked_labels(volumes[case.label].array, classes, codes, str(root / case.label))
     free = None
     if case.free is not None:
         name = str(root / case.free)
-        free = _checked_labels(volumes[case.free].array, classes, {IGNORED: IGNORED}, name)
+        free = _checked_labels(volumes[case.free].array, classes, {IGNORE: IGNORE}, name)
     return RawImages(channels, labels, free, _source(volumes, first, channels))
 
 

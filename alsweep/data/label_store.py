@@ -13,6 +13,7 @@ import numpy as np
 from alsweep.config.base import fingerprint
 from alsweep.errors import DatasetError
 from alsweep.geometry import Patch, box_slices, intersection, triple
+from alsweep.label_codes import IGNORE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -25,9 +26,6 @@ if TYPE_CHECKING:
     from alsweep.types import LabelMap
 
     FreeLabels = Callable[[str], LabelMap | None]
-
-IGNORE = 255
-"""Label code of a voxel whose label the trainer may not see."""
 
 _OPEN_CASES = 64
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Literal
 
 from alsweep.data.foreign import Foreign, parsed, read_foreign
 from alsweep.errors import IngestError
+from alsweep.label_codes import IGNORE
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -16,8 +17,8 @@ if TYPE_CHECKING:
 
 DESCRIPTION = "dataset.json"
 SPLITS = "splits_final.json"
-MOST_CLASSES = 255
-"""Label 255 means "not annotated", so classes end at 254."""
+MOST_CLASSES = IGNORE
+"""Classes count from 0 and end before the code that means "not annotated"."""
 
 Origin = Literal["training", "validation", "test"]
 

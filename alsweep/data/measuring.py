@@ -11,11 +11,12 @@ import numpy as np
 
 from alsweep.config.base import Frozen
 from alsweep.data.case import Source
-from alsweep.data.checking import IGNORED, RawImages, read_case
+from alsweep.data.checking import RawImages, read_case
 from alsweep.data.intensities import Sketch, sketch
 from alsweep.data.normalise import scheme_for
 from alsweep.data.volume import file_digest
 from alsweep.errors import IngestError
+from alsweep.label_codes import IGNORE
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -127,12 +128,12 @@ def _facts(dataset: RawDataset, images: RawImages, name: str) -> CaseFacts:
                 f"{name}: channel '{channel}' has values from {low:g} to {high:g}, expected 0 to "
                 "255; name the channel otherwise in channel_names"
             )
-    inside = (images.labels > 0) & (images.labels != IGNORED)
+    inside = (images.labels > 0) & (images.labels != IGNORE)
     counts = sum(np.bincount(plane.ravel(), minlength=256) for plane in images.labels)
     present = np.flatnonzero(counts)
     return CaseFacts(
         source=images.source,
-        present=frozenset(int(label) for label in present if label != IGNORED),
+        present=frozenset(int(label) for label in present if label != IGNORE),
         sketches=tuple(sketch(channel[inside]) for channel in images.channels),
         constant=tuple(index for index, (low, high) in enumerate(spans) if low == high),
     )

@@ -16,9 +16,6 @@ if TYPE_CHECKING:
 Streams = Callable[..., "np.random.Generator"]
 """Called with what the draws are for (``"noise", case``); returns their generator."""
 
-NO_LABEL = 255
-"""Code of a voxel without a free label."""
-
 
 @dataclass(frozen=True)
 class Request:
@@ -53,7 +50,7 @@ class PoolCase:
         case: Its id.
         shape: Voxels of the resampled grid, ``(z, y, x)``.
         taken: The patches annotated in it.
-        free: Labels that cost nothing, ``NO_LABEL`` elsewhere; None where the case has none.
+        free: Labels that cost nothing, ``IGNORE`` elsewhere; None where the case has none.
     """
 
     case: str

@@ -5,7 +5,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from alsweep.geometry import Triple, box_slices
-from alsweep.query.pool import NO_LABEL, PoolCase, Request
+from alsweep.label_codes import IGNORE
+from alsweep.query.pool import PoolCase, Request
 from alsweep.query.select import Space, greedy
 from alsweep.query.windows import Windows, box_mean
 
@@ -35,7 +36,7 @@ def too_free(
     """
     if case.free is None:
         return None
-    free = (case.free != NO_LABEL).astype(np.float32)
+    free = (case.free != IGNORE).astype(np.float32)
     share = box_mean(free, request.patch_size, request.strides)
     return np.asarray(share > request.free_label_share)
 
@@ -44,5 +45,5 @@ def is_too_free(case: PoolCase, request: Request, start: Triple, size: Triple) -
     """Whether one box holds more free labels than allowed."""
     if case.free is None:
         return False
-    share = (case.free[box_slices(start, size)] != NO_LABEL).mean()
+    share = (case.free[box_slices(start, size)] != IGNORE).mean()
     return bool(share > request.free_label_share)

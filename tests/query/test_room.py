@@ -6,8 +6,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from alsweep.geometry import Patch
+from alsweep.label_codes import IGNORE
 from alsweep.query import make_strategy
-from alsweep.query.pool import NO_LABEL, PoolCase
+from alsweep.query.pool import PoolCase
 from alsweep.query.room import has_room, too_free
 from alsweep.testing.pools import ArrayPool, make_references, make_request, make_streams
 from tests.query.conftest import random_probs
@@ -48,14 +49,14 @@ def test_there_is_room_where_a_box_of_the_grid_may_lie(taken, size, stride, over
 
 
 def test_labels_that_cost_nothing_leave_no_room():
-    free = np.full(SHAPE, NO_LABEL, dtype=np.uint8)
+    free = np.full(SHAPE, IGNORE, dtype=np.uint8)
     assert has_room(PoolCase("a", SHAPE, (), free), make_request(1, (3, 3, 3)))
     assert not has_room(PoolCase("a", SHAPE, (), free * 0), make_request(1, (3, 3, 3)))
 
 
 def half_free():
     """Everything below z = 12 has a free label."""
-    free = np.full(FREE_SHAPE, NO_LABEL, dtype=np.uint8)
+    free = np.full(FREE_SHAPE, IGNORE, dtype=np.uint8)
     free[:12] = 0
     return free
 
@@ -67,7 +68,7 @@ def free_pool():
 
 
 def free_share(patch):
-    return (half_free()[patch.slices] != NO_LABEL).mean()
+    return (half_free()[patch.slices] != IGNORE).mean()
 
 
 @pytest.mark.parametrize("name", ["random", "random_fg66", "predictive_entropy", "clasp_pe"])
