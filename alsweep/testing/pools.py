@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from alsweep.errors import StrategyError
-from alsweep.geometry import Patch, QueriedPatch, Triple
+from alsweep.geometry import Patch, QueriedPatch, Triple, by_case, triple
 from alsweep.query.base import Embedding, PoolCase, Prediction, Request, Streams
 from alsweep.rng import stream
 
@@ -62,13 +62,9 @@ class ArrayPool:
     @property
     def cases(self) -> tuple[PoolCase, ...]:
         """All cases, by id."""
+        own = by_case(self.taken)
         return tuple(
-            PoolCase(
-                case,
-                _triple(volume.shape),
-                tuple(p for p in self.taken if p.case == case),
-                self.free.get(case),
-            )
+            PoolCase(case, triple(volume.shape), tuple(own.get(case, ())), self.free.get(case))
             for case, volume in sorted(self.references.items())
         )
 
@@ -113,11 +109,6 @@ class ArrayPool:
     def with_workers(self, workers: int) -> "ArrayPool":
         """The same pool, scored by as many workers."""
         return replace(self, workers=workers)
-
-
-def _triple(shape: tuple[int, ...]) -> Triple:
-    z, y, x = shape
-    return z, y, x
 
 
 def make_references(cases: int = 5, shape: Triple = (24, 24, 24)) -> dict[str, "LabelMap"]:

@@ -9,7 +9,7 @@ from alsweep.config.trajectory import TrajectoryConfig
 from alsweep.data.annotator import ReferenceLabels
 from alsweep.data.case import Dataset
 from alsweep.errors import PoolExhaustedError
-from alsweep.geometry import Patch, QueriedPatch
+from alsweep.geometry import Patch, QueriedPatch, by_case
 from alsweep.query.base import Request, Streams, make_strategy
 from alsweep.query.placement import Placer
 from alsweep.rng import stream
@@ -86,9 +86,8 @@ def _fill(
     pool: DatasetPool, chosen: Sequence[Patch], request: Request, rng: Streams
 ) -> Sequence[Patch]:
     """Uniformly random patches beside those already chosen."""
-    cases = [
-        replace(c, taken=(*c.taken, *(p for p in chosen if p.case == c.case))) for c in pool.cases
-    ]
+    own = by_case(chosen)
+    cases = [replace(c, taken=(*c.taken, *own.get(c.case, ()))) for c in pool.cases]
     placer = Placer(cases, pool.classes, pool.reference, replace(request, per_case=request.patches))
     placer.fill(request.patches, ("all",), rng("fill"))
     return placer.placed

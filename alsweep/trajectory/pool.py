@@ -9,7 +9,7 @@ from alsweep.data.annotator import ReferenceLabels
 from alsweep.data.case import Dataset
 from alsweep.data.label_store import PartialLabels
 from alsweep.errors import StrategyError
-from alsweep.geometry import Patch, QueriedPatch
+from alsweep.geometry import Patch, QueriedPatch, by_case
 from alsweep.query.base import PoolCase, Prediction
 
 if TYPE_CHECKING:
@@ -52,13 +52,9 @@ class DatasetPool:
     ) -> None:
         self.classes = dataset.classes
         self.foreground = len(dataset.targets)
-        by_case: dict[str, list[Patch]] = {}
-        for patch in taken:
-            by_case.setdefault(patch.case, []).append(patch)
+        own = by_case(taken)
         self.cases = tuple(
-            PoolCase(
-                case, dataset.cases[case].shape, tuple(by_case.get(case, ())), dataset.free(case)
-            )
+            PoolCase(case, dataset.cases[case].shape, tuple(own.get(case, ())), dataset.free(case))
             for case in dataset.pool
         )
         self._predict = predict

@@ -13,7 +13,7 @@ from alsweep.config.sweep import ResourcesConfig
 from alsweep.config.trajectory import StrategySpec, TrainingConfig
 from alsweep.data.case import Dataset
 from alsweep.errors import ConfigError, RunFolderError
-from alsweep.geometry import Patch, QueriedPatch, union_voxels
+from alsweep.geometry import Patch, QueriedPatch, by_case, union_voxels
 from alsweep.model.device import resolve_compute
 from alsweep.model.learner import Setup
 from alsweep.model.outputs import label_map
@@ -66,10 +66,7 @@ def agreement(one: Sequence[Patch], other: Sequence[Patch]) -> Agreement:
 
 
 def _voxels(patches: Iterable[Patch]) -> int:
-    by_case: dict[str, list[Patch]] = {}
-    for patch in patches:
-        by_case.setdefault(patch.case, []).append(patch)
-    return sum(union_voxels([(p.start, p.size) for p in own]) for own in by_case.values())
+    return sum(union_voxels([(p.start, p.size) for p in own]) for own in by_case(patches).values())
 
 
 def _as_then(
