@@ -27,7 +27,17 @@ class Aggregate(Stage):
     """A stage that turns voxel scores into patch scores."""
 
     def __call__(self, scores: VoxelScores, windows: Windows) -> "ChannelScores":
-        """Score every window in every channel; higher = query first."""
+        """Score every window in every channel.
+
+        Args:
+            scores: Of the voxels: :meth:`VoxelScores.whole` is ``(channel, z, y, x)``,
+                :meth:`VoxelScores.volumes` gives the channels ``(z, y, x)`` one by one.
+            windows: The candidate boxes.
+
+        Returns:
+            Scores, ``(channel, z_start, y_start, x_start)`` as in ``windows.grid``; higher = query
+            first.
+        """
         raise NotImplementedError
 
 

@@ -92,7 +92,14 @@ class VoxelMap(ScoreMapStage):
     """A map whose value at a voxel depends on that voxel alone, so that it can be cut in slabs."""
 
     def __call__(self, prediction: "Prediction") -> "ScoreMap":
-        """Score every voxel, ``(z, y, x)``; higher = query first."""
+        """Score every voxel.
+
+        Args:
+            prediction: Of a case or of a part of it; ``mean_probs`` is ``(class, z, y, x)``.
+
+        Returns:
+            Scores, ``(z, y, x)``; higher = query first.
+        """
         raise NotImplementedError
 
 
@@ -101,7 +108,15 @@ class WindowMap(ScoreMapStage):
     """A map that scores windows as wholes; it takes the place of the aggregation."""
 
     def windows(self, prediction: "Prediction", windows: "Windows") -> "PatchScores":
-        """Score every window of a case; higher = query first."""
+        """Score every window of a case.
+
+        Args:
+            prediction: Of the whole case; ``mean_probs`` is ``(class, z, y, x)``.
+            windows: The candidate boxes.
+
+        Returns:
+            Scores, ``(z_start, y_start, x_start)`` as in ``windows.grid``; higher = query first.
+        """
         raise NotImplementedError
 
 

@@ -28,7 +28,16 @@ class Noise(Stage):
     def on_windows(
         self, scores: np.ndarray, request: "Request", rng: np.random.Generator
     ) -> np.ndarray:
-        """Disturb the scores of all windows of one case, before any is chosen."""
+        """Disturb the scores of all windows of one case, before any is chosen.
+
+        Args:
+            scores: Of one channel, ``(z_start, y_start, x_start)``.
+            request: Which loop of how many, for schedules.
+            rng: The case's own; its channels draw from it one after the other.
+
+        Returns:
+            Disturbed scores of the same shape.
+        """
         return scores
 
     def on_candidates(
@@ -36,7 +45,14 @@ class Noise(Stage):
     ) -> np.ndarray:
         """Disturb the scores of one channel's candidates, of all cases.
 
-        They come best first, those that were kept beyond the channel's share behind the others.
+        Args:
+            scores: ``(candidate,)``, best first; those of candidates that were kept beyond the
+                channel's share come behind the others.
+            request: Which loop of how many, for schedules.
+            rng: Of the query; its channels draw from it one after the other.
+
+        Returns:
+            Disturbed scores, ``(candidate,)``.
         """
         return scores
 
