@@ -18,7 +18,6 @@ from alsweep.query.candidates import (
     patch_features,
 )
 from alsweep.query.maps import VoxelMap, WindowMap
-from alsweep.query.noise import Noise
 from alsweep.query.pool import Pool, PoolCase, Prediction, Request, Streams
 from alsweep.query.room import space_of
 from alsweep.query.select import greedy
@@ -119,12 +118,10 @@ class Engine:
         assert isinstance(score_map, WindowMap), "a map scores voxels or windows"
         return np.asarray(score_map.windows(prediction, windows)[None].cpu().numpy())
 
-    def _noised(self, case: str, scores: np.ndarray) -> np.ndarray:
+    def _noised(self, case: str, scores: np.ndarray) -> list[np.ndarray]:
         noise = self.composition.noise
-        if type(noise).on_windows is Noise.on_windows:
-            return scores
-        draws = self.rng("noise", case)
-        return np.stack([noise.on_windows(channel, self.request, draws) for channel in scores])
+        draws = self._draws(noise, "noise", case)
+        return [noise.on_windows(channel, self.request, draws) for channel in scores]
 
     def select(self, candidates: list[Candidate], annotated: Annotated) -> list[Candidate]:
         """Choose among the candidates of all cases, which come best first."""
@@ -157,9 +154,7 @@ class Engine:
 
     def _ranked(self, candidates: list[Candidate]) -> list[Candidate]:
         noise = self.composition.noise
-        if type(noise).on_candidates is Noise.on_candidates:
-            return candidates
-        draws = self.rng("noise")
+        draws = self._draws(noise, "noise")
         noised: list[Candidate] = []
         for channel in sorted({candidate.channel for candidate in candidates}):
             own = [candidate for candidate in candidates if candidate.channel == channel]

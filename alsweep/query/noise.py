@@ -69,6 +69,8 @@ class NoNoise(Noise):
     Source: Luth et al. 2025 (nnActive), greedy top-k.
     """
 
+    draws: ClassVar[bool] = False
+
 
 @dataclass(frozen=True)
 class Scheduled(Noise):
