@@ -17,6 +17,7 @@ from alsweep.geometry import (
     clip_size,
     triple,
 )
+from alsweep.query.checks import PER_CLASS
 from alsweep.query.room import is_too_free, space_of
 from alsweep.query.select import greedy
 
@@ -28,9 +29,6 @@ Mode = Literal["all", "seg", "border"]
 
 TRIES = 600
 """Draws for one patch in one case before it counts as full (methods 3)."""
-
-PER_CLASS = 2
-"""Patches per class in an ``*_all_classes`` start, so that each can be in two folds."""
 
 
 class Placer:

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from jaxtyping import Float, Int64
     from torch import Tensor
 
+    from alsweep.config.trajectory import TrajectoryConfig
     from alsweep.types import LabelMap, Probs, ScoreMap
 
 Streams = Callable[..., "np.random.Generator"]
@@ -110,6 +111,24 @@ class Prediction:
         """The voxelwise part of the prediction for some planes along z and rows along y."""
         entropy = None if self.mean_entropy is None else self.mean_entropy[planes, rows]
         return Prediction(self.mean_probs[:, planes, rows], entropy, regions=self.regions)
+
+
+class Facts(Protocol):
+    """What is known of a dataset, and of other trajectories, before anything runs."""
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Class names; the index is the label, 0 is background."""
+
+    @property
+    def foreground(self) -> int:
+        """Channels of a prediction that are foreground: all classes but one, or the regions."""
+
+    def cases_with(self, label: int) -> Sequence[str]:
+        """Cases of the pool whose ground truth holds the class."""
+
+    def trajectory(self, folder: str) -> "TrajectoryConfig":
+        """Config of another trajectory; raises a StrategyError where the folder is none's."""
 
 
 class Pool(Protocol):

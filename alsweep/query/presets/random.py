@@ -14,7 +14,6 @@ class RandomPlacement(Strategy):
 
     needs: ClassVar[tuple[str, ...]] = ()
     modes: ClassVar[tuple[Mode, ...]] = ("all",)
-    all_classes: ClassVar[bool] = False
 
     def query(self, pool: Pool, request: Request, rng: Streams) -> list[QueriedPatch]:
         """Place the patches; the order is that of placement, and there are no scores."""
