@@ -23,6 +23,7 @@ from alsweep.rng import stream
 from alsweep.testing.pools import ArrayPool, make_pool, make_prediction, make_request, make_streams
 
 SIZE = (6, 6, 6)
+NO_FEATURES = Annotated(np.zeros((0, 0)), np.zeros((0, 0)))
 
 
 def ask(strategy, pool, request, seed=0):
@@ -92,11 +93,11 @@ def three_channels():
 def test_soft_rank_ranks_within_each_channel():
     stages = Stages("predictive_entropy", noise=SoftRank(beta=3.0), stratify=ByClass(r=2 / 3))
     composition, request, candidates = compose(stages), make_request(3), three_channels()
-    none, queries = Annotated(np.zeros((0, 0)), np.zeros((0, 0))), 600
+    queries = 600
     best = Counter()
     for seed in range(queries):
         engine = Engine(composition, request, 2, make_streams(seed))
-        best.update(c.patch.case for c in engine.select(candidates, none))
+        best.update(c.patch.case for c in engine.select(candidates, NO_FEATURES))
     # One of ten, drawn in proportion to 1 / rank ** 3: the first in 84 of 100 queries, not in 10.
     expected = 1 / (1 / np.arange(1.0, 11.0) ** 3).sum()
     for channel in range(3):
@@ -126,11 +127,23 @@ def test_clas_pe_shares_candidates_and_query_as_published():
 
 
 def test_what_a_class_lacks_goes_to_the_general_channel():
-    # One case gives each class one candidate, but three are wanted of each.
-    pool, request = make_pool(1), make_request(9, SIZE, strides=(2, 2, 2))
-    found = ask({"name": "clas_pe", "r": 0.9}, pool, request)
-    assert len(found) == 9
-    assert len({c.patch for c in found}) == 9
+    # Three are wanted of each class and two general ones; class 1 has one. What class 2 has beyond
+    # its share scores better than all general ones, and still is not its to give.
+    found = [
+        Candidate(Patch(f"{channel}_{i}", (0, 0, 0), (1, 1, 1)), best - i / 100, channel)
+        for channel, best, many in ((0, 0.5, 6), (1, 0.2, 1), (2, 0.9, 6))
+        for i in range(many)
+    ]
+    spare = Candidate(Patch("spare", (0, 0, 0), (1, 1, 1)), 0.99, spare=True)
+    composition = compose(Stages("predictive_entropy", stratify=ByClass(r=0.75)))
+
+    def chosen(patches):
+        engine = Engine(composition, make_request(patches), 2, make_streams())
+        return {c.patch.case for c in engine.select(ordered([spare, *found]), NO_FEATURES)}
+
+    assert chosen(8) == {"1_0", "2_0", "2_1", "2_2", "0_0", "0_1", "0_2", "0_3"}
+    # Where the general channel falls short in its turn, whatever is left is chosen, best first.
+    assert chosen(16) - chosen(8) == {"spare", "2_3", "2_4", "2_5", "0_4", "0_5"}
 
 
 def test_class_strata_bring_a_rare_class_into_the_query():

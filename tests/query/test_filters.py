@@ -1,5 +1,7 @@
 """Filters, on hand-made cases."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -9,8 +11,14 @@ from alsweep.geometry import Patch
 from alsweep.query import Embedding, Prediction, Stages
 from alsweep.query.base import Composed
 from alsweep.query.candidates import Annotated, Candidate
-from alsweep.query.filters import Purity
-from alsweep.testing.pools import ArrayPool, make_pool, make_request, make_streams
+from alsweep.query.filters import LabelEntropy, Purity
+from alsweep.testing.pools import (
+    ArrayPool,
+    make_prediction,
+    make_references,
+    make_request,
+    make_streams,
+)
 
 
 def candidates(features):
@@ -85,11 +93,23 @@ def test_a_query_goes_where_annotated_foreground_looks_alike():
 
 
 def test_a_filter_never_makes_a_query_short():
-    # per_case 1 of two cases: the filter keeps two candidates of one of them.
-    pool = make_pool(2)
-    made = Composed(Stages(map="predictive_entropy", filter="label_entropy", noise="softrank"))
-    request = make_request(2, (6, 6, 6), per_case=1)
-    found = made.query(pool, request, make_streams())
+    # Of two candidates in each case both of case_0 are kept, of which per_case allows one.
+    mixed = make_prediction((12, 12, 12))
+    plain = replace(mixed, mean_probs=torch.tensor([0.8, 0.1, 0.1])[:, None, None, None])
+    plain = replace(plain, mean_probs=plain.mean_probs.expand(3, 12, 12, 12))
+    pool = ArrayPool(make_references(2, (12, 12, 12)), {"case_0": mixed, "case_1": plain})
+    kept = []
+
+    class Watched(LabelEntropy):
+        def keep(self, candidates, request, annotated):
+            left = super().keep(candidates, request, annotated)
+            kept.extend([len(candidates), *(c.patch.case for c in left)])
+            return left
+
+    Watched.name = "watched"
+    stages = Stages("predictive_entropy", filter=Watched(keep_factor=1.0), noise="softrank")
+    found = Composed(stages).query(pool, make_request(2, per_case=1), make_streams())
+    assert kept == [4, "case_0", "case_0"]
     assert sorted(choice.patch.case for choice in found) == ["case_0", "case_1"]
 
 
