@@ -44,6 +44,10 @@ def run(
         list[str] | None,
         typer.Option("--set", metavar="PATH=VALUE", help="Override a key; may be repeated."),
     ] = None,
+    plugin: Annotated[
+        list[Path] | None,
+        typer.Option("--plugin", metavar="FILE", help="File with strategies; may be repeated."),
+    ] = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Say what would be done, and write nothing.")
     ] = False,
@@ -57,7 +61,7 @@ def run(
     """
     from alsweep.config.load import load_sweep
 
-    sweep = load_sweep(space, set_ or [])
+    sweep = load_sweep(space, set_ or [], plugin or [])
     folder = out or Path("runs") / sweep.name
     plan = plan_of(sweep, space)
     if dry_run:

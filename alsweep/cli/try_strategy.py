@@ -32,6 +32,10 @@ def try_strategy(
         list[str] | None,
         typer.Option("--set", metavar="NAME=VALUE", help="A parameter; may be repeated."),
     ] = None,
+    plugin: Annotated[
+        list[Path] | None,
+        typer.Option("--plugin", metavar="FILE", help="File with strategies; may be repeated."),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="For machines: one JSON object.")] = False,
 ) -> None:
     """Ask another strategy, or the same with other parameters, in place of a query that was made.
@@ -45,9 +49,12 @@ def try_strategy(
 
     from alsweep.cli.networks import open_networks
     from alsweep.cli.progress import CaseProgress
+    from alsweep.query.plugin_files import load_file
     from alsweep.report.queries import open_query
 
     query = open_query(run, trajectory, loop)
+    for file in plugin or []:
+        load_file(file.absolute())
     spec = _spec(strategy, settings or [])
     with CaseProgress("try") as progress:
         networks = open_networks(query, progress)

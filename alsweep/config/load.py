@@ -15,8 +15,15 @@ ENDLESS = "nested too deeply, or an alias (*name) stands inside what it names; w
 """What to say of YAML that has no end."""
 
 
-def load_sweep(path: Path, overrides: Iterable[str] = ()) -> SweepConfig:
+def load_sweep(
+    path: Path, overrides: Iterable[str] = (), plugins: Iterable[Path] = ()
+) -> SweepConfig:
     """Read and validate a search space, its ``PATH=VALUE`` overrides and its trajectories.
+
+    Args:
+        path: The file; ``plugins`` in it are relative to its folder.
+        overrides: ``PATH=VALUE`` each.
+        plugins: More files with strategies, relative to the working directory.
 
     Raises:
         ConfigError: The file cannot be read, is no YAML mapping, or breaks the schema.
@@ -26,6 +33,9 @@ def load_sweep(path: Path, overrides: Iterable[str] = ()) -> SweepConfig:
         apply_override(raw, override)
     try:
         sweep = validated(SweepConfig, raw, {})
+        files = [str((path.parent / file).absolute()) for file in sweep.plugins]
+        files += [str(file.absolute()) for file in plugins]
+        sweep = validated(SweepConfig, {**raw, "plugins": list(dict.fromkeys(files))}, {})
         sweep.trajectories()
     except ConfigError as error:
         raise ConfigError(f"{path}: {error}") from error

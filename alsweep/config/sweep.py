@@ -77,6 +77,7 @@ class SweepConfig(Frozen):
     base: dict[str, Any] = Field(default_factory=dict)
     seeds: Annotated[tuple[Seed, ...], Field(min_length=1)] = (0,)
     grid: dict[str, Annotated[tuple[Any, ...], Field(min_length=1)]] = Field(default_factory=dict)
+    plugins: tuple[Path, ...] = Field((), description="files with strategies of one's own")
     resources: ResourcesConfig = ResourcesConfig()
     wandb: WandbConfig = WandbConfig()
     provenance: Provenance | None = None
@@ -97,6 +98,13 @@ class SweepConfig(Frozen):
         if len(set(seeds)) != len(seeds):
             raise ValueError("a seed is named twice; paired seeds must differ")
         return seeds
+
+    @field_validator("plugins")
+    @classmethod
+    def _plugins_differ(cls, plugins: tuple[Path, ...]) -> tuple[Path, ...]:
+        if len({path.name for path in plugins}) != len(plugins):
+            raise ValueError("two files have the same name; rename one of them")
+        return plugins
 
     @field_validator("base")
     @classmethod

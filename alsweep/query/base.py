@@ -21,6 +21,7 @@ from alsweep.query.parameters import (
     same_as,
     searchable,
 )
+from alsweep.query.plugin_files import files_of, require_loaded
 from alsweep.query.pool import (
     Embedding,
     Facts,
@@ -174,13 +175,18 @@ def strategy(
 
     def register(cls: S) -> S:
         check_declared(
-            cls, Strategy, f"strategy '{name}'", reserved=("name", "label", "parameters")
+            cls, Strategy, f"strategy '{name}'", reserved=("name", "label", "plugins", "parameters")
         )
         _STRATEGIES.add(name, cls, tuple(aliases))
         _ALIAS_PARAMETERS.update(presets)
         return cls
 
     return register
+
+
+def forget(module: str) -> None:
+    """Drop the strategies that a module has registered."""
+    _STRATEGIES.forget(module)
 
 
 def strategy_name(name_or_alias: str) -> str:
@@ -202,7 +208,9 @@ def make_strategy(spec: str | Mapping[str, Any] | StrategySpec) -> Strategy:
     _load_presets()
     given = spec if isinstance(spec, StrategySpec) else StrategySpec.model_validate(spec)
     if given.name == COMPOSED:
+        require_loaded(given.plugins, "a stage")
         return _composed(given.parameters)
+    require_loaded(given.plugins, f"strategy '{given.name}'")
     cls = _STRATEGIES.get(given.name)
     values = {**_ALIAS_PARAMETERS.get(given.name, {}), **given.parameters}
     return cls(**checked(cls, values, f"strategy '{given.name}'"))
@@ -222,6 +230,13 @@ def parameters(chosen: Strategy) -> dict[str, Any]:
     if isinstance(chosen, Composed):
         return {COMPOSED: compose(chosen.stages()).plain()}
     return asdict(chosen)
+
+
+def plugins_of(chosen: Strategy) -> tuple[str, ...]:
+    """Hashes of the plug-in files that a strategy and its stages are from."""
+    composition = chosen.composition
+    stages = () if composition is None else composition.stages.values()
+    return files_of(type(one) for one in (chosen, *stages))
 
 
 def label_of(spec: StrategySpec) -> str:

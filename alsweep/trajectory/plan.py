@@ -9,7 +9,7 @@ from alsweep.config.trajectory import StrategySpec, TrajectoryConfig
 from alsweep.data.case import Dataset
 from alsweep.errors import ConfigError, StrategyError
 from alsweep.model.learners import check_learner
-from alsweep.query.base import label_of, make_strategy, parameters, strategy_name
+from alsweep.query.base import label_of, make_strategy, parameters, plugins_of, strategy_name
 from alsweep.trajectory.pool import DatasetFacts
 
 
@@ -63,7 +63,9 @@ def _resolve_strategy(spec: StrategySpec, place: str, *, labelled: bool = False)
     with _placed(place):
         made = make_strategy(spec).resolved()
         label = label_of(spec) if labelled else spec.label
-    return StrategySpec(name=strategy_name(spec.name), label=label, parameters=parameters(made))
+        plugins = plugins_of(made)
+    name = strategy_name(spec.name)
+    return StrategySpec(name=name, label=label, parameters=parameters(made), plugins=plugins)
 
 
 def _check_patch_size(config: TrajectoryConfig, dataset: Dataset) -> None:
