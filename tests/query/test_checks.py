@@ -1,5 +1,6 @@
 """What a strategy refuses before anything runs."""
 
+from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from typing import ClassVar
 
@@ -7,7 +8,7 @@ import pytest
 
 from alsweep import TrajectoryConfig
 from alsweep.errors import ConfigError, StrategyError
-from alsweep.query import Strategy, make_strategy
+from alsweep.query import MAPS, Strategy, make_strategy
 
 CONFIG = {
     "dataset": "d",
@@ -54,6 +55,14 @@ def test_a_map_says_how_many_members_and_classes_it_needs():
     check(weighted)
     with pytest.raises(ConfigError, match="asks for class 2, but the dataset has the classes 0 to"):
         check(weighted, KnownFacts(foreground=1))
+
+
+@pytest.mark.parametrize("name", list(MAPS))
+def test_two_members_do_for_every_map_and_one_for_those_that_compare_none(name):
+    check({"stages": {"map": name}})
+    compares = name in ("mutual_information", "expected_dice")
+    with pytest.raises(ConfigError) if compares else nullcontext():
+        check({"stages": {"map": name}}, training={"members": 1})
 
 
 def test_a_start_needs_no_network():

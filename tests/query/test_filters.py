@@ -116,3 +116,29 @@ def test_a_filter_never_makes_a_query_short():
 def test_labels_that_are_not_given_are_an_error_with_the_mend():
     with pytest.raises(StrategyError, match="let its needs name 'annotated_labels'"):
         ask(striped_pool(labels=False), 1, filter="purity")
+
+
+def test_label_entropy_measures_how_even_the_predicted_foreground_is():
+    # Two voxels of class 1 and two of class 2 in the first patch, four of class 1 in the second.
+    labels = torch.tensor([1, 1, 2, 2, 0, 0, 0, 0, 1, 1, 1, 1]).reshape(1, 1, 12)
+    probs = torch.nn.functional.one_hot(labels, 3).permute(3, 0, 1, 2).float() * 0.8 + 0.1
+    patches = [Patch("a", (0, 0, x), (1, 1, 4)) for x in (0, 8, 4)]
+    found = LabelEntropy().measure(Prediction(probs), patches)
+    assert found == pytest.approx([np.log(2), 0, 0])
+    assert LabelEntropy().measure(Prediction(probs), []).shape == (0,)
+    # As regions every channel is one, and those may overlap: 4 and 2 voxels of two regions.
+    regions = Prediction(
+        torch.tensor([[0.9] * 4, [0.9, 0.9, 0.5, 0.1]]).reshape(2, 1, 1, 4), regions=True
+    )
+    shares = np.array([2 / 3, 1 / 3])
+    expected = -(shares * np.log(shares)).sum()
+    assert LabelEntropy().measure(regions, patches[:1]) == pytest.approx([expected])
+
+
+def test_label_entropy_keeps_the_best_of_equal_ones_and_the_order():
+    given = [
+        replace(one, worth=w) for one, w in zip(candidates([[0]] * 5), [1, 0, 2, 1, 1], strict=True)
+    ]
+    none = Annotated(np.zeros((0, 0)), np.zeros((0, 0)))
+    left = LabelEntropy(keep_factor=1.5).keep(given, make_request(2), none)
+    assert [given.index(one) for one in left] == [0, 2, 3]

@@ -9,6 +9,7 @@ from scipy.stats import entropy as scipy_entropy
 
 from alsweep.errors import StrategyError
 from alsweep.geometry import box_slices
+from alsweep.query import cache
 from alsweep.query.base import Prediction
 from alsweep.query.maps import MAPS, entropy, predictive_entropy
 from alsweep.query.stage import make_stage
@@ -168,3 +169,12 @@ def test_members_that_are_certain_and_disagree_share_no_dice():
     )
     # 2 * (2/3) / (2/3 + 1) = 0.8 twice, then 0.
     assert found.item() == pytest.approx(1 - 1.6 / 3)
+
+
+@given(st.integers(1, 60), st.booleans())
+def test_entropy_of_slabs_is_that_of_the_whole(voxels_at_once, regions):
+    probs = members_probs(1, 3, 5)[0].repeat(1, 4, 1, 1)
+    whole = entropy(probs, regions=regions)
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(cache, "CACHED_VOXELS", voxels_at_once)
+        assert torch.equal(entropy(probs, regions=regions), whole)

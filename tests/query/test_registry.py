@@ -1,6 +1,7 @@
 import json
 import logging
-from dataclasses import dataclass, make_dataclass
+from dataclasses import MISSING, dataclass, fields, make_dataclass
+from importlib.metadata import EntryPoint
 from typing import Any, ClassVar
 
 import pytest
@@ -15,6 +16,7 @@ from alsweep.query import (
     Stages,
     Strategy,
     make_strategy,
+    presets,
     required,
     searchable,
     strategies,
@@ -22,8 +24,9 @@ from alsweep.query import (
 )
 from alsweep.query import base as registered
 from alsweep.query.base import label_of
-from alsweep.query.parameters import checked
+from alsweep.query.parameters import checked, described
 from alsweep.query.presets.random import RandomFg33
+from alsweep.query.reference import markdown
 from alsweep.query.stage import stage
 from alsweep.query.stages import KINDS
 from alsweep.registry import Registry
@@ -199,3 +202,38 @@ def test_stages_are_imported_from_the_room_itself():
             cls = registry.get(name)
             assert getattr(room, cls.__name__) is cls
             assert cls.__name__ in room.__all__
+
+
+def test_a_broken_entry_point_is_named_and_left_out(monkeypatch, caplog):
+    point = EntryPoint("broken", "alsweep.nothing_here", "alsweep.strategies")
+    whole = EntryPoint("whole", "alsweep.query.presets.random", "alsweep.strategies")
+    monkeypatch.setattr(presets, "entry_points", lambda group: [point, whole])
+    with caplog.at_level(logging.WARNING):
+        presets.load_plugins.__wrapped__()
+    assert "warning: strategy plug-in 'alsweep.nothing_here' skipped" in caplog.text
+    assert "random" not in caplog.text
+
+
+def test_the_tables_name_every_strategy_stage_and_parameter():
+    text = markdown()
+    assert all(f"| `{entry['name']}` |" in text for entry in strategies())
+    for kind, registry in KINDS.items():
+        _, _, table = text.partition(f"### Stages: `{kind}`")
+        assert all(f"| `{name}` |" in table for name in registry)
+    assert "`beta = 1.0` (float in [0.01, 1000.0], log): inverse noise at the first" in text
+    assert "`label = 1` (int in [0, 254]): class id; 0 is background" in text
+    assert "`source` (str): trajectory folder" in text
+
+
+def test_every_default_lies_in_its_own_range():
+    owners = [registered._STRATEGIES.get(name) for name in registered._STRATEGIES]
+    owners += [registry.get(name) for registry in KINDS.values() for name in registry]
+    for owner in owners:
+        given = {f.name: f.default for f in fields(owner) if f.default is not MISSING}
+        if len(given) == len(fields(owner)):
+            assert checked(owner, given, owner.__name__) == given
+            for entry in described(owner):
+                if entry["low"] is not None:
+                    assert entry["low"] < entry["high"]
+                    edges = {entry["name"]: type(entry["default"])(entry["low"])}
+                    assert checked(owner, edges, "edge") == edges
