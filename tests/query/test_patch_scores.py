@@ -75,6 +75,14 @@ def test_tiles_cover_each_voxel_once_and_stay_in_the_cache(shape, seed, voxels_a
     assert (seen[:first] == 0).all()
 
 
+def test_a_card_takes_all_planes_at_once():
+    prediction = Prediction(torch.empty(3, 40, 90, 90, device="meta"))
+    (tile,) = [(p, r) for p, r, _ in VoxelScores(prediction, PE).tiles(4, 40)]
+    assert tile == (slice(4, 40), slice(0, 90))
+    assert cache.planes_at_once(prediction.mean_probs) == 40
+    assert cache.planes_at_once(torch.empty(3, 40, 90, 90)) == (1 << 17) // 8100
+
+
 @given(shapes, sizes, strides)
 def test_mean_of_a_constant_map_has_one_value_in_every_channel(shape, size, stride):
     probs = torch.tensor([0.55, 0.31, 0.14]).reshape(3, 1, 1, 1).expand(3, *shape)

@@ -237,3 +237,16 @@ def test_every_default_lies_in_its_own_range():
                     assert entry["low"] < entry["high"]
                     edges = {entry["name"]: type(entry["default"])(entry["low"])}
                     assert checked(owner, edges, "edge") == edges
+
+
+def test_stages_keep_as_many_candidates_as_the_documentation_says():
+    many = {
+        (kind, name): registry.get(name).candidates_factor
+        for kind, registry in KINDS.items()
+        if kind in ("noise", "filter", "select")
+        for name in registry
+    }
+    more = {"softrank": 2, "kmeans++": 2, "k_center": 2, "stochastic_batches": 4, "purity": 4}
+    assert many == {(kind, name): more.get(name, 1) for kind, name in many}
+    spelled = {"map": "margin", "noise": "softrank", "filter": "purity"}
+    assert make_strategy({"stages": spelled}).composition.candidates_factor == 4
