@@ -1,11 +1,14 @@
 import json
 import logging
-from dataclasses import MISSING, dataclass, fields, make_dataclass
+import pkgutil
+from dataclasses import MISSING, dataclass, fields, is_dataclass, make_dataclass
+from importlib import import_module
 from importlib.metadata import EntryPoint
 from typing import Any, ClassVar
 
 import pytest
 
+import alsweep.query as room
 from alsweep.config.trajectory import StrategySpec
 from alsweep.errors import RegistryError, StrategyError
 from alsweep.query import (
@@ -195,8 +198,6 @@ def test_what_defines_nothing_says_so():
 
 
 def test_stages_are_imported_from_the_room_itself():
-    import alsweep.query as room
-
     for registry in KINDS.values():
         for name in registry:
             cls = registry.get(name)
@@ -250,3 +251,13 @@ def test_stages_keep_as_many_candidates_as_the_documentation_says():
     assert many == {(kind, name): more.get(name, 1) for kind, name in many}
     spelled = {"map": "margin", "noise": "softrank", "filter": "purity"}
     assert make_strategy({"stages": spelled}).composition.candidates_factor == 4
+
+
+def test_no_value_of_the_room_changes_once_it_is_made():
+    found = set()
+    for module in pkgutil.walk_packages(room.__path__, "alsweep.query."):
+        for cls in vars(import_module(module.name)).values():
+            if isinstance(cls, type) and is_dataclass(cls) and cls.__module__ == module.name:
+                found.add(cls.__name__)
+                assert cls.__dataclass_params__.frozen, f"{cls} can be changed"
+    assert {"Space", "Windows", "Request", "Candidate", "Prediction", "Strategy"} <= found
