@@ -23,10 +23,9 @@ def strategies(
     import json
 
     from alsweep.query import strategies as known
-    from alsweep.query.plugin_files import load_file
+    from alsweep.query.plugin_files import load_files
 
-    for file in plugin or []:
-        load_file(file.absolute())
+    load_files([file.absolute() for file in plugin or []])
     if as_json:
         typer.echo(json.dumps(known(), indent=1))
     elif as_markdown:

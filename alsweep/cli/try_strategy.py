@@ -49,12 +49,11 @@ def try_strategy(
 
     from alsweep.cli.networks import open_networks
     from alsweep.cli.progress import CaseProgress
-    from alsweep.query.plugin_files import load_file
+    from alsweep.query.plugin_files import load_files
     from alsweep.report.queries import open_query
 
     query = open_query(run, trajectory, loop)
-    for file in plugin or []:
-        load_file(file.absolute())
+    load_files([file.absolute() for file in plugin or []])
     spec = _spec(strategy, settings or [])
     with CaseProgress("try") as progress:
         networks = open_networks(query, progress)

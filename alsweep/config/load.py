@@ -33,15 +33,14 @@ def load_sweep(
         apply_override(raw, override)
     try:
         sweep = validated(SweepConfig, raw, {})
-        files = [str((path.parent / file).absolute()) for file in sweep.plugins]
-        files += [str(file.absolute()) for file in plugins]
-        sweep = validated(SweepConfig, {**raw, "plugins": list(dict.fromkeys(files))}, {})
         sweep.trajectories()
     except ConfigError as error:
         raise ConfigError(f"{path}: {error}") from error
     except RecursionError:
         raise ConfigError(f"{path}: {ENDLESS}") from None
-    return sweep
+    files = [(path.parent / file).absolute() for file in sweep.plugins]
+    files += [file.absolute() for file in plugins]
+    return sweep.model_copy(update={"plugins": tuple(dict.fromkeys(files))})
 
 
 def _read_mapping(path: Path) -> dict[str, Any]:

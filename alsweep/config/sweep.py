@@ -99,13 +99,6 @@ class SweepConfig(Frozen):
             raise ValueError("a seed is named twice; paired seeds must differ")
         return seeds
 
-    @field_validator("plugins")
-    @classmethod
-    def _plugins_differ(cls, plugins: tuple[Path, ...]) -> tuple[Path, ...]:
-        if len({path.name for path in plugins}) != len(plugins):
-            raise ValueError("two files have the same name; rename one of them")
-        return plugins
-
     @field_validator("base")
     @classmethod
     def _base_leaves_dataset_and_seed(cls, base: dict[str, Any]) -> dict[str, Any]:

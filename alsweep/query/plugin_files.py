@@ -5,7 +5,7 @@ import importlib.util
 import re
 import sys
 import traceback
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from alsweep.errors import AlsweepError, StrategyError
@@ -41,6 +41,21 @@ def load_file(path: Path) -> str:
         _forget(f"{_PREFIX}.{stem}.")
         _run(name, path, content)
     return sha256
+
+
+def load_files(paths: Sequence[Path]) -> None:
+    """Run the plug-in files of a sweep.
+
+    Raises:
+        StrategyError: Two have the same name, or one of them cannot be loaded.
+    """
+    seen: dict[str, Path] = {}
+    for path in paths:
+        twin = seen.setdefault(path.name, path)
+        if twin != path:
+            raise StrategyError(f"plugins: {twin} and {path} have one name; rename one of them")
+    for path in paths:
+        load_file(path)
 
 
 def _content(path: Path) -> bytes:

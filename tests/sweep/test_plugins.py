@@ -7,7 +7,7 @@ import pytest
 from alsweep.config.load import load_sweep
 from alsweep.config.sweep import ResourcesConfig
 from alsweep.data.case import Dataset
-from alsweep.errors import ConfigError, StrategyError
+from alsweep.errors import StrategyError
 from alsweep.query import make_strategy, plugin_files
 from alsweep.sweep.plan import make_plan
 from alsweep.sweep.run_folder import check_same_sweep, stored_sweep, trajectory_folder, write_space
@@ -118,5 +118,6 @@ def test_files_are_found_beside_the_search_space_and_from_here(
     (tmp_path / "more.py").write_text("")
     found = load_sweep(space, (), [Path("more.py")]).plugins
     assert [path.resolve() for path in found] == [own, tmp_path / "more.py"]
-    with pytest.raises(ConfigError, match=r"plugins: .*two files have the same name"):
-        load_sweep(space, (), [Path("spaces/own.py")])
+    twice = load_sweep(space, (), [Path("spaces/own.py")])
+    with pytest.raises(StrategyError, match=r"plugins: .*spaces/own.py have one name; rename one"):
+        make_plan(twice, dataset)
