@@ -82,6 +82,17 @@ def test_cases_are_visited_in_turn_until_each_is_full():
         assert set(cases[3:]) <= {"a"}
 
 
+def test_a_full_case_is_passed_over_and_no_other_comes_twice_for_it():
+    references = {case: np.zeros((20, 20, 20), np.uint8) for case in "abcdef"}
+    taken = [Patch(case, (0, 0, 0), (20, 20, 20)) for case in "bd"]
+    for seed in range(20):
+        placer = placer_of(ArrayPool(references, taken=taken), make_request(8, SIZE))
+        placer.fill(8, ("all",), stream(seed))
+        cases = [patch.case for patch in placer.placed]
+        assert sorted(cases[:4]) == ["a", "c", "e", "f"]
+        assert cases[4:] == cases[:4], "the second round is in the order of the first"
+
+
 def test_the_rarest_class_is_placed_first_and_patches_spread_over_cases():
     # Class 2 is in two cases, class 1 in four: it takes those that class 2 leaves.
     references = {case: spots((1, (3, 3, 3))) for case in "abcd"}
