@@ -55,6 +55,7 @@ def test_a_map_says_how_many_members_and_classes_it_needs():
     check(weighted)
     with pytest.raises(ConfigError, match="asks for class 2, but the dataset has the classes 0 to"):
         check(weighted, KnownFacts(foreground=1))
+    check("margin", KnownFacts(foreground=0))
 
 
 @pytest.mark.parametrize("name", list(MAPS))
