@@ -83,6 +83,22 @@ class Patch:
         )
 
 
+def by_case(patches: Iterable[Patch]) -> dict[str, list[Patch]]:
+    """The patches of each case; cases and patches in the order in which they come."""
+    grouped: dict[str, list[Patch]] = {}
+    for patch in patches:
+        grouped.setdefault(patch.case, []).append(patch)
+    return grouped
+
+
+@dataclass(frozen=True)
+class QueriedPatch:
+    """A patch of a query and its score (higher = queried first); None where there is no score."""
+
+    patch: Patch
+    score: float | None = None
+
+
 def box_slices(start: Sequence[int], size: Sequence[int]) -> tuple[slice, slice, slice]:
     """Index of the box in a ``(z, y, x)`` array."""
     z, y, x = (slice(a, a + s) for a, s in zip(start, size, strict=True))

@@ -35,6 +35,15 @@ class Registry(Generic[T]):
         self._items[name] = item
         self._aliases |= dict.fromkeys(aliases, name)
 
+    def forget(self, module: str) -> None:
+        """Drop what a module has registered."""
+        self._items = {
+            name: item
+            for name, item in self._items.items()
+            if getattr(item, "__module__", None) != module
+        }
+        self._aliases = {a: name for a, name in self._aliases.items() if name in self._items}
+
     def name(self, name_or_alias: str) -> str:
         """Return the registered name.
 

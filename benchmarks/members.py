@@ -22,10 +22,11 @@ from torch import nn
 
 from alsweep.config.trajectory import TrainingConfig
 from alsweep.model.device import Compute, set_threads
-from alsweep.model.folding import Fold, Folded
-from alsweep.model.inference import _WINDOWS, predict
+from alsweep.model.folding import Fold
+from alsweep.model.inference import _WINDOWS, Tiling, predict
 from alsweep.model.network import build_network
 from alsweep.model.topology import Topology
+from alsweep.query import Prediction
 
 SHAPE, WINDOW, CLASSES, STEP = (96, 96, 96), (32, 32, 32), 4, 0.75
 ROUNDS = 3
@@ -40,14 +41,14 @@ def networks(count: int, base: int) -> list[nn.Module]:
     return [build_network(training, topology, 1, CLASSES, seed).eval() for seed in range(count)]
 
 
-def in_turn(members: Sequence[nn.Module], image: np.ndarray) -> Folded:
+def in_turn(members: Sequence[nn.Module], image: np.ndarray) -> Prediction:
     """Ours."""
-    compute = Compute(torch.device("cpu"), "fp32")
-    return predict(members, image, WINDOW, STEP, (), compute, ("probs", "mean_entropy"))
+    tiling = Tiling(WINDOW, STEP, (), Compute(torch.device("cpu"), "fp32"))
+    return predict(members, image, tiling, ("probs", "mean_entropy"))
 
 
 @torch.no_grad()
-def side_by_side(members: Sequence[nn.Module], image: np.ndarray) -> Folded:
+def side_by_side(members: Sequence[nn.Module], image: np.ndarray) -> Prediction:
     """All members on each batch of windows; their logits lie one behind the other."""
     logits = sliding_window_inference(
         torch.from_numpy(image)[None],
@@ -64,7 +65,7 @@ def side_by_side(members: Sequence[nn.Module], image: np.ndarray) -> Folded:
     return fold.means()
 
 
-def measured(way: Callable[[], Folded]) -> tuple[float, float, Folded]:
+def measured(way: Callable[[], Prediction]) -> tuple[float, float, Prediction]:
     """CPU seconds, MiB and what came out."""
     ctypes.CDLL(None).malloc_trim(0)
     before = _kib("VmRSS")
@@ -97,7 +98,7 @@ def main() -> None:
         seconds, mib, _ = min((run[name] for run in runs), key=lambda run: run[0])
         print(f"{name:14} {seconds:7.2f} CPU s  {mib:7.0f} MiB")
     ratios = sorted(run["one by one"][0] / run["side by side"][0] for run in runs)
-    first, second = (runs[0][name][2].probs for name in ways)
+    first, second = (runs[0][name][2].mean_probs for name in ways)
     print(
         f"one by one takes {ratios[len(ratios) // 2]:.2f} ({ratios[0]:.2f} to {ratios[-1]:.2f}) of "
         f"the other's time; probabilities differ by {float((first - second).abs().max()):.1e}"

@@ -22,9 +22,9 @@ from monai.transforms import Compose, FgBgToIndicesd, MapTransform, RandCropByPo
 
 from alsweep import Dataset, PartialLabels, Patch
 from alsweep.data.annotator import Oracle
-from alsweep.data.label_store import IGNORE
 from alsweep.data.patches import PatchSampler
 from alsweep.data.phantom import write_phantom
+from alsweep.label_codes import IGNORE
 from alsweep.rng import stream
 
 SHAPE, WINDOW, BOX, BOXES, FOREGROUND = (128, 160, 160), (64, 64, 64), (32, 32, 32), 20, 1 / 3

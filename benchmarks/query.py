@@ -37,10 +37,10 @@ from scipy.signal import fftconvolve
 from torch.nn import functional
 
 from alsweep.geometry import Patch, Triple
-from alsweep.model.folding import Fold, Folded
+from alsweep.model.folding import Fold
 from alsweep.query import PoolCase, Prediction, Request, make_strategy
-from alsweep.query.aggregate import Windows
 from alsweep.query.engine import Engine
+from alsweep.query.windows import Windows
 from alsweep.rng import stream
 
 PATCHES = 20
@@ -211,7 +211,7 @@ class OneCase:
         raise NotImplementedError
 
 
-def folded(members: list[torch.Tensor], needs: tuple[str, ...], logits: bool = False) -> Folded:
+def folded(members: list[torch.Tensor], needs: tuple[str, ...], logits: bool = False) -> Prediction:
     """What inference does with each member; the first one becomes the sum, hence a copy."""
     fold = Fold(len(members), needs)
     for member in members:
@@ -242,9 +242,8 @@ def ours(
     fresh = [members[0].clone(), *members[1:]]
     request = Request(PATCHES, case.box, case.stride, 0.0, PATCHES, 0, 5)
     clock = Clock(members[0].device)
-    result = folded(fresh, chosen.needs, logits)
+    prediction = folded(fresh, chosen.needs, logits)
     clock.lap("fold")
-    prediction = Prediction(result.probs, result.mean_entropy)
     rng = partial(stream, 0, "query", 0)
     engine = TimedEngine(composition, request, case.classes - 1, rng, clock)
     choices = engine.query(OneCase(case, prediction))

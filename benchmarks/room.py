@@ -12,9 +12,9 @@ import numpy as np
 from monai.data.utils import dense_patch_slices
 
 from alsweep.geometry import Patch, intersection
-from alsweep.query.aggregate import Windows
 from alsweep.query.pool import PoolCase
 from alsweep.query.room import has_room
+from alsweep.query.windows import Windows
 from alsweep.rng import stream
 from alsweep.testing.pools import make_request
 

@@ -8,6 +8,7 @@ from alsweep.geometry import (
     axis_starts,
     box_slices,
     boxes_intersect,
+    by_case,
     centred_start,
     clip_size,
     intersection,
@@ -85,3 +86,9 @@ def test_a_patch_needs_three_axes():
 
     with pytest.raises(ValueError, match="unpack"):
         triple((1, 2))
+
+
+def test_patches_of_a_case_keep_their_order():
+    b1, a, b2 = (Patch(case, (z, 0, 0), (1, 1, 1)) for case, z in (("b", 5), ("a", 3), ("b", 1)))
+    assert by_case([b1, a, b2]) == {"b": [b1, b2], "a": [a]}
+    assert list(by_case([b1, a, b2])) == ["b", "a"]

@@ -23,6 +23,10 @@ def fulldata(
         list[str] | None,
         typer.Option("--set", metavar="PATH=VALUE", help="Override a key; may be repeated."),
     ] = None,
+    plugin: Annotated[
+        list[Path] | None,
+        typer.Option("--plugin", metavar="FILE", help="File with strategies; may be repeated."),
+    ] = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Say what would be done, and write nothing.")
     ] = False,
@@ -42,7 +46,7 @@ def fulldata(
     from alsweep.config.load import load_sweep
     from alsweep.sweep import work
 
-    sweep = load_sweep(space, set_ or [])
+    sweep = load_sweep(space, set_ or [], plugin or [])
     folder = (out or Path("runs") / sweep.name).absolute()
     plan = plan_of(sweep, space, recorded_run(sweep, space, folder, set_ or []))
     if dry_run:

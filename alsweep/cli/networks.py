@@ -22,7 +22,11 @@ def open_networks(query: "Query", progress: CaseProgress) -> "StoredNetworks":
         ConfigError: It is a starting budget.
         RunFolderError: They are not stored any more.
     """
+    from alsweep.sweep.run_folder import load_plugins
     from alsweep.trajectory.replay import StoredNetworks
+
+    if query.trajectory.config is not None:
+        load_plugins(query.run, query.trajectory.config)
 
     def show(now: "Progress") -> None:
         progress.show(now.phase, now.done, now.total)

@@ -45,6 +45,10 @@ def run(
         list[str] | None,
         typer.Option("--set", metavar="PATH=VALUE", help="Override a key; may be repeated."),
     ] = None,
+    plugin: Annotated[
+        list[Path] | None,
+        typer.Option("--plugin", metavar="FILE", help="File with strategies; may be repeated."),
+    ] = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Say what would be done, and write nothing.")
     ] = False,
@@ -59,7 +63,7 @@ def run(
     from alsweep.cli.dry_run import check_place_and_device, check_wandb, tell_what_would_be_done
     from alsweep.config.load import load_sweep
 
-    sweep = load_sweep(space, set_ or [])
+    sweep = load_sweep(space, set_ or [], plugin or [])
     folder = out or Path("runs") / sweep.name
     plan = plan_of(sweep, space, recorded_run(sweep, space, folder, set_ or []))
     if dry_run:

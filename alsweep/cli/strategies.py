@@ -1,5 +1,6 @@
 """``alsweep strategies``: which strategies there are, with their parameters and sources."""
 
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -10,6 +11,10 @@ def strategies(
     as_markdown: Annotated[
         bool, typer.Option("--markdown", help="The tables of docs/strategies.md, with all stages.")
     ] = False,
+    plugin: Annotated[
+        list[Path] | None,
+        typer.Option("--plugin", metavar="FILE", help="File with strategies; may be repeated."),
+    ] = None,
 ) -> None:
     """List all strategies with their parameters, defaults, ranges and source.
 
@@ -18,7 +23,9 @@ def strategies(
     import json
 
     from alsweep.query import strategies as known
+    from alsweep.query.plugin_files import load_files
 
+    load_files([file.absolute() for file in plugin or []])
     if as_json:
         typer.echo(json.dumps(known(), indent=1))
     elif as_markdown:

@@ -32,6 +32,10 @@ def try_strategy(
         list[str] | None,
         typer.Option("--set", metavar="NAME=VALUE", help="A parameter; may be repeated."),
     ] = None,
+    plugin: Annotated[
+        list[Path] | None,
+        typer.Option("--plugin", metavar="FILE", help="File with strategies; may be repeated."),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="For machines: one JSON object.")] = False,
 ) -> None:
     """Ask another strategy, or the same with other parameters, in place of a query that was made.
@@ -45,11 +49,13 @@ def try_strategy(
 
     from alsweep.cli.networks import open_networks
     from alsweep.cli.progress import CaseProgress
+    from alsweep.query.plugin_files import load_files
     from alsweep.report.queries import open_query
     from alsweep.sweep.run_folder import refuse_unwritable
 
     query = open_query(run, trajectory, loop)
     refuse_unwritable((out or run).absolute())
+    load_files([file.absolute() for file in plugin or []])
     spec = _spec(strategy, settings or [])
     with CaseProgress("try") as progress:
         networks = open_networks(query, progress)

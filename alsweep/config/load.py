@@ -15,8 +15,15 @@ from alsweep.config.validation import validated
 from alsweep.errors import ConfigError
 
 
-def load_sweep(path: Path, overrides: Sequence[str] = ()) -> SweepConfig:
+def load_sweep(
+    path: Path, overrides: Sequence[str] = (), plugins: Sequence[Path] = ()
+) -> SweepConfig:
     """Read and validate a search space, its ``PATH=VALUE`` overrides and its trajectories.
+
+    Args:
+        path: The file; ``plugins`` in it are relative to its folder.
+        overrides: ``PATH=VALUE`` each.
+        plugins: More files with strategies, relative to the working directory.
 
     Raises:
         ConfigError: The file cannot be read, is no YAML mapping, or breaks the schema; or an
@@ -33,7 +40,9 @@ def load_sweep(path: Path, overrides: Sequence[str] = ()) -> SweepConfig:
         raise ConfigError(f"{path}: {error}") from error
     except RecursionError:
         raise ConfigError(f"{path}: {ENDLESS}") from None
-    return sweep
+    files = [(path.parent / file).absolute() for file in sweep.plugins]
+    files += [file.absolute() for file in plugins]
+    return sweep.model_copy(update={"plugins": tuple(dict.fromkeys(files))})
 
 
 def _stored(raw: Mapping[str, Any]) -> bool:

@@ -44,10 +44,13 @@ class StrategySpec(Frozen):
     Attributes:
         stored: Whether all parameters are written out but those at their neutral value, as alsweep
             does; where a user wrote them, the others have their defaults.
+        plugins: SHA-256 of the plug-in files that the strategy or its stages are from; written by
+            alsweep, and left out where there are none.
     """
 
     name: str
     label: str | None = None
+    plugins: tuple[str, ...] = ()
     parameters: dict[str, Any] = Field(default_factory=dict)
     stored: bool = Field(False, exclude=True)
 
@@ -62,18 +65,22 @@ class StrategySpec(Frozen):
             if value.get("name", COMPOSED) != COMPOSED:
                 raise ValueError("a strategy has either a name or stages; call it by a label")
             value = {**value, "name": COMPOSED}
-        known = {key: value[key] for key in ("name", "label") if key in value}
+        known = {key: value[key] for key in ("name", "label", "plugins") if key in value}
         others = {k: v for k, v in value.items() if k not in known}
         return known | {"parameters": others, "stored": is_stored(info)}
 
     @model_serializer
     def _to_flat(self) -> dict[str, Any]:
         label = {} if self.label is None else {"label": self.label}
-        return {"name": self.name} | label | self.parameters
+        return {"name": self.name} | label | self._plugins | self.parameters
+
+    @property
+    def _plugins(self) -> dict[str, Any]:
+        return {"plugins": list(self.plugins)} if self.plugins else {}
 
     def identity(self) -> dict[str, Any]:
-        """Everything that changes the queries: name and parameters, not the label."""
-        return {"name": self.name, **self.parameters}
+        """Everything that changes the queries: name, parameters, plug-in files; not the label."""
+        return {"name": self.name, **self._plugins, **self.parameters}
 
 
 class StartingBudgetConfig(Frozen):

@@ -16,6 +16,7 @@ from alsweep.data.reading import read_volume
 from alsweep.data.volume import RawVolume
 from alsweep.errors import IngestError
 from alsweep.geometry import triple
+from alsweep.label_codes import IGNORE
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -26,9 +27,6 @@ if TYPE_CHECKING:
     from alsweep.data.case import AffineRow, Box
     from alsweep.data.layout import RawCase, RawDataset
     from alsweep.types import LabelMap
-
-IGNORED = 255
-"""What is stored where there is no label: the ignore label, and no free label."""
 
 _ROUNDING = 0.01
 """By how much a label may miss an integer: 254 times a ``scl_slope`` of 1.00002 does by half of it.
@@ -92,12 +90,12 @@ def _read(dataset: RawDataset, case: RawCase) -> RawImages:
         _check_shape(volume, volumes[first], str(root / path), str(root / first))
     images = [volumes[path] for path in case.images]
     channels = _split_channels(images, len(dataset.channels), str(root / first))
-    codes = {} if dataset.labels.ignore is None else {dataset.labels.ignore: IGNORED}
+    codes = {} if dataset.labels.ignore is None else {dataset.labels.ignore: IGNORE}
     labels = _checked_labels(volumes[case.label].array, classes, codes, str(root / case.label))
     free = None
     if case.free is not None:
         name = str(root / case.free)
-        free = _checked_labels(volumes[case.free].array, classes, {IGNORED: IGNORED}, name)
+        free = _checked_labels(volumes[case.free].array, classes, {IGNORE: IGNORE}, name)
     crop = whole(volumes[first].array.shape) if dataset.cropped else nonzero_box(channels)
     return RawImages(
         channels,

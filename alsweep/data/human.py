@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from alsweep.config.base import fingerprint
-from alsweep.data.label_store import IGNORE
 from alsweep.errors import DatasetError
 from alsweep.files import sync_folder, write_bytes
 from alsweep.geometry import Patch
+from alsweep.label_codes import IGNORE
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

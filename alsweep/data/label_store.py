@@ -12,7 +12,8 @@ import numpy as np
 
 from alsweep.config.base import fingerprint
 from alsweep.errors import DatasetError
-from alsweep.geometry import Patch, box_slices, intersection, triple
+from alsweep.geometry import Patch, box_slices, by_case, intersection, triple
+from alsweep.label_codes import IGNORE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -25,9 +26,6 @@ if TYPE_CHECKING:
     from alsweep.types import LabelMap
 
     FreeLabels = Callable[[str], LabelMap | None]
-
-IGNORE = 255
-"""Label code of a voxel whose label the trainer may not see."""
 
 _OPEN_CASES = 64
 
@@ -138,11 +136,9 @@ class PartialLabels:
 
     def _append(self, new: tuple[Patch, ...]) -> None:
         """Index more patches; what is known of cases without new ones stays as it is."""
-        grouped: dict[str, list[Patch]] = {}
         for patch in new:
             _check(patch, self._shapes)
-            grouped.setdefault(patch.case, []).append(patch)
-        grown = {case: _Boxes((*self.boxes(case), *added)) for case, added in grouped.items()}
+        grown = {case: _Boxes((*self.boxes(case), *own)) for case, own in by_case(new).items()}
         self._boxes = dict(sorted({**self._boxes, **grown}.items()))
         self.patches = (*self.patches, *new)
 

@@ -11,6 +11,7 @@ from pydantic import RootModel
 
 from alsweep.data.foreign import Foreign, parsed, read_foreign
 from alsweep.errors import IngestError
+from alsweep.label_codes import IGNORE
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -19,8 +20,8 @@ if TYPE_CHECKING:
 
 DESCRIPTION = "dataset.json"
 SPLITS = "splits_final.json"
-MOST_CLASSES = 255
-"""Label 255 means "not annotated", so classes end at 254."""
+MOST_CLASSES = IGNORE
+"""Classes count from 0 and end before the code that means "not annotated"."""
 
 _LEFTOVERS = {
     "thumbs.db",

@@ -11,7 +11,7 @@ import numpy as np
 
 from alsweep.config.base import Frozen
 from alsweep.data.case import Source
-from alsweep.data.checking import IGNORED, RawImages, read_case
+from alsweep.data.checking import RawImages, read_case
 from alsweep.data.grids import Oddity
 from alsweep.data.intensities import Sketch, sketch
 from alsweep.data.layout import distinct
@@ -19,6 +19,7 @@ from alsweep.data.normalise import scheme_for
 from alsweep.data.volume import file_digest
 from alsweep.data.writing import class_voxels
 from alsweep.errors import IngestError
+from alsweep.label_codes import IGNORE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -133,7 +134,7 @@ def _facts(dataset: RawDataset, images: RawImages, name: str) -> CaseFacts:
                 f"{name}: channel '{called}' has values from {low:g} to {high:g}, expected 0 to "
                 "255; name the channel otherwise in channel_names"
             )
-    inside = (images.labels > 0) & (images.labels != IGNORED)
+    inside = (images.labels > 0) & (images.labels != IGNORE)
     constant = tuple(index for index, (low, high) in enumerate(spans) if low == high)
     classes = len(dataset.labels.classes)
     crop = images.source.crop

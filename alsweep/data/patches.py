@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from alsweep.data.label_store import IGNORE
 from alsweep.errors import DatasetError
 from alsweep.geometry import Patch, box_slices, intersection, triple
+from alsweep.label_codes import IGNORE
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

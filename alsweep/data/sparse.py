@@ -13,6 +13,7 @@ import numpy as np
 
 from alsweep.files import read_json
 from alsweep.geometry import triple
+from alsweep.label_codes import IGNORE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -20,9 +21,6 @@ if TYPE_CHECKING:
 
     from alsweep.geometry import Triple
     from alsweep.types import LabelMap
-
-FILL = 255
-"""What a reader shows where nothing is stored."""
 
 _CHUNK = 64
 _ABSENT = 2**64 - 1
@@ -124,7 +122,7 @@ def _declare(array: Path, shape: Triple) -> None:
         chunks=size,
         shards=tuple(n * c for n, c in zip(_grid(shape), size, strict=True)),
         compressors=zarr.codecs.ZstdCodec(level=_ZSTD_LEVEL),
-        fill_value=FILL,
+        fill_value=IGNORE,
         # Three folders fewer for each case of each trajectory: file systems run out of inodes.
         chunk_key_encoding={"name": "default", "separator": "."},
         dimension_names=("z", "y", "x"),
@@ -154,7 +152,7 @@ def _shard(
     parts, offset = [], 0
     for place in chunks:
         labels = window(triple(np.multiply(place, size)), size)
-        if (labels == FILL).all():
+        if (labels == IGNORE).all():
             continue
         part = codec.encode(np.ascontiguousarray(labels))
         index[place] = offset, len(part)

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from alsweep.data.label_store import IGNORE
+from alsweep.label_codes import IGNORE
 
 if TYPE_CHECKING:
     from alsweep.data.case import Region

@@ -1,11 +1,11 @@
 """Members folded one at a time into running means: memory does not grow with their number."""
 
 from collections.abc import Callable, Collection
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
 from alsweep.model.outputs import activate
 from alsweep.query.maps import minus_p_log_p
+from alsweep.query.pool import Prediction
 
 if TYPE_CHECKING:
     from jaxtyping import Float
@@ -18,28 +18,6 @@ if TYPE_CHECKING:
 
 _CACHED_VALUES = 1 << 18
 """Values that are worked on at once on a CPU: more leave its cache, fewer pay for the calls."""
-
-
-@dataclass(frozen=True)
-class Folded:
-    """What the ensemble says of one case.
-
-    Attributes:
-        probs: Mean probability, ``(class, z, y, x)``.
-        mean_entropy: Mean over members of each member's entropy, ``(z, y, x)`` in nats; None unless
-            asked for.
-        features: Encoder features on a coarse grid, ``(feature, z, y, x)``, those of all members
-            one after the other; None unless asked for.
-        cell: Voxels per grid cell, ``(z, y, x)``; None without features.
-        members: Each member's probabilities, float16; empty unless asked for, since their memory
-            grows with the number of members.
-    """
-
-    probs: "Probs"
-    mean_entropy: "ScoreMap | None" = None
-    features: "Tensor | None" = None
-    cell: tuple[float, float, float] | None = None
-    members: "tuple[Probs, ...]" = ()
 
 
 class Fold:
@@ -110,12 +88,13 @@ class Fold:
             return self._given(probs, entropy)
         return probs, _softmax_entropy(logits, probs)
 
-    def means(self) -> Folded:
+    def means(self) -> Prediction:
         """The means over all members; ends the fold, whose sums become the means."""
         assert self._sum is not None, "an ensemble has at least one member"
         assert not self._missing, "all members were counted in"
         mean_entropy = None if self._entropy is None else self._entropy.div_(self._count)
-        return Folded(self._sum, mean_entropy, members=tuple(self._members))
+        members = tuple(self._members)
+        return Prediction(self._sum, mean_entropy, members=members, regions=self._regions)
 
 
 def _softmax_entropy(logits: "Slab", probs: "Slab") -> "Entropies":

@@ -14,7 +14,8 @@ from torch import nn
 from alsweep.geometry import Triple, triple
 from alsweep.model.device import Compute, enough_memory
 from alsweep.model.embedding import FeatureMean, outputs_of
-from alsweep.model.folding import Fold, Folded
+from alsweep.model.folding import Fold
+from alsweep.query.pool import Embedding, Prediction
 
 if TYPE_CHECKING:
     from alsweep.types import Volume
@@ -32,47 +33,46 @@ Encoder = Callable[[nn.Module], nn.Module]
 
 
 @dataclass(frozen=True)
-class _Tiling:
-    """How a case is cut into windows and predicted; see :func:`predict`."""
+class Tiling:
+    """How a case is cut into windows and predicted.
+
+    Attributes:
+        window: Size of the sliding window, ``(z, y, x)``: the training patch.
+        step: Distance of neighbouring windows as a share of the window, in (0, 1].
+        axes: Axes (0 = z) to mirror for test-time augmentation; empty for none.
+        compute: Device and precision.
+        regions: Whether each output goes through a sigmoid of its own, instead of a softmax.
+        encoder: Of the learner; needed for ``embedding`` alone.
+    """
 
     window: Triple
     step: float
     axes: tuple[int, ...]
     compute: Compute
-    regions: bool
-    encoder: Encoder | None
+    regions: bool = False
+    encoder: Encoder | None = None
 
 
 @torch.no_grad()
 def predict(
     networks: Sequence[nn.Module],
     image: "Volume",
-    window: Triple,
-    step: float,
-    axes: tuple[int, ...],
-    compute: Compute,
+    tiling: Tiling,
     needs: Collection[str] = ("probs",),
-    regions: bool = False,
-    encoder: Encoder | None = None,
-) -> Folded:
+) -> Prediction:
     """What the members say of one case, folded over them one at a time.
 
     Args:
-        networks: The members, on ``compute.device``.
+        networks: The members, on ``tiling.compute.device``.
         image: ``(channel, z, y, x)``, normalised.
-        window: Size of the sliding window: the training patch.
-        step: Distance of neighbouring windows as a share of the window, in (0, 1].
-        axes: Axes (0 = z) to mirror for test-time augmentation; empty for none.
-        compute: Device and precision.
+        tiling: Windows, mirroring, device.
         needs: What is wanted beside the mean probability: ``mean_entropy``, ``embedding``,
             ``members``.
-        regions: Whether each output goes through a sigmoid of its own, instead of a softmax.
-        encoder: Of the learner; needed for ``embedding`` alone.
 
     Returns:
-        Float32 tensors on ``compute.device``, float16 for features; probabilities sum to 1 over
-        ``class`` unless ``regions``. Memory grows with the number of members for ``embedding`` and
-        ``members`` alone.
+        Float32 tensors on ``tiling.compute.device``, float16 for features; probabilities sum to 1
+        over ``class`` unless ``tiling.regions``. Memory grows with the number of members for
+        ``embedding`` and ``members`` alone.
 
     Raises:
         TrajectoryFailedError: The device's memory does not suffice.
@@ -81,15 +81,14 @@ def predict(
     """
     # A copy: the image is a read-only memory map, which torch must not be handed.
     volume = torch.from_numpy(image.copy())[None]
-    tiling = _Tiling(window, step, axes, compute, regions, encoder)
     with enough_memory(f"to predict a case of {tuple(image.shape)} voxels"):
-        volume = volume.to(compute.device)
+        volume = volume.to(tiling.compute.device)
         return _fold(networks, volume, tiling, needs)
 
 
 def _fold(
-    networks: Sequence[nn.Module], volume: torch.Tensor, tiling: _Tiling, needs: Collection[str]
-) -> Folded:
+    networks: Sequence[nn.Module], volume: torch.Tensor, tiling: Tiling, needs: Collection[str]
+) -> Prediction:
     fold = Fold(len(networks), needs, tiling.regions)
     if "embedding" not in needs:
         for network in networks:
@@ -100,14 +99,14 @@ def _fold(
         mean = FeatureMean(triple(volume.shape[2:]), tiling.window)
         _fold_member(fold, network, volume, tiling, mean)
         features.append(mean.mean())
-    return replace(fold.means(), features=torch.cat(features), cell=mean.cell)
+    return replace(fold.means(), embedding=Embedding(torch.cat(features), mean.cell))
 
 
 def _fold_member(
     fold: Fold,
     network: nn.Module,
     volume: torch.Tensor,
-    tiling: _Tiling,
+    tiling: Tiling,
     features: FeatureMean | None = None,
 ) -> None:
     """Count one member in; its probabilities are averaged over the mirrored inputs first."""
@@ -121,12 +120,12 @@ def _fold_member(
             logits = _slide(network, volume.flip(dims) if dims else volume, tiling, on_windows)
         own.add_logits((logits.flip(dims) if dims else logits)[0])
     if tiling.axes:
-        fold.add(own.means().probs)
+        fold.add(own.means().mean_probs)
 
 
 @contextmanager
 def _gathering(
-    network: nn.Module, tiling: _Tiling, features: FeatureMean | None, flips: tuple[int, ...]
+    network: nn.Module, tiling: Tiling, features: FeatureMean | None, flips: tuple[int, ...]
 ) -> Iterator[_OnWindows]:
     """What to do after each forward pass: hand its encoder features on, or nothing."""
     if features is None:
@@ -138,7 +137,7 @@ def _gathering(
 
 
 def _slide(
-    network: nn.Module, volume: torch.Tensor, tiling: _Tiling, on_windows: _OnWindows
+    network: nn.Module, volume: torch.Tensor, tiling: Tiling, on_windows: _OnWindows
 ) -> torch.Tensor:
     """Logits of the whole volume, ``(1, class, z, y, x)``."""
     # A small volume is padded on both sides, and window places are those in the padded one.

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, TypeAlias
 import torch
 from torch.nn import functional
 
-from alsweep.data.label_store import IGNORE
+from alsweep.label_codes import IGNORE
 from alsweep.model.outputs import membership
 
 if TYPE_CHECKING:

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from alsweep.data.label_store import IGNORE
 from alsweep.errors import TrajectoryFailedError
 from alsweep.files import write_json
+from alsweep.label_codes import IGNORE
 from alsweep.model.learner import Lesson, Setup
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from monai.metrics import compute_hausdorff_distance, compute_surface_dice
 
-from alsweep.data.label_store import IGNORE
+from alsweep.label_codes import IGNORE
 
 if TYPE_CHECKING:
     from alsweep.data.case import Region, Spacing

@@ -1,9 +1,17 @@
 """From probabilities to queries: pure functions on arrays, and the strategies made of them."""
 
-from alsweep.query.aggregate import box_mean
+from alsweep.geometry import QueriedPatch
+from alsweep.query.aggregate import (
+    AGGREGATES,
+    Aggregate,
+    ForegroundNormalised,
+    Max,
+    Mean,
+    TopFraction,
+)
 from alsweep.query.base import (
-    Choice,
     Embedding,
+    Facts,
     Pool,
     PoolCase,
     Prediction,
@@ -18,18 +26,92 @@ from alsweep.query.base import (
     strategies,
     strategy,
 )
-from alsweep.query.select import select_patches
+from alsweep.query.candidates import Annotated, Candidate, CaseLimit
+from alsweep.query.expected_dice import ExpectedDiceMap
+from alsweep.query.filters import FILTERS, Filter, LabelEntropy, NoFilter, Purity
+from alsweep.query.maps import (
+    MAPS,
+    ClassWeightedEntropyMap,
+    ExpectedEntropyMap,
+    LeastConfidenceMap,
+    MarginMap,
+    MixedEntropyMap,
+    MutualInformationMap,
+    PredictiveEntropyMap,
+    ScoreMapStage,
+    VoxelMap,
+    WindowMap,
+)
+from alsweep.query.noise import NOISES, Noise, NoNoise, Power, Softmax, SoftRank
+from alsweep.query.select import SELECTORS, Select, select_patches
+from alsweep.query.select.batches import StochasticBatches
+from alsweep.query.select.best import Greedy
+from alsweep.query.select.diverse import KCenter, KMeansPlusPlus
+from alsweep.query.stage import Stage
+from alsweep.query.stratify import STRATIFIERS, ByClass, NoStrata, Stratify
+from alsweep.query.voxels import VoxelScores
+from alsweep.query.windows import Windows, box_mean
+
+Choice = QueriedPatch
+"""The name by which strategies of other packages know it."""
 
 __all__ = [
+    "AGGREGATES",
+    "FILTERS",
+    "MAPS",
+    "NOISES",
+    "SELECTORS",
+    "STRATIFIERS",
+    "Aggregate",
+    "Annotated",
+    "ByClass",
+    "Candidate",
+    "CaseLimit",
     "Choice",
+    "ClassWeightedEntropyMap",
     "Embedding",
+    "ExpectedDiceMap",
+    "ExpectedEntropyMap",
+    "Facts",
+    "Filter",
+    "ForegroundNormalised",
+    "Greedy",
+    "KCenter",
+    "KMeansPlusPlus",
+    "LabelEntropy",
+    "LeastConfidenceMap",
+    "MarginMap",
+    "Max",
+    "Mean",
+    "MixedEntropyMap",
+    "MutualInformationMap",
+    "NoFilter",
+    "NoNoise",
+    "NoStrata",
+    "Noise",
     "Pool",
     "PoolCase",
+    "Power",
     "Prediction",
+    "PredictiveEntropyMap",
+    "Purity",
+    "QueriedPatch",
     "Request",
+    "ScoreMapStage",
+    "Select",
+    "SoftRank",
+    "Softmax",
+    "Stage",
     "Stages",
+    "StochasticBatches",
     "Strategy",
+    "Stratify",
     "Streams",
+    "TopFraction",
+    "VoxelMap",
+    "VoxelScores",
+    "WindowMap",
+    "Windows",
     "box_mean",
     "make_strategy",
     "required",

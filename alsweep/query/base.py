@@ -1,13 +1,18 @@
 """Strategies: frozen dataclasses that turn a pool into patches, found by name."""
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+import logging
+from collections.abc import Callable, Mapping
+from dataclasses import MISSING, dataclass, fields
 from typing import Any, ClassVar, TypeVar
 
-from alsweep.config.trajectory import COMPOSED, StrategySpec
+from alsweep.config.trajectory import COMPOSED, StrategySpec, TrajectoryConfig
 from alsweep.errors import StrategyError
+from alsweep.geometry import QueriedPatch
+from alsweep.query.checks import check_classes, check_map
 from alsweep.query.engine import Engine
 from alsweep.query.parameters import (
+    check_declared,
+    check_needs,
     checked,
     described,
     doc_parts,
@@ -18,9 +23,10 @@ from alsweep.query.parameters import (
     searchable,
     telling,
 )
+from alsweep.query.plugin_files import files_of, require_loaded
 from alsweep.query.pool import (
-    Choice,
     Embedding,
+    Facts,
     Pool,
     PoolCase,
     Prediction,
@@ -30,9 +36,11 @@ from alsweep.query.pool import (
 from alsweep.query.stages import Composition, Stages, compose, parse_stages
 from alsweep.registry import Registry
 
+_log = logging.getLogger(__name__)
+
 __all__ = [
-    "Choice",
     "Embedding",
+    "Facts",
     "Pool",
     "PoolCase",
     "Prediction",
@@ -40,7 +48,6 @@ __all__ = [
     "Stages",
     "Strategy",
     "Streams",
-    "best_first",
     "label_of",
     "make_strategy",
     "parameters",
@@ -59,23 +66,25 @@ class Strategy:
 
     A subclass says what it is made of in :meth:`stages`; one that is no composition overrides
     :meth:`query`, and :attr:`needs` if it reads more or less than mean probabilities.
+
+    Attributes:
+        uses_oracle: Whether it reads ground truth, as no strategy in practice can.
+        all_classes: Whether it guarantees patches on every class; a config that leaves no room for
+            them is refused.
     """
 
     uses_oracle: ClassVar[bool] = False
+    all_classes: ClassVar[bool] = False
 
-    def stages(self) -> Stages:
-        """The composition that this strategy stands for.
-
-        Raises:
-            StrategyError: The strategy is none, and overrides :meth:`query` instead.
-        """
-        raise StrategyError(f"{type(self).__name__} must define stages() or override query()")
+    def stages(self) -> Stages | None:
+        """The composition that this strategy stands for; None where it overrides :meth:`query`."""
+        return None
 
     @property
     def composition(self) -> Composition | None:
         """The stages, made and checked; None where the strategy overrides :meth:`query`."""
-        composed = type(self).stages is not Strategy.stages
-        return compose(self.stages()) if composed else None
+        stages = self.stages()
+        return None if stages is None else compose(stages)
 
     @property
     def needs(self) -> tuple[str, ...]:
@@ -86,7 +95,7 @@ class Strategy:
         composition = self.composition
         return ("probs",) if composition is None else composition.needs
 
-    def query(self, pool: Pool, request: Request, rng: Streams) -> list[Choice]:
+    def query(self, pool: Pool, request: Request, rng: Streams) -> list[QueriedPatch]:
         """Choose patches, best first; fewer than asked for where nothing more fits.
 
         Args:
@@ -95,8 +104,38 @@ class Strategy:
             request: How many patches of which size.
             rng: Generators by name; use one per case, so that the number of workers cannot matter.
         """
-        composition = compose(self.stages())
+        composition = self.composition
+        if composition is None:
+            raise StrategyError(f"{type(self).__name__} must define stages() or override query()")
         return Engine(composition, request, pool.foreground, rng).query(pool)
+
+    def resolved(self) -> "Strategy":
+        """Itself, with nothing left that means something else in another working directory."""
+        return self
+
+    def check(self, config: TrajectoryConfig, dataset: Facts) -> None:
+        """Refuse a config in which it cannot query; called before anything runs.
+
+        Args:
+            config: Of the trajectory, whose strategy it is.
+            dataset: What is known of the dataset by then.
+
+        Raises:
+            ConfigError: Names the key and the mend.
+            StrategyError: The fault lies in the strategy's own parameters; its place is told with
+                it.
+        """
+        check_needs(self.needs, f"strategy '{config.strategy.name}'")
+        if self.composition is not None:
+            check_map(self.composition.map, config, dataset)
+
+    def check_start(self, config: TrajectoryConfig, dataset: Facts) -> None:
+        """Like :meth:`check`, for a strategy that chooses the starting patches."""
+        name = config.starting_budget.strategy.name
+        if self.needs:
+            raise StrategyError(f"{name} needs a trained network; choose a random start")
+        if self.all_classes:
+            check_classes(name, config, dataset)
 
 
 @dataclass(frozen=True)
@@ -112,19 +151,6 @@ class Composed(Strategy):
     def stages(self) -> Stages:
         """As they are spelled."""
         return self.spelled
-
-
-def best_first(choices: Sequence[Choice]) -> list[Choice]:
-    """Sort by score, descending; ties by the lowest start, then the smaller case id.
-
-    Choices without a score come last.
-    """
-
-    def key(choice: Choice) -> tuple[bool, float, Any, str]:
-        unscored = choice.score is None
-        return unscored, -(choice.score or 0.0), choice.patch.start, choice.patch.case
-
-    return sorted(choices, key=key)
 
 
 _STRATEGIES: Registry[type[Strategy]] = Registry("strategy")
@@ -145,15 +171,24 @@ def strategy(
 
     Raises:
         RegistryError: A name is taken.
+        StrategyError: A parameter or a need is declared in a way that cannot work.
     """
     presets = aliases if isinstance(aliases, Mapping) else {}
 
     def register(cls: S) -> S:
+        check_declared(
+            cls, Strategy, f"strategy '{name}'", reserved=("name", "label", "plugins", "parameters")
+        )
         _STRATEGIES.add(name, cls, tuple(aliases))
         _ALIAS_PARAMETERS.update(presets)
         return cls
 
     return register
+
+
+def forget(module: str) -> None:
+    """Drop the strategies that a module has registered."""
+    _STRATEGIES.forget(module)
 
 
 def strategy_name(name_or_alias: str) -> str:
@@ -175,7 +210,9 @@ def make_strategy(spec: str | Mapping[str, Any] | StrategySpec) -> Strategy:
     _load_presets()
     given = spec if isinstance(spec, StrategySpec) else StrategySpec.model_validate(spec)
     if given.name == COMPOSED:
+        require_loaded(given.plugins, "a stage")
         return _composed(given.parameters, stored=given.stored)
+    require_loaded(given.plugins, f"strategy '{given.name}'")
     cls = _STRATEGIES.get(given.name)
     unwritten = neutral_values(cls) if given.stored else _ALIAS_PARAMETERS.get(given.name, {})
     values = {**unwritten, **given.parameters}
@@ -198,6 +235,13 @@ def parameters(chosen: Strategy) -> dict[str, Any]:
     return telling(chosen)
 
 
+def plugins_of(chosen: Strategy) -> tuple[str, ...]:
+    """Hashes of the plug-in files that a strategy and its stages are from."""
+    composition = chosen.composition
+    stages = () if composition is None else composition.stages.values()
+    return files_of(type(one) for one in (chosen, *stages))
+
+
 def label_of(spec: StrategySpec) -> str:
     """The strategy's label in tables: its own, or the name and the parameters off their default."""
     if spec.label is not None:
@@ -211,9 +255,14 @@ def label_of(spec: StrategySpec) -> str:
 
 
 def strategies() -> list[dict[str, Any]]:
-    """All strategies with aliases, summary, source and parameters, as JSON values."""
+    """All strategies with aliases, summary, source and parameters, as JSON values.
+
+    ``needs`` is None where it follows from a parameter that has no default. A strategy whose stages
+    do not fit together is named in a warning and left out.
+    """
     _load_presets()
-    return [_describe(name) for name in _STRATEGIES]
+    described_ones = (_described_or_none(name) for name in _STRATEGIES)
+    return [entry for entry in described_ones if entry is not None]
 
 
 def registered_in(package: str) -> set[str]:
@@ -222,20 +271,33 @@ def registered_in(package: str) -> set[str]:
     return {n for n in _STRATEGIES if _STRATEGIES.get(n).__module__.startswith(f"{package}.")}
 
 
+def _described_or_none(name: str) -> dict[str, Any] | None:
+    try:
+        return _describe(name)
+    except StrategyError as error:  # its author's fault must not hide all others
+        _log.warning("warning: strategy '%s' is not listed: %s", name, error)
+        return None
+
+
+def _needs_of(cls: type[Strategy]) -> list[str] | None:
+    """What a strategy reads; None where that follows from a parameter without a default."""
+    # Who overrides query() declares it on the class; a composition knows once it is made.
+    declared: Any = cls.needs
+    if not isinstance(declared, property):
+        return list(declared)
+    return list(cls().needs) if all(f.default is not MISSING for f in fields(cls)) else None
+
+
 def _describe(name: str) -> dict[str, Any]:
     cls = _STRATEGIES.get(name)
     summary, source = doc_parts(cls)
-    # Who overrides query() declares it on the class; a composition knows once it is made.
-    needs: Any = cls.needs
-    if isinstance(needs, property):
-        needs = cls().needs
     return {
         "name": name,
         "aliases": _STRATEGIES.aliases(name),
         "summary": summary,
         "source": source,
         "uses_oracle": cls.uses_oracle,
-        "needs": list(needs),
+        "needs": _needs_of(cls),
         "parameters": described(cls),
     }
 

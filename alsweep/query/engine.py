@@ -1,15 +1,14 @@
 """How a composition queries: case by case to candidates, then once over all of them."""
 
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import cast
 
 import numpy as np
 
-from alsweep.geometry import Patch
-from alsweep.query.aggregate import Windows
+from alsweep.geometry import Patch, QueriedPatch
 from alsweep.query.candidates import (
     GENERAL,
     Annotated,
@@ -18,14 +17,14 @@ from alsweep.query.candidates import (
     ordered,
     patch_features,
 )
-from alsweep.query.free import too_free
 from alsweep.query.maps import VoxelMap, WindowMap
-from alsweep.query.noise import Noise
-from alsweep.query.pool import Choice, Pool, PoolCase, Prediction, Request, Streams
+from alsweep.query.pool import Pool, PoolCase, Prediction, Request, Streams
+from alsweep.query.room import space_of
 from alsweep.query.select import greedy
 from alsweep.query.stage import Stage
 from alsweep.query.stages import Composition
 from alsweep.query.voxels import VoxelScores
+from alsweep.query.windows import Windows
 
 
 @dataclass(frozen=True)
@@ -57,7 +56,7 @@ class Engine:
     foreground: int
     rng: Streams
 
-    def query(self, pool: Pool) -> list[Choice]:
+    def query(self, pool: Pool) -> list[QueriedPatch]:
         """Choose patches, best first; fewer than asked for where nothing more fits."""
         results = list(_each_case(pool, self.case_result))
         annotated = Annotated(
@@ -65,7 +64,7 @@ class Engine:
         )
         candidates = ordered(c for result in results for c in result.candidates)
         chosen = self.select(candidates, annotated)
-        return [Choice(candidate.patch, candidate.score) for candidate in chosen]
+        return [QueriedPatch(candidate.patch, candidate.score) for candidate in chosen]
 
     def _classes(self, pool: Pool) -> np.ndarray:
         """Voxels of each label in each annotated patch; none where no stage needs them."""
@@ -90,22 +89,25 @@ class Engine:
 
     def _candidates(self, case: PoolCase, prediction: Prediction) -> list[Candidate]:
         """Let each channel take its share of the case, in turn, none overlapping."""
-        request, strata = self.request, self.composition.stratify
-        windows = Windows(case.shape, request.patch_size, request.strides)
-        scores = self._noised(case.case, self.patch_scores(prediction, windows))
-        per_case = request.per_case * self.composition.candidates_factor
+        strata, space = self.composition.stratify, space_of(case, self.request)
+        scores = self._noised(case.case, self.patch_scores(prediction, space.windows))
+        per_case = self.request.per_case * self.composition.candidates_factor
         draws = self._draws(strata, "channels", case.case)
         shares = strata.case_shares(per_case, self.foreground, draws)
-        excluded = too_free(case, request, request.strides)
         found: list[Candidate] = []
+
+        def best(channel: int, n: int) -> list[Candidate]:
+            taken = (*case.taken, *(candidate.patch for candidate in found))
+            boxes = greedy(scores[channel], replace(space, taken=taken), n) if n > 0 else []
+            return [Candidate(Patch(case.case, b.start, b.size), b.score, channel) for b in boxes]
+
         for channel, share in shares:
-            found += self._greedy(scores[channel], windows, case, found, channel, share, excluded)
+            found += best(channel, share)
         if not strata.by_class:
             return found
         # What the shares leave over is of use only where the whole pool falls short.
         left = per_case - len(found)
-        spare = self._greedy(scores[GENERAL], windows, case, found, GENERAL, left, excluded)
-        return found + [replace(candidate, spare=True) for candidate in spare]
+        return found + [replace(spare, spare=True) for spare in best(GENERAL, left)]
 
     def patch_scores(self, prediction: Prediction, windows: Windows) -> np.ndarray:
         """Score all windows of a case, ``(channel, z_start, y_start, x_start)``, without noise."""
@@ -116,30 +118,10 @@ class Engine:
         assert isinstance(score_map, WindowMap), "a map scores voxels or windows"
         return np.asarray(score_map.windows(prediction, windows)[None].cpu().numpy())
 
-    def _noised(self, case: str, scores: np.ndarray) -> np.ndarray:
+    def _noised(self, case: str, scores: np.ndarray) -> list[np.ndarray]:
         noise = self.composition.noise
-        if type(noise).on_windows is Noise.on_windows:
-            return scores
-        draws = self.rng("noise", case)
-        return np.stack([noise.on_windows(channel, self.request, draws) for channel in scores])
-
-    def _greedy(
-        self,
-        scores: np.ndarray,
-        windows: Windows,
-        case: PoolCase,
-        found: Sequence[Candidate],
-        channel: int,
-        n: int,
-        excluded: np.ndarray | None,
-    ) -> list[Candidate]:
-        if n <= 0:
-            return []
-        taken = [*case.taken, *(candidate.patch for candidate in found)]
-        overlap = self.request.overlap
-        grid = (windows.shape, windows.patch_size, windows.strides)
-        boxes = greedy(scores, *grid, taken, n=n, overlap=overlap, excluded=excluded)
-        return [Candidate(Patch(case.case, b.start, b.size), b.score, channel) for b in boxes]
+        draws = self._draws(noise, "noise", case)
+        return [noise.on_windows(channel, self.request, draws) for channel in scores]
 
     def select(self, candidates: list[Candidate], annotated: Annotated) -> list[Candidate]:
         """Choose among the candidates of all cases, which come best first."""
@@ -172,11 +154,16 @@ class Engine:
 
     def _ranked(self, candidates: list[Candidate]) -> list[Candidate]:
         noise = self.composition.noise
-        if type(noise).on_candidates is Noise.on_candidates:
-            return candidates
-        scores = np.array([candidate.score for candidate in candidates])
-        noised = noise.on_candidates(scores, self.request, self.rng("noise"))
-        return ordered(replace(c, score=float(s)) for c, s in zip(candidates, noised, strict=True))
+        draws = self._draws(noise, "noise")
+        noised: list[Candidate] = []
+        for channel in sorted({candidate.channel for candidate in candidates}):
+            own = [candidate for candidate in candidates if candidate.channel == channel]
+            # Stable: what was kept beyond the shares must not push a share's own down the ranks.
+            own.sort(key=lambda candidate: candidate.spare)
+            scores = np.array([candidate.score for candidate in own])
+            disturbed = noise.on_candidates(scores, self.request, draws)
+            noised += [replace(c, score=float(s)) for c, s in zip(own, disturbed, strict=True)]
+        return ordered(noised)
 
 
 def _each_case(

@@ -4,16 +4,16 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 from alsweep.errors import StrategyError
-from alsweep.query.aggregate import box_mean
 from alsweep.query.maps import MAPS, WindowMap
 from alsweep.query.stage import stage
+from alsweep.query.windows import box_mean
 
 if TYPE_CHECKING:
     from jaxtyping import Float
     from torch import Tensor
 
-    from alsweep.query.aggregate import Windows
     from alsweep.query.pool import Prediction
+    from alsweep.query.windows import Windows
     from alsweep.types import PatchScores
 
 

@@ -29,7 +29,15 @@ class Filter(Stage):
     candidates_factor: ClassVar[int] = 1
 
     def measure(self, prediction: "Prediction", patches: "Sequence[Patch]") -> np.ndarray:
-        """One number for each patch of a case."""
+        """Measure each candidate of a case, as long as its voxels are there.
+
+        Args:
+            prediction: Of the case; ``mean_probs`` is ``(class, z, y, x)``.
+            patches: The candidates.
+
+        Returns:
+            What :attr:`Candidate.worth` is to be, ``(patch,)``.
+        """
         return np.zeros(len(patches))
 
     def keep(
@@ -38,6 +46,12 @@ class Filter(Stage):
         """The candidates of all cases that are left, in the order in which they came.
 
         The others are chosen from only where these do not fill the query.
+
+        Args:
+            candidates: Best first; :attr:`Candidate.features` are ``(feature,)`` where ``needs``
+                name the embedding.
+            request: How many patches are wanted.
+            annotated: ``features`` are ``(patch, feature)``, ``classes`` ``(patch, label)``.
         """
         return candidates
 

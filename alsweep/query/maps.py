@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 from alsweep.errors import StrategyError
+from alsweep.query.cache import planes_at_once
 from alsweep.query.parameters import searchable
 from alsweep.query.stage import Stage, stage
 from alsweep.registry import Registry
@@ -12,16 +13,13 @@ if TYPE_CHECKING:
     from jaxtyping import Float
     from torch import Tensor
 
-    from alsweep.query.aggregate import Windows
     from alsweep.query.pool import Prediction
+    from alsweep.query.windows import Windows
     from alsweep.types import PatchScores, Probs, ScoreMap
 
 # Below every probability that matters and above the smallest float32, so that 0 log 0 = 0 without a
 # branch.
 _TINY = 1e-30
-
-CACHED_VOXELS = 1 << 17
-"""Voxels that are worked on at once on a CPU: more leave its cache, fewer pay for the calls."""
 
 
 def entropy(probs: "Probs", *, regions: bool = False) -> "ScoreMap":
@@ -61,13 +59,6 @@ def minus_p_log_p(
     return total
 
 
-def planes_at_once(values: "Tensor") -> int:
-    """Planes ``(..., plane, y, x)`` that stay in a CPU's cache; all of them elsewhere."""
-    if values.device.type != "cpu":
-        return max(1, values.shape[-3])
-    return max(1, CACHED_VOXELS // values.shape[-2:].numel())
-
-
 def predictive_entropy(prediction: "Prediction") -> "ScoreMap":
     """Entropy of the ensemble's mean probability: total uncertainty.
 
@@ -101,7 +92,14 @@ class VoxelMap(ScoreMapStage):
     """A map whose value at a voxel depends on that voxel alone, so that it can be cut in slabs."""
 
     def __call__(self, prediction: "Prediction") -> "ScoreMap":
-        """Score every voxel, ``(z, y, x)``; higher = query first."""
+        """Score every voxel.
+
+        Args:
+            prediction: Of a case or of a part of it; ``mean_probs`` is ``(class, z, y, x)``.
+
+        Returns:
+            Scores, ``(z, y, x)``; higher = query first.
+        """
         raise NotImplementedError
 
 
@@ -110,7 +108,15 @@ class WindowMap(ScoreMapStage):
     """A map that scores windows as wholes; it takes the place of the aggregation."""
 
     def windows(self, prediction: "Prediction", windows: "Windows") -> "PatchScores":
-        """Score every window of a case; higher = query first."""
+        """Score every window of a case.
+
+        Args:
+            prediction: Of the whole case; ``mean_probs`` is ``(class, z, y, x)``.
+            windows: The candidate boxes.
+
+        Returns:
+            Scores, ``(z_start, y_start, x_start)`` as in ``windows.grid``; higher = query first.
+        """
         raise NotImplementedError
 
 

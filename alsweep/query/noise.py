@@ -28,13 +28,32 @@ class Noise(Stage):
     def on_windows(
         self, scores: np.ndarray, request: "Request", rng: np.random.Generator
     ) -> np.ndarray:
-        """Disturb the scores of all windows of one case, before any is chosen."""
+        """Disturb the scores of all windows of one case, before any is chosen.
+
+        Args:
+            scores: Of one channel, ``(z_start, y_start, x_start)``.
+            request: Which loop of how many, for schedules.
+            rng: The case's own; its channels draw from it one after the other.
+
+        Returns:
+            Disturbed scores of the same shape.
+        """
         return scores
 
     def on_candidates(
         self, scores: np.ndarray, request: "Request", rng: np.random.Generator
     ) -> np.ndarray:
-        """Disturb the scores of the candidates of all cases, which come best first."""
+        """Disturb the scores of one channel's candidates, of all cases.
+
+        Args:
+            scores: ``(candidate,)``, best first; those of candidates that were kept beyond the
+                channel's share come behind the others.
+            request: Which loop of how many, for schedules.
+            rng: Of the query; its channels draw from it one after the other.
+
+        Returns:
+            Disturbed scores, ``(candidate,)``.
+        """
         return scores
 
 
@@ -49,6 +68,8 @@ class NoNoise(Noise):
 
     Source: Luth et al. 2025 (nnActive), greedy top-k.
     """
+
+    draws: ClassVar[bool] = False
 
 
 @dataclass(frozen=True)
@@ -138,7 +159,8 @@ class Softmax(Scheduled):
 class SoftRank(Scheduled):
     """Gumbel noise on minus the logarithm of the rank among the candidates of all cases.
 
-    Twice the usual candidates are kept per case; each has a draw of its own.
+    Twice the usual candidates are kept per case; each has a draw of its own. Where the query is
+    shared out over channels, each channel has ranks of its own.
 
     Source: Kirsch et al. 2021, arXiv:2106.12059, soft-rank acquisition; Luth et al. 2025
     (nnActive).

@@ -1,6 +1,6 @@
 """Hyper-parameters: declared once, read by YAML validation, CLI, documentation and search."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import MISSING, Field, field, fields
 from difflib import get_close_matches
 from typing import Any
@@ -129,6 +129,57 @@ def _type(declared: "Field[Any]") -> type:
     found = declared.metadata.get("type", type(declared.default))
     assert isinstance(found, type)
     return found
+
+
+NEEDS = ("probs", "mean_entropy", "embedding", "members", "annotated_labels")
+"""What a strategy or a stage can read; see :attr:`Strategy.needs`."""
+
+
+def check_needs(needs: object, place: str) -> None:
+    """Refuse needs that nobody could meet.
+
+    Raises:
+        StrategyError: They are no tuple, or name what there is not.
+    """
+    if not isinstance(needs, tuple):
+        raise StrategyError(f"{place}: needs must be a tuple such as ('probs',), got {needs!r}")
+    for need in needs:
+        if need not in NEEDS:
+            near = get_close_matches(str(need), NEEDS, n=1)
+            hint = f"did you mean '{near[0]}'?" if near else f"known: {', '.join(NEEDS)}"
+            raise StrategyError(f"{place}: needs name '{need}'; {hint}")
+
+
+def check_declared(
+    owner: type[Any], base: type[Any], place: str, reserved: Collection[str] = ()
+) -> None:
+    """Refuse a plug-in whose declaration would fail later, and elsewhere.
+
+    Args:
+        owner: The plug-in.
+        base: What it is one of; its attributes are no parameters.
+        place: What the message begins with.
+        reserved: More names that are no parameters.
+
+    Raises:
+        StrategyError: It is no dataclass, a parameter has a name that is taken or neither default
+            nor type, or it needs what there is not.
+    """
+    if "__dataclass_fields__" not in vars(owner):
+        raise StrategyError(f"{place}: put @dataclass(frozen=True) right above its class")
+    for declared in fields(owner):
+        if declared.name in reserved or hasattr(base, declared.name):
+            raise StrategyError(
+                f"{place}: '{declared.name}' cannot be the name of a parameter, since it means "
+                "something else; rename it"
+            )
+        if declared.default is MISSING and "type" not in declared.metadata:
+            raise StrategyError(
+                f"{place}: parameter '{declared.name}' has no default; give it one, or declare it "
+                "with required(...)"
+            )
+    if not isinstance(owner.needs, property):
+        check_needs(owner.needs, place)
 
 
 def described(owner: type) -> list[dict[str, Any]]:

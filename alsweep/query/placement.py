@@ -1,6 +1,7 @@
 """Random placement of patches: uniform, on foreground, on borders, on every class."""
 
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
@@ -16,7 +17,8 @@ from alsweep.geometry import (
     clip_size,
     triple,
 )
-from alsweep.query.free import is_too_free, too_free
+from alsweep.query.checks import PER_CLASS
+from alsweep.query.room import is_too_free, space_of
 from alsweep.query.select import greedy
 
 if TYPE_CHECKING:
@@ -27,9 +29,6 @@ Mode = Literal["all", "seg", "border"]
 
 TRIES = 600
 """Draws for one patch in one case before it counts as full (methods 3)."""
-
-PER_CLASS = 2
-"""Patches per class in an ``*_all_classes`` start, so that each can be in two folds."""
 
 
 class Placer:
@@ -148,9 +147,8 @@ class Placer:
         # lucky draw.
         starts = [len(axis_starts(n, s, 1)) for n, s in zip(shape, size, strict=True)]
         scores = rng.random(starts, dtype=np.float32)
-        taken = self._taken[case]
-        overlap, excluded = self._request.overlap, too_free(self._cases[case], self._request, 1)
-        best = greedy(scores, shape, size, 1, taken, n=1, overlap=overlap, excluded=excluded)
+        own = replace(self._cases[case], taken=tuple(self._taken[case]))
+        best = greedy(scores, space_of(own, replace(self._request, strides=(1, 1, 1))), 1)
         return best[0].start if best else None
 
     def _on_class(self, case: str, mode: Mode, rng: np.random.Generator) -> Triple | None:

@@ -1,23 +1,21 @@
-"""What a strategy is given and what it gives back: request, pool, predictions, choices."""
+"""What a strategy is given and what it gives back: request, pool, predictions, queried patches."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
-from alsweep.geometry import Patch, Triple
+from alsweep.geometry import Patch, QueriedPatch, Triple
 
 if TYPE_CHECKING:
     import numpy as np
     from jaxtyping import Float, Int64
     from torch import Tensor
 
+    from alsweep.config.trajectory import TrajectoryConfig
     from alsweep.types import LabelMap, Probs, ScoreMap
 
 Streams = Callable[..., "np.random.Generator"]
 """Called with what the draws are for (``"noise", case``); returns their generator."""
-
-NO_LABEL = 255
-"""Code of a voxel without a free label."""
 
 
 @dataclass(frozen=True)
@@ -53,7 +51,7 @@ class PoolCase:
         case: Its id.
         shape: Voxels of the resampled grid, ``(z, y, x)``.
         taken: The patches annotated in it.
-        free: Labels that cost nothing, ``NO_LABEL`` elsewhere; None where the case has none.
+        free: Labels that cost nothing, ``IGNORE`` elsewhere; None where the case has none.
     """
 
     case: str
@@ -115,12 +113,22 @@ class Prediction:
         return Prediction(self.mean_probs[:, planes, rows], entropy, regions=self.regions)
 
 
-@dataclass(frozen=True)
-class Choice:
-    """A chosen patch and its score; None where the strategy has no score."""
+class Facts(Protocol):
+    """What is known of a dataset, and of other trajectories, before anything runs."""
 
-    patch: Patch
-    score: float | None
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Class names; the index is the label, 0 is background."""
+
+    @property
+    def foreground(self) -> int:
+        """Channels of a prediction that are foreground: all classes but one, or the regions."""
+
+    def cases_with(self, label: int) -> Sequence[str]:
+        """Cases of the pool whose ground truth holds the class."""
+
+    def trajectory(self, folder: str) -> "TrajectoryConfig":
+        """Config of another trajectory; raises a StrategyError where the folder is none's."""
 
 
 class Pool(Protocol):
@@ -154,5 +162,5 @@ class Pool(Protocol):
         That is for strategies whose ``needs`` name it.
         """
 
-    def replayed(self, source: str) -> Sequence[Choice]:
+    def replayed(self, source: str) -> Sequence[QueriedPatch]:
         """What another trajectory, in the folder ``source``, queried in this loop."""

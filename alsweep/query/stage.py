@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, TypeVar
 
 from alsweep.errors import StrategyError
-from alsweep.query.parameters import checked, neutral_values, telling
+from alsweep.query.parameters import check_declared, checked, neutral_values, telling
 from alsweep.registry import Registry
 
 T = TypeVar("T", bound="Stage")
@@ -32,9 +32,15 @@ class Stage:
 
 
 def stage(registry: Registry[type[T]], name: str) -> Callable[[type[T]], type[T]]:
-    """Register a frozen dataclass as a stage that search spaces can name."""
+    """Register a frozen dataclass as a stage that search spaces can name.
+
+    Raises:
+        RegistryError: The name is taken.
+        StrategyError: A parameter or a need is declared in a way that cannot work.
+    """
 
     def register(cls: type[T]) -> type[T]:
+        check_declared(cls, Stage, f"stage '{name}'", reserved=("name",))
         cls.name = name
         registry.add(name, cls)
         return cls

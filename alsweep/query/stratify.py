@@ -30,13 +30,25 @@ class Stratify(Stage):
     def case_shares(
         self, per_case: int, foreground: int, rng: np.random.Generator
     ) -> list[tuple[int, int]]:
-        """Channels in the order in which they choose in one case, and how many each may."""
+        """Channels in the order in which they choose in one case, and how many each may.
+
+        Args:
+            per_case: Candidates that are kept of the case.
+            foreground: Foreground classes; their channels are 1 to ``foreground``.
+            rng: The case's own.
+        """
         return [(GENERAL, per_case)]
 
     def query_shares(
         self, request: "Request", foreground: int, rng: np.random.Generator
     ) -> dict[int, int]:
-        """Channel to its share of the query; classes first, the general channel last."""
+        """Channel to its share of the query; classes first, the general channel last.
+
+        Args:
+            request: How many patches are wanted.
+            foreground: Foreground classes; their channels are 1 to ``foreground``.
+            rng: Of the query.
+        """
         return {GENERAL: request.patches}
 
 

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from alsweep.query.maps import CACHED_VOXELS, planes_at_once
+from alsweep.query.cache import CACHED_VOXELS, planes_at_once
 
 if TYPE_CHECKING:
     from jaxtyping import Float

@@ -157,7 +157,7 @@ def _looks(trajectories: Iterable[TrajectoryFolder]) -> tuple[Look, ...]:
         symbol = SYMBOLS[index // len(PALETTE) % len(SYMBOLS)]
         # A strategy of a plug-in that is not installed here is drawn plainly.
         traits = known.get(spec.name, {"needs": ["probs"], "uses_oracle": False})
-        looks.append(Look(label, colour, symbol, not traits["needs"], traits["uses_oracle"]))
+        looks.append(Look(label, colour, symbol, traits["needs"] == [], traits["uses_oracle"]))
     return tuple(looks)
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from alsweep.geometry import Patch
+from alsweep.geometry import Patch, by_case
 
 if TYPE_CHECKING:
     from alsweep.types import LabelMap
@@ -57,11 +57,8 @@ def look(patches: Iterable[Patch], predict: Predict, score: str) -> Seen:
         predict: The networks.
         score: Name of the voxel score.
     """
-    by_case: dict[str, list[Patch]] = {}
-    for patch in patches:
-        by_case.setdefault(patch.case, []).append(patch)
     views = {}
-    for case, own in by_case.items():
+    for case, own in by_case(patches).items():
         labels, scores = predict(case)
         low, high = float(scores.min()), float(np.quantile(scores, 0.999))
         for patch in own:

@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Iterable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, TypeVar
 
@@ -11,7 +10,7 @@ from pydantic import BaseModel, ValidationError
 from alsweep.config.base import STORED, Frozen
 from alsweep.errors import RecordError
 from alsweep.files import read_json, write_bytes, write_json
-from alsweep.geometry import Patch, Triple
+from alsweep.geometry import Patch, QueriedPatch, Triple
 
 Model = TypeVar("Model", bound=BaseModel)
 
@@ -115,14 +114,6 @@ class LoopRecord(Frozen):
             RecordError: The file is missing or not a LoopRecord of this version.
         """
         return read_model(cls, path)
-
-
-@dataclass(frozen=True)
-class QueriedPatch:
-    """A patch of a query and its score (higher = queried first); None where there is no score."""
-
-    patch: Patch
-    score: float | None = None
 
 
 class _PatchEntry(Frozen):

@@ -16,9 +16,9 @@ from alsweep.config.base import Frozen
 from alsweep.config.trajectory import TrajectoryConfig
 from alsweep.errors import RecordError, RunFolderError
 from alsweep.files import canonical_json, write_bytes
+from alsweep.geometry import QueriedPatch
 from alsweep.results.loops import (
     LoopRecord,
-    QueriedPatch,
     query_path,
     read_model,
     read_query,

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from alsweep.config.sweep import ResourcesConfig
 from alsweep.results.fulldata import read_reference, reference_key
+from alsweep.sweep.monitor import Shared
 from alsweep.sweep.run_folder import starts_folder
 
 if TYPE_CHECKING:
@@ -20,19 +20,8 @@ _PARTS = ("training", "evaluation")
 """What of a grid makes a difference to a reference."""
 
 
-@dataclass(frozen=True)
-class Reference:
-    """A recipe with a seed, to be trained on the whole pool.
-
-    Attributes:
-        key: Names its record.
-        example: One of the trajectories that share it.
-        sharers: How many trajectories do.
-    """
-
-    key: str
-    example: Planned
-    sharers: int
+class Reference(Shared):
+    """A recipe with a seed, to be trained on the whole pool; its key names its record."""
 
     @property
     def name(self) -> str:

@@ -14,11 +14,11 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Start:
-    """A loop 0 to be prepared for all trajectories that share it.
+class Shared:
+    """What is made once for several trajectories.
 
     Attributes:
-        key: The start's hash.
+        key: Hash of all that it follows from.
         example: One of the trajectories that share it.
         sharers: How many trajectories do.
     """
@@ -26,6 +26,10 @@ class Start:
     key: str
     example: Planned
     sharers: int
+
+
+class Start(Shared):
+    """A loop 0, to be prepared before the trajectories that share it."""
 
 
 class Monitor(Protocol):

@@ -9,6 +9,7 @@ from alsweep.config.sweep import SweepConfig
 from alsweep.config.trajectory import TrajectoryConfig
 from alsweep.data.case import Dataset
 from alsweep.errors import ConfigError
+from alsweep.query.plugin_files import load_files
 from alsweep.trajectory.plan import resolve
 from alsweep.trajectory.start import start_key
 
@@ -67,7 +68,9 @@ def make_plan(sweep: SweepConfig, dataset: Dataset) -> Plan:
 
     Raises:
         ConfigError: A trajectory cannot work or is named twice, or two strategies share a label.
+        StrategyError: A plug-in file cannot be loaded.
     """
+    load_files(sweep.plugins)
     cells = [cell for cell, _ in sweep.raw_trajectories()]
     planned = [
         _plan_one(config, cell, dataset)

@@ -20,11 +20,13 @@ from alsweep.files import is_litter, write_bytes
 from alsweep.trajectory.query_log import QueryLog
 
 if TYPE_CHECKING:
+    from alsweep.config.trajectory import TrajectoryConfig
     from alsweep.sweep.plan import Plan
 
 SPACE = "sweep.yaml"
+PLUGINS = "plugins"
 _LOCK = ".alsweep.lock"
-_OUR_BEGINNINGS = {_LOCK, "dataset"}
+_OUR_BEGINNINGS = {_LOCK, "dataset", PLUGINS}
 """What a folder holds when it was stopped before its sweep.yaml was written."""
 
 
@@ -36,6 +38,18 @@ def trajectory_folder(run: Path, id_: str) -> Path:
 def models_folder(run: Path) -> Path:
     """Where a run keeps members and evaluations."""
     return run / "models"
+
+
+def load_plugins(run: Path, config: TrajectoryConfig) -> None:
+    """Load the plug-in files that a trajectory's strategies are from.
+
+    Raises:
+        StrategyError: The run has one of them no more.
+    """
+    from alsweep.query.plugin_files import load_stored
+
+    for spec in (config.strategy, config.starting_budget.strategy):
+        load_stored(run / PLUGINS, spec.plugins)
 
 
 def starts_folder(run: Path) -> Path:
@@ -203,12 +217,15 @@ def refresh_configs(run: Path, plan: Plan) -> None:
 
 
 def write_space(run: Path, plan: Plan) -> None:
-    """Write RUN/sweep.yaml, unless it says so already."""
+    """Write RUN/sweep.yaml, unless it says so already, and the plug-in files that it names."""
+    from alsweep.query.plugin_files import store
     from alsweep.sweep.space_file import resolved_sweep, to_yaml
 
     text = to_yaml(resolved_sweep(plan)).encode()
     path = run / SPACE
     try:
+        for file in plan.sweep.plugins:
+            store(file, run / PLUGINS)
         if not path.exists() or path.read_bytes() != text:
             write_bytes(path, text)
     except OSError as error:

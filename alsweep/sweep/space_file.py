@@ -2,6 +2,7 @@
 
 import io
 from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from ruamel.yaml import YAML
@@ -10,7 +11,9 @@ from alsweep import __version__
 from alsweep.config.sweep import Implied, Provenance, SweepConfig, without_strategy
 from alsweep.config.trajectory import TrajectoryConfig
 from alsweep.files import canonical_json
+from alsweep.query.plugin_files import stored_name
 from alsweep.sweep.plan import Plan, Planned
+from alsweep.sweep.run_folder import PLUGINS
 
 _LEAVES = ("strategy", "starting_budget.strategy")
 """Mappings with keys of the user's choosing; they are written flat and as a whole."""
@@ -33,6 +36,7 @@ def resolved_sweep(plan: Plan) -> SweepConfig:
             "dataset": plan.trajectories[0].config.dataset,
             "base": _nested(_shared_values(plan) | _leaves_below_the_grid(sweep)),
             "grid": {key: _grid_values(plan, key) for key in sweep.grid},
+            "plugins": tuple(Path(PLUGINS) / stored_name(file) for file in sweep.plugins),
             "provenance": provenance,
         }
     )

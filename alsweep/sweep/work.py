@@ -8,7 +8,7 @@ from typing import Protocol
 from alsweep.config.sweep import ResourcesConfig
 from alsweep.config.trajectory import TrajectoryConfig
 from alsweep.results.loops import LoopRecord
-from alsweep.sweep.run_folder import models_folder
+from alsweep.sweep.run_folder import load_plugins, models_folder
 from alsweep.trajectory.progress import OnProgress
 
 
@@ -60,6 +60,7 @@ class Training:
         """See :class:`Work`."""
         from alsweep.trajectory.runner import Trajectory
 
+        load_plugins(self.run, config)
         return Trajectory(
             config,
             folder,
@@ -73,6 +74,7 @@ class Training:
         from alsweep.data.case import Dataset
         from alsweep.trajectory.start import prepare_start
 
+        load_plugins(self.run, config)
         dataset = Dataset.open(config.dataset)
         prepare_start(config, dataset, models_folder(self.run), self.resources, on_progress)
 

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from alsweep.errors import StrategyError
-from alsweep.geometry import Patch, Triple
-from alsweep.query.base import Choice, Embedding, PoolCase, Prediction, Request, Streams
+from alsweep.geometry import Patch, QueriedPatch, Triple, by_case, triple
+from alsweep.query.base import Embedding, PoolCase, Prediction, Request, Streams
 from alsweep.rng import stream
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ class ArrayPool:
     workers: int = 1
     oracle: bool = True
     labels: bool = True
-    queried: Sequence[Choice] = ()
+    queried: Sequence[QueriedPatch] = ()
     free: Mapping[str, "LabelMap"] = field(default_factory=dict)
     reference_reads: int = 0
     label_reads: int = 0
@@ -62,13 +62,9 @@ class ArrayPool:
     @property
     def cases(self) -> tuple[PoolCase, ...]:
         """All cases, by id."""
+        own = by_case(self.taken)
         return tuple(
-            PoolCase(
-                case,
-                _triple(volume.shape),
-                tuple(p for p in self.taken if p.case == case),
-                self.free.get(case),
-            )
+            PoolCase(case, triple(volume.shape), tuple(own.get(case, ())), self.free.get(case))
             for case, volume in sorted(self.references.items())
         )
 
@@ -106,18 +102,13 @@ class ArrayPool:
         values = self.references[patch.case][patch.slices].ravel()
         return np.bincount(values, minlength=len(self.classes))[: len(self.classes)]
 
-    def replayed(self, source: str) -> Sequence[Choice]:
+    def replayed(self, source: str) -> Sequence[QueriedPatch]:
         """The queried patches that the pool was given, whatever the source."""
         return self.queried
 
     def with_workers(self, workers: int) -> "ArrayPool":
         """The same pool, scored by as many workers."""
         return replace(self, workers=workers)
-
-
-def _triple(shape: tuple[int, ...]) -> Triple:
-    z, y, x = shape
-    return z, y, x
 
 
 def make_references(cases: int = 5, shape: Triple = (24, 24, 24)) -> dict[str, "LabelMap"]:

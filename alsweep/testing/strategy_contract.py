@@ -17,8 +17,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from alsweep.errors import AlsweepError
-from alsweep.geometry import Patch, clip_size
-from alsweep.query.base import Choice, Request, Strategy
+from alsweep.geometry import Patch, QueriedPatch, clip_size
+from alsweep.query.base import Request, Strategy
 from alsweep.testing.pools import ArrayPool, make_pool, make_request, make_streams
 
 _SHAPE = (20, 18, 16)
@@ -32,11 +32,13 @@ def _pool(strategy: Strategy, taken: Sequence[Patch] = ()) -> ArrayPool:
     pool = replace(pool, oracle=strategy.uses_oracle, labels=labels)
     # Something to replay that fits beside the annotated patches.
     places = [(case.case, z, y) for case in pool.cases for z in (12, 6) for y in (12, 6)]
-    queried = [Choice(Patch(case, (z, y, 8), (5, 5, 5)), None) for case, z, y in places]
+    queried = [QueriedPatch(Patch(case, (z, y, 8), (5, 5, 5)), None) for case, z, y in places]
     return replace(pool, queried=queried)
 
 
-def _ask(strategy: Strategy, pool: ArrayPool, request: Request, seed: int = 0) -> list[Choice]:
+def _ask(
+    strategy: Strategy, pool: ArrayPool, request: Request, seed: int = 0
+) -> list[QueriedPatch]:
     return strategy.query(pool, request, make_streams(seed, request.loop))
 
 

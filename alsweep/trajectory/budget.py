@@ -9,10 +9,9 @@ from alsweep.config.trajectory import TrajectoryConfig
 from alsweep.data.annotator import ReferenceLabels
 from alsweep.data.case import Dataset
 from alsweep.errors import PoolExhaustedError
-from alsweep.geometry import Patch
-from alsweep.query.base import Choice, Request, Streams, make_strategy
+from alsweep.geometry import Patch, QueriedPatch, by_case
+from alsweep.query.base import Request, Streams, make_strategy
 from alsweep.query.placement import Placer
-from alsweep.results.loops import QueriedPatch
 from alsweep.rng import stream
 from alsweep.trajectory.pool import DatasetPool
 from alsweep.trajectory.precomputed import replayed_start
@@ -53,14 +52,18 @@ def draw_start(config: TrajectoryConfig, dataset: Dataset) -> list[QueriedPatch]
 
 
 def settle(
-    choices: Sequence[Choice], pool: DatasetPool, request: Request, rng: Streams, on_shortfall: str
+    choices: Sequence[QueriedPatch],
+    pool: DatasetPool,
+    request: Request,
+    rng: Streams,
+    on_shortfall: str,
 ) -> list[QueriedPatch]:
     """Turn a strategy's answer into a query, applying ``query.on_shortfall`` once.
 
     Raises:
         PoolExhaustedError: Fewer patches fit than were asked for, and the config says ``error``.
     """
-    found = [QueriedPatch(patch=c.patch, score=_finite(c.score)) for c in choices]
+    found = [replace(choice, score=_finite(choice.score)) for choice in choices]
     missing = request.patches - len(found)
     if missing > 0 and on_shortfall == "fill_random":
         extra = _fill(pool, [q.patch for q in found], replace(request, patches=missing), rng)
@@ -83,9 +86,8 @@ def _fill(
     pool: DatasetPool, chosen: Sequence[Patch], request: Request, rng: Streams
 ) -> Sequence[Patch]:
     """Uniformly random patches beside those already chosen."""
-    cases = [
-        replace(c, taken=(*c.taken, *(p for p in chosen if p.case == c.case))) for c in pool.cases
-    ]
+    own = by_case(chosen)
+    cases = [replace(c, taken=(*c.taken, *own.get(c.case, ()))) for c in pool.cases]
     placer = Placer(cases, pool.classes, pool.reference, replace(request, per_case=request.patches))
     placer.fill(request.patches, ("all",), rng("fill"))
     return placer.placed

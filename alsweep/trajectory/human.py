@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from alsweep.data.annotator import Annotator
 from alsweep.errors import RunFolderError
-from alsweep.results.loops import QueriedPatch
+from alsweep.geometry import QueriedPatch
 from alsweep.trajectory.query_log import QueryLog
 
 

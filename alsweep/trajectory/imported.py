@@ -10,8 +10,15 @@ from alsweep.data.case import Dataset
 from alsweep.data.exchange import read_loops
 from alsweep.data.writing import new_folder
 from alsweep.errors import DatasetError
-from alsweep.geometry import Patch, Triple, clip_size, intersection, triple, union_voxels
-from alsweep.results.loops import QueriedPatch
+from alsweep.geometry import (
+    Patch,
+    QueriedPatch,
+    Triple,
+    clip_size,
+    intersection,
+    triple,
+    union_voxels,
+)
 from alsweep.trajectory.query_log import QueryLog
 
 

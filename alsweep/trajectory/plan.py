@@ -1,8 +1,7 @@
 """Before anything runs: write a trajectory's defaults out, and refuse what cannot work."""
 
-from collections.abc import Callable
-from dataclasses import replace
-from pathlib import Path
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import numpy as np
 
@@ -10,10 +9,8 @@ from alsweep.config.trajectory import StrategySpec, TrajectoryConfig
 from alsweep.data.case import Dataset
 from alsweep.errors import ConfigError, StrategyError
 from alsweep.model.learners import resolve_learner
-from alsweep.query.base import label_of, make_strategy, parameters, strategy_name
-from alsweep.query.placement import PER_CLASS
-from alsweep.query.presets.replay import Replay
-from alsweep.trajectory.precomputed import check_source, check_start_source
+from alsweep.query.base import label_of, make_strategy, parameters, plugins_of, strategy_name
+from alsweep.trajectory.pool import DatasetFacts
 
 
 def resolve(config: TrajectoryConfig, dataset: Dataset) -> TrajectoryConfig:
@@ -41,8 +38,7 @@ def resolve(config: TrajectoryConfig, dataset: Dataset) -> TrajectoryConfig:
     training = resolve_learner(resolved.training, needs)
     resolved = resolved.model_copy(update={"training": training})
     _check_references(resolved, dataset)
-    _check_strategy(resolved, dataset)
-    _check_start(resolved, dataset)
+    _check_strategies(resolved, dataset)
     _check_patch_size(resolved, dataset)
     _check_room(resolved, dataset)
     return resolved
@@ -67,77 +63,36 @@ def _check_references(config: TrajectoryConfig, dataset: Dataset) -> None:
         )
 
 
-def _check_strategy(config: TrajectoryConfig, dataset: Dataset) -> None:
-    """A strategy may ask for more members or classes than there are, or for another trajectory."""
-    made = make_strategy(config.strategy)
-    if isinstance(made, Replay):
-        _check_replay(check_source, config, made, "base.strategy")
-    if made.composition is None:
-        return
-    score_map = made.composition.map
-    if config.training.members < score_map.least_members:
-        raise ConfigError(
-            f"base.training.members: {config.training.members} is too few for strategy "
-            f"'{config.strategy.label}', whose map '{score_map.name}' measures how members "
-            f"disagree; write at least {score_map.least_members}"
-        )
-    if len(dataset.targets) + 1 < score_map.least_classes:
-        raise ConfigError(
-            f"base.strategy: map '{score_map.name}' asks for class {score_map.least_classes - 1}, "
-            f"but the dataset has the classes 0 to {len(dataset.targets)}"
-        )
+def _check_strategies(config: TrajectoryConfig, dataset: Dataset) -> None:
+    """Let the strategy, and that of the start, say whether they can work here."""
+    start, facts = config.starting_budget.strategy, DatasetFacts(dataset)
+    with _placed("base.strategy"):
+        make_strategy(config.strategy).check(config, facts)
+    with _placed("base.starting_budget.strategy"):
+        make_strategy(start).check_start(config, facts)
 
 
-def _check_replay(
-    check: Callable[[TrajectoryConfig, Path], None],
-    config: TrajectoryConfig,
-    replay: Replay,
-    place: str,
-) -> None:
+@contextmanager
+def _placed(place: str) -> Iterator[None]:
+    """Say which strategy of a config is at fault."""
     try:
-        check(config, Path(replay.source))
+        yield
     except StrategyError as error:
         raise ConfigError(f"{place}: {error}") from error
 
 
 def _resolve_strategy(spec: StrategySpec, place: str, *, labelled: bool = False) -> StrategySpec:
-    try:
-        made = make_strategy(spec)
-        if isinstance(made, Replay):
-            # A worker's working directory is not the user's.
-            made = replace(made, source=str(Path(made.source).resolve()))
+    with _placed(place):
+        made = make_strategy(spec).resolved()
         label = label_of(spec) if labelled else spec.label
-    except StrategyError as error:
-        raise ConfigError(f"{place}: {error}") from error
-    name, written = strategy_name(spec.name), parameters(made)
-    return StrategySpec(name=name, label=label, parameters=written, stored=True)
-
-
-def _check_start(config: TrajectoryConfig, dataset: Dataset) -> None:
-    """An all_classes start needs room for its guaranteed patches, and every class in two cases."""
-    place = f"base.starting_budget.strategy: {config.starting_budget.strategy.name}"
-    start = make_strategy(config.starting_budget.strategy)
-    if isinstance(start, Replay):
-        _check_replay(check_start_source, config, start, "base.starting_budget.strategy")
-    if start.needs:
-        raise ConfigError(f"{place} needs a trained network; choose a random start")
-    if not config.starting_budget.strategy.name.endswith("_all_classes"):
-        return
-    needed = PER_CLASS * len(dataset.classes)
-    if config.starting_patches < needed:
-        raise ConfigError(
-            f"base.starting_budget.patches: {config.starting_patches} are too few: {PER_CLASS} "
-            f"patches for each of {len(dataset.classes)} classes are guaranteed; "
-            f"write at least {needed}"
-        )
-    for label, name in enumerate(dataset.classes):
-        cases = [case for case in dataset.pool if dataset.cases[case].class_voxels[label]]
-        if len(cases) < PER_CLASS:
-            where = f"only in case {cases[0]}" if cases else "in no case"
-            raise ConfigError(
-                f"{place}: class '{name}' is {where} of the pool, but is needed in {PER_CLASS}; "
-                f"use a start without _all_classes or add cases"
-            )
+        plugins = plugins_of(made)
+    return StrategySpec(
+        name=strategy_name(spec.name),
+        label=label,
+        plugins=plugins,
+        parameters=parameters(made),
+        stored=True,
+    )
 
 
 def _check_patch_size(config: TrajectoryConfig, dataset: Dataset) -> None:

@@ -1,16 +1,19 @@
 """The pool as a strategy sees it: shapes, patches, predictions; labels if declared."""
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from alsweep.config.trajectory import TrajectoryConfig
 from alsweep.data.annotator import ReferenceLabels
 from alsweep.data.case import Dataset
 from alsweep.data.label_store import PartialLabels
 from alsweep.errors import StrategyError
-from alsweep.geometry import Patch
-from alsweep.query.base import Choice, PoolCase, Prediction
+from alsweep.geometry import Patch, QueriedPatch, by_case
+from alsweep.query.base import PoolCase, Prediction
+from alsweep.trajectory.precomputed import source_config
 
 if TYPE_CHECKING:
     from jaxtyping import Int64
@@ -18,7 +21,36 @@ if TYPE_CHECKING:
     from alsweep.types import LabelMap
 
 Predict = Callable[[str], Prediction]
-Replay = Callable[[str], Sequence[Choice]]
+Replay = Callable[[str], Sequence[QueriedPatch]]
+
+
+@dataclass(frozen=True)
+class DatasetFacts:
+    """What a strategy's check is told of a dataset, and of other trajectories."""
+
+    dataset: Dataset
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Class names; the index is the label."""
+        return self.dataset.classes
+
+    @property
+    def foreground(self) -> int:
+        """Channels of a prediction that are foreground."""
+        return len(self.dataset.targets)
+
+    def cases_with(self, label: int) -> list[str]:
+        """Cases of the pool that hold the class."""
+        return [c for c in self.dataset.pool if self.dataset.cases[c].class_voxels[label]]
+
+    def trajectory(self, folder: str) -> TrajectoryConfig:
+        """Config of another trajectory.
+
+        Raises:
+            StrategyError: The folder is no trajectory's.
+        """
+        return source_config(folder)
 
 
 class DatasetPool:
@@ -52,13 +84,9 @@ class DatasetPool:
     ) -> None:
         self.classes = dataset.classes
         self.foreground = len(dataset.targets)
-        by_case: dict[str, list[Patch]] = {}
-        for patch in taken:
-            by_case.setdefault(patch.case, []).append(patch)
+        own = by_case(taken)
         self.cases = tuple(
-            PoolCase(
-                case, dataset.cases[case].shape, tuple(by_case.get(case, ())), dataset.free(case)
-            )
+            PoolCase(case, dataset.cases[case].shape, tuple(own.get(case, ())), dataset.free(case))
             for case in dataset.pool
         )
         self._predict = predict
@@ -113,7 +141,7 @@ class DatasetPool:
         counts = np.bincount(self._labels.crop(patch).ravel(), minlength=len(self.classes))
         return counts[: len(self.classes)]
 
-    def replayed(self, source: str) -> Sequence[Choice]:
+    def replayed(self, source: str) -> Sequence[QueriedPatch]:
         """What another trajectory queried in this loop.
 
         Raises:

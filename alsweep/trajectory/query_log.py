@@ -7,14 +7,8 @@ from pathlib import Path
 from alsweep.config.trajectory import TrajectoryConfig
 from alsweep.errors import RunFolderError
 from alsweep.files import write_json
-from alsweep.geometry import Patch
-from alsweep.results.loops import (
-    QueriedPatch,
-    pending_path,
-    query_path,
-    read_query,
-    write_query,
-)
+from alsweep.geometry import Patch, QueriedPatch
+from alsweep.results.loops import pending_path, query_path, read_query, write_query
 from alsweep.results.records import read_config
 
 

@@ -14,13 +14,13 @@ from alsweep.config.trajectory import StrategySpec, TrainingConfig
 from alsweep.data.annotator import ReferenceLabels
 from alsweep.data.case import Dataset
 from alsweep.errors import ConfigError, RunFolderError
-from alsweep.geometry import Patch, union_voxels
+from alsweep.geometry import Patch, QueriedPatch, by_case, union_voxels
 from alsweep.model.device import resolve_compute
 from alsweep.model.learner import Setup
 from alsweep.model.outputs import label_map
 from alsweep.query.base import make_strategy
 from alsweep.query.maps import PredictiveEntropyMap, VoxelMap
-from alsweep.results.loops import LoopRecord, QueriedPatch
+from alsweep.results.loops import LoopRecord
 from alsweep.results.mix import ClassMix, class_mix
 from alsweep.results.records import TrajectoryFolder
 from alsweep.trajectory.annotator import make_annotator
@@ -68,10 +68,7 @@ def agreement(one: Sequence[Patch], other: Sequence[Patch]) -> Agreement:
 
 
 def _voxels(patches: Iterable[Patch]) -> int:
-    by_case: dict[str, list[Patch]] = {}
-    for patch in patches:
-        by_case.setdefault(patch.case, []).append(patch)
-    return sum(union_voxels([(p.start, p.size) for p in own]) for own in by_case.values())
+    return sum(union_voxels([(p.start, p.size) for p in own]) for own in by_case(patches).values())
 
 
 def _as_then(

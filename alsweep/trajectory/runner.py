@@ -12,8 +12,8 @@ from alsweep.config.trajectory import TrajectoryConfig
 from alsweep.data.case import Dataset
 from alsweep.data.label_store import PartialLabels
 from alsweep.disk import full_disk_told, require_room
-from alsweep.geometry import Patch
-from alsweep.results.loops import LoopRecord, QueriedPatch
+from alsweep.geometry import Patch, QueriedPatch
+from alsweep.results.loops import LoopRecord
 from alsweep.results.records import read_records
 from alsweep.trajectory.annotator import make_annotator
 from alsweep.trajectory.budget import draw_start

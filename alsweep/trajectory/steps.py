@@ -13,15 +13,15 @@ from alsweep.config.trajectory import TrajectoryConfig
 from alsweep.data.annotator import Annotator, ReferenceLabels
 from alsweep.data.case import Dataset
 from alsweep.data.label_store import PartialLabels
-from alsweep.geometry import Patch
+from alsweep.geometry import Patch, QueriedPatch
 from alsweep.model.checkpoint import ModelStore
 from alsweep.model.device import Compute, resolve_compute, set_threads
-from alsweep.model.inference import predict
+from alsweep.model.inference import Tiling, predict
 from alsweep.model.learner import Setup
 from alsweep.model.learners import make_learner
-from alsweep.query.base import Embedding, Prediction, Streams, make_strategy
+from alsweep.query.base import Prediction, Streams, make_strategy
 from alsweep.query.room import has_room
-from alsweep.results.loops import PartScores, QueriedPatch
+from alsweep.results.loops import PartScores
 from alsweep.rng import stream
 from alsweep.trajectory.annotator import annotated, make_annotator
 from alsweep.trajectory.budget import request_for, settle
@@ -155,23 +155,11 @@ class Steps:
     ) -> Prediction:
         """What the ensemble says of a case, and no more of it than is needed."""
         setup = self.members.setup
-        folded = predict(
-            [member.network for member in members],
-            self.dataset.image(case),
-            setup.topology.window,
-            step,
-            setup.axes if tta else (),
-            self.compute,
-            needs,
-            setup.regions,
-            self.members.learner.encoder,
-        )
-        embedding = None
-        if folded.features is not None and folded.cell is not None:
-            embedding = Embedding(folded.features, folded.cell)
-        return Prediction(
-            folded.probs, folded.mean_entropy, embedding, folded.members, setup.regions
-        )
+        axes, encoder = setup.axes if tta else (), self.members.learner.encoder
+        window = setup.topology.window
+        tiling = Tiling(window, step, axes, self.compute, setup.regions, encoder)
+        networks = [member.network for member in members]
+        return predict(networks, self.dataset.image(case), tiling, needs)
 
     def query(
         self, loop: int, members: Sequence[Member], taken: Sequence[Patch]

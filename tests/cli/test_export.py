@@ -7,8 +7,7 @@ from typer.testing import CliRunner
 from alsweep.cli.export import export
 from alsweep.data.phantom import write_phantom
 from alsweep.errors import RunFolderError
-from alsweep.geometry import Patch
-from alsweep.results.loops import QueriedPatch
+from alsweep.geometry import Patch, QueriedPatch
 from alsweep.trajectory.plan import resolve
 from alsweep.trajectory.query_log import QueryLog
 from tests.trajectory.conftest import make_config

@@ -4,8 +4,7 @@ import pytest
 
 from alsweep import Dataset
 from alsweep.data.exchange import write_loops
-from alsweep.geometry import Patch
-from alsweep.results.loops import QueriedPatch
+from alsweep.geometry import Patch, QueriedPatch
 from alsweep.testing.runs import write_run, write_sweep
 from alsweep.trajectory.plan import resolve
 from alsweep.trajectory.query_log import QueryLog

@@ -1,7 +1,10 @@
+import json
+
 import pytest
 
 from alsweep.cli import doctor, strategies
 from alsweep.cli.doctor import Finding
+from alsweep.query import plugin_files
 from tests.cli.test_run import call
 
 
@@ -30,3 +33,25 @@ def test_brackets_in_findings_are_no_markup(monkeypatch, capsys, tmp_path):
     out = capsys.readouterr().out
     assert "[/red] in [a]" in out
     assert "[bold]mend" in out
+
+
+def test_a_file_of_ones_own_is_listed_or_refused_in_one_line(monkeypatch, capsys, tmp_path):
+    file = tmp_path / "own.py"
+    file.write_text("import alsweep\nalsweep.nothing\n")
+    assert call(monkeypatch, "strategies", "--plugin", file) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert f"{file}, line 2: AttributeError" in line
+    file.write_text(
+        "from dataclasses import dataclass\n"
+        "from alsweep.query import Stages, Strategy, strategy\n"
+        "@strategy('own_listed')\n"
+        "@dataclass(frozen=True)\n"
+        "class Own(Strategy):\n"
+        "    def stages(self):\n"
+        "        return Stages(map='margin')\n"
+    )
+    try:
+        assert call(monkeypatch, "strategies", "--plugin", file, "--json") == 0
+        assert "own_listed" in {entry["name"] for entry in json.loads(capsys.readouterr().out)}
+    finally:
+        plugin_files._forget("alsweep_plugin_file.")

@@ -5,8 +5,8 @@ import pytest
 import torch
 
 from alsweep.query import make_strategy, strategies
-from alsweep.query.aggregate import box_mean
 from alsweep.query.base import Embedding
+from alsweep.query.windows import box_mean
 from alsweep.testing.pools import make_pool, make_request, make_streams
 
 NAMES = [entry["name"] for entry in strategies() if entry["name"] != "replay"]

@@ -1,12 +1,13 @@
 import multiprocessing
 from dataclasses import replace
+from operator import attrgetter
 
 import pytest
 import torch
 
 from alsweep.errors import TrajectoryFailedError
 from alsweep.model.device import Compute, enough_memory, resolve_compute, set_threads
-from alsweep.model.inference import predict
+from alsweep.model.inference import Tiling, predict
 from alsweep.model.monai_learner import MonaiLearner
 from alsweep.testing import learner_contract
 from alsweep.testing.learner_contract import Bench
@@ -75,15 +76,13 @@ def test_predictions_on_the_card_are_those_of_the_cpu(phantom, axes):
     learner = MonaiLearner()
     networks = [learner.network(setup, member) for member in range(2)]
     image = phantom.image(phantom.pool[0])
-    window = setup.topology.window
-    expected = predict(
-        networks, image, window, 0.5, axes, setup.compute, needs, encoder=learner.encoder
-    )
-    compute = Compute(torch.device("cuda"), "fp32")
-    cards = [network.cuda() for network in networks]
-    found = predict(cards, image, window, 0.5, axes, compute, needs, encoder=learner.encoder)
-    for name in ("probs", "mean_entropy", "features"):
-        mine, theirs = getattr(found, name), getattr(expected, name)
+    window, encoder = setup.topology.window, learner.encoder
+    tiling = Tiling(window, 0.5, axes, setup.compute, encoder=encoder)
+    expected = predict(networks, image, tiling, needs)
+    same = replace(tiling, compute=Compute(torch.device("cuda"), "fp32"))
+    found = predict([n.cuda() for n in networks], image, same, needs)
+    for name in ("mean_probs", "mean_entropy", "embedding.features"):
+        mine, theirs = attrgetter(name)(found), attrgetter(name)(expected)
         assert mine.device.type == "cuda"
         torch.testing.assert_close(mine.cpu(), theirs, atol=5e-3, rtol=5e-3)
     assert [m.shape for m in found.members] == [m.shape for m in expected.members]

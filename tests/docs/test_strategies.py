@@ -11,6 +11,7 @@ from ruamel.yaml import YAML
 
 import alsweep
 from alsweep.query import make_strategy
+from alsweep.query.plugin_files import load_file
 from alsweep.query.reference import markdown
 
 ROOT = Path(__file__).parents[2]
@@ -29,17 +30,21 @@ def test_the_tables_are_up_to_date():
 
 
 def test_every_strategy_of_the_yaml_example_can_be_made():
-    (text,) = blocks("yaml")
+    text, _ = blocks("yaml")
     grid = YAML(typ="safe", pure=True).load(text)["grid"]["strategy"]
     made = [make_strategy(spec) for spec in grid]
     assert made[1].beta == 5.0
     assert made[2].composition.noise.span == "queries"
 
 
-def test_the_python_example_is_a_strategy():
-    (text,) = blocks("python")
-    namespace: dict[str, object] = {"__name__": "example"}
-    exec(compile(text, "example", "exec"), namespace)
+def test_the_python_example_is_a_strategy_in_the_file_that_the_search_space_names(tmp_path):
+    (text,), (_, named) = blocks("python"), blocks("yaml")
+    space = YAML(typ="safe", pure=True).load(named)
+    (file,) = (tmp_path / name for name in space["plugins"])
+    file.write_text(text)
+    load_file(file)
+    made = [make_strategy(spec) for spec in space["grid"]["strategy"]]
+    assert made[-1].composition.noise.beta == 1.0
     assert make_strategy({"name": "power_margin", "beta": 3}).composition.noise.beta == 3.0
 
 

@@ -47,7 +47,7 @@ def test_folding_logits_is_the_definition(count, seed, sharpness, at_once, regio
         patched.setattr(folding, "_CACHED_VALUES", at_once)
         found = folded(members, logits=True, regions=regions)
     probs, entropy = exact(members, regions)
-    torch.testing.assert_close(found.probs.double(), probs, atol=1e-6, rtol=0)
+    torch.testing.assert_close(found.mean_probs.double(), probs, atol=1e-6, rtol=0)
     # 1 - p has the rounding of 1, however small it is.
     atol = 3e-6 if regions else 1e-6
     torch.testing.assert_close(found.mean_entropy.double(), entropy, atol=atol, rtol=1e-6)
@@ -61,7 +61,7 @@ def test_slabs_of_probabilities_do_not_change_a_bit(count, seed, at_once):
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(folding, "_CACHED_VALUES", at_once)
         cut = folded(members, logits=False)
-    assert torch.equal(whole.probs, cut.probs)
+    assert torch.equal(whole.mean_probs, cut.mean_probs)
     assert torch.equal(whole.mean_entropy, cut.mean_entropy)
     assert all(map(torch.equal, whole.members, cut.members))
 
@@ -72,7 +72,7 @@ def test_logits_and_probabilities_are_folded_alike(regions):
     probs = [m.sigmoid() if regions else m.softmax(dim=0) for m in members]
     one = folded(members, logits=True, regions=regions)
     other = folded(probs, logits=False, regions=regions)
-    assert torch.equal(one.probs, other.probs)
+    assert torch.equal(one.mean_probs, other.mean_probs)
     assert all(map(torch.equal, one.members, other.members))
     torch.testing.assert_close(one.mean_entropy, other.mean_entropy, atol=1e-6, rtol=0)
 
@@ -90,5 +90,5 @@ def test_nothing_leaves_the_device_while_members_are_folded(regions):
     members = [torch.zeros(3, *SHAPE, device="meta") for _ in range(3)]
     for logits in (False, True):
         found = folded(members, logits=logits, regions=regions)
-        tensors = [found.probs, found.mean_entropy, *found.members]
+        tensors = [found.mean_probs, found.mean_entropy, *found.members]
         assert {one.device.type for one in tensors} == {"meta"}

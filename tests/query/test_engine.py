@@ -1,6 +1,7 @@
 """Whole queries of compositions, against plain restatements of the published rules."""
 
 import weakref
+from collections import Counter
 from dataclasses import replace
 
 import numpy as np
@@ -9,19 +10,29 @@ import torch
 
 from alsweep.geometry import Patch, box_slices
 from alsweep.query import Stages, box_mean, make_strategy
-from alsweep.query.aggregate import Windows
 from alsweep.query.base import Composed, Prediction
+from alsweep.query.candidates import Annotated, Candidate, ordered
+from alsweep.query.engine import Engine
 from alsweep.query.maps import predictive_entropy
-from alsweep.query.select import greedy
+from alsweep.query.noise import SoftRank
+from alsweep.query.select import Space, greedy
+from alsweep.query.stages import compose
+from alsweep.query.stratify import ByClass
+from alsweep.query.windows import Windows
 from alsweep.rng import stream
 from alsweep.testing.pools import ArrayPool, make_pool, make_prediction, make_request, make_streams
 
 SIZE = (6, 6, 6)
+NO_FEATURES = Annotated(np.zeros((0, 0)), np.zeros((0, 0)))
 
 
 def ask(strategy, pool, request, seed=0):
     made = make_strategy(strategy) if isinstance(strategy, str | dict) else strategy
     return made.query(pool, request, make_streams(seed, request.loop))
+
+
+def space(case, taken=()):
+    return Space(Windows(case.shape, SIZE, (2, 2, 2)), taken)
 
 
 def pe_scores(prediction, request):
@@ -37,7 +48,7 @@ def test_power_noise_is_drawn_per_window_from_the_stream_of_its_case():
         scores = pe_scores(pool.given[case.case], request)[0]
         draws = stream(0, "query", 0, "noise", case.case)
         noised = np.log(scores) + draws.gumbel(0, 1 / 5, scores.shape)
-        boxes = greedy(noised, case.shape, SIZE, (2, 2, 2), (), n=4)
+        boxes = greedy(noised, space(case), 4)
         expected += [(-b.score, b.start, case.case) for b in boxes]
     found = ask({"name": "power_pe", "beta": 5}, pool, request)
     assert [(c.patch.start, c.patch.case) for c in found] == [e[1:] for e in sorted(expected)[:4]]
@@ -50,7 +61,7 @@ def test_soft_rank_keeps_twice_the_candidates_and_ranks_them_over_all_cases():
         prediction = pool.given[case.case]
         mi = (predictive_entropy(prediction) - prediction.mean_entropy).clamp_min(0)
         scores = box_mean(mi.numpy(), SIZE, (2, 2, 2))
-        boxes = greedy(scores, case.shape, SIZE, (2, 2, 2), (), n=8)
+        boxes = greedy(scores, space(case), 8)
         candidates += [(-b.score, b.start, case.case) for b in boxes]
     candidates.sort()
     noise = stream(0, "query", 0, "noise").gumbel(0, 1, len(candidates))
@@ -65,6 +76,34 @@ def test_soft_rank_keeps_twice_the_candidates_and_ranks_them_over_all_cases():
     assert found == taken
 
 
+def three_channels():
+    """Ten candidates a channel, the classes' scores below the general one's; ten spare ones."""
+    found = [
+        Candidate(Patch(f"{channel}_{i}", (0, 0, 0), (1, 1, 1)), best * (1 - i / 20), channel)
+        for channel, best in enumerate((1.0, 0.4, 0.2))
+        for i in range(10)
+    ]
+    spare = [
+        Candidate(Patch(f"spare_{i}", (0, 0, 0), (1, 1, 1)), 0.97 - i / 20, spare=True)
+        for i in range(10)
+    ]
+    return ordered([*found, *spare])
+
+
+def test_soft_rank_ranks_within_each_channel():
+    stages = Stages("predictive_entropy", noise=SoftRank(beta=3.0), stratify=ByClass(r=2 / 3))
+    composition, request, candidates = compose(stages), make_request(3), three_channels()
+    queries = 600
+    best = Counter()
+    for seed in range(queries):
+        engine = Engine(composition, request, 2, make_streams(seed))
+        best.update(c.patch.case for c in engine.select(candidates, NO_FEATURES))
+    # One of ten, drawn in proportion to 1 / rank ** 3: the first in 84 of 100 queries, not in 10.
+    expected = 1 / (1 / np.arange(1.0, 11.0) ** 3).sum()
+    for channel in range(3):
+        assert best[f"{channel}_0"] / queries == pytest.approx(expected, abs=0.05)
+
+
 def test_clas_pe_shares_candidates_and_query_as_published():
     pool, request = make_pool(4), make_request(9, SIZE, strides=(2, 2, 2), per_case=6)
     channels = {0: [], 1: [], 2: []}
@@ -75,7 +114,7 @@ def test_clas_pe_shares_candidates_and_query_as_published():
         for channel in order:
             # int(6 * 0.34) = 2 general, int(6 * 0.66 / 3) = 1 for each class.
             n = 2 if channel == 0 else 1
-            boxes = greedy(scores[channel], case.shape, SIZE, (2, 2, 2), taken, n=n)
+            boxes = greedy(scores[channel], space(case, taken), n)
             taken += [(b.start, b.size) for b in boxes]
             channels[channel] += [(-b.score, b.start, case.case) for b in boxes]
     shares = {0: 4, 1: 2, 2: 2}  # int(9 * 0.66) = 5: 2 each and one more for one of them
@@ -88,11 +127,23 @@ def test_clas_pe_shares_candidates_and_query_as_published():
 
 
 def test_what_a_class_lacks_goes_to_the_general_channel():
-    # One case gives each class one candidate, but three are wanted of each.
-    pool, request = make_pool(1), make_request(9, SIZE, strides=(2, 2, 2))
-    found = ask({"name": "clas_pe", "r": 0.9}, pool, request)
-    assert len(found) == 9
-    assert len({c.patch for c in found}) == 9
+    # Three are wanted of each class and two general ones; class 1 has one. What class 2 has beyond
+    # its share scores better than all general ones, and still is not its to give.
+    found = [
+        Candidate(Patch(f"{channel}_{i}", (0, 0, 0), (1, 1, 1)), best - i / 100, channel)
+        for channel, best, many in ((0, 0.5, 6), (1, 0.2, 1), (2, 0.9, 6))
+        for i in range(many)
+    ]
+    spare = Candidate(Patch("spare", (0, 0, 0), (1, 1, 1)), 0.99, spare=True)
+    composition = compose(Stages("predictive_entropy", stratify=ByClass(r=0.75)))
+
+    def chosen(patches):
+        engine = Engine(composition, make_request(patches), 2, make_streams())
+        return {c.patch.case for c in engine.select(ordered([spare, *found]), NO_FEATURES)}
+
+    assert chosen(8) == {"1_0", "2_0", "2_1", "2_2", "0_0", "0_1", "0_2", "0_3"}
+    # Where the general channel falls short in its turn, whatever is left is chosen, best first.
+    assert chosen(16) - chosen(8) == {"spare", "2_3", "2_4", "2_5", "0_4", "0_5"}
 
 
 def test_class_strata_bring_a_rare_class_into_the_query():

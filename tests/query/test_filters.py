@@ -1,5 +1,7 @@
 """Filters, on hand-made cases."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -9,8 +11,14 @@ from alsweep.geometry import Patch
 from alsweep.query import Embedding, Prediction, Stages
 from alsweep.query.base import Composed
 from alsweep.query.candidates import Annotated, Candidate
-from alsweep.query.filters import Purity
-from alsweep.testing.pools import ArrayPool, make_pool, make_request, make_streams
+from alsweep.query.filters import LabelEntropy, Purity
+from alsweep.testing.pools import (
+    ArrayPool,
+    make_prediction,
+    make_references,
+    make_request,
+    make_streams,
+)
 
 
 def candidates(features):
@@ -85,14 +93,52 @@ def test_a_query_goes_where_annotated_foreground_looks_alike():
 
 
 def test_a_filter_never_makes_a_query_short():
-    # per_case 1 of two cases: the filter keeps two candidates of one of them.
-    pool = make_pool(2)
-    made = Composed(Stages(map="predictive_entropy", filter="label_entropy", noise="softrank"))
-    request = make_request(2, (6, 6, 6), per_case=1)
-    found = made.query(pool, request, make_streams())
+    # Of two candidates in each case both of case_0 are kept, of which per_case allows one.
+    mixed = make_prediction((12, 12, 12))
+    plain = replace(mixed, mean_probs=torch.tensor([0.8, 0.1, 0.1])[:, None, None, None])
+    plain = replace(plain, mean_probs=plain.mean_probs.expand(3, 12, 12, 12))
+    pool = ArrayPool(make_references(2, (12, 12, 12)), {"case_0": mixed, "case_1": plain})
+    kept = []
+
+    class Watched(LabelEntropy):
+        def keep(self, candidates, request, annotated):
+            left = super().keep(candidates, request, annotated)
+            kept.extend([len(candidates), *(c.patch.case for c in left)])
+            return left
+
+    Watched.name = "watched"
+    stages = Stages("predictive_entropy", filter=Watched(keep_factor=1.0), noise="softrank")
+    found = Composed(stages).query(pool, make_request(2, per_case=1), make_streams())
+    assert kept == [4, "case_0", "case_0"]
     assert sorted(choice.patch.case for choice in found) == ["case_0", "case_1"]
 
 
 def test_labels_that_are_not_given_are_an_error_with_the_mend():
     with pytest.raises(StrategyError, match="let its needs name 'annotated_labels'"):
         ask(striped_pool(labels=False), 1, filter="purity")
+
+
+def test_label_entropy_measures_how_even_the_predicted_foreground_is():
+    # Two voxels of class 1 and two of class 2 in the first patch, four of class 1 in the second.
+    labels = torch.tensor([1, 1, 2, 2, 0, 0, 0, 0, 1, 1, 1, 1]).reshape(1, 1, 12)
+    probs = torch.nn.functional.one_hot(labels, 3).permute(3, 0, 1, 2).float() * 0.8 + 0.1
+    patches = [Patch("a", (0, 0, x), (1, 1, 4)) for x in (0, 8, 4)]
+    found = LabelEntropy().measure(Prediction(probs), patches)
+    assert found == pytest.approx([np.log(2), 0, 0])
+    assert LabelEntropy().measure(Prediction(probs), []).shape == (0,)
+    # As regions every channel is one, and those may overlap: 4 and 2 voxels of two regions.
+    regions = Prediction(
+        torch.tensor([[0.9] * 4, [0.9, 0.9, 0.5, 0.1]]).reshape(2, 1, 1, 4), regions=True
+    )
+    shares = np.array([2 / 3, 1 / 3])
+    expected = -(shares * np.log(shares)).sum()
+    assert LabelEntropy().measure(regions, patches[:1]) == pytest.approx([expected])
+
+
+def test_label_entropy_keeps_the_best_of_equal_ones_and_the_order():
+    given = [
+        replace(one, worth=w) for one, w in zip(candidates([[0]] * 5), [1, 0, 2, 1, 1], strict=True)
+    ]
+    none = Annotated(np.zeros((0, 0)), np.zeros((0, 0)))
+    left = LabelEntropy(keep_factor=1.5).keep(given, make_request(2), none)
+    assert [given.index(one) for one in left] == [0, 2, 3]

@@ -9,10 +9,11 @@ from scipy.stats import entropy as scipy_entropy
 
 from alsweep.errors import StrategyError
 from alsweep.geometry import box_slices
-from alsweep.query.aggregate import Windows
+from alsweep.query import cache
 from alsweep.query.base import Prediction
 from alsweep.query.maps import MAPS, entropy, predictive_entropy
 from alsweep.query.stage import make_stage
+from alsweep.query.windows import Windows
 from alsweep.testing.pools import make_pool
 
 
@@ -114,6 +115,9 @@ def test_regions_are_judged_one_by_one():
     prediction = Prediction(torch.tensor([0.9, 0.4]).reshape(2, 1, 1, 1), regions=True)
     assert score("least_confidence", prediction).item() == pytest.approx(0.4)
     assert score("margin", prediction).item() == pytest.approx(0.8)
+    unsure = Prediction(torch.tensor([0.9, 0.55]).reshape(2, 1, 1, 1), regions=True)
+    assert score("least_confidence", unsure).item() == pytest.approx(0.45)
+    assert score("margin", unsure).item() == pytest.approx(0.9)
     binary = -(0.4 * math.log(0.4) + 0.6 * math.log(0.6)) - (
         0.9 * math.log(0.9) + 0.1 * math.log(0.1)
     )
@@ -168,3 +172,31 @@ def test_members_that_are_certain_and_disagree_share_no_dice():
     )
     # 2 * (2/3) / (2/3 + 1) = 0.8 twice, then 0.
     assert found.item() == pytest.approx(1 - 1.6 / 3)
+
+
+def test_every_region_counts_for_expected_dice_where_it_is_likelier_than_not():
+    # The first region is there and halved by one member; the second stays below one half.
+    one = torch.tensor([1.0, 0.4]).reshape(2, 1, 1, 1)
+    other = torch.tensor([0.5, 0.2]).reshape(2, 1, 1, 1)
+    prediction = Prediction((one + other) / 2, members=(one, other), regions=True)
+    windows = Windows((1, 1, 1), (1, 1, 1), (1, 1, 1))
+    found = MAPS.get("expected_dice")().windows(prediction, windows).item()
+    dice = [2 * 0.75 * 1.0 / 1.75, 2 * 0.75 * 0.5 / 1.25]
+    assert found == pytest.approx(1 - sum(dice) / 2)
+
+
+def test_expected_dice_of_background_alone_is_refused():
+    probs = torch.ones(1, 2, 2, 2)
+    with pytest.raises(StrategyError, match="at least one foreground class"):
+        MAPS.get("expected_dice")().windows(
+            Prediction(probs, members=(probs, probs)), Windows((2, 2, 2), (1, 1, 1), (1, 1, 1))
+        )
+
+
+@given(st.integers(1, 60), st.booleans())
+def test_entropy_of_slabs_is_that_of_the_whole(voxels_at_once, regions):
+    probs = members_probs(1, 3, 5)[0].repeat(1, 4, 1, 1)
+    whole = entropy(probs, regions=regions)
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(cache, "CACHED_VOXELS", voxels_at_once)
+        assert torch.equal(entropy(probs, regions=regions), whole)

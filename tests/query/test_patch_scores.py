@@ -7,12 +7,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from alsweep.geometry import box_slices
-from alsweep.query import voxels
-from alsweep.query.aggregate import AGGREGATES, Windows, box_mean
+from alsweep.query import aggregate, cache, voxels
+from alsweep.query.aggregate import AGGREGATES
 from alsweep.query.base import Prediction
 from alsweep.query.maps import MAPS, VoxelMap, predictive_entropy
 from alsweep.query.stage import make_stage
 from alsweep.query.voxels import VoxelScores
+from alsweep.query.windows import Windows, box_mean
 from alsweep.testing.pools import make_prediction
 
 shapes = st.tuples(st.integers(1, 40), st.integers(1, 9), st.integers(1, 9))
@@ -44,13 +45,42 @@ def test_tiles_equal_the_whole(shape, size, stride, seed, voxels_at_once):
     windows = Windows(shape, size, stride)
     whole = predictive_entropy(prediction)
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(voxels, "CACHED_VOXELS", voxels_at_once)
+        # Else all of these cases would be small ones, which are taken whole.
+        for module in (cache, voxels, aggregate):
+            patched.setattr(module, "CACHED_VOXELS", voxels_at_once)
+        patched.setattr(aggregate, "_PLANES", 1 + voxels_at_once % 7)
         patched.setattr(voxels, "_PLANES", 1 + voxels_at_once % 5)
         found = scored("mean", prediction, windows, by_class=True)
     channels = [whole, *(whole * p for p in prediction.mean_probs[1:])]
     for channel, values in zip(found, channels, strict=True):
         expected = box_mean(values.double(), size, stride)
         np.testing.assert_allclose(channel, expected, rtol=1e-6, atol=1e-9)
+
+
+@given(shapes, st.integers(0, 99), st.integers(1, 200))
+def test_tiles_cover_each_voxel_once_and_stay_in_the_cache(shape, seed, voxels_at_once):
+    depth, height, width = shape
+    scores = VoxelScores(make_prediction(shape, seed=seed), PE)
+    first = seed % depth
+    seen = torch.zeros(shape)
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(voxels, "CACHED_VOXELS", voxels_at_once)
+        for planes, rows, channels in scores.tiles(first, depth):
+            (values,) = channels
+            seen[planes, rows] += 1
+            assert values.shape == (planes.stop - planes.start, len(range(height)[rows]), width)
+            # A row of as many planes as keep rows long is the least that can be taken.
+            assert values.numel() <= max(voxels_at_once, voxels._PLANES * width)
+    assert (seen[first:] == 1).all()
+    assert (seen[:first] == 0).all()
+
+
+def test_a_card_takes_all_planes_at_once():
+    prediction = Prediction(torch.empty(3, 40, 90, 90, device="meta"))
+    (tile,) = [(p, r) for p, r, _ in VoxelScores(prediction, PE).tiles(4, 40)]
+    assert tile == (slice(4, 40), slice(0, 90))
+    assert cache.planes_at_once(prediction.mean_probs) == 40
+    assert cache.planes_at_once(torch.empty(3, 40, 90, 90)) == (1 << 17) // 8100
 
 
 @given(shapes, sizes, strides)

@@ -125,3 +125,18 @@ def test_predictive_entropy_takes_the_globally_best_patches(references):
     assert [(c.patch.start, c.patch.case) for c in chosen] == expected
     assert pool.reference_reads == 0
     assert not overlaps([c.patch for c in chosen] + taken)
+
+
+def test_random_patches_may_overlap_as_far_as_is_allowed():
+    references = {"a": np.zeros((10, 8, 8), dtype=np.uint8)}
+    taken = [Patch("a", (0, 0, 0), (6, 8, 8))]
+    placed = {}
+    for overlap in (0.0, 0.25, 0.5):
+        request = make_request(1, (6, 8, 8), overlap=overlap)
+        placed[overlap] = {
+            patch.start[0]
+            for seed in range(60)
+            for patch in patches_of("random", ArrayPool(references, taken=taken), request, seed)
+        }
+    # At z = 4 a third is covered, at z = 3 half.
+    assert placed == {0.0: set(), 0.25: set(), 0.5: {3, 4}}

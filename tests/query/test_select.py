@@ -8,8 +8,8 @@ from hypothesis.extra import numpy as hnp
 from alsweep.errors import StrategyError
 from alsweep.geometry import Patch, box_slices, boxes_intersect
 from alsweep.query import box_mean, select_patches
-from alsweep.query.aggregate import start_grid
-from alsweep.query.select import greedy
+from alsweep.query.select import Space, greedy
+from alsweep.query.windows import Windows, start_grid
 
 SHAPE = (8, 7, 9)
 scores = hnp.arrays(np.float32, SHAPE, elements=st.sampled_from([0.0, 0.1, 0.25, 0.5, 1.0]))
@@ -80,7 +80,7 @@ def test_an_exhausted_volume_gives_fewer_and_never_raises():
 def test_minus_infinity_is_chosen_when_nothing_else_is_left():
     patch_scores = np.full((1, 1, 4), -np.inf)
     patch_scores[0, 0, 2] = 1.0
-    found = greedy(patch_scores, (1, 1, 4), (1, 1, 1), 1, (), n=3)
+    found = greedy(patch_scores, Space(Windows((1, 1, 4), (1, 1, 1), (1, 1, 1))), 3)
     assert [box.start[2] for box in found] == [2, 0, 1]
 
 

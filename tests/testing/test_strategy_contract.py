@@ -2,7 +2,8 @@ from dataclasses import dataclass, replace
 
 import pytest
 
-from alsweep.query import Choice, Stages, Strategy, make_strategy, strategies
+from alsweep.geometry import QueriedPatch
+from alsweep.query import Stages, Strategy, make_strategy, strategies
 from alsweep.testing.strategy_contract import (
     CHECKS,
     an_exhausted_pool_ends_clearly,
@@ -51,7 +52,7 @@ class Broken(Strategy):
                 return [first, *choices[:-1]]
             case "outside":
                 moved = replace(first.patch, start=(19, 0, 0))
-                return [Choice(moved, first.score), *choices[1:]]
+                return [QueriedPatch(moved, first.score), *choices[1:]]
             case "labels":
                 pool.reference(first.patch.case)
             case "annotated":

@@ -7,8 +7,7 @@ import numpy as np
 
 from alsweep.data.human import HumanLabels
 from alsweep.data.label_store import PartialLabels
-from alsweep.geometry import Patch
-from alsweep.results.loops import QueriedPatch
+from alsweep.geometry import Patch, QueriedPatch
 from alsweep.rng import stream
 from alsweep.trajectory.human import acknowledge
 from alsweep.trajectory.query_log import QueryLog

@@ -18,7 +18,7 @@ from alsweep.data.normalise import zscore
 from alsweep.data.phantom import make_case
 from alsweep.data.resample import resample_image
 from alsweep.errors import ConfigError, RunFolderError
-from alsweep.model.inference import predict
+from alsweep.model.inference import Tiling, predict
 from alsweep.model.outputs import label_map
 from alsweep.results.records import TrajectoryFolder
 from alsweep.rng import stream
@@ -80,10 +80,10 @@ def predicted(run, trajectory, dataset, image, shape=SHAPE):
     """Our own labels of a prepared image, from probabilities that are brought to ``shape``."""
     stored = StoredNetworks(trajectory, 1, dataset=dataset, models=run / "models")
     setup, step = stored.setup, trajectory.config.evaluation.step
-    window, regions = setup.topology.window, setup.regions
-    folded = predict(stored.networks, image, window, step, (), setup.compute, ("probs",), regions)
+    tiling = Tiling(setup.topology.window, step, (), setup.compute, setup.regions)
+    folded = predict(stored.networks, image, tiling)
     probs = torch.stack(
-        [torch.from_numpy(resample_image(one.numpy(), shape, None)) for one in folded.probs]
+        [torch.from_numpy(resample_image(one.numpy(), shape, None)) for one in folded.mean_probs]
     )
     return label_map(probs, dataset.manifest.regions_class_order)
 

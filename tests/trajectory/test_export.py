@@ -8,8 +8,7 @@ from alsweep.data.annotator import Oracle, ReferenceLabels
 from alsweep.data.human import HumanLabels
 from alsweep.errors import DatasetError, RunFolderError
 from alsweep.files import write_json
-from alsweep.geometry import Patch
-from alsweep.results.loops import QueriedPatch
+from alsweep.geometry import Patch, QueriedPatch
 from alsweep.trajectory.export import export_loop, loop_labels
 from alsweep.trajectory.plan import resolve
 from alsweep.trajectory.query_log import QueryLog

@@ -8,7 +8,8 @@ import zarr
 from alsweep import PartialLabels, Patch
 from alsweep.data.human import HumanLabels
 from alsweep.errors import RunFolderError
-from alsweep.results.loops import QueriedPatch, read_query
+from alsweep.geometry import QueriedPatch
+from alsweep.results.loops import read_query
 from alsweep.rng import stream
 from alsweep.trajectory.human import acknowledge
 from alsweep.trajectory.query_log import QueryLog

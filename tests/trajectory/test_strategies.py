@@ -12,9 +12,8 @@ from alsweep.config.base import STORED
 from alsweep.config.load import load_sweep
 from alsweep.config.sweep import ResourcesConfig
 from alsweep.errors import ConfigError, PoolExhaustedError, StrategyError
-from alsweep.geometry import Patch
-from alsweep.query.base import Choice
-from alsweep.results.loops import QueriedPatch, query_path, read_query, write_query
+from alsweep.geometry import Patch, QueriedPatch
+from alsweep.results.loops import query_path, read_query, write_query
 from alsweep.testing.pools import make_streams
 from alsweep.trajectory.budget import draw_start, request_for, settle
 from alsweep.trajectory.plan import resolve
@@ -121,7 +120,7 @@ def test_a_score_that_json_cannot_hold_is_null(phantom):
     config = resolve(make_config(phantom), phantom)
     pool = DatasetPool(phantom, ())
     patch = Patch(phantom.pool[0], (0, 0, 0), (8, 8, 8))
-    choices = [Choice(patch, -np.inf), Choice(patch, 0.25), Choice(patch, None)]
+    choices = [QueriedPatch(patch, -np.inf), QueriedPatch(patch, 0.25), QueriedPatch(patch, None)]
     request = request_for(config, 0)
     settled = settle(choices, pool, request, make_streams(), "take_all")
     assert [queried.score for queried in settled] == [None, 0.25, None]

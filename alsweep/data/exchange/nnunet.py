@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from alsweep.data.label_store import IGNORE
 from alsweep.data.writing import new_folder
 from alsweep.errors import DatasetError
 from alsweep.files import write_json
+from alsweep.label_codes import IGNORE
 
 if TYPE_CHECKING:
     from collections.abc import Callable

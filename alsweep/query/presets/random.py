@@ -3,7 +3,8 @@
 from dataclasses import dataclass
 from typing import ClassVar
 
-from alsweep.query.base import Choice, Pool, Request, Strategy, Streams, strategy
+from alsweep.geometry import QueriedPatch
+from alsweep.query.base import Pool, Request, Strategy, Streams, strategy
 from alsweep.query.placement import Mode, Placer, guarantee_classes
 
 
@@ -13,16 +14,15 @@ class RandomPlacement(Strategy):
 
     needs: ClassVar[tuple[str, ...]] = ()
     modes: ClassVar[tuple[Mode, ...]] = ("all",)
-    all_classes: ClassVar[bool] = False
 
-    def query(self, pool: Pool, request: Request, rng: Streams) -> list[Choice]:
+    def query(self, pool: Pool, request: Request, rng: Streams) -> list[QueriedPatch]:
         """Place the patches; the order is that of placement, and there are no scores."""
         draws = rng("placement")
         placer = Placer(pool.cases, pool.classes, pool.reference, request)
         if self.all_classes:
             guarantee_classes(placer, pool, range(len(pool.classes)), draws)
         placer.fill(request.patches - len(placer.placed), self.modes, draws)
-        return [Choice(patch, None) for patch in placer.placed[: request.patches]]
+        return [QueriedPatch(patch, None) for patch in placer.placed[: request.patches]]
 
 
 @strategy("random")

@@ -1,9 +1,14 @@
 """Replay: the queries that another trajectory made."""
 
-from dataclasses import dataclass
-from typing import ClassVar
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, ClassVar
 
-from alsweep.query.base import Choice, Pool, Request, Strategy, Streams, required, strategy
+from alsweep.config.trajectory import TrajectoryConfig
+from alsweep.errors import StrategyError
+from alsweep.geometry import QueriedPatch
+from alsweep.query.base import Facts, Pool, Request, Strategy, Streams, required, strategy
 
 
 @strategy("replay", aliases=("precomputed-queries",))
@@ -21,6 +26,66 @@ class Replay(Strategy):
 
     source: str = required(str, help="trajectory folder, RUN/trajectories/ID")
 
-    def query(self, pool: Pool, request: Request, rng: Streams) -> list[Choice]:
+    def query(self, pool: Pool, request: Request, rng: Streams) -> list[QueriedPatch]:
         """The other trajectory's choices, with its scores."""
         return list(pool.replayed(self.source))[: request.patches]
+
+    def resolved(self) -> "Replay":
+        """With the absolute path: a worker's working directory is not the user's."""
+        return replace(self, source=str(Path(self.source).resolve()))
+
+    def check(self, config: TrajectoryConfig, dataset: Facts) -> None:
+        """The source must have queried as this trajectory would; see :func:`check_source`."""
+        check_source(self.source, dataset.trajectory(self.source), config)
+
+    def check_start(self, config: TrajectoryConfig, dataset: Facts) -> None:
+        """The source must have begun as this trajectory would."""
+        check_start_source(self.source, dataset.trajectory(self.source), config)
+
+
+def check_source(source: object, theirs: TrajectoryConfig, config: TrajectoryConfig) -> None:
+    """Refuse a trajectory whose queries cannot be another one's.
+
+    Args:
+        source: Its folder, for the message.
+        theirs: Its config.
+        config: Of the trajectory that replays.
+
+    Raises:
+        StrategyError: It has fewer loops, or another patch size, query size, starting budget or
+            overlap.
+    """
+    _refuse_other(source, theirs, config, ("patch_size_text", "patches", "overlap"))
+    if theirs.query.loops < config.query.loops:
+        raise StrategyError(
+            f"source: {source} has {theirs.query.loops} loops, but here they are "
+            f"{config.query.loops}; lower query.loops"
+        )
+
+
+def check_start_source(source: object, theirs: TrajectoryConfig, config: TrajectoryConfig) -> None:
+    """Refuse a trajectory whose starting patches cannot be another one's.
+
+    Raises:
+        StrategyError: It has another patch size or starting budget.
+    """
+    _refuse_other(source, theirs, config, ("patch_size_text",))
+
+
+def _refuse_other(
+    source: object, theirs: TrajectoryConfig, config: TrajectoryConfig, keys: Sequence[str]
+) -> None:
+    found, wanted = _setting(theirs, keys), _setting(config, keys)
+    for key, value in found.items():
+        if value != wanted[key]:
+            raise StrategyError(
+                f"source: {source} was made with {key} {value}, but here it is {wanted[key]}; "
+                f"replay a trajectory of the same setting"
+            )
+
+
+def _setting(config: TrajectoryConfig, keys: Sequence[str]) -> dict[str, Any]:
+    """What must be equal, by the name that users know it by."""
+    names = {"patch_size_text": "patch_size"}
+    values = {names.get(key, key): getattr(config.query, key) for key in keys}
+    return {**values, "starting patches": config.starting_patches}

@@ -2,13 +2,14 @@
 
 from alsweep.query.select import batches, best, diverse
 from alsweep.query.select.base import SELECTORS, Select
-from alsweep.query.select.boxes import Box, Selected, greedy, select_patches
+from alsweep.query.select.boxes import Box, Selected, Space, greedy, select_patches
 
 __all__ = [
     "SELECTORS",
     "Box",
     "Select",
     "Selected",
+    "Space",
     "batches",
     "best",
     "diverse",

@@ -2,16 +2,13 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
 
 import numpy as np
 
 from alsweep.query.candidates import Candidate, CaseLimit
 from alsweep.query.stage import Stage
 from alsweep.registry import Registry
-
-if TYPE_CHECKING:
-    pass
 
 
 @dataclass(frozen=True)
@@ -35,9 +32,11 @@ class Select(Stage):
         """Choose up to ``n``, in the order of choice.
 
         Args:
-            candidates: Best first.
+            candidates: Best first; :attr:`Candidate.features` are ``(feature,)`` where ``needs``
+                name the embedding.
             n: How many.
-            annotated: Features of the annotated patches, where the stage needs the embedding.
+            annotated: Features of each annotated patch, ``(feature,)``; none where ``needs`` do not
+                name the embedding.
             limit: Of patches per case; what is chosen is counted.
             rng: For all draws of the stage.
         """

@@ -2,13 +2,14 @@
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from alsweep.errors import StrategyError
-from alsweep.geometry import Patch, Triple, box_slices, clip_size, triple
-from alsweep.query.aggregate import box_mean, start_grid
+from alsweep.geometry import Patch, Triple, box_slices, triple
+from alsweep.query.windows import Windows, box_mean, strides_of
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -52,39 +53,38 @@ def select_patches(
 
     Source: Luth et al. 2025 (nnActive), greedy top-k; the tie rule is ours, the original has none.
     """
-    shape = triple(score.shape)
+    windows = Windows(triple(score.shape), triple(patch_size), strides_of(stride))
+    space = Space(windows, tuple(taken), overlap)
     if isinstance(score, np.ndarray):
-        scores = box_mean(score, triple(patch_size), stride)
-    else:
-        scores = box_mean(score, triple(patch_size), stride).cpu().numpy()
-    return greedy(scores, shape, triple(patch_size), stride, taken, n=n, overlap=overlap)
+        return greedy(box_mean(score, windows.size, windows.strides), space, n)
+    return greedy(box_mean(score, windows.size, windows.strides).cpu().numpy(), space, n)
 
 
-def greedy(
-    scores: np.ndarray,
-    shape: Triple,
-    patch_size: Triple,
-    stride: int | Sequence[int],
-    taken: Iterable[Box | Patch],
-    *,
-    n: int,
-    overlap: float = 0.0,
-    excluded: np.ndarray | None = None,
-) -> list[Selected]:
-    """Like :func:`select_patches`, from the scores ``(z_start, y_start, x_start)``.
+@dataclass(frozen=True)
+class Space:
+    """The candidate boxes of one volume, and what keeps them from being chosen.
 
-    Candidates where ``excluded``, of the same shape, is true are never chosen.
+    Attributes:
+        windows: All candidates.
+        taken: Boxes that may not be touched.
+        overlap: Share of a box (0..1) that may lie in the union of taken and chosen boxes.
+        excluded: True where a candidate is never chosen, ``(z_start, y_start, x_start)``.
     """
+
+    windows: Windows
+    taken: Sequence[Box | Patch] = ()
+    overlap: float = 0.0
+    excluded: np.ndarray | None = None
+
+
+def greedy(scores: np.ndarray, space: Space, n: int) -> list[Selected]:
+    """Like :func:`select_patches`, from the scores ``(z_start, y_start, x_start)``."""
     rounded = np.asarray(scores, dtype=np.float32)
     if np.isnan(rounded).any():
         raise StrategyError(
             f"{int(np.isnan(rounded).sum())} patch scores are NaN; mend the score map"
         )
-    field = _Candidates(rounded, shape, clip_size(patch_size, shape), stride, overlap)
-    if excluded is not None:
-        field.exclude(excluded)
-    for box in taken:
-        field.block(*_box(box))
+    field = _Candidates(rounded, space)
     chosen: list[Selected] = []
     while len(chosen) < n and (best := field.pop()) is not None:
         chosen.append(best)
@@ -100,27 +100,20 @@ def _box(box: Box | Patch) -> Box:
 class _Candidates:
     """The candidate boxes of one volume, and which of them are still free."""
 
-    def __init__(
-        self,
-        scores: np.ndarray,
-        shape: Triple,
-        size: Triple,
-        stride: int | Sequence[int],
-        overlap: float,
-    ) -> None:
+    def __init__(self, scores: np.ndarray, space: Space) -> None:
         self._scores = scores
         self._free = np.ones(scores.shape, dtype=bool)
         # -inf is a legal score (log 0 in power noise): it is chosen when nothing else is left.
         self._left = scores.copy()
-        self._starts = start_grid(shape, size, stride)
-        self._size = size
-        self._allowed = overlap * float(np.prod(size))
-        self._covered = np.zeros(shape, dtype=bool) if overlap else None
-
-    def exclude(self, excluded: np.ndarray) -> None:
-        """Take out candidates, whatever their score."""
-        self._free[excluded] = False
-        self._left[excluded] = -np.inf
+        self._starts = space.windows.grid
+        self._size = space.windows.size
+        self._allowed = space.overlap * float(space.windows.voxels)
+        self._covered = np.zeros(space.windows.shape, dtype=bool) if space.overlap else None
+        if space.excluded is not None:
+            self._free[space.excluded] = False
+            self._left[space.excluded] = -np.inf
+        for box in space.taken:
+            self.block(*_box(box))
 
     def block(self, start: Triple, size: Triple) -> None:
         """Take out candidates that touch the box, or mark its voxels if overlap is allowed."""

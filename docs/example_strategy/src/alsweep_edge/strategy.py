@@ -3,9 +3,7 @@
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from alsweep.query import Stages, Strategy, same_as, searchable, strategy
-from alsweep.query.maps import MAPS, VoxelMap
-from alsweep.query.noise import Power
+from alsweep.query import MAPS, Power, Stages, Strategy, VoxelMap, same_as, searchable, strategy
 from alsweep.query.stage import stage
 
 if TYPE_CHECKING:
