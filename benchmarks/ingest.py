@@ -56,7 +56,7 @@ def make_raw(root: Path, cases: int, shape: tuple[int, int, int]) -> None:
 CODE = """
 import resource, sys
 from pathlib import Path
-from alsweep.data.ingest import IngestOptions, ingest
+from alsweep.data.ingest.conversion import IngestOptions, ingest
 if __name__ == "__main__":
     ingest(Path(sys.argv[1]), Path(sys.argv[2]), IngestOptions(workers=int(sys.argv[3])))
     own = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss

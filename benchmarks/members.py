@@ -22,7 +22,7 @@ from torch import nn
 
 from alsweep.config.trajectory import TrainingConfig
 from alsweep.model.device import Compute, set_threads
-from alsweep.model.folding import Fold
+from alsweep.model.ensemble_mean import Fold
 from alsweep.model.inference import _WINDOWS, Tiling, predict
 from alsweep.model.network import build_network
 from alsweep.model.topology import Topology

@@ -37,7 +37,7 @@ from scipy.signal import fftconvolve
 from torch.nn import functional
 
 from alsweep.geometry import Patch, Triple
-from alsweep.model.folding import Fold
+from alsweep.model.ensemble_mean import Fold
 from alsweep.query import PoolCase, Prediction, Request, make_strategy
 from alsweep.query.engine import Engine
 from alsweep.query.windows import Windows

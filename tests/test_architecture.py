@@ -35,7 +35,7 @@ def test_results_need_no_torch():
 
 
 def test_what_a_learner_heeds_is_known_without_torch():
-    plan = "import alsweep.trajectory.plan, alsweep.model.monai_learner"
+    plan = "import alsweep.trajectory.resolving, alsweep.model.monai_learner"
     assert not loaded_after(plan) & {"torch", "monai"}
 
 

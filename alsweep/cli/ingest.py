@@ -9,7 +9,7 @@ from alsweep.cli.paths import expanded
 from alsweep.cli.progress import CaseProgress
 
 if TYPE_CHECKING:
-    from alsweep.data.ingest import Ingested
+    from alsweep.data.ingest.conversion import Ingested
 
 
 def ingest(
@@ -55,7 +55,7 @@ def ingest(
 
     Example: alsweep ingest nnUNet_raw/Dataset004_Hippocampus --out data/hippocampus
     """
-    from alsweep.data import ingest as room
+    from alsweep.data.ingest import conversion as room
 
     options = room.IngestOptions(
         skip_bad=bad_cases == "skip",
@@ -95,7 +95,7 @@ def _positive(spacing: tuple[float, float, float] | None) -> tuple[float, float,
 def _tolerance(voxels: float | None) -> float:
     from math import isfinite
 
-    from alsweep.data.placing import AFFINE_TOLERANCE
+    from alsweep.data.ingest.placing import AFFINE_TOLERANCE
     from alsweep.errors import IngestError
 
     if voxels is None:

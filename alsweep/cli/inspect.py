@@ -24,7 +24,7 @@ def inspect(
     import json
 
     from alsweep.data.case import Dataset
-    from alsweep.data.remarks_of_content import remarks_of_content
+    from alsweep.data.ingest.remarks_of_content import remarks_of_content
 
     opened = Dataset.open(dataset)
     for remark in remarks_of_content(opened):
@@ -42,7 +42,7 @@ def inspect(
 
 
 def _summary(dataset: "Dataset") -> dict[str, Any]:
-    from alsweep.data.remarks_of_content import remarks_of_content
+    from alsweep.data.ingest.remarks_of_content import remarks_of_content
 
     cases = [
         case.model_dump(
@@ -126,7 +126,7 @@ def _class_table(dataset: "Dataset") -> "Table":
 
 
 def _facts(dataset: "Dataset") -> dict[str, str]:
-    from alsweep.data.layout import distinct
+    from alsweep.data.raw.layout import distinct
 
     manifest, plan = dataset.manifest, dataset.manifest.plan
     channels = zip(distinct(dataset.channels), manifest.normalisation, strict=True)

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from alsweep.report.queries import Query
     from alsweep.report.views import Seen
     from alsweep.trajectory.progress import Progress
-    from alsweep.trajectory.replay import StoredNetworks
+    from alsweep.trajectory.stored_networks import StoredNetworks
 
 
 def open_networks(query: "Query", progress: CaseProgress) -> "StoredNetworks":
@@ -23,7 +23,7 @@ def open_networks(query: "Query", progress: CaseProgress) -> "StoredNetworks":
         RunFolderError: They are not stored any more.
     """
     from alsweep.sweep.run_folder import load_plugins
-    from alsweep.trajectory.replay import StoredNetworks
+    from alsweep.trajectory.stored_networks import StoredNetworks
 
     if query.trajectory.config is not None:
         load_plugins(query.run, query.trajectory.config)
@@ -42,7 +42,7 @@ def seen_by(
 ) -> "Seen":
     """What the networks said in ``patches``, with the voxel scores of ``strategy``."""
     from alsweep.report.views import look
-    from alsweep.trajectory.replay import voxel_map
+    from alsweep.trajectory.stored_networks import voxel_map
 
     score = voxel_map(strategy)
     return look(patches, partial(networks.scored, score=score), score.name.replace("_", " "))

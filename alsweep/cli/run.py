@@ -114,7 +114,7 @@ def plan_of(sweep: "SweepConfig", space: Path, run: Path | None = None) -> "Plan
 
 
 def _warn_of_small_cases(plan: "Plan", dataset: "Dataset") -> None:
-    from alsweep.data.sizes import dwarfed, dwarfed_text, training_patch
+    from alsweep.data.ingest.sizes import dwarfed, dwarfed_text, training_patch
 
     asked = {planned.config.training.patch_size for planned in plan.trajectories}
     for patch in sorted({training_patch(size, dataset) for size in asked}):

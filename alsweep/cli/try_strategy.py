@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from alsweep.config.trajectory import StrategySpec
     from alsweep.report.queries import Query
     from alsweep.results.records import QueriedPatch
-    from alsweep.trajectory.replay import StoredNetworks
+    from alsweep.trajectory.stored_networks import StoredNetworks
 
 
 def try_strategy(
@@ -109,7 +109,7 @@ def _summary(
     from dataclasses import asdict
 
     from alsweep.query.base import label_of
-    from alsweep.trajectory.replay import agreement
+    from alsweep.trajectory.stored_networks import agreement
 
     config = query.trajectory.config
     assert config is not None

@@ -265,8 +265,8 @@ class PartialLabels:
             spacing: Voxel size ``(z, y, x)``, mm.
         """
         # zarr takes a third of a second to import, which reading labels must not cost.
+        from alsweep.data.labels.sparse import is_whole
         from alsweep.data.ome import label_metadata, write_label_list
-        from alsweep.data.sparse import is_whole
 
         path.mkdir(parents=True, exist_ok=True)
         for stale in path.iterdir():
@@ -281,7 +281,7 @@ class PartialLabels:
         write_label_list(path, self.cases)
 
     def _write_case(self, folder: Path, case: str, attributes: dict[str, Any]) -> None:
-        from alsweep.data.sparse import touched_chunks, write_sparse_label
+        from alsweep.data.labels.sparse import touched_chunks, write_sparse_label
 
         shape = self._shapes[case]
         boxes = [(patch.start, patch.size) for patch in self._boxes[case].patches]

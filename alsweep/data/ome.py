@@ -10,7 +10,7 @@ import numpy as np
 import zarr
 
 from alsweep.data.case import REFERENCE
-from alsweep.data.layout import distinct
+from alsweep.data.raw.layout import distinct
 from alsweep.files import write_json
 
 if TYPE_CHECKING:

@@ -10,9 +10,9 @@ import numpy as np
 from scipy import ndimage
 
 from alsweep.data.case import Box, Dataset, Normalisation, Source
-from alsweep.data.normalise import zscore
-from alsweep.data.splits import draw_validation
-from alsweep.data.writing import (
+from alsweep.data.ingest.normalise import zscore
+from alsweep.data.ingest.splits import draw_validation
+from alsweep.data.ingest.writing import (
     DatasetHead,
     PreparedCase,
     new_dataset,

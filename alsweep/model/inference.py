@@ -14,7 +14,7 @@ from torch import nn
 from alsweep.geometry import Triple, triple
 from alsweep.model.device import Compute, enough_memory
 from alsweep.model.embedding import FeatureMean, outputs_of
-from alsweep.model.folding import Fold
+from alsweep.model.ensemble_mean import Fold
 from alsweep.query.pool import Embedding, Prediction
 
 if TYPE_CHECKING:

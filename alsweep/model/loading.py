@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from alsweep.data.parallel import follow_parent
+from alsweep.data.ingest.parallel import follow_parent
 from alsweep.errors import AlsweepError, TrajectoryFailedError
 from alsweep.model.augment import Augmentation
 from alsweep.model.device import on_one_thread

@@ -5,7 +5,7 @@ from math import prod
 from typing import TYPE_CHECKING
 
 from alsweep.config.trajectory import TrainingConfig
-from alsweep.data.plan import levels_of
+from alsweep.data.ingest.network_plan import levels_of
 from alsweep.geometry import Triple, triple
 
 if TYPE_CHECKING:

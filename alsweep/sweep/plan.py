@@ -10,7 +10,7 @@ from alsweep.config.trajectory import TrajectoryConfig
 from alsweep.data.case import Dataset
 from alsweep.errors import ConfigError
 from alsweep.query.plugin_files import load_files
-from alsweep.trajectory.plan import resolve
+from alsweep.trajectory.resolving import resolve
 from alsweep.trajectory.start import start_key
 
 

@@ -6,8 +6,8 @@ from pathlib import Path
 from alsweep.config.trajectory import TrajectoryConfig
 from alsweep.data.annotator import Annotator, Oracle
 from alsweep.data.case import Dataset
-from alsweep.data.human import CROPS, HumanLabels
 from alsweep.data.label_store import PartialLabels
+from alsweep.data.labels.human import CROPS, HumanLabels
 from alsweep.errors import ConfigError
 from alsweep.geometry import Patch
 

@@ -14,7 +14,7 @@ from alsweep.query.base import Request, Streams, make_strategy
 from alsweep.query.placement import Placer
 from alsweep.rng import stream
 from alsweep.trajectory.pool import DatasetPool
-from alsweep.trajectory.precomputed import replayed_start
+from alsweep.trajectory.replay import replayed_start
 
 
 def request_for(config: TrajectoryConfig, loop: int) -> Request:

@@ -5,11 +5,11 @@ from pathlib import Path
 from alsweep import __version__
 from alsweep.data.case import Dataset
 from alsweep.data.exchange.orientation import axis_codes
-from alsweep.data.writing import new_folder, refuse_existing
+from alsweep.data.ingest.writing import new_folder, refuse_existing
 from alsweep.errors import ConfigError, RunFolderError
 from alsweep.model.bundle import Card, write_bundle
 from alsweep.results.records import TrajectoryFolder
-from alsweep.trajectory.replay import StoredNetworks
+from alsweep.trajectory.stored_networks import StoredNetworks
 
 
 def export_bundle(

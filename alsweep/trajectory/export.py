@@ -6,8 +6,8 @@ from typing import Literal
 from alsweep.data.annotator import ReferenceLabels
 from alsweep.data.case import Dataset
 from alsweep.data.exchange import write_loops, write_raw_dataset
+from alsweep.data.ingest.writing import refuse_existing
 from alsweep.data.label_store import PartialLabels
-from alsweep.data.writing import refuse_existing
 from alsweep.errors import RunFolderError
 from alsweep.results.loops import query_path, read_query
 from alsweep.results.records import read_config

@@ -8,7 +8,7 @@ from typing import Any
 from alsweep.config.trajectory import TrajectoryConfig
 from alsweep.data.case import Dataset
 from alsweep.data.exchange import read_loops
-from alsweep.data.writing import new_folder
+from alsweep.data.ingest.writing import new_folder
 from alsweep.errors import DatasetError
 from alsweep.geometry import (
     Patch,

@@ -18,7 +18,7 @@ from alsweep.geometry import Patch
 from alsweep.model.checkpoint import ModelStore
 from alsweep.model.folds import make_folds
 from alsweep.model.learner import Learner, Lesson, Setup
-from alsweep.trajectory.crew import Crew
+from alsweep.trajectory.member_processes import Crew
 from alsweep.trajectory.member_task import MemberTask
 from alsweep.trajectory.progress import OnProgress, Progress
 

@@ -13,7 +13,7 @@ from alsweep.data.label_store import PartialLabels
 from alsweep.errors import StrategyError
 from alsweep.geometry import Patch, QueriedPatch, by_case
 from alsweep.query.base import PoolCase, Prediction
-from alsweep.trajectory.precomputed import source_config
+from alsweep.trajectory.replay import source_config
 
 if TYPE_CHECKING:
     from jaxtyping import Int64

@@ -20,9 +20,9 @@ from alsweep.trajectory.budget import draw_start
 from alsweep.trajectory.evaluation import Evaluation
 from alsweep.trajectory.human import acknowledge
 from alsweep.trajectory.members import Member
-from alsweep.trajectory.plan import resolve
 from alsweep.trajectory.progress import OnProgress, Progress
 from alsweep.trajectory.query_log import QueryLog
+from alsweep.trajectory.resolving import resolve
 from alsweep.trajectory.steps import Steps
 
 __all__ = ["Progress", "Trajectory"]

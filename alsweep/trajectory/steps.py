@@ -28,8 +28,8 @@ from alsweep.trajectory.budget import request_for, settle
 from alsweep.trajectory.evaluation import Evaluation, Evaluator
 from alsweep.trajectory.members import Member, Members
 from alsweep.trajectory.pool import DatasetPool
-from alsweep.trajectory.precomputed import replayed
 from alsweep.trajectory.progress import OnProgress, Phase, Progress
+from alsweep.trajectory.replay import replayed
 
 _GIB = 1 << 30
 

@@ -8,8 +8,8 @@ from alsweep.cli.export import export
 from alsweep.data.phantom import write_phantom
 from alsweep.errors import RunFolderError
 from alsweep.geometry import Patch, QueriedPatch
-from alsweep.trajectory.plan import resolve
 from alsweep.trajectory.query_log import QueryLog
+from alsweep.trajectory.resolving import resolve
 from tests.trajectory.conftest import make_config
 
 

@@ -6,8 +6,8 @@ from alsweep import Dataset
 from alsweep.data.exchange import write_loops
 from alsweep.geometry import Patch, QueriedPatch
 from alsweep.testing.runs import write_run, write_sweep
-from alsweep.trajectory.plan import resolve
 from alsweep.trajectory.query_log import QueryLog
+from alsweep.trajectory.resolving import resolve
 from tests.cli.test_run import SPACE, call
 from tests.data.raws import nnunet
 from tests.trajectory.conftest import make_config

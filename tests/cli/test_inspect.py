@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from alsweep.cli.main import main
-from alsweep.data.ingest import ingest
+from alsweep.data.ingest.conversion import ingest
 from alsweep.data.phantom import write_phantom
 from tests.data.raws import describe, nnunet, save, volume
 

@@ -11,7 +11,7 @@ from alsweep.cli.run import plan_of, prepare_environment
 from alsweep.config.load import load_sweep
 from alsweep.config.sweep import ResourcesConfig
 from alsweep.config.trajectory import PRESETS
-from alsweep.data.ingest import ingest
+from alsweep.data.ingest.conversion import ingest
 from alsweep.sweep.run_folder import driver_lock, write_space
 from tests.data.raws import nnunet
 

@@ -3,7 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
 
-from alsweep.data.crop import nonzero_box, nonzero_mask
+from alsweep.data.ingest.crop import nonzero_box, nonzero_mask
 
 shapes = st.tuples(*[st.integers(1, 6)] * 3)
 volumes = npst.arrays(np.int16, shapes, elements=st.sampled_from([0, 0, 0, 0, 1, -2]))

@@ -15,9 +15,9 @@ from alsweep.data.annotator import Oracle, ReferenceLabels
 from alsweep.data.case import CaseInfo
 from alsweep.data.exchange import read_loops, write_loops, write_raw_dataset
 from alsweep.data.exchange.nnunet import grid_affine
-from alsweep.data.ingest import ingest
+from alsweep.data.ingest.conversion import ingest
+from alsweep.data.ingest.resample import resampled_shape
 from alsweep.data.label_store import IGNORE
-from alsweep.data.resample import resampled_shape
 from alsweep.errors import DatasetError
 from tests.data.raws import describe, nnunet
 from tests.data.raws import volume as made_volume

@@ -12,10 +12,10 @@ import SimpleITK as sitk  # noqa: N813
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from alsweep.data.foreign import read_foreign
-from alsweep.data.plans_file import read_plans
-from alsweep.data.raw import read_raw
-from alsweep.data.reading import promised_voxels, read_volume
+from alsweep.data.ingest.plans_file import read_plans
+from alsweep.data.raw.folder import read_raw
+from alsweep.data.raw.foreign import read_foreign
+from alsweep.data.raw.reading import promised_voxels, read_volume
 from alsweep.errors import IngestError
 
 leaves = (

@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from alsweep.data.grids import displacement
-from alsweep.data.reading import read_volume
+from alsweep.data.raw.grids import displacement
+from alsweep.data.raw.reading import read_volume
 
 ARRAY = np.arange(120, dtype=np.int16).reshape(6, 5, 4)
 SHAPE = ARRAY.shape

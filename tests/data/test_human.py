@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 
 from alsweep import PartialLabels, Patch
-from alsweep.data.human import HumanLabels
 from alsweep.data.label_store import IGNORE
+from alsweep.data.labels.human import HumanLabels
 from alsweep.errors import DatasetError
 
 PATCH = Patch("case one/ä", (1, 2, 3), (2, 3, 4))

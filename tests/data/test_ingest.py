@@ -9,9 +9,9 @@ import pytest
 import SimpleITK as sitk  # noqa: N813
 
 from alsweep.data.annotator import ReferenceLabels
-from alsweep.data.ingest import IngestOptions, _workers, ingest
-from alsweep.data.raw import read_raw
-from alsweep.data.writing import write_case
+from alsweep.data.ingest.conversion import IngestOptions, _workers, ingest
+from alsweep.data.ingest.writing import write_case
+from alsweep.data.raw.folder import read_raw
 from alsweep.errors import IngestError
 from tests.data.raws import decathlon, describe, nnunet, save, volume
 
@@ -245,7 +245,7 @@ def test_a_failure_while_writing_leaves_nothing(tmp_path, monkeypatch):
     def full(*_):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("alsweep.data.ingest.write_case", full)
+    monkeypatch.setattr("alsweep.data.ingest.conversion.write_case", full)
     with pytest.raises(OSError, match="No space left"):
         made(nnunet(tmp_path / "raw"), tmp_path / "out", workers=1)
     assert [p.name for p in tmp_path.iterdir()] == ["raw"]
@@ -261,7 +261,7 @@ def _stop_after(monkeypatch, cases):
         done.append(arguments)
         return write_case(*arguments)
 
-    monkeypatch.setattr("alsweep.data.ingest.write_case", counted)
+    monkeypatch.setattr("alsweep.data.ingest.conversion.write_case", counted)
     return done
 
 
@@ -295,7 +295,7 @@ def test_another_spacing_does_all_cases_anew_but_measures_none(tmp_path, monkeyp
     with pytest.raises(KeyboardInterrupt):
         made(raw, tmp_path / "out", workers=1)
     redone = _stop_after(monkeypatch, 99)
-    monkeypatch.setattr("alsweep.data.measuring._facts", None)
+    monkeypatch.setattr("alsweep.data.ingest.measuring._facts", None)
     resumed = made(raw, tmp_path / "out", workers=1, spacing=(2.0, 1.0, 1.0))
     assert len(redone) == 5
     assert resumed.cases["case_0"].shape == (6, 10, 8)
@@ -316,11 +316,13 @@ def test_a_file_that_changes_between_the_passes_is_found(tmp_path):
 def test_few_workers_are_used_where_a_case_is_large(tmp_path, monkeypatch):
     raw = nnunet(tmp_path / "raw")
     dataset = read_raw(raw)
-    monkeypatch.setattr("alsweep.data.ingest._BYTES_PER_WORKER", 1)
+    monkeypatch.setattr("alsweep.data.ingest.conversion._BYTES_PER_WORKER", 1)
     monkeypatch.setattr("os.sched_getaffinity", lambda _: range(8))
     assert _workers(dataset) == 4
     physical = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    monkeypatch.setattr("alsweep.data.ingest._BYTES_PER_VOXEL", physical // (960 * 2 * 3))
+    monkeypatch.setattr(
+        "alsweep.data.ingest.conversion._BYTES_PER_VOXEL", physical // (960 * 2 * 3)
+    )
     assert _workers(dataset) == 3
 
 

@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
 
-from alsweep.data.intensities import pooled, sketch
+from alsweep.data.ingest.intensities import pooled, sketch
 
 
 def test_a_sketch_keeps_the_properties_of_one_case():

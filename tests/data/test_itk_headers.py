@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import SimpleITK as sitk  # noqa: N813
 
-from alsweep.data.reading import promised_voxels, read_volume
+from alsweep.data.raw.reading import promised_voxels, read_volume
 from alsweep.errors import IngestError
 
 ARRAY = np.arange(60, dtype=np.int16).reshape(3, 4, 5)

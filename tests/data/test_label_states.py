@@ -17,8 +17,8 @@ from hypothesis.stateful import (
 )
 
 from alsweep import PartialLabels, Patch
-from alsweep.data.human import HumanLabels
 from alsweep.data.label_store import IGNORE
+from alsweep.data.labels.human import HumanLabels
 from alsweep.geometry import QueriedPatch
 from alsweep.results.loops import query_path, read_query, write_query
 

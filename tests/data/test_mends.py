@@ -10,8 +10,8 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from alsweep.data.filenames import Volumes, cases_of, check_free, check_labels
-from alsweep.data.raw import read_raw
+from alsweep.data.raw.filenames import Volumes, cases_of, check_free, check_labels
+from alsweep.data.raw.folder import read_raw
 from alsweep.errors import IngestError
 from tests.data.raws import decathlon, describe, nnunet
 

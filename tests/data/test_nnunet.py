@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 from alsweep.data.annotator import ReferenceLabels
-from alsweep.data.ingest import IngestOptions, ingest
-from alsweep.data.plan import make_plan
-from alsweep.data.resample import (
+from alsweep.data.ingest.conversion import IngestOptions, ingest
+from alsweep.data.ingest.network_plan import make_plan
+from alsweep.data.ingest.resample import (
     coarse_axis,
     resample_image,
     resample_labels,

@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 
 from alsweep.data.case import Normalisation
-from alsweep.data.intensities import pooled, sketch
-from alsweep.data.normalise import ct_normalisation, normalise, scheme_for
+from alsweep.data.ingest.intensities import pooled, sketch
+from alsweep.data.ingest.normalise import ct_normalisation, normalise, scheme_for
 
 RAW = np.arange(24, dtype=np.int16).reshape(2, 3, 4)
 

@@ -9,7 +9,7 @@ import pytest
 from alsweep import PartialLabels, Patch
 from alsweep.data.annotator import ReferenceLabels
 from alsweep.data.case import case_folder
-from alsweep.data.ingest import ingest
+from alsweep.data.ingest.conversion import ingest
 from alsweep.rng import stream
 from tests.data.raws import nnunet, save, volume
 

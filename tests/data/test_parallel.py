@@ -3,7 +3,7 @@ import signal
 
 import pytest
 
-from alsweep.data.parallel import CasePool, WorkerLostError
+from alsweep.data.ingest.parallel import CasePool, WorkerLostError
 
 
 def _square(number):

@@ -1,7 +1,7 @@
 import pytest
 
-from alsweep.data.patients import several_per_patient
-from alsweep.data.splits import draw_validation, group_cases
+from alsweep.data.ingest.patients import several_per_patient
+from alsweep.data.ingest.splits import draw_validation, group_cases
 
 SEVERAL = {
     "frames": [f"patient{i:03d}_frame{k:02d}" for i in range(1, 31) for k in (1, 9 + i % 4)],

@@ -11,11 +11,11 @@ from hypothesis import strategies as st
 
 from alsweep.data.annotator import ReferenceLabels
 from alsweep.data.exchange.nnunet import grid_affine
-from alsweep.data.grids import ROUNDING, displacement
-from alsweep.data.ingest import IngestOptions, ingest
-from alsweep.data.layout import RawCase
-from alsweep.data.measuring import Measured
-from alsweep.data.placing import contradictions, usable
+from alsweep.data.ingest.conversion import IngestOptions, ingest
+from alsweep.data.ingest.measuring import Measured
+from alsweep.data.ingest.placing import contradictions, usable
+from alsweep.data.raw.grids import ROUNDING, displacement
+from alsweep.data.raw.layout import RawCase
 from alsweep.errors import IngestError
 from tests.data.raws import nnunet, save, volume
 

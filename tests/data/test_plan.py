@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from alsweep.data.plan import make_plan
+from alsweep.data.ingest.network_plan import make_plan
 
 ISOTROPIC = (1.0, 1.0, 1.0)
 

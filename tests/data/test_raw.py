@@ -12,8 +12,8 @@ import SimpleITK as sitk  # noqa: N813
 from alsweep import Dataset
 from alsweep.data.annotator import ReferenceLabels
 from alsweep.data.case import Region
-from alsweep.data.ingest import IngestOptions, ingest
-from alsweep.data.raw import read_raw
+from alsweep.data.ingest.conversion import IngestOptions, ingest
+from alsweep.data.raw.folder import read_raw
 from alsweep.errors import IngestError
 from tests.data.raws import decathlon, describe, nnunet, save, volume
 
@@ -478,7 +478,7 @@ def test_what_was_read_by_links_is_not_taken_over_by_who_does_not_follow_them(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr("alsweep.data.ingest.write_case", interrupted)
+        patch.setattr("alsweep.data.ingest.conversion.write_case", interrupted)
         with pytest.raises(KeyboardInterrupt):
             made(raw, tmp_path / "out", follow_links=True, workers=1)
     with pytest.raises(IngestError, match="leads out of the dataset"):

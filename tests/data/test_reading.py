@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import SimpleITK as sitk  # noqa: N813
 
-from alsweep.data.reading import read_volume
+from alsweep.data.raw.reading import read_volume
 from alsweep.errors import IngestError
 from tests.data.raws import save
 

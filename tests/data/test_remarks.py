@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 
 from alsweep.data.case import Region
-from alsweep.data.ingest import IngestOptions, ingest
+from alsweep.data.ingest.conversion import IngestOptions, ingest
+from alsweep.data.ingest.remarks_of_content import remarks_of_content
+from alsweep.data.ingest.sizes import dwarfed, training_patch
 from alsweep.data.phantom import write_phantom
-from alsweep.data.remarks_of_content import remarks_of_content
-from alsweep.data.sizes import dwarfed, training_patch
 from tests.data.raws import describe, nnunet, save, volume
 from tests.trajectory.region_phantom import change_manifest
 

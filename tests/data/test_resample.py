@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from alsweep.data.resample import (
+from alsweep.data.ingest.resample import (
     coarse_axis,
     resample_image,
     resample_labels,

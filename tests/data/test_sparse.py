@@ -6,7 +6,7 @@ import zarr
 from hypothesis import given
 from hypothesis import strategies as st
 
-from alsweep.data.sparse import chunk_size, is_whole, touched_chunks, write_sparse_label
+from alsweep.data.labels.sparse import chunk_size, is_whole, touched_chunks, write_sparse_label
 from alsweep.label_codes import IGNORE
 
 

@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from alsweep.data.splits import draw_validation, group_cases
+from alsweep.data.ingest.splits import draw_validation, group_cases
 from alsweep.errors import IngestError
 
 

@@ -3,7 +3,7 @@ import shutil
 import pytest
 
 from alsweep import Dataset
-from alsweep.data.writing import new_dataset
+from alsweep.data.ingest.writing import new_dataset
 from alsweep.errors import DatasetError
 
 

@@ -17,10 +17,10 @@ import atheris
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 with atheris.instrument_imports(include=["alsweep.data"]):
-    from alsweep.data.foreign import read_foreign
-    from alsweep.data.plans_file import read_plans
-    from alsweep.data.raw import read_raw
-    from alsweep.data.reading import promised_voxels, read_volume
+    from alsweep.data.ingest.plans_file import read_plans
+    from alsweep.data.raw.folder import read_raw
+    from alsweep.data.raw.foreign import read_foreign
+    from alsweep.data.raw.reading import promised_voxels, read_volume
 
 from alsweep.errors import IngestError
 from tests.data.test_fuzz import GOOD, PLANS, VALID

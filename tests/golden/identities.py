@@ -16,7 +16,7 @@ from alsweep.data.case import Dataset
 from alsweep.geometry import Patch
 from alsweep.results.fulldata import reference_key
 from alsweep.trajectory.members import Member, Members
-from alsweep.trajectory.plan import resolve
+from alsweep.trajectory.resolving import resolve
 from alsweep.trajectory.start import start_key
 from alsweep.trajectory.steps import Steps
 

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from alsweep.model import folding
-from alsweep.model.folding import Fold
+from alsweep.model.ensemble_mean import Fold
 
 NEEDS = ("probs", "mean_entropy", "members")
 SHAPE = (3, 5, 4)

@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from alsweep.config.trajectory import TrainingConfig
-from alsweep.data.plan import levels_of
+from alsweep.data.ingest.network_plan import levels_of
 from alsweep.model.mirroring import has_sides, mirror_axes
 from alsweep.model.network import build_network
 from alsweep.model.topology import Topology, make_topology, parameters

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import numpy as np
 
-from alsweep.data.human import HumanLabels
 from alsweep.data.label_store import PartialLabels
+from alsweep.data.labels.human import HumanLabels
 from alsweep.geometry import Patch, QueriedPatch
 from alsweep.rng import stream
 from alsweep.trajectory.human import acknowledge

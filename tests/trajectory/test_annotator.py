@@ -9,14 +9,14 @@ from alsweep.cli.main import _exit_code
 from alsweep.config.sweep import SweepConfig
 from alsweep.data.annotator import Oracle, ReferenceLabels
 from alsweep.data.case import MANIFEST, REFERENCE_CHUNK, case_folder
-from alsweep.data.human import CROPS, HumanLabels
+from alsweep.data.labels.human import CROPS, HumanLabels
 from alsweep.errors import ConfigError, DatasetError, RunFolderError
 from alsweep.files import write_json
 from alsweep.geometry import Patch
 from alsweep.results.records import read_records
 from alsweep.sweep.plan import make_plan
 from alsweep.trajectory.fulldata import make_reference
-from alsweep.trajectory.plan import resolve
+from alsweep.trajectory.resolving import resolve
 from alsweep.trajectory.start import start_key
 from tests.trajectory.conftest import log_bytes, make_config
 

@@ -14,16 +14,16 @@ import torch
 from alsweep import Dataset, Trajectory
 from alsweep.data.case import Normalisation
 from alsweep.data.exchange.orientation import axis_codes
-from alsweep.data.normalise import zscore
+from alsweep.data.ingest.normalise import zscore
+from alsweep.data.ingest.resample import resample_image
 from alsweep.data.phantom import make_case
-from alsweep.data.resample import resample_image
 from alsweep.errors import ConfigError, RunFolderError
 from alsweep.model.inference import Tiling, predict
 from alsweep.model.outputs import label_map
 from alsweep.results.records import TrajectoryFolder
 from alsweep.rng import stream
 from alsweep.trajectory.bundle import export_bundle
-from alsweep.trajectory.replay import StoredNetworks
+from alsweep.trajectory.stored_networks import StoredNetworks
 from tests.trajectory.conftest import make_config
 from tests.trajectory.region_phantom import change_manifest, write_region_phantom
 

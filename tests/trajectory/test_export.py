@@ -5,13 +5,13 @@ import numpy as np
 import pytest
 
 from alsweep.data.annotator import Oracle, ReferenceLabels
-from alsweep.data.human import HumanLabels
+from alsweep.data.labels.human import HumanLabels
 from alsweep.errors import DatasetError, RunFolderError
 from alsweep.files import write_json
 from alsweep.geometry import Patch, QueriedPatch
 from alsweep.trajectory.export import export_loop, loop_labels
-from alsweep.trajectory.plan import resolve
 from alsweep.trajectory.query_log import QueryLog
+from alsweep.trajectory.resolving import resolve
 from tests.trajectory.conftest import make_config
 
 SIZE = (4, 4, 4)

@@ -6,7 +6,7 @@ import pytest
 import zarr
 
 from alsweep import PartialLabels, Patch
-from alsweep.data.human import HumanLabels
+from alsweep.data.labels.human import HumanLabels
 from alsweep.errors import RunFolderError
 from alsweep.geometry import QueriedPatch
 from alsweep.results.loops import read_query

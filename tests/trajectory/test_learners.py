@@ -7,7 +7,7 @@ from alsweep import Trajectory
 from alsweep.errors import ConfigError
 from alsweep.model import learners
 from alsweep.model.monai_learner import MonaiLearner
-from alsweep.trajectory.plan import resolve
+from alsweep.trajectory.resolving import resolve
 from tests.trajectory.conftest import make_config
 
 

@@ -17,7 +17,7 @@ from alsweep.files import read_json
 from alsweep.trajectory import crew
 from alsweep.trajectory.budget import draw_start
 from alsweep.trajectory.members import Members
-from alsweep.trajectory.plan import resolve
+from alsweep.trajectory.resolving import resolve
 from alsweep.trajectory.steps import Steps
 from tests.trajectory.conftest import TINY_TRAINING, make_config
 from tests.trajectory.killing import Noted, OutOfRoom, in_child

@@ -4,7 +4,7 @@ from alsweep import TrajectoryConfig
 from alsweep.config.base import STORED
 from alsweep.errors import ConfigError, PoolExhaustedError
 from alsweep.trajectory.budget import draw_start
-from alsweep.trajectory.plan import resolve
+from alsweep.trajectory.resolving import resolve
 from tests.trajectory.conftest import make_config
 
 

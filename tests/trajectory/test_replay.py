@@ -13,7 +13,13 @@ from alsweep.model.device import resolve_compute
 from alsweep.query.maps import MutualInformationMap, PredictiveEntropyMap
 from alsweep.results.loops import query_path, read_query
 from alsweep.results.records import TrajectoryFolder
-from alsweep.trajectory.replay import Agreement, StoredNetworks, _as_then, agreement, voxel_map
+from alsweep.trajectory.stored_networks import (
+    Agreement,
+    StoredNetworks,
+    _as_then,
+    agreement,
+    voxel_map,
+)
 from tests.trajectory.conftest import make_config
 
 

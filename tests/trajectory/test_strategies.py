@@ -16,9 +16,9 @@ from alsweep.geometry import Patch, QueriedPatch
 from alsweep.results.loops import query_path, read_query, write_query
 from alsweep.testing.pools import make_streams
 from alsweep.trajectory.budget import draw_start, request_for, settle
-from alsweep.trajectory.plan import resolve
 from alsweep.trajectory.pool import DatasetPool
-from alsweep.trajectory.precomputed import replayed
+from alsweep.trajectory.replay import replayed
+from alsweep.trajectory.resolving import resolve
 from alsweep.trajectory.steps import Steps
 from tests.trajectory.conftest import log_bytes, make_config
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from alsweep.data.writing import new_folder
+from alsweep.data.ingest.writing import new_folder
 from alsweep.errors import DatasetError
 from alsweep.files import write_json
 from alsweep.label_codes import IGNORE

@@ -11,27 +11,25 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from alsweep.data.case import CaseInfo, Dataset, Normalisation, case_folder
-from alsweep.data.checking import read_case
-from alsweep.data.crop import nonzero_mask
-from alsweep.data.intensities import pooled
-from alsweep.data.measuring import measure
-from alsweep.data.normalise import ct_normalisation, masked_by_default, normalise, scheme_for
-from alsweep.data.notes import Notes
-from alsweep.data.parallel import CasePool, WorkerLostError
-from alsweep.data.placing import AFFINE_TOLERANCE, check_resampling, usable
-from alsweep.data.plans_file import read_plans
-from alsweep.data.raw import read_raw
-from alsweep.data.reading import promised_voxels
-from alsweep.data.remarks import Findings, remarks
-from alsweep.data.resample import (
+from alsweep.data.ingest.checking import read_case
+from alsweep.data.ingest.crop import nonzero_mask
+from alsweep.data.ingest.intensities import pooled
+from alsweep.data.ingest.measuring import measure
+from alsweep.data.ingest.normalise import ct_normalisation, masked_by_default, normalise, scheme_for
+from alsweep.data.ingest.notes import Notes
+from alsweep.data.ingest.parallel import CasePool, WorkerLostError
+from alsweep.data.ingest.placing import AFFINE_TOLERANCE, check_resampling, usable
+from alsweep.data.ingest.plans_file import read_plans
+from alsweep.data.ingest.remarks import Findings, remarks
+from alsweep.data.ingest.resample import (
     coarse_axis,
     resample_image,
     resample_labels,
     resampled_shape,
     target_spacing,
 )
-from alsweep.data.splits import assign_parts
-from alsweep.data.writing import (
+from alsweep.data.ingest.splits import assign_parts
+from alsweep.data.ingest.writing import (
     DatasetHead,
     PreparedCase,
     new_dataset,
@@ -39,6 +37,8 @@ from alsweep.data.writing import (
     write_case,
     write_manifest,
 )
+from alsweep.data.raw.folder import read_raw
+from alsweep.data.raw.reading import promised_voxels
 from alsweep.errors import IngestError
 
 if TYPE_CHECKING:
@@ -46,9 +46,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from alsweep.data.case import Intensities, Part, Spacing
-    from alsweep.data.layout import RawCase, RawDataset
-    from alsweep.data.measuring import CaseFacts
-    from alsweep.data.plans_file import Prescription
+    from alsweep.data.ingest.measuring import CaseFacts
+    from alsweep.data.ingest.plans_file import Prescription
+    from alsweep.data.raw.layout import RawCase, RawDataset
     from alsweep.types import Volume
 
 OnCase = Callable[[str, int, int], None]

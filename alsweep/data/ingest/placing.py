@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from alsweep.data.grids import ROUNDING, shown
-from alsweep.data.layout import few
-from alsweep.data.measuring import Measured
-from alsweep.data.resample import resampled_shape
-from alsweep.data.volume import MOST_VOXELS
+from alsweep.data.ingest.measuring import Measured
+from alsweep.data.ingest.resample import resampled_shape
+from alsweep.data.raw.grids import ROUNDING, shown
+from alsweep.data.raw.layout import few
+from alsweep.data.raw.volume import MOST_VOXELS
 from alsweep.errors import IngestError
 
 if TYPE_CHECKING:
@@ -20,9 +20,9 @@ if TYPE_CHECKING:
     from jaxtyping import Float64
 
     from alsweep.data.case import Spacing
-    from alsweep.data.grids import Oddness
-    from alsweep.data.layout import RawCase, RawDataset
-    from alsweep.data.measuring import CaseFacts
+    from alsweep.data.ingest.measuring import CaseFacts
+    from alsweep.data.raw.grids import Oddness
+    from alsweep.data.raw.layout import RawCase, RawDataset
     from alsweep.geometry import Triple
 
 AFFINE_TOLERANCE = 0.5

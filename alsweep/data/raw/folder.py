@@ -8,11 +8,11 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
-from alsweep.data.decathlon import DecathlonJson, read_decathlon
-from alsweep.data.foreign import check_names, inside, parsed, read_foreign
-from alsweep.data.layout import DESCRIPTION, SPLITS, RawCase, RawDataset
-from alsweep.data.maps import check_names_by_number, check_numbers_by_name
-from alsweep.data.nnunet import NnunetJson, read_nnunet
+from alsweep.data.raw.decathlon import DecathlonJson, read_decathlon
+from alsweep.data.raw.foreign import check_names, inside, parsed, read_foreign
+from alsweep.data.raw.layout import DESCRIPTION, SPLITS, RawCase, RawDataset
+from alsweep.data.raw.maps import check_names_by_number, check_numbers_by_name
+from alsweep.data.raw.nnunet import NnunetJson, read_nnunet
 from alsweep.errors import IngestError
 
 _NNUNET = ("channel_names", "labels", "file_ending")

@@ -27,9 +27,9 @@ from alsweep.data.case import (
     Source,
     case_folder,
 )
+from alsweep.data.ingest.network_plan import make_plan
 from alsweep.data.inside import refuse_inside_dataset
 from alsweep.data.ome import CaseAttributes, write_case_group
-from alsweep.data.plan import make_plan
 from alsweep.errors import DatasetError
 from alsweep.files import sync_folder, write_json
 from alsweep.geometry import triple

@@ -14,7 +14,7 @@ from nibabel.arrayproxy import ArrayProxy
 from nibabel.spatialimages import HeaderDataError
 from nibabel.wrapstruct import WrapStructError
 
-from alsweep.data.grids import (
+from alsweep.data.raw.grids import (
     Oddity,
     displacement,
     positive,
@@ -22,7 +22,7 @@ from alsweep.data.grids import (
     settled_spacing,
     unspoken_unit,
 )
-from alsweep.data.volume import (
+from alsweep.data.raw.volume import (
     MOST_COMPRESSION,
     SLACK,
     RawVolume,
@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     from jaxtyping import Shaped
 
     from alsweep.data.case import Spacing
-    from alsweep.data.grids import Affine
+    from alsweep.data.raw.grids import Affine
 
 _CHUNK = 1 << 24
 _NIFTI1, _NIFTI2 = 348, 540

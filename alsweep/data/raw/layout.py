@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Literal
 
 from pydantic import RootModel
 
-from alsweep.data.foreign import Foreign, parsed, read_foreign
+from alsweep.data.raw.foreign import Foreign, parsed, read_foreign
 from alsweep.errors import IngestError
 from alsweep.label_codes import IGNORE
 

@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from multiprocessing.connection import Connection, wait
 
-from alsweep.data.parallel import follow_parent
+from alsweep.data.ingest.parallel import follow_parent
 from alsweep.disk import full_disk_told
 from alsweep.errors import AlsweepError, TrajectoryFailedError
 from alsweep.model.device import set_threads

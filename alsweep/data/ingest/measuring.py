@@ -11,13 +11,13 @@ import numpy as np
 
 from alsweep.config.base import Frozen
 from alsweep.data.case import Source
-from alsweep.data.checking import RawImages, read_case
-from alsweep.data.grids import Oddity
-from alsweep.data.intensities import Sketch, sketch
-from alsweep.data.layout import distinct
-from alsweep.data.normalise import scheme_for
-from alsweep.data.volume import file_digest
-from alsweep.data.writing import class_voxels
+from alsweep.data.ingest.checking import RawImages, read_case
+from alsweep.data.ingest.intensities import Sketch, sketch
+from alsweep.data.ingest.normalise import scheme_for
+from alsweep.data.ingest.writing import class_voxels
+from alsweep.data.raw.grids import Oddity
+from alsweep.data.raw.layout import distinct
+from alsweep.data.raw.volume import file_digest
 from alsweep.errors import IngestError
 from alsweep.label_codes import IGNORE
 
@@ -26,9 +26,9 @@ if TYPE_CHECKING:
 
     from jaxtyping import Shaped
 
-    from alsweep.data.layout import RawCase, RawDataset
-    from alsweep.data.notes import Notes
-    from alsweep.data.parallel import CasePool
+    from alsweep.data.ingest.notes import Notes
+    from alsweep.data.ingest.parallel import CasePool
+    from alsweep.data.raw.layout import RawCase, RawDataset
 
 _NUMERICS = 3
 """Raised when the facts of a case are computed otherwise, so that old notes are not believed."""

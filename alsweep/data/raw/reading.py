@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 import nibabel as nib
 import numpy as np
 
-from alsweep.data.itk import itk_voxels, read_itk
-from alsweep.data.nifti import nifti_voxels, read_nifti
-from alsweep.data.volume import RawVolume, check_kind
+from alsweep.data.raw.itk import itk_voxels, read_itk
+from alsweep.data.raw.nifti import nifti_voxels, read_nifti
+from alsweep.data.raw.volume import RawVolume, check_kind
 from alsweep.errors import IngestError
 
 if TYPE_CHECKING:

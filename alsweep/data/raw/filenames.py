@@ -7,8 +7,8 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from alsweep.data.layout import DESCRIPTION, is_leftover
-from alsweep.data.reading import ENDINGS
+from alsweep.data.raw.layout import DESCRIPTION, is_leftover
+from alsweep.data.raw.reading import ENDINGS
 from alsweep.errors import IngestError
 
 if TYPE_CHECKING:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from alsweep.data.layout import SPLITS
+from alsweep.data.raw.layout import SPLITS
 from alsweep.errors import IngestError
 from alsweep.rng import stream
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from alsweep.data.case import Part
-    from alsweep.data.layout import Fold, RawCase, RawDataset
+    from alsweep.data.raw.layout import Fold, RawCase, RawDataset
 
 VALIDATION_SHARE = 0.25
 _SEED = 12345

@@ -5,7 +5,7 @@ from __future__ import annotations
 from math import prod
 from typing import TYPE_CHECKING, Literal
 
-from alsweep.data.layout import few
+from alsweep.data.raw.layout import few
 from alsweep.geometry import triple
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 from pydantic import Field, PositiveFloat, PositiveInt
 
 from alsweep.data.case import Normalisation, Plan
-from alsweep.data.foreign import Foreign, parsed, read_foreign
+from alsweep.data.raw.foreign import Foreign, parsed, read_foreign
 from alsweep.errors import IngestError
 
 if TYPE_CHECKING:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from jaxtyping import Shaped
 
     from alsweep.data.case import Spacing
-    from alsweep.data.grids import Affine, Oddity
+    from alsweep.data.raw.grids import Affine, Oddity
 
 MOST_VOXELS = 1 << 31
 """In one file: a CT of 512 x 512 x 2000 has half a billion."""

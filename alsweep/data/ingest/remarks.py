@@ -6,18 +6,18 @@ from dataclasses import dataclass
 from math import prod
 from typing import TYPE_CHECKING
 
-from alsweep.data.layout import SPLITS, distinct, few
-from alsweep.data.normalise import scheme_for
-from alsweep.data.placing import contradictions
-from alsweep.data.remarks_of_content import remarks_of_content
+from alsweep.data.ingest.normalise import scheme_for
+from alsweep.data.ingest.placing import contradictions
+from alsweep.data.ingest.remarks_of_content import remarks_of_content
+from alsweep.data.raw.layout import SPLITS, distinct, few
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from alsweep.data.case import Dataset
-    from alsweep.data.layout import RawCase, RawDataset
-    from alsweep.data.measuring import CaseFacts
-    from alsweep.data.plans_file import Prescription
+    from alsweep.data.ingest.measuring import CaseFacts
+    from alsweep.data.ingest.plans_file import Prescription
+    from alsweep.data.raw.layout import RawCase, RawDataset
 
 _MOST_NAMED = 10
 _LOST = 0.1

@@ -5,14 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from alsweep.config.trajectory import PRESETS
-from alsweep.data.layout import few
-from alsweep.data.painting import flaw, told
-from alsweep.data.patients import several_per_patient
-from alsweep.data.sizes import dwarfed, dwarfed_text, training_patch
+from alsweep.data.ingest.painting import flaw, told
+from alsweep.data.ingest.patients import several_per_patient
+from alsweep.data.ingest.sizes import dwarfed, dwarfed_text, training_patch
+from alsweep.data.raw.layout import few
 
 if TYPE_CHECKING:
     from alsweep.data.case import CaseInfo, Dataset, Part
-    from alsweep.data.patients import Likeness
+    from alsweep.data.ingest.patients import Likeness
 
 _MOST_NAMED = 10
 _MOST_GROUPS = 5

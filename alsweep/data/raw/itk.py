@@ -17,9 +17,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import SimpleITK as sitk  # noqa: N813  (the name under which everybody knows it)
 
-from alsweep.data.grids import Oddity, millimetres, scaled, settled_spacing, unspoken_unit
-from alsweep.data.itk_headers import ItkHeader, read_header
-from alsweep.data.volume import (
+from alsweep.data.raw.grids import Oddity, millimetres, scaled, settled_spacing, unspoken_unit
+from alsweep.data.raw.itk_headers import ItkHeader, read_header
+from alsweep.data.raw.volume import (
     MOST_COMPRESSION,
     SLACK,
     RawVolume,
@@ -34,7 +34,7 @@ from alsweep.errors import IngestError
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from alsweep.data.grids import Affine
+    from alsweep.data.raw.grids import Affine
 
 
 def itk_voxels(path: Path, name: str) -> int:

@@ -10,8 +10,8 @@ from os.path import lexists
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
-from alsweep.data.foreign import Foreign
-from alsweep.data.layout import (
+from alsweep.data.raw.foreign import Foreign
+from alsweep.data.raw.layout import (
     DESCRIPTION,
     RawCase,
     RawDataset,
@@ -20,7 +20,7 @@ from alsweep.data.layout import (
     is_leftover,
     read_folds,
 )
-from alsweep.data.reading import ENDINGS
+from alsweep.data.raw.reading import ENDINGS
 from alsweep.errors import IngestError
 
 if TYPE_CHECKING:

@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING
 from pydantic import Field
 
 from alsweep.data.case import Region
-from alsweep.data.filenames import cases_of, check_free, check_labels, volumes_in
-from alsweep.data.foreign import Foreign
-from alsweep.data.layout import (
+from alsweep.data.ingest.painting import advice, flaw, told
+from alsweep.data.raw.filenames import cases_of, check_free, check_labels, volumes_in
+from alsweep.data.raw.foreign import Foreign
+from alsweep.data.raw.layout import (
     DESCRIPTION,
     Origin,
     RawCase,
@@ -22,8 +23,7 @@ from alsweep.data.layout import (
     few,
     read_folds,
 )
-from alsweep.data.painting import advice, flaw, told
-from alsweep.data.reading import ENDINGS
+from alsweep.data.raw.reading import ENDINGS
 from alsweep.errors import IngestError
 
 if TYPE_CHECKING:

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from alsweep.data.case import Source
-from alsweep.data.crop import nonzero_box, whole
-from alsweep.data.grids import Oddity, displacement
-from alsweep.data.layout import DESCRIPTION
-from alsweep.data.raw import check_paths
-from alsweep.data.reading import read_volume
-from alsweep.data.volume import RawVolume
+from alsweep.data.ingest.crop import nonzero_box, whole
+from alsweep.data.raw.folder import check_paths
+from alsweep.data.raw.grids import Oddity, displacement
+from alsweep.data.raw.layout import DESCRIPTION
+from alsweep.data.raw.reading import read_volume
+from alsweep.data.raw.volume import RawVolume
 from alsweep.errors import IngestError
 from alsweep.geometry import triple
 from alsweep.label_codes import IGNORE
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from jaxtyping import Shaped
 
     from alsweep.data.case import AffineRow, Box
-    from alsweep.data.layout import RawCase, RawDataset
+    from alsweep.data.raw.layout import RawCase, RawDataset
     from alsweep.types import LabelMap
 
 _ROUNDING = 0.01

@@ -1,0 +1,1 @@
+"""From a raw dataset to a Dataset: check, split, normalise, resample, write."""
