@@ -22,7 +22,7 @@ from torch import nn
 
 from alsweep.config.trajectory import TrainingConfig
 from alsweep.model.device import Compute, set_threads
-from alsweep.model.ensemble_mean import Fold
+from alsweep.model.ensemble_mean import EnsembleMean
 from alsweep.model.inference import _WINDOWS, Tiling, predict
 from alsweep.model.network import build_network
 from alsweep.model.topology import Topology
@@ -59,7 +59,7 @@ def side_by_side(members: Sequence[nn.Module], image: np.ndarray) -> Prediction:
         mode="gaussian",
         sigma_scale=0.125,
     )
-    fold = Fold(len(members), ("probs", "mean_entropy"))
+    fold = EnsembleMean(len(members), ("probs", "mean_entropy"))
     for own in logits[0].chunk(len(members)):
         fold.add_logits(own)
     return fold.means()

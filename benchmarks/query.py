@@ -37,7 +37,7 @@ from scipy.signal import fftconvolve
 from torch.nn import functional
 
 from alsweep.geometry import Patch, Triple
-from alsweep.model.ensemble_mean import Fold
+from alsweep.model.ensemble_mean import EnsembleMean
 from alsweep.query import PoolCase, Prediction, Request, make_strategy
 from alsweep.query.engine import Engine
 from alsweep.query.windows import Windows
@@ -213,7 +213,7 @@ class OneCase:
 
 def folded(members: list[torch.Tensor], needs: tuple[str, ...], logits: bool = False) -> Prediction:
     """What inference does with each member; the first one becomes the sum, hence a copy."""
-    fold = Fold(len(members), needs)
+    fold = EnsembleMean(len(members), needs)
     for member in members:
         (fold.add_logits if logits else fold.add)(member)
     return fold.means()

@@ -41,7 +41,7 @@ from alsweep.model import trainer
 from alsweep.model.augment import Augmentation
 from alsweep.model.compiling import compile_network
 from alsweep.model.device import Compute, _cpu_has_bf16, set_threads
-from alsweep.model.learner import Lesson, Setup
+from alsweep.model.learner import Setup, TrainingData
 from alsweep.model.monai_learner import MonaiLearner
 from alsweep.model.objective import Objective
 from alsweep.model.resuming import TrainingFile
@@ -69,7 +69,7 @@ def step_with(
     optimizer, schedule, _ = trainer._optimizer(network, setup.training)
     scaler = torch.GradScaler(compute.device.type, enabled=compute.scales_loss)
     objective = Objective(replace(setup, compute=compute))
-    course = trainer._Course(network, optimizer, schedule, scaler, objective)
+    course = trainer._TrainingState(network, optimizer, schedule, scaler, objective)
     ran = compile_network(network) if way.endswith("compile") else network
 
     def step() -> object:
@@ -133,7 +133,7 @@ def seconds(step: Callable[[], object], clock: Callable[[], float]) -> float:
     return (clock() - began) / STEPS
 
 
-def load_beside(setup: Setup, lesson: Lesson, most: int) -> None:
+def load_beside(setup: Setup, training_data: TrainingData, most: int) -> None:
     """Print the milliseconds of a step with so many processes that make batches beside it."""
     for loaders in (0, *(n for n in (1, 4, 8, 16) if n <= most)):
         compute = replace(setup.compute, loaders=loaders)
@@ -141,7 +141,7 @@ def load_beside(setup: Setup, lesson: Lesson, most: int) -> None:
         MonaiLearner().fit(
             MonaiLearner().network(setup, 0),
             replace(setup, compute=compute),
-            lesson,
+            training_data,
             lambda epoch, began=began: began.append(time.perf_counter()),  # type: ignore[misc]
             TrainingFile(Path("never"), 1e9),
         )
@@ -187,17 +187,19 @@ def _timed(owner: Any, attribute: str, name: str, parts: dict[str, float]) -> Ca
     return timed
 
 
-def profile(setup: Setup, lesson: Lesson, title: str) -> None:
+def profile(setup: Setup, training_data: TrainingData, title: str) -> None:
     """Print where the time of a real training goes."""
     parts: dict[str, float] = defaultdict(float)
     learner = MonaiLearner()
     network = learner.network(setup, 0)
     with tempfile.TemporaryDirectory() as folder:
         checkpoint = TrainingFile(Path(folder) / "k.pt", 5)
-        learner.fit(network, _short(setup, 3), lesson, lambda epoch: None, checkpoint)  # warm
+        learner.fit(
+            network, _short(setup, 3), training_data, lambda epoch: None, checkpoint
+        )  # warm
         began = time.process_time()
         with timers(parts):
-            learner.fit(network, setup, lesson, lambda epoch: None, checkpoint)
+            learner.fit(network, setup, training_data, lambda epoch: None, checkpoint)
         total = time.process_time() - began
     parts["rest"] = total - sum(parts.values())
     inside = sum(parts[name] for name in ("forward", "backward", "optimizer"))
@@ -217,15 +219,17 @@ def on_cpu(scratch: Path, args: argparse.Namespace) -> None:
     """Ratios, then shares."""
     set_threads(1)
     dataset = write_phantom(scratch / "data", cases=8, shape=(48, 48, 48), seed=0)
-    lesson = annotate(dataset, (14, 14, 14))
+    training_data = annotate(dataset, (14, 14, 14))
     for base in (8, 16):
         setup = make_setup(dataset, base)
-        sampler = PatchSampler(dataset, lesson.labels, lesson.cases, (32, 32, 32), 0.5)
+        sampler = PatchSampler(
+            dataset, training_data.labels, training_data.cases, (32, 32, 32), 0.5
+        )
         images, targets = sampler.batch(stream(0, "batch"), 2)
         compare(setup, (torch.from_numpy(images), torch.from_numpy(targets)), args)
     for augmentation in ("none", "nnunet"):
         long = {"epochs": 1, "iterations_per_epoch": 40, "augmentation": augmentation}
-        profile(make_setup(dataset, 16, **long), lesson, f"augmentation {augmentation}")
+        profile(make_setup(dataset, 16, **long), training_data, f"augmentation {augmentation}")
 
 
 def on_cuda(scratch: Path, args: argparse.Namespace) -> None:
@@ -235,7 +239,7 @@ def on_cuda(scratch: Path, args: argparse.Namespace) -> None:
     device = torch.device("cuda")
     print(torch.cuda.get_device_name(device), f"torch {torch.__version__}, {cpus} CPUs", flush=True)
     dataset = write_phantom(scratch / "large", cases=4, shape=(160, 160, 160), seed=0)
-    lesson = annotate(dataset, (60, 60, 60))
+    training_data = annotate(dataset, (60, 60, 60))
     recipe: dict[str, Any] = {
         "preset": "nnunet",
         "patch_size": [128, 128, 128],
@@ -245,7 +249,9 @@ def on_cuda(scratch: Path, args: argparse.Namespace) -> None:
     }
     config = TrainingConfig.model_validate(recipe)
     setup = Setup.make(dataset, config, Compute(device, "bf16"), 0)
-    sampler = PatchSampler(dataset, lesson.labels, lesson.cases, setup.topology.window, 0.33)
+    sampler = PatchSampler(
+        dataset, training_data.labels, training_data.cases, setup.topology.window, 0.33
+    )
     images, targets = sampler.batch(stream(0, "batch"), 2)
     batch = torch.from_numpy(images).to(device), torch.from_numpy(targets).to(device)
     compare(setup, batch, args)
@@ -253,7 +259,7 @@ def on_cuda(scratch: Path, args: argparse.Namespace) -> None:
     for augmentation in ("none", "nnunet"):
         config = TrainingConfig.model_validate(recipe | {"augmentation": augmentation})
         print(f"augmentation {augmentation}, ms a step with so many loaders:", end="")
-        load_beside(replace(setup, training=config), lesson, cpus)
+        load_beside(replace(setup, training=config), training_data, cpus)
 
 
 def main() -> None:
@@ -270,12 +276,12 @@ def main() -> None:
             on_cuda(Path(scratch), args)
 
 
-def annotate(dataset: Dataset, corner: Triple) -> Lesson:
+def annotate(dataset: Dataset, corner: Triple) -> TrainingData:
     """One box a case."""
     shapes = {case: dataset.cases[case].shape for case in dataset.pool}
     patches = [Patch(case, corner, (20, 20, 20)) for case in dataset.pool]
     labels = PartialLabels(shapes, len(dataset.classes), Oracle(dataset), patches)
-    return Lesson(0, labels, dataset.pool)
+    return TrainingData(0, labels, dataset.pool)
 
 
 if __name__ == "__main__":

@@ -81,7 +81,7 @@ class _CaseIndex:
         return found
 
 
-class _Urn:
+class _WeightedDraw:
     """Cases to draw from."""
 
     def __init__(self, indices: Sequence[_CaseIndex], case_sampling: CaseSampling) -> None:
@@ -187,9 +187,11 @@ class PatchSampler:
                 f"training: none of the {len(cases)} cases holds an annotated voxel; "
                 "raise the starting budget"
             )
-        self._annotated = _Urn(annotated, case_sampling)
+        self._annotated = _WeightedDraw(annotated, case_sampling)
         with_foreground = [index for index in annotated if len(index.foreground)]
-        self._with_foreground = _Urn(with_foreground, case_sampling) if with_foreground else None
+        self._with_foreground = (
+            _WeightedDraw(with_foreground, case_sampling) if with_foreground else None
+        )
         self._images = _Images(dataset)
 
     def batch(self, rng: np.random.Generator, n: int) -> Batch:

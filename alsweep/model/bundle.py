@@ -56,7 +56,7 @@ does not fill the mask's holes. Images are not mirrored.
 
 
 @dataclass(frozen=True)
-class Card:
+class BundleInfo:
     """What a bundle says of itself.
 
     Attributes:
@@ -74,7 +74,9 @@ class Card:
     version: str
 
 
-def write_bundle(folder: Path, networks: Sequence[nn.Module], setup: Setup, card: Card) -> None:
+def write_bundle(
+    folder: Path, networks: Sequence[nn.Module], setup: Setup, info: BundleInfo
+) -> None:
     """Write a bundle into an empty folder.
 
     Its networks take images as NIfTI has them, ``(x, y, z)``: instead of the images, the axes of
@@ -84,7 +86,7 @@ def write_bundle(folder: Path, networks: Sequence[nn.Module], setup: Setup, card
         folder: Exists.
         networks: The members, of the learner ``monai``.
         setup: What they have in common.
-        card: What is not in it.
+        info: What is not in it.
 
     Source: MONAI Bundle specification.
     """
@@ -93,9 +95,9 @@ def write_bundle(folder: Path, networks: Sequence[nn.Module], setup: Setup, card
     files = [f"member_{index}.pt" for index in range(len(networks))]
     for file, network in zip(files, networks, strict=True):
         write_bytes(folder / "models" / file, packed(_exchanged(network.state_dict())))
-    write_json(folder / "configs" / "inference.json", _inference(setup, card, files))
-    write_json(folder / "configs" / "metadata.json", _metadata(setup, card, len(files)))
-    (folder / "docs" / "README.md").write_text(_readme(setup, card, len(files)), encoding="utf-8")
+    write_json(folder / "configs" / "inference.json", _inference(setup, info, files))
+    write_json(folder / "configs" / "metadata.json", _metadata(setup, info, len(files)))
+    (folder / "docs" / "README.md").write_text(_readme(setup, info, len(files)), encoding="utf-8")
     license_text = _LICENSE.format(dataset=setup.dataset.name)
     (folder / "LICENSE").write_text(license_text, encoding="utf-8")
 
@@ -119,7 +121,7 @@ def _network(setup: Setup) -> dict[str, Any]:
     return {"_target_": "DynUNet", **arguments}
 
 
-def _inference(setup: Setup, card: Card, files: Sequence[str]) -> dict[str, Any]:
+def _inference(setup: Setup, info: BundleInfo, files: Sequence[str]) -> dict[str, Any]:
     outputs = [f"pred_{index}" for index in range(len(files))]
     return {
         "imports": ["$import glob", "$import os", "$import numpy as np", "$import torch"],
@@ -132,7 +134,7 @@ def _inference(setup: Setup, card: Card, files: Sequence[str]) -> dict[str, Any]
         "networks": ["%network_def"] * len(files),
         "normalisation": [_normalisation(how) for how in setup.dataset.manifest.normalisation],
         **_resampling(setup),
-        "preprocessing": {"_target_": "Compose", "transforms": _preprocessing(setup, card)},
+        "preprocessing": {"_target_": "Compose", "transforms": _preprocessing(setup, info)},
         "datalist": _datalist(len(setup.dataset.channels)),
         "dataset": {
             "_target_": "Dataset",
@@ -144,7 +146,7 @@ def _inference(setup: Setup, card: Card, files: Sequence[str]) -> dict[str, Any]
             "_target_": "SlidingWindowInferer",
             "roi_size": setup.topology.window[::-1],
             "sw_batch_size": 2,
-            "overlap": 1 - card.step,
+            "overlap": 1 - info.step,
             "mode": "gaussian",
             "sigma_scale": 0.125,
         },
@@ -178,11 +180,11 @@ def _datalist(channels: int) -> str:
     )
 
 
-def _preprocessing(setup: Setup, card: Card) -> list[dict[str, Any]]:
+def _preprocessing(setup: Setup, info: BundleInfo) -> list[dict[str, Any]]:
     """As ingest does it: crop to what is not zero, normalise, resample."""
     turn = []
-    if card.axis_codes is not None:
-        turn = [{"_target_": "Orientationd", "keys": "image", "axcodes": card.axis_codes}]
+    if info.axis_codes is not None:
+        turn = [{"_target_": "Orientationd", "keys": "image", "axcodes": info.axis_codes}]
     return [
         {"_target_": "LoadImaged", "keys": "image", "ensure_channel_first": True},
         *turn,
@@ -291,22 +293,22 @@ def _labels(setup: Setup) -> dict[str, str]:
     return {str(label): name for label, name in enumerate(setup.dataset.classes)}
 
 
-def _readme(setup: Setup, card: Card, members: int) -> str:
+def _readme(setup: Setup, info: BundleInfo, members: int) -> str:
     single = len(setup.dataset.channels) == 1
     naming = "" if single else ", one a channel: `CASE_0000.nii.gz`, `CASE_0001.nii.gz` and so on"
     return _README.format(
-        title=card.title,
+        title=info.title,
         members=members,
-        version=card.version,
+        version=info.version,
         dataset=setup.dataset.name,
-        dice="undefined" if card.mean_dice is None else f"{card.mean_dice:.4f}",
+        dice="undefined" if info.mean_dice is None else f"{info.mean_dice:.4f}",
         naming=naming,
         labels=", ".join(f"{label} {name}" for label, name in _labels(setup).items()),
         spacing=" x ".join(f"{value:g}" for value in setup.dataset.manifest.spacing[::-1]),
     )
 
 
-def _metadata(setup: Setup, card: Card, members: int) -> dict[str, Any]:
+def _metadata(setup: Setup, info: BundleInfo, members: int) -> dict[str, Any]:
     dataset = setup.dataset
     names = {str(i): name for i, name in enumerate(dataset.channels)}
     targets = [target.name for target in dataset.targets]
@@ -320,7 +322,7 @@ def _metadata(setup: Setup, card: Card, members: int) -> dict[str, Any]:
     return {
         "schema": _SCHEMA,
         "version": "0.1.0",
-        "changelog": {"0.1.0": f"exported by alsweep {card.version}"},
+        "changelog": {"0.1.0": f"exported by alsweep {info.version}"},
         "monai_version": monai.__version__,
         "pytorch_version": torch.__version__.split("+")[0],
         "numpy_version": np.__version__,
@@ -329,7 +331,7 @@ def _metadata(setup: Setup, card: Card, members: int) -> dict[str, Any]:
             "pytorch-ignite": "0.4.11",
             "fire": "0.4.0",
         },
-        "name": card.title,
+        "name": info.title,
         "task": f"Segmentation of {', '.join(targets)}",
         "description": f"{members} networks of one architecture, their probabilities averaged.",
         "authors": "alsweep",
@@ -339,7 +341,7 @@ def _metadata(setup: Setup, card: Card, members: int) -> dict[str, Any]:
         "image_classes": ", ".join(dataset.channels),
         "label_classes": ", ".join(f"{key} {name}" for key, name in _labels(setup).items()),
         "pred_classes": ", ".join(outputs),
-        "eval_metrics": {} if card.mean_dice is None else {"mean_dice": card.mean_dice},
+        "eval_metrics": {} if info.mean_dice is None else {"mean_dice": info.mean_dice},
         "intended_use": "Research; not for clinical use.",
         "references": ["Isensee et al. 2021, nnU-Net, Nature Methods 18, 203-211"],
         "network_data_format": {

@@ -20,7 +20,7 @@ _CACHED_VALUES = 1 << 18
 """Values that are worked on at once on a CPU: more leave its cache, fewer pay for the calls."""
 
 
-class Fold:
+class EnsembleMean:
     """Running sums over members.
 
     Each member is read once: in slabs that stay in the cache, it is turned into probabilities, its

@@ -14,7 +14,7 @@ from torch import nn
 from alsweep.geometry import Triple, triple
 from alsweep.model.device import Compute, enough_memory
 from alsweep.model.embedding import FeatureMean, outputs_of
-from alsweep.model.ensemble_mean import Fold
+from alsweep.model.ensemble_mean import EnsembleMean
 from alsweep.query.pool import Embedding, Prediction
 
 if TYPE_CHECKING:
@@ -89,7 +89,7 @@ def predict(
 def _fold(
     networks: Sequence[nn.Module], volume: torch.Tensor, tiling: Tiling, needs: Collection[str]
 ) -> Prediction:
-    fold = Fold(len(networks), needs, tiling.regions)
+    fold = EnsembleMean(len(networks), needs, tiling.regions)
     if "embedding" not in needs:
         for network in networks:
             _fold_member(fold, network, volume, tiling)
@@ -103,7 +103,7 @@ def _fold(
 
 
 def _fold_member(
-    fold: Fold,
+    fold: EnsembleMean,
     network: nn.Module,
     volume: torch.Tensor,
     tiling: Tiling,
@@ -113,7 +113,7 @@ def _fold_member(
     network.eval()
     mirrored = list(_subsets(tiling.axes))
     # The entropy is that of the average: only without mirroring it can come from the logits.
-    own = Fold(len(mirrored), regions=tiling.regions) if tiling.axes else fold
+    own = EnsembleMean(len(mirrored), regions=tiling.regions) if tiling.axes else fold
     for flips in mirrored:
         dims = [axis + 2 for axis in flips]
         with _gathering(network, tiling, features, flips) as on_windows:

@@ -30,7 +30,7 @@ FRAME = frozenset(
         "warm_start",
     }
 )
-"""Fields of ``training`` that hold for every learner: what a setup and a lesson are made of."""
+"""Fields of ``training`` that hold for every learner: what a setup and training data need."""
 
 OnEpoch = Callable[[int], None]
 """Called with the number of finished epochs."""
@@ -77,7 +77,7 @@ class Setup:
 
 
 @dataclass(frozen=True)
-class Lesson:
+class TrainingData:
     """What one member learns from.
 
     Attributes:
@@ -113,10 +113,10 @@ class Checkpoint(Protocol):
 class Learner(ABC):
     """Makes networks and trains them on partial labels. Has no state of its own, but for options.
 
-    Members are shared by their content: a member must be a function of setup, lesson, options and
-    the weights that it starts from, also where its training was broken off and resumed. A learner
-    sees the images of the pool, annotated or not, and no others; labels only those of its lesson.
-    It can be pickled.
+    Members are shared by their content: a member must be a function of setup, training data,
+    options and the weights that it starts from, also where its training was broken off and resumed.
+    A learner sees the images of the pool, annotated or not, and no others; labels only those of its
+    training data. It can be pickled.
 
     Entry-point group ``alsweep.learners``; each entry is called with the options. These are the
     fields of the learner, where it is a frozen dataclass, declared by
@@ -146,7 +146,7 @@ class Learner(ABC):
         self,
         network: "nn.Module",
         setup: Setup,
-        lesson: Lesson,
+        training_data: TrainingData,
         on_epoch: OnEpoch,
         checkpoint: Checkpoint,
     ) -> float:
@@ -155,7 +155,7 @@ class Learner(ABC):
         Args:
             network: From :meth:`network`.
             setup: With the epochs of this very training.
-            lesson: What to learn from.
+            training_data: What to learn from.
             on_epoch: To be called after each epoch.
             checkpoint: To be saved to where that is due.
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from alsweep.data.patches import PatchSampler, UnlabelledWindows
-from alsweep.model.learner import Checkpoint, Learner, Lesson, OnEpoch, Setup
+from alsweep.model.learner import Checkpoint, Learner, OnEpoch, Setup, TrainingData
 from alsweep.rng import torch_seed
 
 if TYPE_CHECKING:
@@ -78,7 +78,7 @@ class MonaiLearner(Learner):
         self,
         network: "nn.Module",
         setup: Setup,
-        lesson: Lesson,
+        training_data: TrainingData,
         on_epoch: OnEpoch,
         checkpoint: Checkpoint,
     ) -> float:
@@ -86,9 +86,9 @@ class MonaiLearner(Learner):
         from alsweep.model.trainer import fit
 
         objective = self.objective(setup, network)
-        return fit(network, self._batches(setup, lesson), objective, on_epoch, checkpoint)
+        return fit(network, self._batches(setup, training_data), objective, on_epoch, checkpoint)
 
-    def _batches(self, setup: Setup, lesson: Lesson) -> "Batches":
+    def _batches(self, setup: Setup, training_data: TrainingData) -> "Batches":
         from alsweep.model.augment import Augmentation
         from alsweep.model.loading import Batches
 
@@ -96,11 +96,11 @@ class MonaiLearner(Learner):
         augmentation = Augmentation(training.augmentation, setup.topology.window, setup.axes)
         sampler = PatchSampler(
             setup.dataset,
-            lesson.labels,
-            lesson.cases,
+            training_data.labels,
+            training_data.cases,
             setup.topology.window,
             training.foreground_share,
             case_sampling=training.case_sampling,
             margin=augmentation.margin,
         )
-        return Batches(sampler, augmentation, setup, lesson.member, self.unlabelled(setup))
+        return Batches(sampler, augmentation, setup, training_data.member, self.unlabelled(setup))

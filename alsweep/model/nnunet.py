@@ -18,7 +18,7 @@ from alsweep.disk import full_disk
 from alsweep.errors import TrajectoryFailedError
 from alsweep.files import write_json
 from alsweep.model.compiling import refuse_races
-from alsweep.model.learner import Checkpoint, Learner, Lesson, OnEpoch, Setup
+from alsweep.model.learner import Checkpoint, Learner, OnEpoch, Setup, TrainingData
 from alsweep.model.nnunet_files import CONFIGURATION, NAME, architecture, write_training_files
 from alsweep.model.nnunet_state import initial_state, read_state, write_state
 from alsweep.rng import stream, torch_seed
@@ -76,7 +76,7 @@ class NnunetLearner(Learner):
         self,
         network: nn.Module,
         setup: Setup,
-        lesson: Lesson,
+        training_data: TrainingData,
         on_epoch: OnEpoch,
         checkpoint: Checkpoint,
     ) -> float:
@@ -87,15 +87,15 @@ class NnunetLearner(Learner):
         loss: float = start["loss"]
         with TemporaryDirectory(prefix="alsweep-nnunet-") as temporary:
             folder = Path(temporary)
-            write_training_files(folder, setup, lesson)
+            write_training_files(folder, setup, training_data)
             write_state(folder, start)
-            write_json(folder / "task.json", _task(setup, lesson.member))
+            write_json(folder / "task.json", _task(setup, training_data.member))
             with _worker(folder) as epochs:
                 for epoch, loss in epochs:
                     if not np.isfinite(loss):
                         raise TrajectoryFailedError(
-                            f"nnU-Net's loss of member {lesson.member} became {loss} in epoch "
-                            f"{epoch - 1}; lower training.learning_rate"
+                            f"nnU-Net's loss of member {training_data.member} became {loss} in "
+                            f"epoch {epoch - 1}; lower training.learning_rate"
                         )
                     on_epoch(epoch)
                     if epoch < setup.training.epochs and checkpoint.due():

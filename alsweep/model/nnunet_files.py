@@ -9,7 +9,7 @@ import numpy as np
 from alsweep.errors import TrajectoryFailedError
 from alsweep.files import write_json
 from alsweep.label_codes import IGNORE
-from alsweep.model.learner import Lesson, Setup
+from alsweep.model.learner import Setup, TrainingData
 
 if TYPE_CHECKING:
     from alsweep.types import LabelMap
@@ -55,16 +55,18 @@ def architecture(setup: Setup) -> dict[str, Any]:
     }
 
 
-def write_training_files(folder: Path, setup: Setup, lesson: Lesson) -> None:
+def write_training_files(folder: Path, setup: Setup, training_data: TrainingData) -> None:
     """Write a preprocessed dataset with all that the member may learn from, and nothing else.
 
     Raises:
         TrajectoryFailedError: No case holds an annotated voxel.
     """
-    cases = [case for case in lesson.cases if lesson.labels.boxes(case)]
+    cases = [case for case in training_data.cases if training_data.labels.boxes(case)]
     if not cases:
         raise TrajectoryFailedError("no case is annotated; raise the starting budget")
-    maps = {case: lesson.labels.window(case, (0, 0, 0), _shape(setup, case)) for case in cases}
+    maps = {
+        case: training_data.labels.window(case, (0, 0, 0), _shape(setup, case)) for case in cases
+    }
     partial = any((labels == IGNORE).any() for labels in maps.values())
     base = folder / NAME
     (base / _FOLDER).mkdir(parents=True)

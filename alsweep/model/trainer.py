@@ -21,7 +21,7 @@ from alsweep.model.objective import Objective
 
 
 @dataclass(frozen=True)
-class _Course:
+class _TrainingState:
     """All that changes in a training; the draws follow from the epoch."""
 
     network: nn.Module
@@ -73,14 +73,14 @@ def fit(
         _set_layout(network, torch.channels_last_3d)
     optimizer, schedule, per_step = _optimizer(network, training)
     scaler = torch.GradScaler(compute.device.type, enabled=compute.scales_loss)
-    course = _Course(network, optimizer, schedule, scaler, objective)
-    first, mean = course.resume(checkpoint.load())
+    ongoing = _TrainingState(network, optimizer, schedule, scaler, objective)
+    first, mean = ongoing.resume(checkpoint.load())
     network.train()
     with compiled(network, training.compile) as ran, closing(batches.load(first)) as loaded:
         for epoch in range(first, training.epochs):
             total = torch.zeros((), device=compute.device)
             for batch in islice(loaded, training.iterations_per_epoch):
-                total += _step(ran, batch, course, training.gradient_clip)
+                total += _step(ran, batch, ongoing, training.gradient_clip)
                 if per_step:
                     schedule.step()
             if not per_step:
@@ -93,7 +93,7 @@ def fit(
                 )
             on_epoch(epoch + 1)
             if epoch + 1 < training.epochs and checkpoint.due():
-                checkpoint.save(course.state(epoch + 1, mean))
+                checkpoint.save(ongoing.state(epoch + 1, mean))
     _set_layout(network, torch.contiguous_format)
     return mean
 
@@ -123,16 +123,16 @@ def _optimizer(network: nn.Module, training: TrainingConfig) -> tuple[Optimizer,
 
 
 def _step(
-    ran: nn.Module, batch: tuple[torch.Tensor, ...], course: _Course, gradient_clip: float
+    ran: nn.Module, batch: tuple[torch.Tensor, ...], ongoing: _TrainingState, gradient_clip: float
 ) -> torch.Tensor:
     """One change of the weights; gives its loss. ``ran`` is the network, perhaps compiled."""
-    optimizer, scaler = course.optimizer, course.scaler
+    optimizer, scaler = ongoing.optimizer, ongoing.scaler
     optimizer.zero_grad(set_to_none=True)
-    loss = course.objective(ran, *batch)
+    loss = ongoing.objective(ran, *batch)
     scaler.scale(loss).backward()
     scaler.unscale_(optimizer)
     nn.utils.clip_grad_norm_(ran.parameters(), gradient_clip)
     scaler.step(optimizer)
     scaler.update()
-    course.objective.after_step(course.network)
+    ongoing.objective.after_step(ongoing.network)
     return loss.detach()

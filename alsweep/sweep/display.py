@@ -15,7 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 from alsweep.results.loops import LoopRecord
-from alsweep.sweep.heartbeat import Beat, read_beat
+from alsweep.sweep.heartbeat import SignOfLife, read_sign_of_life
 from alsweep.sweep.monitor import Pace, Start, dice_text, in_words, left_in_words
 from alsweep.sweep.run_folder import starts_folder, trajectory_folder
 
@@ -28,7 +28,7 @@ _BAR_WIDTH = 18
 
 
 @dataclass
-class Board:
+class SweepState:
     """The state that both displays show.
 
     Attributes:
@@ -64,51 +64,51 @@ class Board:
         )
 
 
-class BoardMonitor:
-    """Keeps a board up to date; the displays add how it is shown."""
+class StateMonitor:
+    """Keeps a state up to date; the displays add how it is shown."""
 
-    def __init__(self, board: Board) -> None:
-        self.board = board
+    def __init__(self, state: SweepState) -> None:
+        self.state = state
 
     def preparing(self, starts: Sequence[Start]) -> None:
         """See :class:`~alsweep.sweep.monitor.Monitor`."""
-        self.board.starts = {start.key: start for start in starts}
+        self.state.starts = {start.key: start for start in starts}
 
     def prepared(self, start: Start) -> None:
         """See :class:`~alsweep.sweep.monitor.Monitor`."""
-        self.board.starts.pop(start.key)
+        self.state.starts.pop(start.key)
 
     def began(self, planned: Planned) -> None:
         """See :class:`~alsweep.sweep.monitor.Monitor`."""
-        self.board.pace.start()
-        self.board.running[planned.id] = planned
+        self.state.pace.start()
+        self.state.running[planned.id] = planned
 
     def lost(self, planned: Planned) -> None:
         """See :class:`~alsweep.sweep.monitor.Monitor`."""
-        self.board.running.pop(planned.id, None)
+        self.state.running.pop(planned.id, None)
 
     def loop(self, planned: Planned, record: LoopRecord) -> None:
         """See :class:`~alsweep.sweep.monitor.Monitor`."""
-        self.board.loops[planned.id] = record.loop + 1
-        self.board.dice[planned.id] = record.mean_dice
-        self.board.pace.finished_loop()
+        self.state.loops[planned.id] = record.loop + 1
+        self.state.dice[planned.id] = record.mean_dice
+        self.state.pace.finished_loop()
 
     def failed(self, planned: Planned, error: str) -> None:
         """See :class:`~alsweep.sweep.monitor.Monitor`."""
-        self.board.running.pop(planned.id, None)
-        self.board.failures += 1
-        self.board.pace.drop(planned.config.query.loops - self.board.loops[planned.id])
+        self.state.running.pop(planned.id, None)
+        self.state.failures += 1
+        self.state.pace.drop(planned.config.query.loops - self.state.loops[planned.id])
 
     def ended(self, planned: Planned) -> None:
         """See :class:`~alsweep.sweep.monitor.Monitor`."""
-        self.board.running.pop(planned.id, None)
+        self.state.running.pop(planned.id, None)
 
 
-class LineDisplay(BoardMonitor):
+class LineDisplay(StateMonitor):
     """One plain line for each event that matters, for logs and pipes."""
 
-    def __init__(self, board: Board, console: Console) -> None:
-        super().__init__(board)
+    def __init__(self, state: SweepState, console: Console) -> None:
+        super().__init__(state)
         self._console = console
 
     def __enter__(self) -> LineDisplay:
@@ -139,12 +139,12 @@ class LineDisplay(BoardMonitor):
     def loop(self, planned: Planned, record: LoopRecord) -> None:
         """Say what the loop gave."""
         super().loop(planned, record)
-        board = self.board
+        state = self.state
         self._say(
-            f"[{sum(board.loops.values())}/{board.plan.loops}] {planned.label} "
+            f"[{sum(state.loops.values())}/{state.plan.loops}] {planned.label} "
             f"seed {planned.config.seed} loop {record.loop + 1}/{planned.config.query.loops}: "
             f"Dice {dice_text(record.mean_dice)}, "
-            f"{left_in_words(board.pace.seconds_left)}"
+            f"{left_in_words(state.pace.seconds_left)}"
         )
 
     def failed(self, planned: Planned, error: str) -> None:
@@ -153,11 +153,11 @@ class LineDisplay(BoardMonitor):
         self._say(f"failed: {planned.id}: {error}")
 
 
-class LiveDisplay(BoardMonitor):
-    """A table of what runs, drawn anew from the board and the workers' signs of life."""
+class LiveDisplay(StateMonitor):
+    """A table of what runs, drawn anew from the state and the workers' signs of life."""
 
-    def __init__(self, board: Board, console: Console) -> None:
-        super().__init__(board)
+    def __init__(self, state: SweepState, console: Console) -> None:
+        super().__init__(state)
         self._console = console
         self._live = Live(
             console=console, refresh_per_second=_PER_SECOND, get_renderable=self._render
@@ -183,23 +183,23 @@ class LiveDisplay(BoardMonitor):
         self._console.print(Text(f"failed: {planned.id}: {error}", style="red"))
 
     def _render(self) -> RenderableType:
-        board = self.board
+        state = self.state
         table = Table("strategy", "seed", "loop", "now", "", "last Dice", box=None, pad_edge=False)
-        for start in list(board.starts.values())[:_MOST_ROWS]:
-            beat = read_beat(starts_folder(board.run) / start.key)
+        for start in list(state.starts.values())[:_MOST_ROWS]:
+            beat = read_sign_of_life(starts_folder(state.run) / start.key)
             seed = str(start.example.config.seed)
             table.add_row(f"start for {start.sharers}", seed, "1", *phase_cells(beat), "")
-        running = list(board.running.values())
+        running = list(state.running.values())
         for planned in running[:_MOST_ROWS]:
             table.add_row(*self._row(planned))
         if len(running) > _MOST_ROWS:
             table.add_row(f"and {len(running) - _MOST_ROWS} more")
-        return Group(table, Text(board.summary, style="bold"))
+        return Group(table, Text(state.summary, style="bold"))
 
     def _row(self, planned: Planned) -> tuple[RenderableType, ...]:
-        board = self.board
-        done, loops = board.loops[planned.id], planned.config.query.loops
-        beat = read_beat(trajectory_folder(board.run, planned.id))
+        state = self.state
+        done, loops = state.loops[planned.id], planned.config.query.loops
+        beat = read_sign_of_life(trajectory_folder(state.run, planned.id))
         # A sign of life from before the last finished loop says nothing of the loop at hand.
         fresh = beat if beat is not None and beat.loop >= done else None
         return (
@@ -207,11 +207,11 @@ class LiveDisplay(BoardMonitor):
             str(planned.config.seed),
             f"{min(done + 1, loops)}/{loops}",
             *phase_cells(fresh),
-            dice_text(board.dice.get(planned.id)),
+            dice_text(state.dice.get(planned.id)),
         )
 
 
-def phase_cells(beat: Beat | None) -> tuple[RenderableType, RenderableType]:
+def phase_cells(beat: SignOfLife | None) -> tuple[RenderableType, RenderableType]:
     """What a worker does and how far it is, for two columns of a table."""
     if beat is None:
         return "begins", ""
@@ -229,8 +229,8 @@ def make_display(
         loops: Finished loops per trajectory id.
         console: Where to; stderr, since stdout is for results.
     """
-    board = Board(run, plan, Pace(plan.loops - sum(loops.values())), dict(loops))
-    return LiveDisplay(board, console) if can_redraw(console) else LineDisplay(board, console)
+    state = SweepState(run, plan, Pace(plan.loops - sum(loops.values())), dict(loops))
+    return LiveDisplay(state, console) if can_redraw(console) else LineDisplay(state, console)
 
 
 def can_redraw(console: Console) -> bool:

@@ -18,7 +18,7 @@ NAME = "progress.json"
 _SECONDS_BETWEEN = 0.5
 
 
-class Beat(Frozen):
+class SignOfLife(Frozen):
     """Content of progress.json: a Progress and when it was."""
 
     loop: int
@@ -65,14 +65,14 @@ class Heartbeat:
             raise
 
 
-def read_beat(folder: Path) -> Beat | None:
+def read_sign_of_life(folder: Path) -> SignOfLife | None:
     """Return the last sign of life of a folder; None where there is none that can be read."""
     try:
-        return Beat.model_validate_json((folder / NAME).read_bytes())
+        return SignOfLife.model_validate_json((folder / NAME).read_bytes())
     except (OSError, ValueError):
         return None
 
 
-def silent_seconds(beat: Beat) -> float:
+def silent_seconds(beat: SignOfLife) -> float:
     """Seconds since the sign of life; 0 where the other machine's clock is ahead of this one's."""
     return max(0.0, (datetime.now(UTC) - beat.time).total_seconds())

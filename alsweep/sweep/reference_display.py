@@ -13,7 +13,7 @@ from rich.text import Text
 
 from alsweep.results.fulldata import read_reference
 from alsweep.sweep.display import can_redraw, phase_cells
-from alsweep.sweep.heartbeat import read_beat
+from alsweep.sweep.heartbeat import read_sign_of_life
 from alsweep.sweep.monitor import Pace, dice_text, left_in_words
 from alsweep.sweep.run_folder import starts_folder
 
@@ -74,7 +74,7 @@ class ReferenceDisplay:
     def _render(self) -> RenderableType:
         table = Table("full data", "now", "", box=None, pad_edge=False)
         for reference in list(self._missing.values()):
-            beat = read_beat(starts_folder(self._run) / reference.key)
+            beat = read_sign_of_life(starts_folder(self._run) / reference.key)
             if beat is not None:
                 table.add_row(Text(reference.name), *phase_cells(beat))
         done = self._total - len(self._missing)

@@ -9,7 +9,7 @@ from alsweep.config.sweep import SweepConfig
 from alsweep.config.trajectory import TrajectoryConfig
 from alsweep.errors import RunFolderError
 from alsweep.results.records import TrajectoryFolder, read_run
-from alsweep.sweep.heartbeat import Beat, read_beat, silent_seconds
+from alsweep.sweep.heartbeat import SignOfLife, read_sign_of_life, silent_seconds
 from alsweep.sweep.run_folder import (
     SPACE,
     active_driver,
@@ -137,7 +137,7 @@ def _planned(run: Path, sweep: SweepConfig) -> dict[str, TrajectoryConfig]:
 
 def _status(folder: TrajectoryFolder, config: TrajectoryConfig, driven: bool) -> TrajectoryStatus:
     done, loops = len(folder.records), config.query.loops
-    beat = read_beat(folder.folder) if driven and done < loops else None
+    beat = read_sign_of_life(folder.folder) if driven and done < loops else None
     alive = beat is not None and beat.loop >= done and silent_seconds(beat) < _SILENCE
     now = beat if alive else None
     return TrajectoryStatus(
@@ -155,7 +155,7 @@ def _status(folder: TrajectoryFolder, config: TrajectoryConfig, driven: bool) ->
     )
 
 
-def _state(folder: TrajectoryFolder, beat: Beat | None) -> State:
+def _state(folder: TrajectoryFolder, beat: SignOfLife | None) -> State:
     if folder.status == "done" or folder.status == "failed":
         return folder.status
     return "waiting" if beat is None else "running"

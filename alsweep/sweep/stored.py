@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from alsweep.geometry import Patch
     from alsweep.sweep.plan import Plan
 
-_Lesson = tuple["TrajectoryConfig", "Sequence[Patch]", "Sequence[str]"]
+_NextTraining = tuple["TrajectoryConfig", "Sequence[Patch]", "Sequence[str]"]
 
 
 def stored_members(run: Path, plan: Plan) -> int:
@@ -43,7 +43,7 @@ def stored_members(run: Path, plan: Plan) -> int:
     return found
 
 
-def _next_trainings(run: Path, plan: Plan, dataset: Dataset) -> Iterator[_Lesson]:
+def _next_trainings(run: Path, plan: Plan, dataset: Dataset) -> Iterator[_NextTraining]:
     """Config, patches and the loop before's members, for each distinct training that comes next."""
     for start in missing_starts(run, plan):
         config = start.example.config

@@ -38,7 +38,7 @@ from alsweep.data.phantom import write_phantom
 from alsweep.geometry import Patch
 from alsweep.model.device import Compute
 from alsweep.model.embedding import outputs_of
-from alsweep.model.learner import Learner, Lesson, Setup
+from alsweep.model.learner import Learner, Setup, TrainingData
 
 _TRAINING: dict[str, Any] = {
     "preset": "nnunet",
@@ -148,7 +148,7 @@ def tells_its_epochs(learner: Learner, bench: Bench) -> None:
     told: list[int] = []
     network = learner.network(bench.setup, 0)
     before = _flat(network)
-    loss = learner.fit(network, bench.setup, _lesson(bench.setup), told.append, Kept())
+    loss = learner.fit(network, bench.setup, _training_data(bench.setup), told.append, Kept())
     assert told == [1, 2], f"two epochs were told as {told}"
     assert np.isfinite(loss), f"the loss is {loss}"
     assert not torch.equal(before, _flat(network)), "nothing was learnt"
@@ -156,15 +156,15 @@ def tells_its_epochs(learner: Learner, bench: Bench) -> None:
 
 def learns_the_same_from_the_same(learner: Learner, bench: Bench) -> None:
     """Members are shared by their content, so that chance must not enter."""
-    lesson = _lesson(bench.setup)
+    training_data = _training_data(bench.setup)
     assert torch.equal(
-        _trained(learner, bench.setup, lesson), _trained(learner, bench.setup, lesson)
+        _trained(learner, bench.setup, training_data), _trained(learner, bench.setup, training_data)
     )
 
 
 def ends_the_same_after_a_break(learner: Learner, bench: Bench) -> None:
     """Broken off and taken up in another network, a training ends with the same weights."""
-    lesson = _lesson(bench.setup)
+    training_data = _training_data(bench.setup)
     kept = Kept()
 
     def stop_at_the_last(epoch: int) -> None:
@@ -172,43 +172,45 @@ def ends_the_same_after_a_break(learner: Learner, bench: Bench) -> None:
             raise _BrokenError
 
     with suppress(_BrokenError):
-        network = learner.network(bench.setup, lesson.member)
-        learner.fit(network, bench.setup, lesson, stop_at_the_last, kept)
-    resumed = _trained(learner, bench.setup, lesson, kept)
-    assert torch.equal(resumed, _trained(learner, bench.setup, lesson)), "the break left a trace"
+        network = learner.network(bench.setup, training_data.member)
+        learner.fit(network, bench.setup, training_data, stop_at_the_last, kept)
+    resumed = _trained(learner, bench.setup, training_data, kept)
+    assert torch.equal(resumed, _trained(learner, bench.setup, training_data)), (
+        "the break left a trace"
+    )
 
 
 def can_be_pickled(learner: Learner, bench: Bench) -> None:
     """Members that are trained side by side have their learner in other processes."""
-    lesson = _lesson(bench.setup)
-    copy, setup, sent = pickle.loads(pickle.dumps((learner, bench.setup, lesson)))
+    training_data = _training_data(bench.setup)
+    copy, setup, sent = pickle.loads(pickle.dumps((learner, bench.setup, training_data)))
     assert torch.equal(_flat(copy.network(setup, 0)), _flat(learner.network(bench.setup, 0)))
-    patch = lesson.labels.patches[0]
-    assert np.array_equal(sent.labels.crop(patch), lesson.labels.crop(patch))
+    patch = training_data.labels.patches[0]
+    assert np.array_equal(sent.labels.crop(patch), training_data.labels.crop(patch))
 
 
 def sees_only_annotated_patches_and_images_of_the_pool(learner: Learner, bench: Bench) -> None:
     """Noise in place of all other reference labels and images changes nothing."""
-    honest = _trained(learner, bench.setup, _lesson(bench.setup))
-    blind = _trained(learner, bench.poisoned, _lesson(bench.poisoned))
+    honest = _trained(learner, bench.setup, _training_data(bench.setup))
+    blind = _trained(learner, bench.poisoned, _training_data(bench.poisoned))
     assert torch.equal(honest, blind), (
         "labels that nobody annotated, or images outside the pool, were used"
     )
 
 
 def sees_nothing_of_held_out_cases(learner: Learner, bench: Bench) -> None:
-    """Patches of cases that are not in the lesson change nothing."""
+    """Patches of cases that are not in the training data change nothing."""
     pool = bench.setup.dataset.pool
     few, more = (_labels(bench.setup.dataset, pool[:count]) for count in (2, 3))
-    first = _trained(learner, bench.setup, Lesson(0, few, pool[:2]))
-    second = _trained(learner, bench.setup, Lesson(0, more, pool[:2]))
+    first = _trained(learner, bench.setup, TrainingData(0, few, pool[:2]))
+    second = _trained(learner, bench.setup, TrainingData(0, more, pool[:2]))
     assert torch.equal(first, second), "labels of a case that was held out were used"
 
 
 def gives_weights_that_travel(learner: Learner, bench: Bench) -> None:
     """What is trained loads into a new network of any member, and gives the same logits there."""
     network = learner.network(bench.setup, 0)
-    learner.fit(network, bench.setup, _lesson(bench.setup), lambda epoch: None, Kept())
+    learner.fit(network, bench.setup, _training_data(bench.setup), lambda epoch: None, Kept())
     other = learner.network(bench.setup, 1)
     other.load_state_dict(network.state_dict())
     images = torch.rand(2, len(bench.setup.dataset.channels), *bench.setup.topology.window)
@@ -237,17 +239,19 @@ def gives_features_on_a_grid_over_the_window(learner: Learner, bench: Bench) -> 
 
 def heeds_what_it_says(learner: Learner, bench: Bench) -> None:
     """To change a field that it names changes the weights."""
-    lesson = _lesson(bench.setup)
+    training_data = _training_data(bench.setup)
     # By volume, cases are drawn otherwise only where one has more of it.
-    more = lesson.labels.with_patches([Patch(lesson.cases[0], (0, 0, 0), (12, 12, 4))])
-    lesson = replace(lesson, labels=more)
-    plain = _trained(learner, bench.setup, lesson)
+    more = training_data.labels.with_patches(
+        [Patch(training_data.cases[0], (0, 0, 0), (12, 12, 4))]
+    )
+    training_data = replace(training_data, labels=more)
+    plain = _trained(learner, bench.setup, training_data)
     for key, value in _OTHER.items():
         if key not in learner.heeds or getattr(bench.setup.training, key) == value:
             continue
         training = bench.setup.training.model_copy(update={key: value})
         setup = Setup.make(bench.setup.dataset, training, bench.setup.compute, bench.setup.seed)
-        assert not torch.equal(_trained(learner, setup, lesson), plain), (
+        assert not torch.equal(_trained(learner, setup, training_data), plain), (
             f"training.{key} changes nothing, though heeds names it"
         )
 
@@ -276,16 +280,16 @@ def _labels(dataset: Dataset, cases: Sequence[str]) -> PartialLabels:
     return PartialLabels(shapes, len(dataset.classes), Oracle(dataset), _patches(cases))
 
 
-def _lesson(setup: Setup) -> Lesson:
+def _training_data(setup: Setup) -> TrainingData:
     cases = setup.dataset.pool[:3]
-    return Lesson(0, _labels(setup.dataset, cases), cases)
+    return TrainingData(0, _labels(setup.dataset, cases), cases)
 
 
 def _trained(
-    learner: Learner, setup: Setup, lesson: Lesson, checkpoint: Kept | None = None
+    learner: Learner, setup: Setup, training_data: TrainingData, checkpoint: Kept | None = None
 ) -> torch.Tensor:
-    network = learner.network(setup, lesson.member)
-    learner.fit(network, setup, lesson, lambda epoch: None, checkpoint or Kept())
+    network = learner.network(setup, training_data.member)
+    learner.fit(network, setup, training_data, lambda epoch: None, checkpoint or Kept())
     return _flat(network)
 
 

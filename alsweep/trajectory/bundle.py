@@ -7,7 +7,7 @@ from alsweep.data.case import Dataset
 from alsweep.data.exchange.orientation import axis_codes
 from alsweep.data.ingest.writing import new_folder, refuse_existing
 from alsweep.errors import ConfigError, RunFolderError
-from alsweep.model.bundle import Card, write_bundle
+from alsweep.model.bundle import BundleInfo, write_bundle
 from alsweep.results.records import TrajectoryFolder
 from alsweep.trajectory.stored_networks import StoredNetworks
 
@@ -52,7 +52,7 @@ def export_bundle(
         )
     dataset = dataset or Dataset.open(config.dataset)
     stored = StoredNetworks(trajectory, loop + 1, dataset=dataset, models=run / "models")
-    card = Card(
+    info = BundleInfo(
         title=f"{dataset.name}, {trajectory.id}, training {loop}",
         step=config.evaluation.step,
         axis_codes=axis_codes(dataset),
@@ -60,5 +60,5 @@ def export_bundle(
         version=__version__,
     )
     with new_folder(out) as new:
-        write_bundle(new, stored.networks, stored.setup, card)
+        write_bundle(new, stored.networks, stored.setup, info)
     return out

@@ -27,7 +27,7 @@ _SECONDS_TO_END = 10.0
 _log = logging.getLogger(__name__)
 
 
-class Crew:
+class MemberProcesses:
     """Trains each of some members once.
 
     Args:

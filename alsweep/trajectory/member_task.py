@@ -10,7 +10,7 @@ from torch import nn
 from alsweep.disk import require_room
 from alsweep.model.checkpoint import ModelStore
 from alsweep.model.device import enough_memory
-from alsweep.model.learner import Learner, Lesson, OnEpoch, Setup
+from alsweep.model.learner import Learner, OnEpoch, Setup, TrainingData
 from alsweep.model.resuming import TrainingFile
 
 
@@ -21,7 +21,7 @@ class MemberTask:
     Attributes:
         setup: With the epochs of this member's own training.
         learner: Makes and trains the network.
-        lesson: What it learns from.
+        training_data: What it learns from.
         start: Weights that it starts from, on the CPU; None for those that the learner gives it.
         key: Under which the member is published.
         store: Where to.
@@ -31,7 +31,7 @@ class MemberTask:
 
     setup: Setup
     learner: Learner
-    lesson: Lesson
+    training_data: TrainingData
     start: Mapping[str, torch.Tensor] | None
     key: str
     store: ModelStore
@@ -41,7 +41,7 @@ class MemberTask:
     @property
     def member(self) -> int:
         """Its index."""
-        return self.lesson.member
+        return self.training_data.member
 
     def train(self, on_epoch: OnEpoch) -> nn.Module:
         """Train the member, from where an earlier try has come to, and publish it.
@@ -58,7 +58,7 @@ class MemberTask:
             if self.start is not None:
                 network.load_state_dict(self.start)
             training = TrainingFile(self.store.training_file(self.key), self.checkpoint_minutes)
-            loss = self.learner.fit(network, self.setup, self.lesson, on_epoch, training)
+            loss = self.learner.fit(network, self.setup, self.training_data, on_epoch, training)
         meta = {
             "owner": self.owner,
             "seconds": training.seconds,

@@ -17,8 +17,8 @@ from alsweep.errors import TrajectoryFailedError
 from alsweep.geometry import Patch
 from alsweep.model.checkpoint import ModelStore
 from alsweep.model.folds import make_folds
-from alsweep.model.learner import Learner, Lesson, Setup
-from alsweep.trajectory.member_processes import Crew
+from alsweep.model.learner import Learner, Setup, TrainingData
+from alsweep.trajectory.member_processes import MemberProcesses
 from alsweep.trajectory.member_task import MemberTask
 from alsweep.trajectory.progress import OnProgress, Progress
 
@@ -146,7 +146,7 @@ class Members:
             fold = None if held_out is None else index % len(held_out)
             cases = [c for c in labels.cases if held_out is None or c not in held_out[fold or 0]]
             parent = parents[index] if parents else None
-            tasks.append(self._task(Lesson(index, labels, cases), fold, parent))
+            tasks.append(self._task(TrainingData(index, labels, cases), fold, parent))
         return self._all(tasks, tally)
 
     def keys(self, labels: PartialLabels, parents: Sequence[str]) -> list[str]:
@@ -189,7 +189,7 @@ class Members:
         """
         members: list[Member] = []
         for index in range(self._training.members):
-            task = self._task(Lesson(index, labels, labels.cases), None, parent)
+            task = self._task(TrainingData(index, labels, labels.cases), None, parent)
             members += self._all([task], tally)
             parent = members[-1]
         return members
@@ -253,20 +253,22 @@ class Members:
             )
         return folds
 
-    def _task(self, lesson: Lesson, fold: int | None, parent: Member | None) -> MemberTask:
-        epochs = self._training.member_epochs(lesson.member)
+    def _task(
+        self, training_data: TrainingData, fold: int | None, parent: Member | None
+    ) -> MemberTask:
+        epochs = self._training.member_epochs(training_data.member)
         training = self._training.model_copy(update={"epochs": epochs})
         compute = replace(self.setup.compute, loaders=self.loaders)
-        labels = lesson.labels
+        labels = training_data.labels
         start = None
         if parent is not None:
             start = {name: tensor.cpu() for name, tensor in parent.network.state_dict().items()}
         return MemberTask(
             setup=replace(self.setup, training=training, compute=compute),
             learner=self.learner,
-            lesson=replace(lesson, continues=parent is not None),
+            training_data=replace(training_data, continues=parent is not None),
             start=start,
-            key=self.key(labels.patches, fold, lesson.member, parent, labels.digest()),
+            key=self.key(labels.patches, fold, training_data.member, parent, labels.digest()),
             store=self.store,
             owner=self.owner,
             checkpoint_minutes=self.resources.checkpoint_minutes,
@@ -311,5 +313,7 @@ class Members:
                 )
             members[task.member] = member
 
-        Crew(tasks, self.at_once, self.threads, self.resources.retries).train(tally, read_back)
+        MemberProcesses(tasks, self.at_once, self.threads, self.resources.retries).train(
+            tally, read_back
+        )
         return members

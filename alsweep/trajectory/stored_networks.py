@@ -25,9 +25,9 @@ from alsweep.results.mix import ClassMix, class_mix
 from alsweep.results.records import TrajectoryFolder
 from alsweep.trajectory.annotator import make_annotator
 from alsweep.trajectory.members import Member
-from alsweep.trajectory.plan import resolve
 from alsweep.trajectory.progress import OnProgress
 from alsweep.trajectory.query_log import QueryLog
+from alsweep.trajectory.resolving import resolve
 from alsweep.trajectory.steps import Steps
 
 if TYPE_CHECKING:

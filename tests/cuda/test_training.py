@@ -11,9 +11,9 @@ from alsweep.model.inference import Tiling, predict
 from alsweep.model.monai_learner import MonaiLearner
 from alsweep.testing import learner_contract
 from alsweep.testing.learner_contract import Bench
-from tests.model.test_trainer import Memory, lesson, make_setup, same, train
+from tests.model.test_trainer import Memory, make_setup, same, train, training_data
 
-__all__ = ["lesson"]
+__all__ = ["training_data"]
 
 
 @pytest.fixture(autouse=True)
@@ -32,34 +32,36 @@ def test_auto_is_the_card_and_its_half_precision():
 
 @pytest.mark.parametrize("precision", ["fp32", "bf16", "fp16"])
 @pytest.mark.parametrize("preset", ["small", "nnunet", "onecycle"])
-def test_a_training_on_the_card_comes_near_that_on_the_cpu(phantom, lesson, preset, precision):
+def test_a_training_on_the_card_comes_near_that_on_the_cpu(
+    phantom, training_data, preset, precision
+):
     setup = make_setup(phantom, preset=preset, epochs=2, learning_rate=1e-3)
     checkpoint = Memory()
-    weights, loss = train(on_card(setup, precision), lesson, checkpoint)
-    _, expected = train(setup, lesson)
+    weights, loss = train(on_card(setup, precision), training_data, checkpoint)
+    _, expected = train(setup, training_data)
     assert loss == pytest.approx(expected, rel=0.02)
     assert all(t.device.type == "cuda" and t.dtype == torch.float32 for t in weights.values())
     assert bool(checkpoint.state["scaler"]) == (precision == "fp16")
 
 
 @pytest.mark.parametrize("precision", ["fp32", "bf16", "fp16"])
-def test_equal_trainings_on_one_card_give_equal_bits(phantom, lesson, precision):
+def test_equal_trainings_on_one_card_give_equal_bits(phantom, training_data, precision):
     setup = on_card(make_setup(phantom, preset="nnunet", learning_rate=1e-3), precision)
-    first, loss = train(setup, lesson)
-    again, loss_again = train(setup, lesson)
+    first, loss = train(setup, training_data)
+    again, loss_again = train(setup, training_data)
     assert same(first, again)
     assert loss == loss_again
 
 
 @pytest.mark.parametrize("precision", ["bf16", "fp16"])
-def test_a_training_on_the_card_goes_on_from_its_checkpoint(phantom, lesson, precision):
+def test_a_training_on_the_card_goes_on_from_its_checkpoint(phantom, training_data, precision):
     setup = on_card(make_setup(phantom), precision)
-    unbroken, _ = train(setup, lesson)
+    unbroken, _ = train(setup, training_data)
     checkpoint = Memory(most=2)
     with pytest.raises(KeyboardInterrupt):
-        train(setup, lesson, checkpoint)
+        train(setup, training_data, checkpoint)
     assert not multiprocessing.active_children()
-    resumed, _ = train(setup, lesson, checkpoint)
+    resumed, _ = train(setup, training_data, checkpoint)
     assert same(resumed, unbroken)
 
 
@@ -101,10 +103,10 @@ def test_a_card_that_is_too_small_is_told_in_one_line():
         torch.cuda.set_per_process_memory_fraction(1.0)
 
 
-def test_compiled_trainings_repeat_themselves_on_the_card(phantom, lesson):
+def test_compiled_trainings_repeat_themselves_on_the_card(phantom, training_data):
     setup = on_card(make_setup(phantom, compile=True), "fp16")
-    first, loss = train(setup, lesson)
-    again, _ = train(setup, lesson)
+    first, loss = train(setup, training_data)
+    again, _ = train(setup, training_data)
     assert same(first, again)
-    _, plain = train(on_card(make_setup(phantom), "fp16"), lesson)
+    _, plain = train(on_card(make_setup(phantom), "fp16"), training_data)
     assert loss == pytest.approx(plain, rel=0.02)

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from alsweep.data.case import Region
-from alsweep.data.ingest.painting import colours, flaw, mended
+from alsweep.data.raw.painting import colours, flaw, mended
 from alsweep.model.outputs import label_map
 
 LABELS = range(1, 5)

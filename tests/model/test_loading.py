@@ -20,24 +20,26 @@ from alsweep.errors import DatasetError, TrajectoryFailedError
 from alsweep.geometry import Patch
 from alsweep.model.augment import Augmentation
 from alsweep.model.device import set_threads
-from alsweep.model.learner import Lesson
+from alsweep.model.learner import TrainingData
 from alsweep.model.loading import Batches
 from alsweep.model.monai_learner import MonaiLearner
-from tests.model.test_trainer import Memory, lesson, make_setup, same, train
+from tests.model.test_trainer import Memory, make_setup, same, train, training_data
 
-__all__ = ["lesson"]
+__all__ = ["training_data"]
 
 
 def beside(setup, loaders=2):
     return replace(setup, compute=replace(setup.compute, loaders=loaders))
 
 
-def make_batches(setup, lesson):
+def make_batches(setup, training_data):
     window = setup.topology.window
     augmentation = Augmentation(setup.training.augmentation, window, setup.axes)
     margin = augmentation.margin
-    sampler = PatchSampler(setup.dataset, lesson.labels, lesson.cases, window, 0.5, margin=margin)
-    return Batches(sampler, augmentation, setup, lesson.member)
+    sampler = PatchSampler(
+        setup.dataset, training_data.labels, training_data.cases, window, 0.5, margin=margin
+    )
+    return Batches(sampler, augmentation, setup, training_data.member)
 
 
 def loading_processes():
@@ -46,9 +48,9 @@ def loading_processes():
 
 @pytest.mark.parametrize("loaders", [0, 2])
 @pytest.mark.parametrize("first", [0, 1, 3])
-def test_batches_are_those_of_their_numbers(phantom, lesson, loaders, first):
+def test_batches_are_those_of_their_numbers(phantom, training_data, loaders, first):
     setup = beside(make_setup(phantom), loaders)
-    batches = make_batches(setup, lesson)
+    batches = make_batches(setup, training_data)
     with closing(batches.load(first)) as loaded:
         found = list(loaded)
     assert len(found) == 2 * (3 - first)
@@ -57,21 +59,21 @@ def test_batches_are_those_of_their_numbers(phantom, lesson, loaders, first):
     assert not loading_processes()
 
 
-def test_every_batch_of_a_training_has_draws_of_its_own(phantom, lesson):
+def test_every_batch_of_a_training_has_draws_of_its_own(phantom, training_data):
     setup = make_setup(phantom)
-    batches = make_batches(setup, lesson)
-    other = make_batches(setup, replace(lesson, member=1))
+    batches = make_batches(setup, training_data)
+    other = make_batches(setup, replace(training_data, member=1))
     images = [batches[number][0] for number in range(6)] + [other[0][0]]
     assert not any(np.array_equal(a, b) for i, a in enumerate(images) for b in images[:i])
 
 
-def test_loading_beside_the_device_changes_no_bit(phantom, lesson):
+def test_loading_beside_the_device_changes_no_bit(phantom, training_data):
     setup = make_setup(phantom, augmentation="nnunet")
     before = torch.random.get_rng_state()
-    weights, loss = train(beside(setup), lesson)
+    weights, loss = train(beside(setup), training_data)
     assert torch.equal(before, torch.random.get_rng_state())
     assert not loading_processes()
-    alone, loss_alone = train(setup, lesson)
+    alone, loss_alone = train(setup, training_data)
     assert same(weights, alone)
     assert loss == loss_alone
 
@@ -82,13 +84,13 @@ def test_threads_change_no_bit_of_a_batch(tmp_path):
     shapes = {case: dataset.cases[case].shape for case in dataset.pool}
     patches = [Patch(case, (20, 20, 20), (8, 8, 8)) for case in dataset.pool]
     labels = PartialLabels(shapes, len(dataset.classes), Oracle(dataset), patches)
-    lesson = Lesson(0, labels, dataset.pool)
+    training_data = TrainingData(0, labels, dataset.pool)
     setup = make_setup(dataset, augmentation="nnunet", patch_size=[48, 48, 48], epochs=5)
-    batches = make_batches(setup, lesson)
+    batches = make_batches(setup, training_data)
     alone = [batches[number] for number in range(10)]
     torch.set_num_threads(2)
     try:
-        with closing(make_batches(beside(setup), lesson).load(0)) as loaded:
+        with closing(make_batches(beside(setup), training_data).load(0)) as loaded:
             made = list(loaded)
         again = [batches[number] for number in range(10)]
         assert torch.get_num_threads() == 2
@@ -108,21 +110,21 @@ def kill_a_loader(epoch):
 KILLS = (1, 2, 4)
 
 
-def test_a_loader_that_is_killed_is_replaced_and_no_batch_is_lost(phantom, lesson, caplog):
+def test_a_loader_that_is_killed_is_replaced_and_no_batch_is_lost(phantom, training_data, caplog):
     setup = make_setup(phantom, epochs=8)
     learner = MonaiLearner()
     network = learner.network(setup, 0)
-    learner.fit(network, beside(setup), lesson, kill_a_loader, Memory())
+    learner.fit(network, beside(setup), training_data, kill_a_loader, Memory())
     assert not loading_processes()
     assert caplog.text.count("was killed, most often for want of memory; another") == len(KILLS)
-    unbroken, _ = train(setup, lesson)
+    unbroken, _ = train(setup, training_data)
     assert same(network.state_dict(), unbroken)
 
 
 @pytest.mark.parametrize("seconds", [0, 0.01, 0.5])
-def test_a_loader_killed_with_a_batch_in_hand_is_replaced(phantom, lesson, seconds):
+def test_a_loader_killed_with_a_batch_in_hand_is_replaced(phantom, training_data, seconds):
     setup = beside(make_setup(phantom, epochs=4, patch_size=[24, 24, 24]), 1)
-    batches = make_batches(setup, lesson)
+    batches = make_batches(setup, training_data)
     with closing(batches.load(0)) as loaded:
         found = [next(loaded)]
         time.sleep(seconds)
@@ -132,7 +134,7 @@ def test_a_loader_killed_with_a_batch_in_hand_is_replaced(phantom, lesson, secon
         assert all(np.array_equal(*pair) for pair in zip(batch, batches[number], strict=True))
 
 
-def test_loaders_that_are_killed_again_and_again_end_the_training(phantom, lesson):
+def test_loaders_that_are_killed_again_and_again_end_the_training(phantom, training_data):
     setup = make_setup(phantom, epochs=50)
     learner = MonaiLearner()
     network = learner.network(setup, 0)
@@ -142,14 +144,14 @@ def test_loaders_that_are_killed_again_and_again_end_the_training(phantom, lesso
             process.kill()
 
     with pytest.raises(TrajectoryFailedError, match=r"4 times: lower resources.loaders"):
-        learner.fit(network, beside(setup), lesson, kill_all, Memory())
+        learner.fit(network, beside(setup), training_data, kill_all, Memory())
     assert not loading_processes()
 
 
-def test_loaders_do_not_heed_their_parents_handler_of_sigterm(phantom, lesson):
+def test_loaders_do_not_heed_their_parents_handler_of_sigterm(phantom, training_data):
     before = signal.signal(signal.SIGTERM, lambda *arguments: sys.exit(1))
     try:
-        with closing(make_batches(beside(make_setup(phantom)), lesson).load(0)) as loaded:
+        with closing(make_batches(beside(make_setup(phantom)), training_data).load(0)) as loaded:
             list(islice(loaded, 2))  # both have begun
             first = loading_processes()[0]
             first.terminate()
@@ -160,21 +162,21 @@ def test_loaders_do_not_heed_their_parents_handler_of_sigterm(phantom, lesson):
         signal.signal(signal.SIGTERM, before)
 
 
-def train_with_loaders(setup, lesson, pipe):
+def train_with_loaders(setup, training_data, pipe):
     set_threads(1)
     learner = MonaiLearner()
 
     def tell(epoch):
         pipe.send([child.pid for child in loading_processes()])
 
-    learner.fit(learner.network(setup, 0), beside(setup), lesson, tell, Memory())
+    learner.fit(learner.network(setup, 0), beside(setup), training_data, tell, Memory())
 
 
-def test_loaders_end_with_a_process_that_is_killed(phantom, lesson):
+def test_loaders_end_with_a_process_that_is_killed(phantom, training_data):
     ours, theirs = multiprocessing.Pipe()
     setup = make_setup(phantom, epochs=10_000)
     fork = multiprocessing.get_context("fork")
-    process = fork.Process(target=train_with_loaders, args=(setup, lesson, theirs))
+    process = fork.Process(target=train_with_loaders, args=(setup, training_data, theirs))
     process.start()
     try:
         assert ours.poll(60)
@@ -187,21 +189,21 @@ def test_loaders_end_with_a_process_that_is_killed(phantom, lesson):
     assert not alive
 
 
-def test_loaders_end_with_a_loop_that_is_left(phantom, lesson):
+def test_loaders_end_with_a_loop_that_is_left(phantom, training_data):
     setup = beside(make_setup(phantom))
-    with closing(make_batches(setup, lesson).load(0)) as loaded:
+    with closing(make_batches(setup, training_data).load(0)) as loaded:
         assert len(list(islice(loaded, 1))) == 1
         assert len(loading_processes()) == 2
     assert not loading_processes()
 
 
 @pytest.mark.parametrize("loaders", [0, 2])
-def test_an_error_of_the_data_stays_one_line(phantom, lesson, loaders, monkeypatch):
+def test_an_error_of_the_data_stays_one_line(phantom, training_data, loaders, monkeypatch):
     def fails(self, rng, n):
         raise DatasetError("case phantom_000: the image is gone")
 
     monkeypatch.setattr(PatchSampler, "batch", fails)
     with pytest.raises(DatasetError) as caught:
-        train(beside(make_setup(phantom), loaders), lesson)
+        train(beside(make_setup(phantom), loaders), training_data)
     assert str(caught.value) == "case phantom_000: the image is gone"
     assert not loading_processes()

@@ -23,7 +23,7 @@ def test_a_semi_supervised_learner_keeps_the_contract(check, bench):
 
 
 def trained(learner, setup):
-    return learner_contract._trained(learner, setup, learner_contract._lesson(setup))
+    return learner_contract._trained(learner, setup, learner_contract._training_data(setup))
 
 
 def test_unlabelled_windows_change_what_is_learnt_by_their_weight(bench):

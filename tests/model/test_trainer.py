@@ -10,7 +10,7 @@ from alsweep.data.label_store import PartialLabels
 from alsweep.errors import TrajectoryFailedError
 from alsweep.geometry import Patch
 from alsweep.model.device import Compute, resolve_compute
-from alsweep.model.learner import Lesson, Setup
+from alsweep.model.learner import Setup, TrainingData
 from alsweep.model.monai_learner import MonaiLearner
 from alsweep.model.trainer import _optimizer
 
@@ -43,11 +43,11 @@ class Memory:
 
 
 @pytest.fixture
-def lesson(phantom):
+def training_data(phantom):
     shapes = {case: phantom.cases[case].shape for case in phantom.pool}
     patches = [Patch(case, (4, 4, 4), (8, 8, 8)) for case in phantom.pool[:2]]
     labels = PartialLabels(shapes, len(phantom.classes), Oracle(phantom), patches)
-    return Lesson(0, labels, phantom.pool[:2])
+    return TrainingData(0, labels, phantom.pool[:2])
 
 
 def make_setup(phantom, compute=None, **training):
@@ -55,10 +55,10 @@ def make_setup(phantom, compute=None, **training):
     return Setup.make(phantom, config, compute or resolve_compute("cpu", "auto"), seed=1)
 
 
-def train(setup, lesson, checkpoint=None):
+def train(setup, training_data, checkpoint=None):
     learner = MonaiLearner()
     network = learner.network(setup, 0)
-    loss = learner.fit(network, setup, lesson, lambda epoch: None, checkpoint or Memory())
+    loss = learner.fit(network, setup, training_data, lambda epoch: None, checkpoint or Memory())
     return network.state_dict(), loss
 
 
@@ -68,52 +68,54 @@ def same(one, other):
 
 @pytest.mark.parametrize("optimizer", ["adamw_onecycle", "sgd_poly"])
 @pytest.mark.parametrize("epoch", [1, 2])
-def test_a_training_goes_on_from_its_checkpoint_to_the_same_bits(phantom, lesson, optimizer, epoch):
+def test_a_training_goes_on_from_its_checkpoint_to_the_same_bits(
+    phantom, training_data, optimizer, epoch
+):
     setup = make_setup(phantom, optimizer=optimizer)
-    unbroken, loss = train(setup, lesson)
+    unbroken, loss = train(setup, training_data)
     checkpoint = Memory(most=epoch)
     with pytest.raises(KeyboardInterrupt):
-        train(setup, lesson, checkpoint)
+        train(setup, training_data, checkpoint)
     assert checkpoint.state["epochs"] == epoch
-    resumed, resumed_loss = train(setup, lesson, checkpoint)
+    resumed, resumed_loss = train(setup, training_data, checkpoint)
     assert same(resumed, unbroken)
     assert resumed_loss == loss
 
 
-def test_no_checkpoint_is_written_after_the_last_epoch(phantom, lesson):
+def test_no_checkpoint_is_written_after_the_last_epoch(phantom, training_data):
     checkpoint = Memory()
-    train(make_setup(phantom), lesson, checkpoint)
+    train(make_setup(phantom), training_data, checkpoint)
     assert checkpoint.saves == 2
 
 
-def test_weights_leave_a_training_in_the_usual_layout(phantom, lesson):
-    weights, _ = train(make_setup(phantom), lesson)
+def test_weights_leave_a_training_in_the_usual_layout(phantom, training_data):
+    weights, _ = train(make_setup(phantom), training_data)
     assert all(tensor.is_contiguous() for tensor in weights.values())
 
 
-def test_a_state_holds_every_part_of_the_training(phantom, lesson):
+def test_a_state_holds_every_part_of_the_training(phantom, training_data):
     checkpoint = Memory()
-    train(make_setup(phantom), lesson, checkpoint)
+    train(make_setup(phantom), training_data, checkpoint)
     parts = {"network", "optimizer", "schedule", "scaler", "objective", "epochs", "loss"}
     assert set(checkpoint.state) == parts
 
 
-def test_half_precision_scales_the_loss_and_comes_near_full_precision(phantom, lesson):
+def test_half_precision_scales_the_loss_and_comes_near_full_precision(phantom, training_data):
     half = Compute(torch.device("cpu"), "fp16")
     checkpoint = Memory()
     setup = make_setup(phantom, epochs=2, iterations_per_epoch=3)
-    weights, loss = train(replace(setup, compute=half), lesson, checkpoint)
-    full, full_loss = train(setup, lesson)
+    weights, loss = train(replace(setup, compute=half), training_data, checkpoint)
+    full, full_loss = train(setup, training_data)
     assert checkpoint.state["scaler"]["scale"] > 1
     assert loss == pytest.approx(full_loss, rel=0.05)
     assert all(tensor.dtype == torch.float32 for tensor in weights.values())
     assert not same(weights, full)
 
 
-def test_a_loss_that_is_no_number_ends_the_training_with_the_mend(phantom, lesson):
+def test_a_loss_that_is_no_number_ends_the_training_with_the_mend(phantom, training_data):
     setup = make_setup(phantom, optimizer="sgd_poly", learning_rate=1e30)
     with pytest.raises(TrajectoryFailedError, match=r"lower training.learning_rate"):
-        train(setup, lesson)
+        train(setup, training_data)
 
 
 @pytest.mark.parametrize("steps", range(1, 12))

@@ -112,5 +112,5 @@ def test_a_resumed_sweep_counts_the_loops_that_were_done(run: Path, plan_of: Mak
     plan = plan_of()
     loops = {id_: 3 if id_ == plan.ids[0] else 0 for id_ in plan.ids}
     display = make_display(run, plan, loops, console(terminal=False))
-    assert display.board.summary.startswith("1/4 trajectories done, 3/12 loops")
-    assert display.board.pace.left == 9
+    assert display.state.summary.startswith("1/4 trajectories done, 3/12 loops")
+    assert display.state.pace.left == 9

@@ -23,17 +23,17 @@ class Noted(MonaiLearner):
     notes: Path
     deaths: tuple[tuple[int, int], ...] = ()
 
-    def fit(self, network, setup, lesson, on_epoch, checkpoint):
+    def fit(self, network, setup, training_data, on_epoch, checkpoint):
         def noted(epochs: int) -> None:
             on_epoch(epochs)
             with (self.notes / "epochs").open("a", encoding="utf-8") as file:
-                file.write(f"{lesson.member} {epochs}\n")
-            mark = self.notes / f"died-{lesson.member}-{epochs}"
-            if (lesson.member, epochs) in self.deaths and not mark.exists():
+                file.write(f"{training_data.member} {epochs}\n")
+            mark = self.notes / f"died-{training_data.member}-{epochs}"
+            if (training_data.member, epochs) in self.deaths and not mark.exists():
                 mark.touch()
                 os.kill(os.getpid(), signal.SIGKILL)
 
-        return super().fit(network, setup, lesson, noted, checkpoint)
+        return super().fit(network, setup, training_data, noted, checkpoint)
 
     def epochs(self, member: int) -> list[int]:
         """The epochs that were trained of a member, in order, over all tries."""
@@ -44,7 +44,7 @@ class Noted(MonaiLearner):
 class OutOfRoom(MonaiLearner):
     """Meets a full disk in each training, as some library that it uses would tell it."""
 
-    def fit(self, network, setup, lesson, on_epoch, checkpoint):
+    def fit(self, network, setup, training_data, on_epoch, checkpoint):
         raise OSError(errno.ENOSPC, "No space left on device")
 
 

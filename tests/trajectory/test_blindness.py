@@ -69,14 +69,14 @@ class Prying(Learner):
     def network(self, setup, member):
         return nn.Conv3d(1, setup.outputs, 1)
 
-    def fit(self, network, setup, lesson, on_epoch, checkpoint):
+    def fit(self, network, setup, training_data, on_epoch, checkpoint):
         assert not any(callable(getattr(setup.dataset, name, None)) for name in LABELS)
         seen = {}
         for case in setup.dataset.cases:
             with suppress(KeyError):
                 shape = setup.dataset.cases[case].shape
-                seen[case] = lesson.labels.window(case, (0, 0, 0), shape)
-        self.seen.append((lesson.labels.patches, seen))
+                seen[case] = training_data.labels.window(case, (0, 0, 0), shape)
+        self.seen.append((training_data.labels.patches, seen))
         return 0.0
 
 

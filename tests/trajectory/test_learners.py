@@ -58,10 +58,10 @@ class Pretrained(MonaiLearner):
 
     done: ClassVar[list[int]] = []
 
-    def fit(self, network, setup, lesson, on_epoch, checkpoint):
-        if not lesson.continues and checkpoint.load() is None:
-            self.done.append(lesson.member)
-        return super().fit(network, setup, lesson, on_epoch, checkpoint)
+    def fit(self, network, setup, training_data, on_epoch, checkpoint):
+        if not training_data.continues and checkpoint.load() is None:
+            self.done.append(training_data.member)
+        return super().fit(network, setup, training_data, on_epoch, checkpoint)
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ from alsweep.config.sweep import ResourcesConfig
 from alsweep.disk import full_disk_told
 from alsweep.errors import DiskFullError, TrajectoryFailedError
 from alsweep.files import read_json
-from alsweep.trajectory import crew
+from alsweep.trajectory import member_processes
 from alsweep.trajectory.budget import draw_start
 from alsweep.trajectory.members import Members
 from alsweep.trajectory.resolving import resolve
@@ -76,9 +76,9 @@ def test_seeds_train_each_member_on_all_annotated_cases(phantom, tmp_path):
     original = steps.members.learner.fit
 
     class Spy(type(steps.members.learner)):
-        def fit(self, network, setup, lesson, on_epoch, checkpoint):
-            seen.append((lesson.member, tuple(lesson.cases)))
-            return original(network, setup, lesson, on_epoch, checkpoint)
+        def fit(self, network, setup, training_data, on_epoch, checkpoint):
+            seen.append((training_data.member, tuple(training_data.cases)))
+            return original(network, setup, training_data, on_epoch, checkpoint)
 
     spied = make_steps(phantom, tmp_path / "b", Spy(), ensemble="seeds", members=2)
     first, second = train(spied)
@@ -202,7 +202,7 @@ def test_members_side_by_side_are_those_of_one_after_the_other(phantom, tmp_path
 @pytest.fixture
 def forked(monkeypatch):
     """Processes that begin at once: those that alsweep spawns import torch for some seconds."""
-    monkeypatch.setattr(crew, "_SPAWN", multiprocessing.get_context("fork"))
+    monkeypatch.setattr(member_processes, "_SPAWN", multiprocessing.get_context("fork"))
 
 
 @pytest.mark.usefixtures("forked")
@@ -230,8 +230,8 @@ def test_a_member_whose_process_dies_again_and_again_fails_the_trajectory(phanto
 
 
 class Faulty(Noted):
-    def fit(self, network, setup, lesson, on_epoch, checkpoint):
-        if lesson.member == 0:
+    def fit(self, network, setup, training_data, on_epoch, checkpoint):
+        if training_data.member == 0:
             raise TrajectoryFailedError("the loss became nan")
         raise ZeroDivisionError("a bug")
 
@@ -247,9 +247,9 @@ def test_an_error_of_a_training_beside_is_the_error_of_the_trajectory(phantom, t
 class Endless(Noted):
     """Trains for ever, and says in which process."""
 
-    def fit(self, network, setup, lesson, on_epoch, checkpoint):
+    def fit(self, network, setup, training_data, on_epoch, checkpoint):
         on_epoch(1)
-        (self.notes / f"pid-{lesson.member}").write_text(str(os.getpid()))
+        (self.notes / f"pid-{training_data.member}").write_text(str(os.getpid()))
         time.sleep(1000)
 
 
@@ -330,7 +330,7 @@ def test_two_trajectories_that_train_the_same_members_agree(phantom, tmp_path):
 def test_what_a_training_beside_logs_is_logged_here(caplog):
     ours, theirs = multiprocessing.Pipe()
     logger = logging.Logger("alsweep.of.child")
-    logger.addHandler(crew._PipeHandler(theirs))
+    logger.addHandler(member_processes._PipeHandler(theirs))
     logger.warning("warning: %s is torn", "a file")
     record = ours.recv()
     assert (record.name, record.getMessage()) == ("alsweep.of.child", "warning: a file is torn")

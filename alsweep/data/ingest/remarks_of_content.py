@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from alsweep.config.trajectory import PRESETS
-from alsweep.data.ingest.painting import flaw, told
 from alsweep.data.ingest.patients import several_per_patient
 from alsweep.data.ingest.sizes import dwarfed, dwarfed_text, training_patch
 from alsweep.data.raw.layout import few
+from alsweep.data.raw.painting import flaw, told
 
 if TYPE_CHECKING:
     from alsweep.data.case import CaseInfo, Dataset, Part

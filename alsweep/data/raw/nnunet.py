@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 from pydantic import Field
 
 from alsweep.data.case import Region
-from alsweep.data.ingest.painting import advice, flaw, told
 from alsweep.data.raw.filenames import cases_of, check_free, check_labels, volumes_in
 from alsweep.data.raw.foreign import Foreign
 from alsweep.data.raw.layout import (
@@ -23,6 +22,7 @@ from alsweep.data.raw.layout import (
     few,
     read_folds,
 )
+from alsweep.data.raw.painting import advice, flaw, told
 from alsweep.data.raw.reading import ENDINGS
 from alsweep.errors import IngestError
 

@@ -5,8 +5,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from alsweep.model import folding
-from alsweep.model.ensemble_mean import Fold
+from alsweep.model import ensemble_mean
+from alsweep.model.ensemble_mean import EnsembleMean
 
 NEEDS = ("probs", "mean_entropy", "members")
 SHAPE = (3, 5, 4)
@@ -18,7 +18,7 @@ def logits_of(seed, sharpness=3.0, classes=3):
 
 
 def folded(members, *, logits, regions=False):
-    fold = Fold(len(members), NEEDS, regions)
+    fold = EnsembleMean(len(members), NEEDS, regions)
     for member in members:
         (fold.add_logits if logits else fold.add)(member.clone())
     return fold.means()
@@ -44,7 +44,7 @@ def exact(members, regions):
 def test_folding_logits_is_the_definition(count, seed, sharpness, at_once, regions):
     members = [logits_of(seed + i, sharpness) for i in range(count)]
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(folding, "_CACHED_VALUES", at_once)
+        patched.setattr(ensemble_mean, "_CACHED_VALUES", at_once)
         found = folded(members, logits=True, regions=regions)
     probs, entropy = exact(members, regions)
     torch.testing.assert_close(found.mean_probs.double(), probs, atol=1e-6, rtol=0)
@@ -59,7 +59,7 @@ def test_slabs_of_probabilities_do_not_change_a_bit(count, seed, at_once):
     members = [logits_of(seed + i).softmax(dim=0) for i in range(count)]
     whole = folded(members, logits=False)
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(folding, "_CACHED_VALUES", at_once)
+        patched.setattr(ensemble_mean, "_CACHED_VALUES", at_once)
         cut = folded(members, logits=False)
     assert torch.equal(whole.mean_probs, cut.mean_probs)
     assert torch.equal(whole.mean_entropy, cut.mean_entropy)
