@@ -6,7 +6,6 @@ import numpy as np
 from jaxtyping import Float, Float32, UInt8
 from torch import Tensor
 
-MemberProbs: TypeAlias = Float[Tensor, "member class z y x"]
 Probs: TypeAlias = Float[Tensor, "class z y x"]
 ScoreMap: TypeAlias = Float[Tensor, "z y x"]
 PatchScores: TypeAlias = Float[Tensor, "z_start y_start x_start"]

@@ -88,7 +88,7 @@ class Normalisation(Frozen):
     std: float | None = None
 
 
-class Plan(Frozen):
+class NetworkPlan(Frozen):
     """A network topology that fits the dataset; it follows from shapes and spacing, not labels.
 
     All axes are ``(z, y, x)``, where nnU-Net puts the coarsest axis first.
@@ -193,7 +193,7 @@ class DatasetManifest(Frozen):
     spacing: Spacing
     intensities: tuple[Intensities | None, ...]
     normalisation: tuple[Normalisation, ...]
-    plan: Plan
+    plan: NetworkPlan
     cases: tuple[CaseInfo, ...]
     fingerprint: str
 

@@ -213,11 +213,6 @@ class PartialLabels:
             mask[common.here] = True
         return float(mask.mean())
 
-    def free_share(self, patch: Patch) -> float:
-        """Share of a candidate's voxels, in 0..1, that bear a free label."""
-        free = None if self._free is None else self._free(patch.case)
-        return 0.0 if free is None else float((free[patch.slices] != IGNORE).mean())
-
     def class_voxels(self, case: str | None = None) -> Int64[np.ndarray, " class"]:
         """Annotated voxels of each class, of one case or of all.
 

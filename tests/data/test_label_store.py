@@ -119,13 +119,10 @@ def test_free_labels_show_where_no_label_is_annotated_and_are_never_billed(chose
 
 @settings(deadline=None, derandomize=True)
 @given(many, patches())
-def test_shares_of_a_candidate_equal_those_of_the_masks(chosen, candidate):
+def test_the_overlap_of_a_candidate_is_that_of_the_mask(chosen, candidate):
     store = PartialLabels(SHAPES, CLASSES, Annotator(), chosen, free=FREE.get)
     taken = model(chosen)[candidate.case][candidate.slices]
     assert store.overlap(candidate) == pytest.approx(taken.mean())
-    free = FREE.get(candidate.case)
-    expected = 0.0 if free is None else (free[candidate.slices] != IGNORE).mean()
-    assert store.free_share(candidate) == pytest.approx(expected)
 
 
 def test_the_overlap_is_that_of_the_union_not_the_sum():

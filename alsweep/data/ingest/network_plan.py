@@ -6,7 +6,7 @@ from math import ceil, prod
 
 import numpy as np
 
-from alsweep.data.case import Plan, Spacing
+from alsweep.data.case import NetworkPlan, Spacing
 from alsweep.geometry import Triple, triple
 
 _REFERENCE = 560_000_000
@@ -36,7 +36,7 @@ class _Topology:
         return triple(prod(stride[axis] for stride in self.strides) for axis in range(3))
 
 
-def make_plan(shapes: Sequence[Triple], spacing: Spacing, outputs: int) -> Plan:
+def make_plan(shapes: Sequence[Triple], spacing: Spacing, outputs: int) -> NetworkPlan:
     """Choose training patch, batch size, strides and kernels of ``3d_fullres``.
 
     The patch has the extent of the median case, cut where a U-Net on it would not fit the reference
@@ -62,7 +62,7 @@ def make_plan(shapes: Sequence[Triple], spacing: Spacing, outputs: int) -> Plan:
     def back(values: Triple) -> Triple:
         return values[z], values[y], values[x]
 
-    return Plan(
+    return NetworkPlan(
         patch_size=back(topology.patch),
         batch_size=_batch_size(estimate, topology.patch, prod(shape) * len(shapes)),
         strides=tuple(back(stride) for stride in topology.strides),

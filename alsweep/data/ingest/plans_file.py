@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 from pydantic import Field, PositiveFloat, PositiveInt
 
-from alsweep.data.case import Normalisation, Plan
+from alsweep.data.case import NetworkPlan, Normalisation
 from alsweep.data.raw.foreign import Foreign, parsed, read_foreign
 from alsweep.errors import IngestError
 
@@ -54,7 +54,7 @@ class Prescription:
 
     spacing: Spacing
     normalisation: tuple[Normalisation, ...]
-    plan: Plan
+    plan: NetworkPlan
 
 
 class _Intensities(Foreign):
@@ -114,7 +114,7 @@ def read_plans(path: Path, channels: int) -> Prescription:
         normalisation=tuple(
             _normalisation(file, found, channel, str(path)) for channel in range(channels)
         ),
-        plan=Plan(
+        plan=NetworkPlan(
             patch_size=_back(found.patch_size, forward),
             batch_size=found.batch_size,
             strides=tuple(_back(stride, forward) for stride in found.strides),

@@ -21,8 +21,8 @@ from alsweep.data.case import (
     Dataset,
     DatasetManifest,
     Intensities,
+    NetworkPlan,
     Normalisation,
-    Plan,
     Region,
     Source,
     case_folder,
@@ -59,7 +59,7 @@ class DatasetHead:
     outputs: int
     regions: tuple[Region, ...] = ()
     regions_class_order: tuple[int, ...] = ()
-    plan: Plan | None = None
+    plan: NetworkPlan | None = None
 
 
 @dataclass(frozen=True)
