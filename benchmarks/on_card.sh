@@ -30,10 +30,11 @@ if [ "$device" = cpu ]; then
     part "training" "$python" benchmarks/training.py --only cpu --rounds 1 --skip-compile
     part "sharing" "$python" benchmarks/sharing.py --device cpu --at-once 1 2 --epochs 1
 else
+    # Without the volume of stride 1, whose plain way takes minutes.
     part "tests marked gpu" "$python" -m pytest -q -m gpu tests/cuda
-    part "query" "$python" benchmarks/query.py --device cuda
+    part "sharing, small networks" "$python" benchmarks/sharing.py --at-once 1 4 16
     part "training" "$python" benchmarks/training.py --only cuda --rounds 3
-    part "sharing, small networks" "$python" benchmarks/sharing.py --at-once 1 4 8 16
+    part "query" "$python" benchmarks/query.py --device cuda --quick
 fi
 echo "== $SECONDS s in all"
 exit $failed
