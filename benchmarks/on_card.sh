@@ -32,7 +32,7 @@ if [ "$device" = cpu ]; then
 else
     # Without the volume of stride 1, whose plain way takes minutes.
     part "tests marked gpu" "$python" -m pytest -q -m gpu tests/cuda
-    part "sharing, small networks" "$python" benchmarks/sharing.py --at-once 1 4 16
+    part "sharing, small networks" "$python" benchmarks/sharing.py --at-once 1 8 --epochs 4
     part "training" "$python" benchmarks/training.py --only cuda --rounds 3
     part "query" "$python" benchmarks/query.py --device cuda --quick
 fi
