@@ -24,7 +24,8 @@ import numpy as np
 from scipy import ndimage
 
 from alsweep import PartialLabels, Patch
-from alsweep.results.loops import QueriedPatch, query_path, write_query
+from alsweep.layout import query_path
+from alsweep.results.loops import QueriedPatch, write_query
 from alsweep.rng import stream
 
 SHAPE, BOX, CLASSES, LOOPS = (128, 256, 256), (32, 74, 74), 16, 5

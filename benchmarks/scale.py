@@ -21,7 +21,8 @@ from alsweep.config.sweep import SweepConfig
 from alsweep.data.annotator import Oracle
 from alsweep.data.patches import PatchSampler
 from alsweep.data.phantom import write_phantom
-from alsweep.results.loops import QueriedPatch, query_path, read_query, write_query
+from alsweep.layout import query_path
+from alsweep.results.loops import QueriedPatch, read_query, write_query
 from alsweep.results.records import collect, read_run
 from alsweep.rng import stream
 from alsweep.sweep.plan import make_plan

@@ -5,6 +5,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from alsweep.layout import dataset_folder
+
 if TYPE_CHECKING:
     from alsweep.config.sweep import SweepConfig
 
@@ -22,7 +24,7 @@ def demo(
     """
     from alsweep.cli.run import make, plan_of
 
-    dataset = out / "dataset"
+    dataset = dataset_folder(out)
     _make_phantom(out, dataset)
     return make(plan_of(_demo_space(dataset), Path(_SPACE)), out)
 

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from alsweep.layout import report_folder, report_page, space_path
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -60,14 +62,14 @@ def _make(plan: "Plan", run: Path, work: "Work", address: str | None, again: str
 
     prepare_environment(plan.sweep.resources, private=address is None)
     from alsweep.sweep.fulldata import references
-    from alsweep.sweep.run_folder import SPACE, check_same_sweep, driver_lock, write_space
+    from alsweep.sweep.run_folder import check_same_sweep, driver_lock, write_space
     from alsweep.sweep.stops import stops_raise
 
     check_same_sweep(run, plan)
     with full_disk_told(run), driver_lock(run), stops_raise():
         check_same_sweep(run, plan)
         # A run that was begun keeps its own search space: it may hold more than this one asks for.
-        if not (run / SPACE).exists():
+        if not space_path(run).exists():
             write_space(run, plan)
         try:
             failed = _make_missing(plan, run, work, address)
@@ -123,7 +125,7 @@ def _refresh_report(run: Path) -> None:
     """Write the report anew where there is one, so that it shows the references."""
     from alsweep.cli import run as run_command
 
-    if (run / "report" / "index.html").exists():
+    if report_page(report_folder(run)).exists():
         typer.echo(f"report: {run_command.shown(run_command.write_report(run))}")
 
 

@@ -5,6 +5,8 @@ from typing import Annotated
 
 import typer
 
+from alsweep.layout import space_path
+
 
 def resume(
     run: Annotated[Path, typer.Argument(help="Run folder.")],
@@ -17,6 +19,6 @@ def resume(
     Example: alsweep resume runs/hippocampus-low
     """
     from alsweep.cli.run import make, plan_of
-    from alsweep.sweep.run_folder import SPACE, stored_sweep
+    from alsweep.sweep.run_folder import stored_sweep
 
-    return make(plan_of(stored_sweep(run), run / SPACE, run), run, address)
+    return make(plan_of(stored_sweep(run), space_path(run), run), run, address)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from alsweep.cli.paths import expanded
+from alsweep.layout import report_folder, space_path
 
 if TYPE_CHECKING:
     from alsweep.config.sweep import ResourcesConfig, SweepConfig, WandbConfig
@@ -198,12 +199,11 @@ def _go_on(run_folder: Path) -> str:
 def _told_how_to_go_on(run_folder: Path) -> Iterator[None]:
     """Add to a full disk how the run is taken up again, once it has begun."""
     from alsweep.errors import DiskFullError
-    from alsweep.sweep.run_folder import SPACE
 
     try:
         yield
     except DiskFullError as error:
-        if not (run_folder / SPACE).exists():
+        if not space_path(run_folder).exists():
             raise
         raise DiskFullError(f"{error}; {_go_on(run_folder)}") from error
 
@@ -251,10 +251,10 @@ def warn_of_left_out(run_folder: Path, plan: "Plan") -> None:
 
 def warn_of_other_defaults(run_folder: Path, plan: "Plan") -> None:
     """Say why a file that nobody changed means other trajectories than it did."""
-    from alsweep.sweep.run_folder import SPACE, provenance_of, stored_sweep
+    from alsweep.sweep.run_folder import provenance_of, stored_sweep
     from alsweep.sweep.space_file import changed_defaults
 
-    if plan.sweep.provenance is not None or not (run_folder / SPACE).exists():
+    if plan.sweep.provenance is not None or not space_path(run_folder).exists():
         return
     stored = stored_sweep(run_folder)
     changed = changed_defaults(stored, plan)
@@ -352,7 +352,7 @@ def write_report(run_folder: Path) -> Path:
     """Write RUN/report; returns the page."""
     from alsweep.report import write_report as write
 
-    return write([run_folder], run_folder / "report")
+    return write([run_folder], report_folder(run_folder))
 
 
 def _tell_results(run_folder: Path, page: Path) -> None:

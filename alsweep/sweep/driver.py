@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from alsweep.sweep.failure import forget_failure, read_failure
+from alsweep.results.failure import forget_failure, read_failure
 from alsweep.sweep.job import Job
 from alsweep.sweep.missing import unfinished
 from alsweep.sweep.ray_session import ray_session

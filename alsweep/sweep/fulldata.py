@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from alsweep.config.sweep import ResourcesConfig
+from alsweep.layout import log_path, starts_folder
 from alsweep.results.fulldata import read_reference, reference_key
-from alsweep.sweep.run_folder import starts_folder
 
 if TYPE_CHECKING:
     from alsweep.sweep.plan import Plan, Planned
@@ -81,7 +81,6 @@ def make_references(
         ConfigError: Ray cannot give a worker what it needs.
         KeyboardInterrupt: Ctrl-C or SIGTERM; no worker is left, and trained members are safe.
     """
-    from alsweep.sweep.crash import LOG
     from alsweep.sweep.ray_session import ray_session
     from alsweep.sweep.tasks import run_tasks
 
@@ -89,7 +88,7 @@ def make_references(
     by_key = {reference.key: reference for reference in missing}
     tasks = {key: partial(work.full_data, ref.example.config) for key, ref in by_key.items()}
     with ray_session(resources, address):
-        for key, error in run_tasks(tasks, resources, starts_folder(run), run / LOG):
+        for key, error in run_tasks(tasks, resources, starts_folder(run), log_path(run)):
             if error is not None:
                 failed[by_key[key].name] = error
             on_end(by_key[key], error)

@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from alsweep.config.sweep import ResourcesConfig
+from alsweep.layout import trajectory_folder
+from alsweep.results.failure import write_failure
 from alsweep.results.records import read_records
-from alsweep.sweep.failure import write_failure
 from alsweep.sweep.monitor import Monitor
-from alsweep.sweep.run_folder import trajectory_folder
 from alsweep.sweep.work import Work
 from alsweep.tracking.base import Tracked, Tracker
 

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from alsweep.layout import trajectory_folder
 from alsweep.results.records import read_records
 from alsweep.sweep.monitor import Start
-from alsweep.sweep.run_folder import trajectory_folder
 
 if TYPE_CHECKING:
     from alsweep.sweep.plan import Plan, Planned

@@ -8,13 +8,12 @@ from typing import Any, Literal
 from alsweep.config.sweep import SweepConfig
 from alsweep.config.trajectory import TrajectoryConfig
 from alsweep.errors import RunFolderError
+from alsweep.layout import space_path, starts_folder
 from alsweep.results.records import TrajectoryFolder, read_run
 from alsweep.sweep.heartbeat import Beat, read_beat, silent_seconds
 from alsweep.sweep.run_folder import (
-    SPACE,
     active_driver,
     provenance_of,
-    starts_folder,
     stored_sweep,
 )
 
@@ -129,8 +128,8 @@ def _planned(run: Path, sweep: SweepConfig) -> dict[str, TrajectoryConfig]:
     }
     if configs.keys() != set(origin.trajectories):
         raise RunFolderError(
-            f"{run / SPACE}: means other trajectories than provenance.trajectories lists; undo the "
-            "change made by hand, or run the search space again with --out here"
+            f"{space_path(run)}: means other trajectories than provenance.trajectories lists; "
+            "undo the change made by hand, or run the search space again with --out here"
         )
     return configs
 
@@ -142,7 +141,7 @@ def _status(folder: TrajectoryFolder, config: TrajectoryConfig, driven: bool) ->
     now = beat if alive else None
     return TrajectoryStatus(
         id=folder.id,
-        strategy=config.strategy.label or config.strategy.name,
+        strategy=config.strategy.shown,
         seed=config.seed,
         state=_state(folder, now),
         loops_done=done,

@@ -7,8 +7,8 @@ from typing import Protocol
 
 from alsweep.config.sweep import ResourcesConfig
 from alsweep.config.trajectory import TrajectoryConfig
+from alsweep.layout import models_folder
 from alsweep.results.loops import LoopRecord
-from alsweep.sweep.run_folder import models_folder
 from alsweep.trajectory.progress import OnProgress
 
 

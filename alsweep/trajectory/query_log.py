@@ -8,10 +8,9 @@ from alsweep.config.trajectory import TrajectoryConfig
 from alsweep.errors import RunFolderError
 from alsweep.files import write_json
 from alsweep.geometry import Patch
+from alsweep.layout import config_path, pending_path, query_path
 from alsweep.results.loops import (
     QueriedPatch,
-    pending_path,
-    query_path,
     read_query,
     write_query,
 )
@@ -34,7 +33,7 @@ class QueryLog:
         Raises:
             RunFolderError: The folder belongs to another trajectory.
         """
-        path = self.folder / "config.json"
+        path = config_path(self.folder)
         if path.exists():
             stored = read_config(self.folder)
             if stored == config:

@@ -19,7 +19,8 @@ from hypothesis.stateful import (
 from alsweep import PartialLabels, Patch
 from alsweep.data.human import HumanLabels
 from alsweep.data.label_store import IGNORE
-from alsweep.results.loops import QueriedPatch, query_path, read_query, write_query
+from alsweep.layout import query_path
+from alsweep.results.loops import QueriedPatch, read_query, write_query
 
 SHAPES = {"a": (5, 4, 6), "b": (3, 7, 2)}
 CLASSES = 3

@@ -9,10 +9,11 @@ import pytest
 from alsweep.config.trajectory import TrajectoryConfig
 from alsweep.errors import RunFolderError
 from alsweep.files import read_json, write_json
+from alsweep.layout import record_path
 from alsweep.report import write_report
 from alsweep.report.html import embeddable
 from alsweep.results import aubc, collect, fg_efficiency, full_dice, win_matrix
-from alsweep.results.records import read_run, record_path
+from alsweep.results.records import read_run
 from alsweep.testing.runs import (
     FINGERPRINT,
     trajectory_config,

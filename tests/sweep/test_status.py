@@ -3,9 +3,10 @@ from pathlib import Path
 import pytest
 
 from alsweep.errors import RunFolderError
-from alsweep.sweep.failure import write_failure
+from alsweep.layout import starts_folder, trajectory_folder
+from alsweep.results.failure import write_failure
 from alsweep.sweep.heartbeat import Heartbeat
-from alsweep.sweep.run_folder import driver_lock, starts_folder, trajectory_folder, write_space
+from alsweep.sweep.run_folder import driver_lock, write_space
 from alsweep.sweep.status import read_status
 from alsweep.trajectory.progress import Progress
 from tests.sweep.conftest import MakePlan

@@ -13,8 +13,9 @@ from alsweep.config.load import load_sweep
 from alsweep.config.sweep import ResourcesConfig
 from alsweep.errors import ConfigError, PoolExhaustedError, StrategyError
 from alsweep.geometry import Patch
+from alsweep.layout import query_path
 from alsweep.query.base import Choice
-from alsweep.results.loops import QueriedPatch, query_path, read_query, write_query
+from alsweep.results.loops import QueriedPatch, read_query, write_query
 from alsweep.testing.pools import make_streams
 from alsweep.trajectory.budget import draw_start, request_for, settle
 from alsweep.trajectory.plan import resolve
