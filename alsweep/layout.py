@@ -18,6 +18,11 @@ def space_path(run: Path) -> Path:
     return run / SPACE
 
 
+def decisions_path(run: Path) -> Path:
+    """What was decided while the sweep ran."""
+    return run / "decisions.jsonl"
+
+
 def lock_path(run: Path) -> Path:
     """Held by the driver at work."""
     return run / LOCK

@@ -5,8 +5,6 @@ from typing import Annotated
 
 import typer
 
-from alsweep.layout import space_path
-
 
 def resume(
     run: Annotated[Path, typer.Argument(help="Run folder.")],
@@ -18,7 +16,7 @@ def resume(
 
     Example: alsweep resume runs/hippocampus-low
     """
-    from alsweep.cli.run import make, plan_of
-    from alsweep.sweep.run_folder import stored_sweep
+    from alsweep.cli.run import make, tell
+    from alsweep.sweep.planning import stored_plan
 
-    return make(plan_of(stored_sweep(run), space_path(run), run), run, address)
+    return make(stored_plan(run, tell), run, address)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,6 +17,19 @@ from alsweep.tracking.base import Tracked, Tracker
 
 if TYPE_CHECKING:
     from alsweep.sweep.plan import Plan, Planned
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a sweep ended.
+
+    Attributes:
+        done: Finished trajectories.
+        failed: Id to error of the others.
+    """
+
+    done: int
+    failed: Mapping[str, str]
 
 
 @dataclass(frozen=True)
