@@ -72,8 +72,7 @@ def append_lines(path: Path, lines: Iterable[bytes]) -> None:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX)
             _cut_torn_line(path, descriptor)
-            _write_all(descriptor, b"".join(line + b"\n" for line in lines))
-            os.fsync(descriptor)
+            _write_whole(descriptor, b"".join(line + b"\n" for line in lines))
         finally:
             os.close(descriptor)
         if fresh:
@@ -86,9 +85,16 @@ def _cut_torn_line(path: Path, descriptor: int) -> None:
         os.ftruncate(descriptor, path.read_bytes().rfind(b"\n") + 1)
 
 
-def _write_all(descriptor: int, content: bytes) -> None:
-    while content:
-        content = content[os.write(descriptor, content) :]
+def _write_whole(descriptor: int, content: bytes) -> None:
+    """Append all of it, or nothing where the disk is full."""
+    size = os.fstat(descriptor).st_size
+    try:
+        while content:
+            content = content[os.write(descriptor, content) :]
+        os.fsync(descriptor)
+    except OSError:
+        os.ftruncate(descriptor, size)
+        raise
 
 
 def whole_lines(path: Path) -> list[bytes]:

@@ -55,15 +55,18 @@ def tell_what_would_be_done(plan: "Plan", run_folder: Path, *, private: bool = T
 
     from alsweep.cli.run import tell
     from alsweep.sweep import remarks
+    from alsweep.sweep.deciding import extended
     from alsweep.sweep.missing import loops_done, to_do
     from alsweep.sweep.run_folder import check_same_sweep
     from alsweep.sweep.stored import stored_members
 
     run_folder = run_folder.absolute()
     check_same_sweep(run_folder, plan)
+    plan = extended(plan, run_folder)
+    told, plan = list(remarks.of_run(run_folder, plan)), plan.overruled
     counted = to_do(run_folder, plan)
     foretell(run_folder, plan.sweep, private=private, busy=counted.unfinished > 0)
-    for remark in remarks.of_run(run_folder, plan):
+    for remark in told:
         tell(remark)
     stored = stored_members(run_folder, plan)
     table = Table(*map(escape, plan.sweep.grid), "seed", "loops done")
@@ -72,8 +75,8 @@ def tell_what_would_be_done(plan: "Plan", run_folder: Path, *, private: bool = T
     for planned in plan.trajectories:
         done = loops_done(run_folder, planned)
         cell = [
-            escape(planned.label if key == "strategy" else str(value))
-            for key, value in planned.cell.items()
+            escape(planned.label if key == "strategy" else str((planned.cell or {}).get(key, "")))
+            for key in plan.sweep.grid
         ]
         seed = str(planned.config.seed)
         table.add_row(*cell, seed, f"{done}/{planned.config.query.loops}", planned.id)

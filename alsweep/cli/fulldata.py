@@ -54,6 +54,7 @@ def _make(plan: "Plan", run: Path, address: str | None, again: str) -> int:
     """Make what is missing and tell what there is; returns the exit code."""
     from alsweep.cli.failures import tell_failures
     from alsweep.cli.run import INTERRUPTED, tell, tell_report
+    from alsweep.sweep.deciding import extended
     from alsweep.sweep.fulldata import references, run_references
 
     try:
@@ -64,7 +65,7 @@ def _make(plan: "Plan", run: Path, address: str | None, again: str) -> int:
             "there was any"
         )
         return INTERRUPTED
-    wanted = references(plan)
+    wanted = references(extended(plan, run))
     _tell_results(run, wanted)
     if report_page(report_folder(run)).exists():
         tell_report(run)
@@ -106,11 +107,12 @@ def _tell_what_would_be_done(plan: "Plan", run: Path, *, private: bool) -> int:
 
     from alsweep.cli.dry_run import foretell
     from alsweep.results.fulldata import read_reference
+    from alsweep.sweep.deciding import extended
     from alsweep.sweep.fulldata import references
     from alsweep.sweep.run_folder import check_same_sweep
 
     check_same_sweep(run, plan)
-    wanted = references(plan)
+    wanted = references(extended(plan, run))
     busy = any(read_reference(run, reference.key) is None for reference in wanted)
     foretell(run, plan.sweep, private=private, busy=busy)
     table = Table("full data", "trajectories", "members", "done")

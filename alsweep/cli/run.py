@@ -40,6 +40,7 @@ def run(
     """
     from alsweep.cli.dry_run import check_place_and_device, check_wandb, tell_what_would_be_done
     from alsweep.sweep import remarks
+    from alsweep.sweep.deciding import extended
 
     plan, folder = asked_for(space, out, set_ or [])
     if not dry_run:
@@ -47,7 +48,7 @@ def run(
     private = address is None
     check_place_and_device(folder, plan.sweep.resources, private=private)
     check_wandb(plan.sweep)
-    for remark in remarks.of_disk(folder, plan, private=private):
+    for remark in remarks.of_disk(folder, extended(plan, folder).overruled, private=private):
         tell(remark)
     return tell_what_would_be_done(plan, folder, private=private)
 

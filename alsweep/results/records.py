@@ -24,6 +24,7 @@ from alsweep.layout import (
     space_path,
     trajectory_folder,
 )
+from alsweep.results.decisions import read_decided
 from alsweep.results.failure import read_failure
 from alsweep.results.loops import (
     LoopRecord,
@@ -102,7 +103,8 @@ class TrajectoryFolder:
         folder: Where it lies; it may not exist yet.
         config: None where the trajectory has not begun.
         records: Finished loops, in order.
-        status: The trajectory's state.
+        status: The trajectory's state; ``truncated`` if it was decided that it stops before its
+            last loop.
         error: Why it failed; None unless it did.
     """
 
@@ -116,7 +118,7 @@ class TrajectoryFolder:
 
 @dataclass(frozen=True)
 class RunFolder:
-    """A run: what its sweep.yaml says, and its trajectories in the order of it.
+    """A run: what its sweep.yaml says, and its trajectories in the order of it; then those added.
 
     ``dataset`` is where that lies now; a trajectory's config may still name an earlier place.
     """
@@ -153,15 +155,21 @@ def read_records(folder: Path) -> tuple[LoopRecord, ...]:
 
 
 def read_run(run: Path) -> RunFolder:
-    """Read a run folder: all trajectories that sweep.yaml names, with their finished loops.
+    """Read a run folder: all trajectories of its plan, with their finished loops.
+
+    These are the ones that sweep.yaml names, and those that were added while the sweep ran.
 
     Raises:
         RunFolderError: ``run`` is no run folder.
         RecordError: A file in it is broken, or a config is not its trajectory's.
     """
-    begun = _read_sweep(space_path(run))
-    folders = [trajectory_folder(run, id_) for id_ in begun.ids]
-    trajectories = tuple(_read_trajectory(f, begun.dataset_fingerprint) for f in folders)
+    begun, decided = _read_sweep(space_path(run)), read_decided(run)
+    trajectories = tuple(
+        _read_trajectory(
+            trajectory_folder(run, id_), begun.dataset_fingerprint, id_ in decided.stopped
+        )
+        for id_ in dict.fromkeys([*begun.ids, *decided.added])
+    )
     return RunFolder(run, begun.name, begun.dataset, begun.dataset_fingerprint, trajectories)
 
 
@@ -203,10 +211,11 @@ def _read_sweep(path: Path) -> _Begun:
         ) from None
 
 
-def _read_trajectory(folder: Path, dataset_fingerprint: str) -> TrajectoryFolder:
+def _read_trajectory(folder: Path, dataset_fingerprint: str, stopped: bool) -> TrajectoryFolder:
     if not config_path(folder).exists():
-        failure = read_failure(folder)
-        return TrajectoryFolder(folder.name, folder, None, (), _status(False, failure), failure)
+        failure = None if stopped else read_failure(folder)
+        status = _status(False, stopped, failure)
+        return TrajectoryFolder(folder.name, folder, None, (), status, failure)
     config = read_config(folder)
     # The table says what the config says, so it must be the one that the records were made with.
     if config.trajectory_id(dataset_fingerprint) != folder.name:
@@ -217,13 +226,14 @@ def _read_trajectory(folder: Path, dataset_fingerprint: str) -> TrajectoryFolder
         )
     records = read_records(folder)
     done = len(records) == config.query.loops
-    failure = None if done else read_failure(folder)
-    return TrajectoryFolder(folder.name, folder, config, records, _status(done, failure), failure)
+    failure = None if done or stopped else read_failure(folder)
+    status = _status(done, stopped, failure)
+    return TrajectoryFolder(folder.name, folder, config, records, status, failure)
 
 
-def _status(done: bool, failure: str | None) -> Status:
-    if done:
-        return "done"
+def _status(done: bool, stopped: bool, failure: str | None) -> Status:
+    if done or stopped:
+        return "done" if done else "truncated"
     return "running" if failure is None else "failed"
 
 

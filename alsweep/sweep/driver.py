@@ -2,7 +2,7 @@
 
 from alsweep.results.failure import forget_failure, read_failure
 from alsweep.sweep.job import Job, Outcome
-from alsweep.sweep.missing import unfinished
+from alsweep.sweep.missing import finished, unfinished
 from alsweep.sweep.ray_session import ray_session
 from alsweep.sweep.starts import prepare_starts
 from alsweep.sweep.tuner import run_trajectories
@@ -35,4 +35,4 @@ def _outcome(job: Job) -> Outcome:
         planned.id: job.errors.get(planned.id) or read_failure(job.folder(planned)) or unknown
         for planned in rest
     }
-    return Outcome(len(job.plan.trajectories) - len(rest), failed)
+    return Outcome(finished(job.run, job.plan), failed)

@@ -43,7 +43,7 @@ class Reference:
     @property
     def name(self) -> str:
         """For people: the seed, and what the grid says of training and evaluation."""
-        cell = self.example.cell.items()
+        cell = (self.example.cell or {}).items()
         parts = [f"{key}={value}" for key, value in cell if key.split(".")[0] in _PARTS]
         return ", ".join([*parts, f"seed {self.example.config.seed}"])
 
@@ -127,7 +127,7 @@ def run_references(
     from alsweep.sweep.run_folder import write_space
     from alsweep.sweep.running import at_work, training_in, write_report
 
-    with at_work(run, plan, address):
+    with at_work(run, plan, address) as plan:
         if not space_path(run).exists():
             write_space(run, plan)
         missing = missing_references(run, plan)

@@ -38,6 +38,7 @@ def of_run(run: Path, plan: Plan) -> Iterator[str]:
     """Say where a plan and what its run folder holds already do not go together."""
     yield from _left_out(run, plan)
     yield from _other_defaults(run, plan)
+    yield from _overruled(run, plan)
 
 
 def _left_out(run: Path, plan: Plan) -> Iterator[str]:
@@ -72,6 +73,22 @@ def _other_defaults(run: Path, plan: Plan) -> Iterator[str]:
         f"(alsweep {version}): {what}; new trajectories are made. To go on with the old ones: "
         f"alsweep resume {shlex.quote(str(shown(run)))}"
     )
+
+
+def _overruled(run: Path, plan: Plan) -> Iterator[str]:
+    """Say that trajectories which were stopped go on."""
+    from alsweep.sweep.deciding import cut_short
+
+    cut = [planned.id for planned in cut_short(run, plan)]
+    if cut:
+        one = len(cut) == 1
+        what = (
+            f"trajectory {cut[0]} was" if one else f"{len(cut)} trajectories ({cut[0]}, ...) were"
+        )
+        yield (
+            f"warning: {what} stopped before the last loop; the sweep has no schedule, so that "
+            f"{'it is' if one else 'they are'} finished"
+        )
 
 
 def of_disk(run: Path, plan: Plan, *, private: bool) -> Iterator[str]:

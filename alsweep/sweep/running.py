@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,6 +14,7 @@ from alsweep.disk import full_disk_told
 from alsweep.layout import report_folder, space_path
 from alsweep.sweep import remarks
 from alsweep.sweep.audience import Audience, Listener, OnLoop
+from alsweep.sweep.deciding import extended, overrule
 from alsweep.sweep.environment import prepare_environment, unset_which_run, wandb_settings
 from alsweep.sweep.plan import Plan
 from alsweep.sweep.planning import plan_of, plan_read
@@ -67,18 +69,19 @@ def run_sweep(
     wandb = wandb_settings(plan.sweep.wandb)
     if (unheeded := unset_which_run(wandb)) is not None:
         audience.tell(unheeded)
-    with at_work(run, plan, address):
+    with at_work(run, plan, address) as plan:
         # Now that the environment is prepared, which Ray reads when it is imported.
         from alsweep.results.records import write_results
         from alsweep.sweep.driver import make_missing
         from alsweep.sweep.job import Job
 
-        for remark in (
-            *remarks.of_run(run, plan),
-            *remarks.of_disk(run, plan, private=address is None),
+        going_on = plan.overruled
+        for remark in chain(
+            remarks.of_run(run, plan), remarks.of_disk(run, going_on, private=address is None)
         ):
             audience.tell(remark)
         write_space(run, plan)
+        plan = overrule(run, plan)
         refresh_configs(run, plan)
         with _mirror(wandb, run) as tracker, audience.watch(run, plan) as monitor:
             job = Job(plan, run, work or training_in(run, plan), monitor, tracker)
@@ -100,13 +103,16 @@ def _plan(sweep: SweepConfig | Plan | Path | str, run: Path, audience: Audience)
 
 
 @contextmanager
-def at_work(run: Path, plan: Plan, address: str | None) -> Iterator[None]:
+def at_work(run: Path, plan: Plan, address: str | None) -> Iterator[Plan]:
     """Hold a run folder for a plan, with the environment, disk and signals as work needs them.
 
     Args:
         run: Absolute.
         plan: What is going to be made.
         address: Of a Ray cluster, or None.
+
+    Yields:
+        The plan with what was decided in the folder before.
 
     Raises:
         RunFolderError: The folder is not the plan's, or somebody else is at work in it.
@@ -116,7 +122,7 @@ def at_work(run: Path, plan: Plan, address: str | None) -> Iterator[None]:
     with full_disk_told(run), driver_lock(run), stops_raise():
         # Again, now that nobody else can be at work in it.
         check_same_sweep(run, plan)
-        yield
+        yield extended(plan, run)
 
 
 def training_in(run: Path, plan: Plan) -> Work:
