@@ -193,13 +193,13 @@ def test_a_dry_run_warns_of_cases_that_a_training_patch_dwarfs(
     (tmp_path / "space.yaml").write_text(SPACE.format(dataset=tmp_path / "dataset"))
     command = ("run", tmp_path / "space.yaml", "--out", tmp_path / "run", "--dry-run")
     assert call(monkeypatch, *command) == 0
-    assert capsys.readouterr().err == (
+    assert warnings_in(capsys) == [
         "warning: smaller than a training patch of 24x24x24 voxels, of which zeros fill the rest: "
-        "case_4 (18x18x18); a smaller training.patch_size trains more on what they hold\n"
-    )
+        "case_4 (18x18x18); a smaller training.patch_size trains more on what they hold"
+    ]
     smaller = "base.training.patch_size=[20, 20, 20]"
     assert call(monkeypatch, *command, "--set", smaller) == 0
-    assert capsys.readouterr().err == ""
+    assert warnings_in(capsys) == []
 
 
 @pytest.mark.parametrize("options", [[], ["--dry-run"]])
