@@ -1,8 +1,10 @@
 """Durable small files: a reader sees the old content or the new, never a part."""
 
+import fcntl
 import json
 import os
 import tempfile
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -51,6 +53,57 @@ def _replace(path: Path, content: bytes) -> None:
         Path(temporary).unlink(missing_ok=True)
         raise
     sync_folder(path.parent)
+
+
+def append_lines(path: Path, lines: Iterable[bytes]) -> None:
+    """Append to a log, durably; what a crash tore off its end is cut away first.
+
+    Args:
+        path: Made where it is not there. One process at a time appends; others wait.
+        lines: Without line breaks.
+
+    Raises:
+        DiskFullError: There is no room for all of them.
+    """
+    with full_disk_told(path.parent):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        fresh = not path.exists()
+        descriptor = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o644)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+            _cut_torn_line(path, descriptor)
+            _write_whole(descriptor, b"".join(line + b"\n" for line in lines))
+        finally:
+            os.close(descriptor)
+        if fresh:
+            sync_folder(path.parent)
+
+
+def _cut_torn_line(path: Path, descriptor: int) -> None:
+    size = os.fstat(descriptor).st_size
+    if size and os.pread(descriptor, 1, size - 1) != b"\n":
+        os.ftruncate(descriptor, path.read_bytes().rfind(b"\n") + 1)
+
+
+def _write_whole(descriptor: int, content: bytes) -> None:
+    """Append all of it, or nothing where the disk is full."""
+    size = os.fstat(descriptor).st_size
+    try:
+        while content:
+            content = content[os.write(descriptor, content) :]
+        os.fsync(descriptor)
+    except OSError:
+        os.ftruncate(descriptor, size)
+        raise
+
+
+def whole_lines(path: Path) -> list[bytes]:
+    """Return the lines of a log, less one that a crash tore; none where there is no file."""
+    try:
+        content = path.read_bytes()
+    except FileNotFoundError:
+        return []
+    return content.split(b"\n")[:-1]
 
 
 def write_json(path: Path, value: object) -> None:

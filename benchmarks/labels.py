@@ -25,7 +25,8 @@ from scipy import ndimage
 
 from alsweep import PartialLabels, Patch
 from alsweep.geometry import QueriedPatch
-from alsweep.results.loops import query_path, write_query
+from alsweep.layout import query_path
+from alsweep.results.loops import write_query
 from alsweep.rng import stream
 
 SHAPE, BOX, CLASSES, LOOPS = (128, 256, 256), (32, 74, 74), 16, 5

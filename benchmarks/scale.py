@@ -22,7 +22,8 @@ from alsweep.data.annotator import Oracle
 from alsweep.data.patches import PatchSampler
 from alsweep.data.phantom import write_phantom
 from alsweep.geometry import QueriedPatch
-from alsweep.results.loops import query_path, read_query, write_query
+from alsweep.layout import query_path
+from alsweep.results.loops import read_query, write_query
 from alsweep.results.records import collect, read_run
 from alsweep.rng import stream
 from alsweep.sweep.plan import make_plan

@@ -5,6 +5,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from alsweep.layout import dataset_folder
+
 if TYPE_CHECKING:
     from alsweep.config.sweep import SweepConfig
 
@@ -20,11 +22,12 @@ def demo(
 
     Example: alsweep demo --out runs/demo
     """
-    from alsweep.cli.run import make, plan_of
+    from alsweep.cli.run import make, tell
+    from alsweep.sweep.planning import plan_of
 
-    dataset = out / "dataset"
+    dataset = dataset_folder(out)
     _make_phantom(out, dataset)
-    return make(plan_of(_demo_space(dataset), Path(_SPACE)), out)
+    return make(plan_of(_demo_space(dataset), _SPACE, tell=tell), out)
 
 
 def _demo_space(dataset: Path) -> "SweepConfig":

@@ -134,8 +134,8 @@ def _shared_memory() -> Finding:
 
 def _ray() -> Finding:
     """Start a private Ray, as a run would, and stop it."""
-    from alsweep.cli.run import prepare_environment
     from alsweep.config.sweep import ResourcesConfig
+    from alsweep.sweep.environment import prepare_environment
 
     resources = ResourcesConfig(device="cpu")
     prepare_environment(resources, private=True)

@@ -4,8 +4,6 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import typer
-
 if TYPE_CHECKING:
     from alsweep.config.sweep import ResourcesConfig, SweepConfig
     from alsweep.sweep.plan import Plan
@@ -55,17 +53,21 @@ def tell_what_would_be_done(plan: "Plan", run_folder: Path, *, private: bool = T
     from rich.markup import escape
     from rich.table import Table
 
-    from alsweep.cli.run import shown, warn_of_left_out, warn_of_other_defaults
+    from alsweep.cli.run import tell
+    from alsweep.sweep import remarks
+    from alsweep.sweep.deciding import extended
     from alsweep.sweep.missing import loops_done, to_do
     from alsweep.sweep.run_folder import check_same_sweep
     from alsweep.sweep.stored import stored_members
 
     run_folder = run_folder.absolute()
     check_same_sweep(run_folder, plan)
+    plan = extended(plan, run_folder)
+    told, plan = list(remarks.of_run(run_folder, plan)), plan.overruled
     counted = to_do(run_folder, plan)
     foretell(run_folder, plan.sweep, private=private, busy=counted.unfinished > 0)
-    warn_of_left_out(run_folder, plan)
-    warn_of_other_defaults(run_folder, plan)
+    for remark in told:
+        tell(remark)
     stored = stored_members(run_folder, plan)
     table = Table(*map(escape, plan.sweep.grid), "seed", "loops done")
     # An id is there to be copied: it is folded where the terminal is narrow, and never cut.
@@ -73,8 +75,8 @@ def tell_what_would_be_done(plan: "Plan", run_folder: Path, *, private: bool = T
     for planned in plan.trajectories:
         done = loops_done(run_folder, planned)
         cell = [
-            escape(planned.label if key == "strategy" else str(value))
-            for key, value in planned.cell.items()
+            escape(planned.label if key == "strategy" else str((planned.cell or {}).get(key, "")))
+            for key in plan.sweep.grid
         ]
         seed = str(planned.config.seed)
         table.add_row(*cell, seed, f"{done}/{planned.config.query.loops}", planned.id)
@@ -83,7 +85,7 @@ def tell_what_would_be_done(plan: "Plan", run_folder: Path, *, private: bool = T
     whole = Console(width=_WIDE) if not console.is_terminal else console
     whole.print(table)
     console.print(
-        f"{plan.sweep.name} on {plan.dataset_name} in {shown(run_folder)}: "
+        f"{plan.sweep.name} on {plan.dataset_name} in {remarks.shown(run_folder)}: "
         f"{len(plan.trajectories)} trajectories, {counted.finished} done, "
         f"{counted.unfinished} to do with {counted.loops} loops\n"
         f"{counted.starts} shared starts; {counted.trainings} trainings "
@@ -103,6 +105,7 @@ def foretell(run: Path, sweep: "SweepConfig", *, private: bool, busy: bool) -> N
     Raises:
         ConfigError: Ray could never give a worker what it needs, or W&B does not know the user.
     """
+    from alsweep.cli.run import tell
     from alsweep.sweep.environment import refuse_too_many_cpus
     from alsweep.sweep.run_folder import active_driver
 
@@ -111,7 +114,10 @@ def foretell(run: Path, sweep: "SweepConfig", *, private: bool, busy: bool) -> N
         _warn_of_idle_cards(sweep.resources)
     driver = active_driver(run)
     if driver is not None:
-        _warn(f"another alsweep ({driver}) is at work in {run}; a run is refused until it ends")
+        tell(
+            f"warning: another alsweep ({driver}) is at work in {run}; a run is refused until it "
+            "ends"
+        )
 
 
 def check_wandb(sweep: "SweepConfig") -> None:
@@ -120,10 +126,13 @@ def check_wandb(sweep: "SweepConfig") -> None:
     Raises:
         ConfigError: There is no such mode, or it needs a login that is not there.
     """
-    from alsweep.cli.run import unset_which_run, wandb_settings
+    from alsweep.cli.run import tell
+    from alsweep.sweep.environment import unset_which_run, wandb_settings
 
     nobody_to_ask = sys.stdin is None or not sys.stdin.isatty()
-    unset_which_run(wandb_settings(sweep.wandb, ask=nobody_to_ask))
+    unheeded = unset_which_run(wandb_settings(sweep.wandb, ask=nobody_to_ask))
+    if unheeded is not None:
+        tell(unheeded)
 
 
 def _warn_of_idle_cards(resources: "ResourcesConfig") -> None:
@@ -132,12 +141,9 @@ def _warn_of_idle_cards(resources: "ResourcesConfig") -> None:
         return
     import torch
 
+    from alsweep.cli.run import tell
     from alsweep.sweep.environment import unused_cards
 
     idle = unused_cards(resources, torch.cuda.device_count())
     if idle is not None:
-        _warn(idle)
-
-
-def _warn(text: str) -> None:
-    typer.echo(f"warning: {text}", err=True)
+        tell(f"warning: {idle}")

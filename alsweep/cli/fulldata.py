@@ -1,17 +1,19 @@
 """``alsweep fulldata``: what the same recipe reaches on the fully annotated pool."""
 
 import shlex
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-if TYPE_CHECKING:
-    from collections.abc import Mapping
+from alsweep.layout import report_folder, report_page
 
-    from alsweep.sweep.fulldata import Reference
+if TYPE_CHECKING:
+    from alsweep.sweep.fulldata import OnEnd, Reference
     from alsweep.sweep.plan import Plan
-    from alsweep.sweep.work import Work
 
 
 def fulldata(
@@ -42,67 +44,46 @@ def fulldata(
     Example: alsweep fulldata search_spaces/hippocampus-low.yaml --out runs/hippocampus-low
     """
     from alsweep.cli.dry_run import check_place_and_device
-    from alsweep.cli.run import plan_of, recorded_run
-    from alsweep.config.load import load_sweep
-    from alsweep.sweep import work
+    from alsweep.cli.run import asked_for
 
-    sweep = load_sweep(space, set_ or [], plugin or [])
-    folder = (out or Path("runs") / sweep.name).absolute()
-    plan = plan_of(sweep, space, recorded_run(sweep, space, folder, set_ or []))
+    plan, run = asked_for(space, out, set_ or [], plugin or [])
     if dry_run:
-        check_place_and_device(folder, sweep.resources, private=address is None)
-        return _tell_what_would_be_done(plan, folder, private=address is None)
-    again = shlex.join(["alsweep", "fulldata", str(space), "--out", str(out or folder)])
-    return _make(plan, folder, work.Training(folder, sweep.resources), address, again)
+        check_place_and_device(run, plan.sweep.resources, private=address is None)
+        return _tell_what_would_be_done(plan, run, private=address is None)
+    again = shlex.join(["alsweep", "fulldata", str(space), "--out", str(out or run)])
+    return _make(plan, run, address, again)
 
 
-def _make(plan: "Plan", run: Path, work: "Work", address: str | None, again: str) -> int:
+def _make(plan: "Plan", run: Path, address: str | None, again: str) -> int:
     """Make what is missing and tell what there is; returns the exit code."""
     from alsweep.cli.failures import tell_failures
-    from alsweep.cli.run import INTERRUPTED, prepare_environment
-    from alsweep.disk import full_disk_told
+    from alsweep.cli.run import INTERRUPTED, tell, tell_report
+    from alsweep.sweep.deciding import extended
+    from alsweep.sweep.fulldata import references, run_references
 
-    prepare_environment(plan.sweep.resources, private=address is None)
-    from alsweep.sweep.fulldata import references
-    from alsweep.sweep.run_folder import SPACE, check_same_sweep, driver_lock, write_space
-    from alsweep.sweep.stops import stops_raise
-
-    check_same_sweep(run, plan)
-    with full_disk_told(run), driver_lock(run), stops_raise():
-        check_same_sweep(run, plan)
-        # A run that was begun keeps its own search space: it may hold more than this one asks for.
-        if not (run / SPACE).exists():
-            write_space(run, plan)
-        try:
-            failed = _make_missing(plan, run, work, address)
-            wanted = references(plan)
-            _tell_results(run, wanted)
-            _refresh_report(run)
-        except KeyboardInterrupt:
-            typer.echo(
-                f"interrupted; trained members are saved. Go on with: {again}, "
-                "and the same --set if there was any",
-                err=True,
-            )
-            return INTERRUPTED
-    mend = "run the same command again"
-    return tell_failures(failed, len(wanted), "full-data references", mend)
+    try:
+        failed = run_references(plan, run, partial(_display, run), address=address)
+    except KeyboardInterrupt:
+        tell(
+            f"interrupted; trained members are saved. Go on with: {again}, and the same --set if "
+            "there was any"
+        )
+        return INTERRUPTED
+    wanted = references(extended(plan, run))
+    _tell_results(run, wanted)
+    if report_page(report_folder(run)).exists():
+        tell_report(run)
+    return tell_failures(failed, len(wanted), "full-data references", "run the same command again")
 
 
-def _make_missing(
-    plan: "Plan", run: Path, work: "Work", address: str | None
-) -> "Mapping[str, str]":
+@contextmanager
+def _display(run: Path, missing: "Sequence[Reference]") -> "Iterator[OnEnd]":
     from rich.console import Console
 
-    from alsweep.sweep.fulldata import make_references, missing_references
     from alsweep.sweep.reference_display import ReferenceDisplay
 
-    missing = missing_references(run, plan)
-    if not missing:
-        return {}
-    resources = plan.sweep.resources
     with ReferenceDisplay(run, missing, Console(stderr=True)) as display:
-        return make_references(missing, run, work, resources, display.ended, address)
+        yield display.ended
 
 
 def _tell_results(run: Path, wanted: "list[Reference]") -> None:
@@ -123,14 +104,6 @@ def _tell_results(run: Path, wanted: "list[Reference]") -> None:
     Console().print(shown)
 
 
-def _refresh_report(run: Path) -> None:
-    """Write the report anew where there is one, so that it shows the references."""
-    from alsweep.cli import run as run_command
-
-    if (run / "report" / "index.html").exists():
-        typer.echo(f"report: {run_command.shown(run_command.write_report(run))}")
-
-
 def _tell_what_would_be_done(plan: "Plan", run: Path, *, private: bool) -> int:
     from rich.console import Console
     from rich.table import Table
@@ -138,11 +111,12 @@ def _tell_what_would_be_done(plan: "Plan", run: Path, *, private: bool) -> int:
 
     from alsweep.cli.dry_run import foretell
     from alsweep.results.fulldata import read_reference
+    from alsweep.sweep.deciding import extended
     from alsweep.sweep.fulldata import references
     from alsweep.sweep.run_folder import check_same_sweep
 
     check_same_sweep(run, plan)
-    wanted = references(plan)
+    wanted = references(extended(plan, run))
     busy = any(read_reference(run, reference.key) is None for reference in wanted)
     foretell(run, plan.sweep, private=private, busy=busy)
     table = Table("full data", "trajectories", "members", "done")

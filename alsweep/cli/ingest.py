@@ -5,7 +5,6 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from alsweep.cli.paths import expanded
 from alsweep.cli.progress import CaseProgress
 
 if TYPE_CHECKING:
@@ -56,6 +55,7 @@ def ingest(
     Example: alsweep ingest nnUNet_raw/Dataset004_Hippocampus --out data/hippocampus
     """
     from alsweep.data.ingest import conversion as room
+    from alsweep.sweep.environment import expanded
 
     options = room.IngestOptions(
         skip_bad=bad_cases == "skip",

@@ -5,6 +5,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from alsweep.cli.progress import CaseProgress
+from alsweep.layout import models_folder
 
 if TYPE_CHECKING:
     from alsweep.config.trajectory import StrategySpec
@@ -31,7 +32,7 @@ def open_networks(query: "Query", progress: CaseProgress) -> "StoredNetworks":
     def show(now: "Progress") -> None:
         progress.show(now.phase, now.done, now.total)
 
-    models = query.run / "models"
+    models = models_folder(query.run)
     return StoredNetworks(
         query.trajectory, query.loop, dataset=query.dataset, models=models, on_progress=show
     )

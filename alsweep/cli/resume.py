@@ -16,7 +16,7 @@ def resume(
 
     Example: alsweep resume runs/hippocampus-low
     """
-    from alsweep.cli.run import make, plan_of
-    from alsweep.sweep.run_folder import SPACE, stored_sweep
+    from alsweep.cli.run import make, tell
+    from alsweep.sweep.planning import stored_plan
 
-    return make(plan_of(stored_sweep(run), run / SPACE, run), run, address)
+    return make(stored_plan(run, tell), run, address)

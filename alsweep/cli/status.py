@@ -49,7 +49,9 @@ def _print_table(found: "RunStatus") -> None:
         )
     console = Console()
     console.print(table)
-    counts = ", ".join(f"{count} {state}" for state, count in found.counts.items())
+    counts = ", ".join(
+        f"{count} {state}" for state, count in found.counts.items() if count or state != "truncated"
+    )
     console.print(f"{counts}; {left_in_words(found.seconds_left)}", highlight=False)
     if found.starts:
         typer.echo(f"loop 0 is being prepared for all that share it ({found.starts} starts)")
@@ -58,7 +60,7 @@ def _print_table(found: "RunStatus") -> None:
             typer.echo(f"failed: {one.id}: {' '.join(one.error.split())}")
     if found.driver is not None:
         typer.echo(f"at work: {found.driver}")
-    elif found.counts["done"] < len(found.trajectories):
+    elif found.counts["done"] + found.counts["truncated"] < len(found.trajectories):
         typer.echo(f"nobody is at work; go on with: alsweep resume {shlex.quote(found.run)}")
 
 

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from alsweep.layout import tried_pictures
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -118,7 +120,7 @@ def _summary(
         "trajectory": query.trajectory.id,
         "loop": query.loop,
         "agreement": asdict(agreed),
-        "queried": _plain(config.strategy.label or config.strategy.name, query.queried, networks),
+        "queried": _plain(config.strategy.shown, query.queried, networks),
         "tried": _plain(label_of(spec), found, networks),
     }
 
@@ -156,7 +158,7 @@ def _draw(
     real = seen_by(networks, config.strategy, [one.patch for one in query.queried])
     tried = seen_by(networks, spec, [one.patch for one in found])
     label = label_of(spec)
-    default = query.run / "report" / "try" / query.trajectory.id / f"loop_{query.loop:03d}"
+    default = tried_pictures(query.run, query.trajectory.id, query.loop)
     path = (out or default) / f"{_file_name(label)}.png"
     return draw_pair(query, Panel(f"tried: {label}", found, tried), real, path)
 

@@ -69,6 +69,11 @@ class StrategySpec(Frozen):
         others = {k: v for k, v in value.items() if k not in known}
         return known | {"parameters": others, "stored": is_stored(info)}
 
+    @property
+    def shown(self) -> str:
+        """As tables and people call it; a resolved strategy has a label."""
+        return self.label or self.name
+
     @model_serializer
     def _to_flat(self) -> dict[str, Any]:
         label = {} if self.label is None else {"label": self.label}

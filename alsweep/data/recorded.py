@@ -5,6 +5,7 @@ from pathlib import Path
 
 from alsweep.data.case import Dataset
 from alsweep.errors import DatasetError
+from alsweep.layout import DATASET, SPACE
 
 
 def open_recorded(named: Path, fingerprint: str, run: Path) -> Dataset:
@@ -18,7 +19,7 @@ def open_recorded(named: Path, fingerprint: str, run: Path) -> Dataset:
     Raises:
         DatasetError: It is nowhere; says how the run is told where it lies.
     """
-    inside = [run / name for name in dict.fromkeys(["dataset", named.name]) if name]
+    inside = [run / name for name in dict.fromkeys([DATASET, named.name]) if name]
     for place in (named, *inside):
         try:
             dataset = Dataset.open(place)
@@ -29,7 +30,7 @@ def open_recorded(named: Path, fingerprint: str, run: Path) -> Dataset:
     folder = shlex.quote(str(run))
     raise DatasetError(
         f"{_what_is_wrong(named)}; put it back (a link will do), or say where it lies: "
-        f"alsweep run {folder}/sweep.yaml --out {folder} --set dataset=PATH"
+        f"alsweep run {folder}/{SPACE} --out {folder} --set dataset=PATH"
     )
 
 

@@ -16,12 +16,10 @@ import torch
 
 from alsweep.disk import full_disk_told, require_room
 from alsweep.files import read_json, sync_folder, write_bytes, write_json
+from alsweep.layout import meta_path, training_folder, weights_path
 
-_WEIGHTS = "weights.pt"
-_META = "meta.json"
 _UNFINISHED = ".new-"
 _STALE_SECONDS = 24 * 3600
-_TRAINING = ".training"
 _IDLE_SECONDS = 14 * 24 * 3600
 """After which nobody is taken to go on with an interrupted training."""
 
@@ -47,7 +45,7 @@ class ModelStore:
     def meta(self, key: str) -> dict[str, Any] | None:
         """What is stored beside an entry, or None where there is no readable entry."""
         try:
-            meta: dict[str, Any] = read_json(self.root / key / _META)
+            meta: dict[str, Any] = read_json(meta_path(self.root / key))
         except FileNotFoundError:
             return None
         except ValueError as error:
@@ -60,9 +58,9 @@ class ModelStore:
         folder = self.root / key
         try:
             weights: dict[str, torch.Tensor] = torch.load(
-                folder / _WEIGHTS, map_location="cpu", weights_only=True
+                weights_path(folder), map_location="cpu", weights_only=True
             )
-            _mark_used(folder / _META)
+            _mark_used(meta_path(folder))
         except FileNotFoundError:
             return None
         except (RuntimeError, EOFError, UnpicklingError) as error:
@@ -72,11 +70,11 @@ class ModelStore:
 
     def holds(self, key: str) -> bool:
         """Whether a member is there; it is not read."""
-        return all((self.root / key / name).is_file() for name in (_META, _WEIGHTS))
+        return all(path(self.root / key).is_file() for path in (meta_path, weights_path))
 
     def training_file(self, key: str) -> Path:
         """Where the unfinished training of a member keeps its state; no entry of the store."""
-        return self.root / _TRAINING / f"{key}.pt"
+        return training_folder(self.root) / f"{key}.pt"
 
     def publish(
         self, key: str, meta: dict[str, Any], weights: dict[str, torch.Tensor] | None = None
@@ -100,12 +98,12 @@ class ModelStore:
         folder = Path(tempfile.mkdtemp(prefix=_UNFINISHED, dir=self.root))
         try:
             if weights is not None:
-                write_bytes(folder / _WEIGHTS, weights)
-            write_json(folder / _META, meta)
+                write_bytes(weights_path(folder), weights)
+            write_json(meta_path(folder), meta)
             folder.chmod(0o755)
             with suppress(OSError):  # the entry is there already
                 folder.rename(self.root / key)
-            lacks_weights = weights is not None and not (self.root / key / _WEIGHTS).exists()
+            lacks_weights = weights is not None and not weights_path(self.root / key).exists()
             if self.meta(key) is None or lacks_weights:
                 # What is there is no whole entry: somebody deleted a part of it.
                 self._remove(self.root / key)
@@ -129,7 +127,7 @@ class ModelStore:
 
     def _make_room(self, keep: str) -> None:
         """Remove the entries longest unused until the rest fits, and killed writers' remains."""
-        for file in (self.root / _TRAINING).glob("*"):
+        for file in training_folder(self.root).glob("*"):
             if _age(file) > _IDLE_SECONDS:
                 file.unlink(missing_ok=True)
         entries = []
@@ -139,7 +137,7 @@ class ModelStore:
                     shutil.rmtree(folder, ignore_errors=True)
                 continue
             with suppress(FileNotFoundError, NotADirectoryError):  # a stray file is no entry
-                used = (folder / _META).stat().st_mtime
+                used = meta_path(folder).stat().st_mtime
                 size = sum(file.stat().st_size for file in folder.iterdir())
                 entries.append((used, size, folder))
         excess = sum(size for _, size, _ in entries) - self.most_bytes

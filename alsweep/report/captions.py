@@ -25,7 +25,8 @@ def notices(study: Study) -> list[str]:
     for run in study.runs:
         missing = [t for t in run.trajectories if t.id not in told]
         told |= {t.id for t in missing}
-        waiting = [t for t in missing if t.status in ("running", "truncated")]
+        waiting = [t for t in missing if t.status == "running"]
+        stopped = [t for t in missing if t.status == "truncated"]
         failed = [t for t in missing if t.status == "failed"]
         if waiting:
             total = len(run.trajectories)
@@ -33,6 +34,12 @@ def notices(study: Study) -> list[str]:
                 f"{len(waiting)} of {count(total, 'trajectory', 'trajectories')} of {run.name} "
                 f"{'is' if len(waiting) == 1 else 'are'} not finished and left out of every figure "
                 "and test."
+            )
+        if stopped:
+            was, is_ = ("was", "is") if len(stopped) == 1 else ("were", "are")
+            found.append(
+                f"{count(len(stopped), 'trajectory', 'trajectories')} of {run.name} {was} stopped "
+                f"before the last loop and {is_} left out of every figure and test."
             )
         found += [f"{t.id} failed and is left out: {t.error}" for t in failed]
     undefined = study.done[study.done["mean_dice"].isna()]

@@ -13,6 +13,7 @@ from alsweep import __version__
 from alsweep.data.inside import refuse_inside_dataset
 from alsweep.errors import RunFolderError
 from alsweep.files import is_litter, write_bytes
+from alsweep.layout import QUERY_PICTURES, TRIED_PICTURES, report_folder, report_page
 from alsweep.report import captions
 from alsweep.report.replacing import replacing
 from alsweep.report.section import Material, Section, chip
@@ -20,12 +21,8 @@ from alsweep.report.sections import sections
 from alsweep.report.study import Study, read_study
 from alsweep.report.volumes import open_datasets
 
-PAGE = "index.html"
 _MARK = "alsweep report"
 """In the page's generator tag; a page without it is not ours to replace."""
-
-_PICTURES = ("queries", "try")
-"""Folders that other commands put beside the page."""
 
 
 def write_report(runs: Sequence[Path], out: Path | None = None) -> Path:
@@ -45,16 +42,17 @@ def write_report(runs: Sequence[Path], out: Path | None = None) -> Path:
     """
     if out is None and len(runs) != 1:
         raise RunFolderError("a report on several runs needs a place of its own; add --out DIR")
-    folder = runs[0] / "report" if out is None else out
+    folder = report_folder(runs[0]) if out is None else out
     known = sections()
     _check_folder(folder, {name for section in known for name in section.files})
     study = read_study(runs)
     material = Material(study, open_datasets(study))
-    with replacing(folder, last=PAGE) as new:
+    page = report_page(folder)
+    with replacing(folder, last=page.name) as new:
         shown = [section for section in known if section.applies(material)]
         _write_files(new, shown, material)
-        write_bytes(new / PAGE, _page(shown, material).encode())
-    return folder / PAGE
+        write_bytes(report_page(new), _page(shown, material).encode())
+    return page
 
 
 def _check_folder(folder: Path, files: Iterable[str]) -> None:
@@ -62,12 +60,12 @@ def _check_folder(folder: Path, files: Iterable[str]) -> None:
     refuse_inside_dataset(folder)
     if not folder.exists():
         return
-    ours = {PAGE, *_PICTURES, *files}
+    page = report_page(folder)
+    ours = {page.name, QUERY_PICTURES, TRIED_PICTURES, *files}
     alien = not folder.is_dir() or any(
         path.name not in ours and not path.name.endswith(".tmp") and not is_litter(path.name)
         for path in folder.iterdir()
     )
-    page = folder / PAGE
     if not alien and page.exists():
         alien = _MARK not in page.read_text(encoding="utf-8", errors="replace")[:2000]
     if alien:

@@ -9,6 +9,7 @@ from alsweep.data.case import Dataset
 from alsweep.data.inside import refuse_inside_dataset
 from alsweep.errors import RecordError, RunFolderError
 from alsweep.files import is_litter, write_bytes
+from alsweep.layout import query_path, query_pictures
 from alsweep.report.mixes import mix_figure, query_mix
 from alsweep.report.slices import Panel, overview_figure, pair_figure, patch_figure
 from alsweep.report.stills import plain, png
@@ -18,7 +19,6 @@ from alsweep.results.mix import ClassMix
 from alsweep.results.records import (
     QueriedPatch,
     TrajectoryFolder,
-    query_path,
     read_query,
     read_run,
 )
@@ -95,7 +95,7 @@ def draw_queries(
         RunFolderError: ``out`` holds something else.
         DatasetError: ``out`` lies in a Dataset.
     """
-    default = query.run / "report" / "queries" / query.trajectory.id / f"loop_{query.loop:03d}"
+    default = query_pictures(query.run, query.trajectory.id, query.loop)
     folder = out or default
     _check_folder(folder)
     if not query.queried:
@@ -134,7 +134,7 @@ def draw_pair(query: Query, tried: Panel, seen: Seen, path: Path) -> Path:
     """
     refuse_inside_dataset(path)
     assert query.trajectory.config is not None
-    label = query.trajectory.config.strategy.label or query.trajectory.config.strategy.name
+    label = query.trajectory.config.strategy.shown
     made = Panel(f"queried: {label}", query.queried, seen)
     volumes = DatasetVolumes(query.dataset)
     return _write(path, png(pair_figure(volumes, _cut(made), _cut(tried), query.title)))

@@ -8,7 +8,7 @@ from typing import Any
 
 import pandas as pd
 
-from alsweep.config.trajectory import StrategySpec, TrajectoryConfig
+from alsweep.config.trajectory import TrajectoryConfig
 from alsweep.query import strategies
 from alsweep.results.fulldata import FullDataRecord, read_references
 from alsweep.results.records import (
@@ -149,7 +149,7 @@ def _table(paths: Sequence[Path]) -> pd.DataFrame:
 
 
 def _looks(trajectories: Iterable[TrajectoryFolder]) -> tuple[Look, ...]:
-    specs = {_label(t.config.strategy): t.config.strategy for t in trajectories if t.config}
+    specs = {t.config.strategy.shown: t.config.strategy for t in trajectories if t.config}
     known = {name: entry for entry in strategies() for name in (entry["name"], *entry["aliases"])}
     looks = []
     for index, (label, spec) in enumerate(specs.items()):
@@ -159,10 +159,6 @@ def _looks(trajectories: Iterable[TrajectoryFolder]) -> tuple[Look, ...]:
         traits = known.get(spec.name, {"needs": ["probs"], "uses_oracle": False})
         looks.append(Look(label, colour, symbol, traits["needs"] == [], traits["uses_oracle"]))
     return tuple(looks)
-
-
-def _label(spec: StrategySpec) -> str:
-    return spec.label or spec.name
 
 
 def _setting_names(trajectories: Iterable[TrajectoryFolder]) -> dict[str, str]:

@@ -9,10 +9,10 @@ import numpy as np
 from alsweep.config.base import Frozen, fingerprint
 from alsweep.config.trajectory import TrajectoryConfig
 from alsweep.files import write_json
+from alsweep.layout import reference_path
 from alsweep.results.loops import PartScores, SurfaceScores, read_model
 from alsweep.results.records import RunFolder, read_run
 
-FOLDER = "fulldata"
 _MEND = "restore the file, or move it elsewhere and call 'alsweep fulldata' again"
 
 
@@ -62,11 +62,6 @@ def reference_key(config: TrajectoryConfig, dataset_fingerprint: str) -> str:
     identity = config.identity_on(dataset_fingerprint)
     shared = ("schema", "dataset", "training", "evaluation", "seed")
     return fingerprint({"kind": "full-data"} | {key: identity[key] for key in shared})[:16]
-
-
-def reference_path(run: Path, key: str) -> Path:
-    """Where a run folder keeps the record of a reference."""
-    return run / FOLDER / f"{key}.json"
 
 
 def read_reference(run: Path, key: str) -> FullDataRecord | None:

@@ -11,6 +11,7 @@ from alsweep.config.base import STORED, Frozen
 from alsweep.errors import RecordError
 from alsweep.files import read_json, write_bytes, write_json
 from alsweep.geometry import Patch, QueriedPatch, Triple
+from alsweep.layout import record_path
 
 Model = TypeVar("Model", bound=BaseModel)
 
@@ -128,26 +129,11 @@ class _QueryFile(Frozen):
     patches: tuple[_PatchEntry, ...]
 
 
-def record_path(folder: Path, loop: int) -> Path:
-    """Where a trajectory folder keeps the record of ``loop``."""
-    return folder / "records" / f"loop_{loop:03d}.json"
-
-
-def query_path(folder: Path, loop: int) -> Path:
-    """Where a trajectory folder keeps the patches annotated just before training ``loop``."""
-    return folder / "queries" / f"loop_{loop:03d}.json"
-
-
-def pending_path(folder: Path, loop: int) -> Path:
-    """Where a trajectory folder keeps patches whose labels are awaited, for training ``loop``."""
-    return folder / "pending" / f"loop_{loop:03d}.json"
-
-
 def write_query(path: Path, loop: int, patches: Iterable[QueriedPatch]) -> None:
     """Write a query file, atomically, one patch a line, so that equal queries are equal bytes.
 
     Args:
-        path: See :func:`query_path`.
+        path: See :func:`alsweep.layout.query_path`.
         loop: The training before which the patches are annotated.
         patches: In the order in which they were queried.
     """

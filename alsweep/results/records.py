@@ -12,17 +12,25 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
 
-from alsweep.config.base import Frozen
 from alsweep.config.trajectory import TrajectoryConfig
 from alsweep.errors import RecordError, RunFolderError
 from alsweep.files import canonical_json, write_bytes
 from alsweep.geometry import QueriedPatch
+from alsweep.layout import (
+    RESULTS,
+    config_path,
+    query_path,
+    record_path,
+    results_path,
+    space_path,
+    trajectory_folder,
+)
+from alsweep.results.decisions import read_decided
+from alsweep.results.failure import read_failure
 from alsweep.results.loops import (
     LoopRecord,
-    query_path,
     read_model,
     read_query,
-    record_path,
     write_query,
 )
 
@@ -34,24 +42,20 @@ __all__ = [
     "LoopRecord",
     "QueriedPatch",
     "RunFolder",
-    "TrajectoryError",
     "TrajectoryFolder",
     "collect",
     "each_once",
     "load_results",
-    "query_path",
     "read_config",
     "read_query",
     "read_records",
     "read_run",
-    "record_path",
     "write_query",
     "write_results",
 ]
 
 Status = Literal["done", "running", "truncated", "failed"]
 
-RESULTS_NAME = "results.parquet"
 TABLE_SCHEMA = 1
 """Version of results.parquet, kept in the file's metadata under ``alsweep.schema``."""
 
@@ -90,13 +94,6 @@ _COLUMNS = {
 }
 
 
-class TrajectoryError(Frozen):
-    """Content of a failed trajectory's error.json: the text, and the loop in which it happened."""
-
-    error: str
-    loop: int | None = None
-
-
 @dataclass(frozen=True)
 class TrajectoryFolder:
     """What a run folder knows of one trajectory.
@@ -106,7 +103,8 @@ class TrajectoryFolder:
         folder: Where it lies; it may not exist yet.
         config: None where the trajectory has not begun.
         records: Finished loops, in order.
-        status: The trajectory's state.
+        status: The trajectory's state; ``truncated`` if it was decided that it stops before its
+            last loop.
         error: Why it failed; None unless it did.
     """
 
@@ -120,7 +118,7 @@ class TrajectoryFolder:
 
 @dataclass(frozen=True)
 class RunFolder:
-    """A run: what its sweep.yaml says, and its trajectories in the order of it.
+    """A run: what its sweep.yaml says, and its trajectories in the order of it; then those added.
 
     ``dataset`` is where that lies now; a trajectory's config may still name an earlier place.
     """
@@ -138,7 +136,7 @@ def read_config(folder: Path) -> TrajectoryConfig:
     Raises:
         RecordError: It is missing or broken.
     """
-    return read_model(TrajectoryConfig, folder / "config.json")
+    return read_model(TrajectoryConfig, config_path(folder))
 
 
 def read_records(folder: Path) -> tuple[LoopRecord, ...]:
@@ -157,15 +155,21 @@ def read_records(folder: Path) -> tuple[LoopRecord, ...]:
 
 
 def read_run(run: Path) -> RunFolder:
-    """Read a run folder: all trajectories that sweep.yaml names, with their finished loops.
+    """Read a run folder: all trajectories of its plan, with their finished loops.
+
+    These are the ones that sweep.yaml names, and those that were added while the sweep ran.
 
     Raises:
         RunFolderError: ``run`` is no run folder.
         RecordError: A file in it is broken, or a config is not its trajectory's.
     """
-    begun = _read_sweep(run / "sweep.yaml")
-    folders = [run / "trajectories" / id_ for id_ in begun.ids]
-    trajectories = tuple(_read_trajectory(f, begun.dataset_fingerprint) for f in folders)
+    begun, decided = _read_sweep(space_path(run)), read_decided(run)
+    trajectories = tuple(
+        _read_trajectory(
+            trajectory_folder(run, id_), begun.dataset_fingerprint, id_ in decided.stopped
+        )
+        for id_ in dict.fromkeys([*begun.ids, *decided.added])
+    )
     return RunFolder(run, begun.name, begun.dataset, begun.dataset_fingerprint, trajectories)
 
 
@@ -207,32 +211,29 @@ def _read_sweep(path: Path) -> _Begun:
         ) from None
 
 
-def _read_trajectory(folder: Path, dataset_fingerprint: str) -> TrajectoryFolder:
-    if not (folder / "config.json").exists():
-        failure = _read_failure(folder)
-        return TrajectoryFolder(folder.name, folder, None, (), _status(False, failure), failure)
+def _read_trajectory(folder: Path, dataset_fingerprint: str, stopped: bool) -> TrajectoryFolder:
+    if not config_path(folder).exists():
+        failure = None if stopped else read_failure(folder)
+        status = _status(False, stopped, failure)
+        return TrajectoryFolder(folder.name, folder, None, (), status, failure)
     config = read_config(folder)
     # The table says what the config says, so it must be the one that the records were made with.
     if config.trajectory_id(dataset_fingerprint) != folder.name:
         raise RecordError(
-            f"{folder / 'config.json'}: expected the config of trajectory {folder.name}, got that "
+            f"{config_path(folder)}: expected the config of trajectory {folder.name}, got that "
             f"of {config.trajectory_id(dataset_fingerprint)}; restore the file, or move it "
             "elsewhere and resume the run, which writes it again"
         )
     records = read_records(folder)
     done = len(records) == config.query.loops
-    failure = None if done else _read_failure(folder)
-    return TrajectoryFolder(folder.name, folder, config, records, _status(done, failure), failure)
+    failure = None if done or stopped else read_failure(folder)
+    status = _status(done, stopped, failure)
+    return TrajectoryFolder(folder.name, folder, config, records, status, failure)
 
 
-def _read_failure(folder: Path) -> str | None:
-    path = folder / "error.json"
-    return read_model(TrajectoryError, path).error if path.exists() else None
-
-
-def _status(done: bool, failure: str | None) -> Status:
-    if done:
-        return "done"
+def _status(done: bool, stopped: bool, failure: str | None) -> Status:
+    if done or stopped:
+        return "done" if done else "truncated"
     return "running" if failure is None else "failed"
 
 
@@ -252,7 +253,7 @@ def write_results(run: Path) -> Path:
 
     buffer = io.BytesIO()
     pq.write_table(_table(read_run(run)), buffer, compression="zstd")
-    path = run / RESULTS_NAME
+    path = results_path(run)
     write_bytes(path, buffer.getvalue())
     return path
 
@@ -279,7 +280,7 @@ def load_results(paths: Path | str | Sequence[Path | str]) -> "pd.DataFrame":
 
 def _load_one(path: Path) -> "pd.DataFrame":
     if path.is_dir():
-        inner = path / RESULTS_NAME
+        inner = results_path(path)
         return _read_parquet(inner) if inner.exists() else collect(path)
     return _read_parquet(path)
 
@@ -307,12 +308,10 @@ def _read_parquet(path: Path) -> "pd.DataFrame":
     try:
         table = pq.read_table(path)
     except FileNotFoundError:
-        raise RecordError(
-            f"{path}: no such file; name a run folder or its {RESULTS_NAME}"
-        ) from None
+        raise RecordError(f"{path}: no such file; name a run folder or its {RESULTS}") from None
     except pa.ArrowInvalid:
         raise RecordError(
-            f"{path}: not a Parquet file; name a run folder or its {RESULTS_NAME}"
+            f"{path}: not a Parquet file; name a run folder or its {RESULTS}"
         ) from None
     version = (table.schema.metadata or {}).get(b"alsweep.schema", b"none").decode()
     if version != str(TABLE_SCHEMA):
@@ -383,7 +382,7 @@ def _row(
         **record.model_dump(include=set(_COLUMNS)),
         "sweep": sweep,
         "trajectory": trajectory.id,
-        "strategy": strategy.label or strategy.name,
+        "strategy": strategy.shown,
         "strategy_params": canonical_json(strategy.parameters),
         "seed": config.seed,
         "patch_size": config.query.patch_size_text,

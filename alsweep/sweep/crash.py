@@ -8,9 +8,6 @@ from pathlib import Path
 
 from ray.exceptions import NodeDiedError, OutOfMemoryError, RayTaskError
 
-LOG = "log.txt"
-"""Where tracebacks lie: in a trajectory's folder, or in the run's for a start that many share."""
-
 _MORE_MEMORY = (
     "raise resources.cpus, so that fewer trajectories run at once, or lower "
     "resources.members_at_once, training.batch_size or training.patch_size"

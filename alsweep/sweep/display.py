@@ -14,10 +14,10 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from alsweep.layout import starts_folder, trajectory_folder
 from alsweep.results.loops import LoopRecord
 from alsweep.sweep.heartbeat import SignOfLife, read_sign_of_life
 from alsweep.sweep.monitor import Pace, Start, dice_text, in_words, left_in_words
-from alsweep.sweep.run_folder import starts_folder, trajectory_folder
 
 if TYPE_CHECKING:
     from alsweep.sweep.plan import Plan, Planned

@@ -1,27 +1,11 @@
 """Make what is missing of a sweep: shared starts first, then the trajectories."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-
-from alsweep.sweep.failure import forget_failure, read_failure
-from alsweep.sweep.job import Job
-from alsweep.sweep.missing import unfinished
+from alsweep.results.failure import forget_failure, read_failure
+from alsweep.sweep.job import Job, Outcome
+from alsweep.sweep.missing import finished, unfinished
 from alsweep.sweep.ray_session import ray_session
 from alsweep.sweep.starts import prepare_starts
 from alsweep.sweep.tuner import run_trajectories
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """How a sweep ended.
-
-    Attributes:
-        done: Finished trajectories.
-        failed: Id to error of the others.
-    """
-
-    done: int
-    failed: Mapping[str, str]
 
 
 def make_missing(job: Job, address: str | None = None) -> Outcome:
@@ -51,4 +35,4 @@ def _outcome(job: Job) -> Outcome:
         planned.id: job.errors.get(planned.id) or read_failure(job.folder(planned)) or unknown
         for planned in rest
     }
-    return Outcome(len(job.plan.trajectories) - len(rest), failed)
+    return Outcome(finished(job.run, job.plan), failed)

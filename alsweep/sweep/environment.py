@@ -1,7 +1,26 @@
-"""What a worker's environment says of the machine's CPUs and cards."""
+"""The environment of a sweep: what its variables say, and what workers are told by them."""
 
-from alsweep.config.sweep import ResourcesConfig
+import os
+import re
+import secrets
+import tempfile
+from pathlib import Path
+
+from alsweep.config.sweep import ResourcesConfig, WandbConfig
+from alsweep.config.validation import validated
 from alsweep.errors import ConfigError
+
+_OF_RAY = {
+    "RAY_AIR_NEW_OUTPUT": "0",  # the new output ignores verbose=0
+    "RAY_USAGE_STATS_ENABLED": "0",
+    "RAY_CHDIR_TO_TRIAL_DIR": "0",
+    "RAY_DEDUP_LOGS": "0",
+    "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",  # records are the journal
+    "TUNE_DISABLE_SIGINT_HANDLER": "1",  # Tune's would wait for the loops at hand
+    "TUNE_GLOBAL_CHECKPOINT_S": "3600",  # Tune's own state is never read again
+    "TUNE_WARN_EXCESSIVE_EXPERIMENT_CHECKPOINT_SYNC_THRESHOLD_S": "0",
+}
+_VARIABLE = re.compile(r"\$(?:(\w+)|\{(\w+)\})")
 
 
 def worker_environment(resources: ResourcesConfig) -> dict[str, str]:
@@ -13,6 +32,55 @@ def worker_environment(resources: ResourcesConfig) -> dict[str, str]:
     libraries = ("OMP", "MKL", "OPENBLAS", "NUMEXPR")
     threads = {f"{library}_NUM_THREADS": str(resources.threads) for library in libraries}
     return {"RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "1", **threads}
+
+
+def prepare_environment(resources: ResourcesConfig, *, private: bool) -> None:
+    """Ray, Tune and the workers' numerical libraries read these when they are imported."""
+    for name, value in _OF_RAY.items():
+        os.environ.setdefault(name, value)
+    if not private:
+        return
+    if "RAY_TMPDIR" in os.environ:  # which Ray prefers to TMPDIR: all that is temporary goes there
+        tempfile.tempdir = os.environ["RAY_TMPDIR"]
+    # The number of threads is the search space's, since it can change the last bits of a result.
+    os.environ.update(worker_environment(resources))
+    # Without a token of its own, a private Ray would write one into the user's home.
+    os.environ.setdefault("RAY_AUTH_MODE", "token")
+    os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(16))
+
+
+def wandb_settings(written: WandbConfig, *, ask: bool = True) -> WandbConfig:
+    """The search space's settings, but WANDB_MODE wins, as W&B's users expect.
+
+    Args:
+        written: The search space's.
+        ask: Whether to look for the login that ``online`` needs; on a terminal W&B asks for it.
+
+    Raises:
+        ConfigError: There is no such mode, or it needs a login that is not there.
+    """
+    from alsweep.tracking.wandb import require_login
+
+    mode = os.environ.get("WANDB_MODE", written.mode)
+    settings = validated(WandbConfig, {**written.plain(), "mode": mode}, {"mode": "WANDB_MODE"})
+    if settings.mode == "online" and ask:
+        require_login()
+    return settings
+
+
+def unset_which_run(settings: WandbConfig) -> str | None:
+    """Keep W&B's client from what the environment says of a single run, and say so."""
+    from alsweep.tracking.wandb import WHICH_RUN
+
+    if settings.mode == "disabled":
+        return None
+    found = [name for name in WHICH_RUN if os.environ.pop(name, None) is not None]
+    if not found:
+        return None
+    verb = "is" if len(found) == 1 else "are"
+    return (
+        f"warning: {', '.join(found)} {verb} not heeded: every trajectory has a W&B run of its own"
+    )
 
 
 def refuse_too_many_cpus(resources: ResourcesConfig) -> None:
@@ -57,3 +125,33 @@ def refuse_cards_without_gpus(resources: ResourcesConfig) -> None:
             "resources.device: cuda needs a card, but resources.gpus is 0; write gpus: 1, or a "
             "fraction"
         )
+
+
+def expanded(path: Path, place: str) -> Path:
+    """A path with ``~`` and variables expanded; one that is there as it is written stays.
+
+    Args:
+        path: As in ``$nnUNet_raw/Dataset004_Hippocampus``.
+        place: Where it was written, for the message.
+
+    Raises:
+        ConfigError: A variable is not set.
+    """
+    if os.path.lexists(path):
+        return path
+    filled = _VARIABLE.sub(lambda found: _value(found, path, place), str(path))
+    try:
+        return Path(filled).expanduser()
+    except RuntimeError:
+        raise ConfigError(f"{place}: '{path}': has no home folder; write the path out") from None
+
+
+def _value(found: re.Match[str], path: Path, place: str) -> str:
+    name = found[1] or found[2]
+    value = os.environ.get(name)
+    if not value:
+        raise ConfigError(
+            f"{place}: '{path}' needs the variable {name}, which is not set; "
+            f"'export {name}=FOLDER' or write the path out"
+        )
+    return value

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 
 from alsweep.data.case import Dataset
 from alsweep.disk import MIB, RESERVE, free_bytes, in_words, mount_point, require_room
+from alsweep.layout import models_folder
 from alsweep.model.topology import make_topology, parameters
 from alsweep.sweep.missing import loops_done, to_do, unfinished
-from alsweep.sweep.run_folder import models_folder
 
 if TYPE_CHECKING:
     from alsweep.config.sweep import ResourcesConfig

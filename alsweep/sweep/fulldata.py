@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from alsweep.config.sweep import ResourcesConfig
+from alsweep.layout import log_path, report_folder, report_page, space_path, starts_folder
 from alsweep.results.fulldata import read_reference, reference_key
 from alsweep.sweep.monitor import Shared
-from alsweep.sweep.run_folder import starts_folder
 
 if TYPE_CHECKING:
     from alsweep.sweep.plan import Plan, Planned
     from alsweep.sweep.work import Work
+
+OnEnd = Callable[["Reference", str | None], None]
+"""Hears of each reference that is made, or of why it is not."""
+
+WatchReferences = Callable[[Sequence["Reference"]], AbstractContextManager[OnEnd]]
 
 _PARTS = ("training", "evaluation")
 """What of a grid makes a difference to a reference."""
@@ -26,7 +32,7 @@ class Reference(Shared):
     @property
     def name(self) -> str:
         """For people: the seed, and what the grid says of training and evaluation."""
-        cell = self.example.cell.items()
+        cell = (self.example.cell or {}).items()
         parts = [f"{key}={value}" for key, value in cell if key.split(".")[0] in _PARTS]
         return ", ".join([*parts, f"seed {self.example.config.seed}"])
 
@@ -50,7 +56,7 @@ def make_references(
     run: Path,
     work: Work,
     resources: ResourcesConfig,
-    on_end: Callable[[Reference, str | None], None],
+    on_end: OnEnd,
     address: str | None = None,
 ) -> Mapping[str, str]:
     """Make references, each a task of its own.
@@ -70,7 +76,6 @@ def make_references(
         ConfigError: Ray cannot give a worker what it needs.
         KeyboardInterrupt: Ctrl-C or SIGTERM; no worker is left, and trained members are safe.
     """
-    from alsweep.sweep.crash import LOG
     from alsweep.sweep.ray_session import ray_session
     from alsweep.sweep.tasks import run_tasks
 
@@ -78,8 +83,48 @@ def make_references(
     by_key = {reference.key: reference for reference in missing}
     tasks = {key: partial(work.full_data, ref.example.config) for key, ref in by_key.items()}
     with ray_session(resources, address):
-        for key, error in run_tasks(tasks, resources, starts_folder(run), run / LOG):
+        for key, error in run_tasks(tasks, resources, starts_folder(run), log_path(run)):
             if error is not None:
                 failed[by_key[key].name] = error
             on_end(by_key[key], error)
+    return failed
+
+
+def run_references(
+    plan: Plan,
+    run: Path,
+    watch: WatchReferences,
+    *,
+    address: str | None = None,
+    work: Work | None = None,
+) -> Mapping[str, str]:
+    """Make the full-data references that a plan lacks; a report that is there shows them then.
+
+    Args:
+        plan: A run that was begun keeps its own: it may hold more than this one asks for.
+        run: The run folder, absolute.
+        watch: Takes what is missing; yields who hears of each that ends.
+        address: Of a running Ray cluster; None starts a private Ray.
+        work: Makes them; by training, if left out.
+
+    Returns:
+        Name to error of those that failed.
+
+    Raises:
+        KeyboardInterrupt: As in :func:`~alsweep.sweep.run_sweep`; trained members are safe.
+    """
+    from alsweep.sweep.run_folder import write_space
+    from alsweep.sweep.running import at_work, training_in, write_report
+
+    with at_work(run, plan, address) as plan:
+        if not space_path(run).exists():
+            write_space(run, plan)
+        missing = missing_references(run, plan)
+        failed: Mapping[str, str] = {}
+        if missing:
+            work, resources = work or training_in(run, plan), plan.sweep.resources
+            with watch(missing) as on_end:
+                failed = make_references(missing, run, work, resources, on_end, address)
+        if report_page(report_folder(run)).exists():
+            write_report(run)
     return failed

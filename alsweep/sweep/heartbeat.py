@@ -12,9 +12,9 @@ from pathlib import Path
 from pydantic import AwareDatetime
 
 from alsweep.config.base import Frozen
+from alsweep.layout import progress_path
 from alsweep.trajectory.progress import Phase, Progress
 
-NAME = "progress.json"
 _SECONDS_BETWEEN = 0.5
 
 
@@ -56,10 +56,11 @@ class Heartbeat:
 
     def _replace(self, text: str) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
-        temporary = self.folder / f".{NAME}.{os.getpid()}.tmp"
+        path = progress_path(self.folder)
+        temporary = self.folder / f".{path.name}.{os.getpid()}.tmp"
         try:
             temporary.write_text(text, encoding="utf-8")
-            temporary.replace(self.folder / NAME)
+            temporary.replace(path)
         except OSError:
             temporary.unlink(missing_ok=True)
             raise
@@ -68,7 +69,7 @@ class Heartbeat:
 def read_sign_of_life(folder: Path) -> SignOfLife | None:
     """Return the last sign of life of a folder; None where there is none that can be read."""
     try:
-        return SignOfLife.model_validate_json((folder / NAME).read_bytes())
+        return SignOfLife.model_validate_json(progress_path(folder).read_bytes())
     except (OSError, ValueError):
         return None
 

@@ -2,20 +2,34 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from alsweep.config.sweep import ResourcesConfig
+from alsweep.layout import trajectory_folder
+from alsweep.results.failure import write_failure
 from alsweep.results.records import read_records
-from alsweep.sweep.failure import write_failure
 from alsweep.sweep.monitor import Monitor
-from alsweep.sweep.run_folder import trajectory_folder
 from alsweep.sweep.work import Work
 from alsweep.tracking.base import Tracked, Tracker
 
 if TYPE_CHECKING:
     from alsweep.sweep.plan import Plan, Planned
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a sweep ended.
+
+    Attributes:
+        done: Finished trajectories.
+        failed: Id to error of the others.
+    """
+
+    done: int
+    failed: Mapping[str, str]
 
 
 @dataclass(frozen=True)

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from alsweep.layout import trajectory_folder
 from alsweep.results.records import read_records
 from alsweep.sweep.monitor import Start
-from alsweep.sweep.run_folder import trajectory_folder
 
 if TYPE_CHECKING:
     from alsweep.sweep.plan import Plan, Planned
@@ -21,13 +21,19 @@ def loops_done(run: Path, planned: Planned) -> int:
 
 
 def unfinished(run: Path, plan: Plan) -> list[Planned]:
-    """Trajectories that lack a loop, in grid order."""
-    return [p for p in plan.trajectories if loops_done(run, p) < p.config.query.loops]
+    """Trajectories that lack a loop and are not stopped, in the plan's order."""
+    going = (p for p in plan.trajectories if p.id not in plan.stopped)
+    return [p for p in going if loops_done(run, p) < p.config.query.loops]
+
+
+def finished(run: Path, plan: Plan) -> int:
+    """How many trajectories have all their loops."""
+    return sum(loops_done(run, p) == p.config.query.loops for p in plan.trajectories)
 
 
 def missing_starts(run: Path, plan: Plan) -> list[Start]:
     """Distinct starts that a trajectory still waits for, in grid order."""
-    waiting = [p for p in plan.trajectories if loops_done(run, p) == 0]
+    waiting = [p for p in unfinished(run, plan) if loops_done(run, p) == 0]
     sharers = Counter(planned.start for planned in waiting)
     first: dict[str, Planned] = {}
     for planned in waiting:
@@ -64,7 +70,7 @@ def to_do(run: Path, plan: Plan) -> ToDo:
     unshared = sum(lacking[p.id] * p.config.training.members for p in rest)
     saved = sum((start.sharers - 1) * start.example.config.training.members for start in starts)
     return ToDo(
-        finished=len(plan.trajectories) - len(rest),
+        finished=finished(run, plan),
         unfinished=len(rest),
         loops=sum(lacking.values()),
         starts=len(starts),

@@ -1,7 +1,7 @@
 """What a search space means on a dataset: resolved trajectories and the starts they share."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 from alsweep.config.base import fingerprint
@@ -22,18 +22,19 @@ class Planned:
         id: Name of its folder.
         config: Resolved.
         start: Equal for all trajectories that share loop 0.
-        cell: The point of the grid that it stands for, as the user wrote it.
+        cell: The point of the grid that it stands for, as the user wrote it; None where it was
+            added while the sweep ran, so that no grid has it.
     """
 
     id: str
     config: TrajectoryConfig
     start: str
-    cell: Mapping[str, Any]
+    cell: Mapping[str, Any] | None
 
     @property
     def label(self) -> str:
         """The strategy as tables name it."""
-        return self.config.strategy.label or self.config.strategy.name
+        return self.config.strategy.shown
 
 
 @dataclass(frozen=True)
@@ -44,17 +45,29 @@ class Plan:
         sweep: As the user wrote it.
         dataset_name: Of the Dataset.
         dataset_fingerprint: Of the Dataset's content.
-        trajectories: In grid order, seeds innermost.
+        trajectories: In grid order, seeds innermost; then what was added, in the order of that.
+        stopped: Ids of those that are to do no further loops.
     """
 
     sweep: SweepConfig
     dataset_name: str
     dataset_fingerprint: str
     trajectories: tuple[Planned, ...]
+    stopped: frozenset[str] = frozenset()
+
+    @property
+    def own(self) -> tuple[Planned, ...]:
+        """What the search space itself means."""
+        return tuple(planned for planned in self.trajectories if planned.cell is not None)
+
+    @property
+    def overruled(self) -> "Plan":
+        """The same with nothing stopped."""
+        return replace(self, stopped=frozenset())
 
     @property
     def ids(self) -> tuple[str, ...]:
-        """Names of the trajectories' folders, in grid order."""
+        """Names of the trajectories' folders, in the order of them."""
         return tuple(planned.id for planned in self.trajectories)
 
     @property
@@ -77,7 +90,7 @@ def make_plan(sweep: SweepConfig, dataset: Dataset) -> Plan:
         for config, cell in zip(sweep.trajectories(), cells, strict=True)
     ]
     _refuse_repeats(planned)
-    _refuse_shared_labels(planned)
+    refuse_shared_labels(planned)
     return Plan(sweep, dataset.name, dataset.fingerprint, tuple(planned))
 
 
@@ -114,8 +127,12 @@ def _refuse_repeats(planned: list[Planned]) -> None:
             )
 
 
-def _refuse_shared_labels(planned: list[Planned]) -> None:
-    """A label stands for one strategy with one set of parameters: tables know no more."""
+def refuse_shared_labels(planned: Sequence[Planned]) -> None:
+    """A label stands for one strategy with one set of parameters: tables know no more.
+
+    Raises:
+        ConfigError: It stands for two.
+    """
     seen: dict[str, str] = {}
     for one in planned:
         identity = fingerprint(one.config.strategy.identity())
@@ -126,5 +143,5 @@ def _refuse_shared_labels(planned: list[Planned]) -> None:
             )
 
 
-def _written(cell: Mapping[str, Any]) -> str:
-    return ", ".join(f"{key}={value}" for key, value in cell.items()) or "base"
+def _written(cell: Mapping[str, Any] | None) -> str:
+    return ", ".join(f"{key}={value}" for key, value in (cell or {}).items()) or "base"

@@ -11,11 +11,11 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
+from alsweep.layout import starts_folder
 from alsweep.results.fulldata import read_reference
 from alsweep.sweep.display import can_redraw, phase_cells
 from alsweep.sweep.heartbeat import read_sign_of_life
 from alsweep.sweep.monitor import Pace, dice_text, left_in_words
-from alsweep.sweep.run_folder import starts_folder
 
 if TYPE_CHECKING:
     from alsweep.sweep.fulldata import Reference

@@ -17,27 +17,25 @@ from alsweep.data.inside import refuse_inside_dataset
 from alsweep.disk import full_disk
 from alsweep.errors import AlsweepError, RunFolderError
 from alsweep.files import is_litter, write_bytes
+from alsweep.layout import (
+    DATASET,
+    LOCK,
+    PLUGINS,
+    SPACE,
+    config_path,
+    lock_path,
+    plugins_folder,
+    space_path,
+    trajectory_folder,
+)
 from alsweep.trajectory.query_log import QueryLog
 
 if TYPE_CHECKING:
     from alsweep.config.trajectory import TrajectoryConfig
     from alsweep.sweep.plan import Plan
 
-SPACE = "sweep.yaml"
-PLUGINS = "plugins"
-_LOCK = ".alsweep.lock"
-_OUR_BEGINNINGS = {_LOCK, "dataset", PLUGINS}
+_OUR_BEGINNINGS = {LOCK, DATASET, PLUGINS}
 """What a folder holds when it was stopped before its sweep.yaml was written."""
-
-
-def trajectory_folder(run: Path, id_: str) -> Path:
-    """Where a trajectory of a run lies."""
-    return run / "trajectories" / id_
-
-
-def models_folder(run: Path) -> Path:
-    """Where a run keeps members and evaluations."""
-    return run / "models"
 
 
 def load_plugins(run: Path, config: TrajectoryConfig) -> None:
@@ -49,12 +47,7 @@ def load_plugins(run: Path, config: TrajectoryConfig) -> None:
     from alsweep.query.plugin_files import load_stored
 
     for spec in (config.strategy, config.starting_budget.strategy):
-        load_stored(run / PLUGINS, spec.plugins)
-
-
-def starts_folder(run: Path) -> Path:
-    """Where workers that prepare starts leave signs of life."""
-    return run / ".starts"
+        load_stored(plugins_folder(run), spec.plugins)
 
 
 @contextmanager
@@ -67,7 +60,7 @@ def driver_lock(run: Path) -> Iterator[None]:
     refuse_foreign(run)
     try:
         run.mkdir(parents=True, exist_ok=True)
-        lock = (run / _LOCK).open("a+", encoding="utf-8")
+        lock = lock_path(run).open("a+", encoding="utf-8")
     except OSError as error:
         raise _unwritable(run, error) from None
     with lock:
@@ -110,13 +103,13 @@ def _unwritable(run: Path, error: OSError) -> AlsweepError:
 
 
 def _holder(run: Path) -> str:
-    return (run / _LOCK).read_text(encoding="utf-8").strip() or "just starting"
+    return lock_path(run).read_text(encoding="utf-8").strip() or "just starting"
 
 
 def active_driver(run: Path) -> str | None:
     """Who is at work in a run folder, or None; for people, since it may change at once."""
     try:
-        with (run / _LOCK).open("r", encoding="utf-8") as lock:
+        with lock_path(run).open("r", encoding="utf-8") as lock:
             fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except BlockingIOError:
         return _holder(run)
@@ -143,7 +136,7 @@ def refuse_foreign(run: Path) -> None:
     except OSError as error:
         raise _unwritable(run, error) from None
     foreign = {name for name in names if not is_litter(name)}
-    if SPACE in names or not foreign or (_LOCK in names and foreign <= _OUR_BEGINNINGS):
+    if SPACE in names or not foreign or (LOCK in names and foreign <= _OUR_BEGINNINGS):
         return
     raise RunFolderError(
         f"{run}: holds '{min(foreign)}' and no {SPACE}, so alsweep did not begin it; {mend}"
@@ -156,7 +149,7 @@ def stored_sweep(run: Path) -> SweepConfig:
     Raises:
         RunFolderError: There is none.
     """
-    path = run / SPACE
+    path = space_path(run)
     if not path.exists():
         raise RunFolderError(f"{run}: no {SPACE} in it; name a run folder that 'alsweep run' wrote")
     sweep = load_sweep(path)
@@ -184,7 +177,7 @@ def check_same_sweep(run: Path, plan: Plan) -> None:
         RunFolderError: The folder is foreign, holds another sweep, or was begun on other data.
     """
     refuse_foreign(run)
-    if not (run / SPACE).exists():
+    if not space_path(run).exists():
         return
     stored = stored_sweep(run)
     begun = provenance_of(run, stored)
@@ -202,7 +195,7 @@ def check_same_sweep(run: Path, plan: Plan) -> None:
 
 def left_out(run: Path, plan: Plan) -> list[str]:
     """Trajectories that an earlier state of the sweep had here, and that the plan has no more."""
-    if not (run / SPACE).exists():
+    if not space_path(run).exists():
         return []
     earlier = provenance_of(run, stored_sweep(run)).trajectories
     return [id_ for id_ in earlier if id_ not in plan.ids]
@@ -212,7 +205,7 @@ def refresh_configs(run: Path, plan: Plan) -> None:
     """Tell trajectories that have begun, finished ones too, of a moved dataset or a new label."""
     for planned in plan.trajectories:
         folder = trajectory_folder(run, planned.id)
-        if (folder / "config.json").exists():
+        if config_path(folder).exists():
             QueryLog(folder).claim(planned.config)
 
 
@@ -222,10 +215,10 @@ def write_space(run: Path, plan: Plan) -> None:
     from alsweep.sweep.space_file import resolved_sweep, to_yaml
 
     text = to_yaml(resolved_sweep(plan)).encode()
-    path = run / SPACE
+    path = space_path(run)
     try:
         for file in plan.sweep.plugins:
-            store(file, run / PLUGINS)
+            store(file, plugins_folder(run))
         if not path.exists() or path.read_bytes() != text:
             write_bytes(path, text)
     except OSError as error:

@@ -11,9 +11,9 @@ from alsweep import __version__
 from alsweep.config.sweep import Implied, Provenance, SweepConfig, without_strategy
 from alsweep.config.trajectory import TrajectoryConfig
 from alsweep.files import canonical_json
+from alsweep.layout import PLUGINS
 from alsweep.query.plugin_files import stored_name
 from alsweep.sweep.plan import Plan, Planned
-from alsweep.sweep.run_folder import PLUGINS
 
 _LEAVES = ("strategy", "starting_budget.strategy")
 """Mappings with keys of the user's choosing; they are written flat and as a whole."""
@@ -28,7 +28,7 @@ def resolved_sweep(plan: Plan) -> SweepConfig:
     provenance = Provenance(
         version=__version__,
         dataset_fingerprint=plan.dataset_fingerprint,
-        trajectories=plan.ids,
+        trajectories=tuple(one.id for one in plan.own),
         implied=_implied(plan),
     )
     return sweep.model_copy(
@@ -55,14 +55,14 @@ def to_yaml(sweep: SweepConfig) -> str:
 
 def _shared_values(plan: Plan) -> dict[str, Any]:
     """Dotted key to the value on which all trajectories agree, less what the grid sets."""
-    return _agreed([_own_values(one.config, plan.sweep.grid) for one in plan.trajectories])
+    return _agreed([_own_values(one.config, plan.sweep.grid) for one in plan.own])
 
 
 def _implied(plan: Plan) -> tuple[Implied, ...]:
     """What points of the grid mean beyond their keys, where that is not the same for all."""
     found: dict[str, Implied] = {}
     shared = _shared_values(plan)
-    for one in plan.trajectories:
+    for one in plan.own:
         where = without_strategy(_resolved_cell(one))
         own = _own_values(one.config, plan.sweep.grid)
         values = {key: value for key, value in own.items() if key not in shared}
@@ -139,14 +139,15 @@ def _nested(flat: Mapping[str, Any]) -> dict[str, Any]:
 
 def _grid_values(plan: Plan, key: str) -> Sequence[Any]:
     """A grid axis with all that its values mean written out."""
-    resolved = {repr(one.cell[key]): _resolved_cell(one)[key] for one in plan.trajectories}
+    cells = [(one.cell or {}, _resolved_cell(one)) for one in plan.own]
+    resolved = {repr(written[key]): meant[key] for written, meant in cells}
     return tuple(resolved[repr(value)] for value in plan.sweep.grid[key])
 
 
 def _resolved_cell(planned: Planned) -> dict[str, Any]:
     """The point of the grid as the resolved config has it: presets, names and defaults spelled."""
-    plain = planned.config.plain()
-    return {key: _value_at(plain, key.split("."), raw) for key, raw in planned.cell.items()}
+    plain, cell = planned.config.plain(), planned.cell or {}
+    return {key: _value_at(plain, key.split("."), raw) for key, raw in cell.items()}
 
 
 def _value_at(values: Any, keys: Sequence[str], otherwise: Any) -> Any:

@@ -2,10 +2,9 @@
 
 from functools import partial
 
-from alsweep.sweep.crash import LOG
+from alsweep.layout import log_path, starts_folder
 from alsweep.sweep.job import Job
 from alsweep.sweep.missing import missing_starts, unfinished
-from alsweep.sweep.run_folder import starts_folder
 from alsweep.sweep.tasks import run_tasks
 
 
@@ -19,7 +18,7 @@ def prepare_starts(job: Job) -> set[str]:
     job.monitor.preparing(tuple(starts.values()))
     tasks = {key: partial(job.work.prepare_start, s.example.config) for key, s in starts.items()}
     failed: set[str] = set()
-    signs, log = starts_folder(job.run), job.run / LOG
+    signs, log = starts_folder(job.run), log_path(job.run)
     for key, error in run_tasks(tasks, job.resources, signs, log):
         if error is not None:
             failed |= _fail_all(job, key, error)

@@ -3,22 +3,22 @@
 from collections import Counter
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from alsweep.config.sweep import SweepConfig
 from alsweep.config.trajectory import TrajectoryConfig
 from alsweep.errors import RunFolderError
+from alsweep.layout import space_path, starts_folder
+from alsweep.results.decisions import read_decided
 from alsweep.results.records import TrajectoryFolder, read_run
 from alsweep.sweep.heartbeat import SignOfLife, read_sign_of_life, silent_seconds
 from alsweep.sweep.run_folder import (
-    SPACE,
     active_driver,
     provenance_of,
-    starts_folder,
     stored_sweep,
 )
 
-State = Literal["done", "running", "failed", "waiting"]
+State = Literal["done", "running", "failed", "truncated", "waiting"]
 
 _SILENCE = 600.0
 """Seconds; a worker that has been silent for longer is not counted as running."""
@@ -32,7 +32,7 @@ class TrajectoryStatus:
         id: Its folder's name.
         strategy: Label.
         seed: Of the trajectory.
-        state: ``waiting`` has loops to do and no worker.
+        state: ``waiting`` has loops to do and no worker; ``truncated`` was stopped before its last.
         loops_done: Finished loops.
         loops: Of the trajectory.
         phase: What a worker does in the loop at hand; None without a worker.
@@ -64,7 +64,7 @@ class RunStatus:
         name: Of the sweep.
         driver: Who is at work, or None.
         starts: Shared starts that are being prepared; trajectories wait for theirs.
-        trajectories: In grid order.
+        trajectories: In grid order; then what was added.
         seconds_left: Estimate; None where nothing can be said.
     """
 
@@ -79,7 +79,7 @@ class RunStatus:
     def counts(self) -> dict[State, int]:
         """Trajectories in each state."""
         counted = Counter(trajectory.state for trajectory in self.trajectories)
-        states: tuple[State, ...] = ("done", "running", "failed", "waiting")
+        states: tuple[State, ...] = get_args(State)
         return {state: counted[state] for state in states}
 
     def plain(self) -> dict[str, Any]:
@@ -118,7 +118,7 @@ def _starts(run: Path) -> int:
 
 
 def _planned(run: Path, sweep: SweepConfig) -> dict[str, TrajectoryConfig]:
-    """The trajectories of a stored sweep, by the ids that it was written with.
+    """The trajectories of a stored sweep by the ids that it was written with, and those added.
 
     Raises:
         RunFolderError: The file was edited by hand, so that it means other trajectories.
@@ -129,10 +129,10 @@ def _planned(run: Path, sweep: SweepConfig) -> dict[str, TrajectoryConfig]:
     }
     if configs.keys() != set(origin.trajectories):
         raise RunFolderError(
-            f"{run / SPACE}: means other trajectories than provenance.trajectories lists; undo the "
-            "change made by hand, or run the search space again with --out here"
+            f"{space_path(run)}: means other trajectories than provenance.trajectories lists; "
+            "undo the change made by hand, or run the search space again with --out here"
         )
-    return configs
+    return {**read_decided(run).added, **configs}
 
 
 def _status(folder: TrajectoryFolder, config: TrajectoryConfig, driven: bool) -> TrajectoryStatus:
@@ -142,7 +142,7 @@ def _status(folder: TrajectoryFolder, config: TrajectoryConfig, driven: bool) ->
     now = beat if alive else None
     return TrajectoryStatus(
         id=folder.id,
-        strategy=config.strategy.label or config.strategy.name,
+        strategy=config.strategy.shown,
         seed=config.seed,
         state=_state(folder, now),
         loops_done=done,
@@ -156,9 +156,9 @@ def _status(folder: TrajectoryFolder, config: TrajectoryConfig, driven: bool) ->
 
 
 def _state(folder: TrajectoryFolder, beat: SignOfLife | None) -> State:
-    if folder.status == "done" or folder.status == "failed":
-        return folder.status
-    return "waiting" if beat is None else "running"
+    if folder.status == "running":
+        return "waiting" if beat is None else "running"
+    return folder.status
 
 
 def _seconds_left(

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from types import FrameType
@@ -14,15 +15,17 @@ _STOPS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 def stops_raise() -> Iterator[None]:
     """Turn SIGINT, SIGTERM and SIGHUP into KeyboardInterrupt, until the block is left.
 
-    A SIGHUP that is ignored stays so: the user has asked for it, with ``nohup``.
+    A SIGHUP that is ignored stays so: the user has asked for it, with ``nohup``. Signals are the
+    main thread's: in another thread, what they do stays as it is.
     """
     previous = {number: signal.getsignal(number) for number in _STOPS}
     listen()
     try:
         yield
     finally:
-        for number, handler in previous.items():
-            signal.signal(number, handler)
+        if _in_main_thread():
+            for number, handler in previous.items():
+                signal.signal(number, handler)
 
 
 def listen() -> None:
@@ -36,9 +39,15 @@ def ignore() -> None:
 
 
 def _handle(handler: Callable[[int, FrameType | None], None]) -> None:
+    if not _in_main_thread():
+        return
     for number in _STOPS:
         if number != signal.SIGHUP or signal.getsignal(number) != signal.SIG_IGN:
             signal.signal(number, handler)
+
+
+def _in_main_thread() -> bool:
+    return threading.current_thread() is threading.main_thread()
 
 
 def _pass(number: int, frame: FrameType | None) -> None:

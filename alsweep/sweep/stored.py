@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from alsweep.data.case import Dataset
+from alsweep.layout import models_folder, trajectory_folder
 from alsweep.results.records import read_records
 from alsweep.sweep.missing import missing_starts, unfinished
-from alsweep.sweep.run_folder import models_folder, trajectory_folder
 from alsweep.trajectory.budget import draw_start
 from alsweep.trajectory.query_log import QueryLog
 

@@ -15,16 +15,14 @@ from ray import tune
 from alsweep.config.trajectory import TrajectoryConfig
 from alsweep.disk import full_disk_told
 from alsweep.errors import AlsweepError
-from alsweep.sweep.crash import LOG
-from alsweep.sweep.failure import write_failure
+from alsweep.layout import log_path, trajectory_folder, worker_lock_path
+from alsweep.results.failure import write_failure
 from alsweep.sweep.heartbeat import Heartbeat
-from alsweep.sweep.run_folder import trajectory_folder
 from alsweep.sweep.work import Stepper, Work
 from alsweep.trajectory.progress import Progress
 
 _log = logging.getLogger(__name__)
 
-_LOCK = ".worker.lock"
 _SECONDS_FOR_THE_DEAD = 60.0
 
 
@@ -113,7 +111,7 @@ def _lock_folder(folder: Path) -> IO[str]:
     Raises:
         BlockingIOError: The other worker would not die. Tune then tries again.
     """
-    lock = (folder / _LOCK).open("a", encoding="utf-8")
+    lock = worker_lock_path(folder).open("a", encoding="utf-8")
     patience = time.monotonic() + _SECONDS_FOR_THE_DEAD
     while True:
         try:
@@ -132,7 +130,7 @@ class LoggedHeartbeat:
     def __init__(self, name: str, folder: Path) -> None:
         self._beat = Heartbeat(folder)
         self._loop = 0
-        handler = logging.FileHandler(folder / LOG, delay=True, encoding="utf-8")
+        handler = logging.FileHandler(log_path(folder), delay=True, encoding="utf-8")
         place = f"{socket.gethostname()}/{os.getpid()}"
         handler.setFormatter(
             logging.Formatter(f"%(asctime)s {place} {name} loop %(loop)s %(levelname)s %(message)s")

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 from ray import tune
 
+from alsweep.layout import log_path
 from alsweep.results.records import read_records
-from alsweep.sweep.crash import LOG, in_one_line, quiet_tune
+from alsweep.sweep.crash import in_one_line, quiet_tune
 from alsweep.sweep.job import Job
 from alsweep.sweep.missing import loops_done, unfinished
 from alsweep.sweep.trainable import Assignment, TrajectoryTrainable
@@ -40,7 +41,7 @@ def run_trajectories(job: Job, excluded: set[str]) -> None:
         planned = by_id[result.config["trajectory"]]
         # A trajectory may also lose its worker after its last loop: then nothing is missing.
         if result.error is not None and loops_done(job.run, planned) < planned.config.query.loops:
-            job.fail(planned, in_one_line(result.error, job.folder(planned) / LOG))
+            job.fail(planned, in_one_line(result.error, log_path(job.folder(planned))))
 
 
 def build_tuner(job: Job, todo: Sequence[Planned], storage: Path) -> tune.Tuner:

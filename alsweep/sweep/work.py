@@ -7,8 +7,9 @@ from typing import Protocol
 
 from alsweep.config.sweep import ResourcesConfig
 from alsweep.config.trajectory import TrajectoryConfig
+from alsweep.layout import models_folder
 from alsweep.results.loops import LoopRecord
-from alsweep.sweep.run_folder import load_plugins, models_folder
+from alsweep.sweep.run_folder import load_plugins
 from alsweep.trajectory.progress import OnProgress
 
 

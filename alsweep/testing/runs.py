@@ -9,8 +9,9 @@ from ruamel.yaml import YAML
 from alsweep.config.trajectory import StrategySpec, TrajectoryConfig
 from alsweep.files import write_json
 from alsweep.geometry import Patch, Triple
+from alsweep.layout import config_path, query_path, space_path, trajectory_folder
 from alsweep.results.fulldata import FullDataRecord, reference_key
-from alsweep.results.records import LoopRecord, QueriedPatch, query_path, write_query
+from alsweep.results.records import LoopRecord, QueriedPatch, write_query
 from alsweep.rng import stream
 
 FINGERPRINT = "0" * 64
@@ -52,7 +53,7 @@ def write_run(
             for seed in seeds:
                 config = trajectory_config(dataset, strategy, size, seed, loops)
                 ids.append(config.trajectory_id(fingerprint))
-                _write_trajectory(run / "trajectories" / ids[-1], config, speed, cases)
+                _write_trajectory(trajectory_folder(run, ids[-1]), config, speed, cases)
     write_sweep(run, dataset, ids, fingerprint)
     return ids
 
@@ -64,7 +65,7 @@ def write_sweep(
     provenance = {"version": "0", "dataset_fingerprint": fingerprint, "trajectories": list(ids)}
     raw = {"name": run.name, "dataset": str(dataset), "base": {}, "provenance": provenance}
     run.mkdir(parents=True, exist_ok=True)
-    with (run / "sweep.yaml").open("w", encoding="utf-8") as file:
+    with space_path(run).open("w", encoding="utf-8") as file:
         YAML(typ="safe", pure=True).dump(raw, file)
 
 
@@ -85,7 +86,7 @@ def trajectory_config(
 def _write_trajectory(
     folder: Path, config: TrajectoryConfig, speed: float, cases: Sequence[str]
 ) -> None:
-    write_json(folder / "config.json", config.plain())
+    write_json(config_path(folder), config.plain())
     for loop in range(config.query.loops):
         write_query(query_path(folder, loop), loop, _queried(config, loop, cases))
         synthetic_record(config, loop, speed).write(folder)

@@ -32,7 +32,7 @@ class Tracked:
     @property
     def label(self) -> str:
         """The strategy as tables name it."""
-        return self.config.strategy.label or self.config.strategy.name
+        return self.config.strategy.shown
 
 
 class Tracker(Protocol):

@@ -12,6 +12,7 @@ from alsweep.config.base import STORED, Frozen, fingerprint
 from alsweep.config.sweep import WandbConfig
 from alsweep.errors import ConfigError
 from alsweep.files import write_json
+from alsweep.layout import wandb_folder
 from alsweep.results.loops import LoopRecord
 from alsweep.tracking.base import Tracked
 
@@ -168,7 +169,7 @@ class WandbTracker:
 
     @property
     def _files(self) -> Path:
-        return self._folder / "wandb"
+        return wandb_folder(self._folder)
 
     def _id(self, tracked: Tracked) -> str:
         """The run's id; a run that an earlier version began here keeps the one that it has."""

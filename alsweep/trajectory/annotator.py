@@ -7,9 +7,10 @@ from alsweep.config.trajectory import TrajectoryConfig
 from alsweep.data.annotator import Annotator, Oracle
 from alsweep.data.case import Dataset
 from alsweep.data.label_store import PartialLabels
-from alsweep.data.labels.human import CROPS, HumanLabels
+from alsweep.data.labels.human import HumanLabels
 from alsweep.errors import ConfigError
 from alsweep.geometry import Patch
+from alsweep.layout import crops_folder
 
 
 def make_annotator(
@@ -32,7 +33,7 @@ def make_annotator(
             "base.annotator.kind: a person labels for one trajectory in its own folder; "
             "write oracle"
         )
-    return HumanLabels(folder / CROPS, len(dataset.classes))
+    return HumanLabels(crops_folder(folder), len(dataset.classes))
 
 
 def annotated(dataset: Dataset, annotator: Annotator, patches: Sequence[Patch]) -> PartialLabels:

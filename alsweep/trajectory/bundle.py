@@ -7,6 +7,7 @@ from alsweep.data.case import Dataset
 from alsweep.data.exchange.orientation import axis_codes
 from alsweep.data.ingest.writing import new_folder, refuse_existing
 from alsweep.errors import ConfigError, RunFolderError
+from alsweep.layout import models_folder
 from alsweep.model.bundle import BundleInfo, write_bundle
 from alsweep.results.records import TrajectoryFolder
 from alsweep.trajectory.stored_networks import StoredNetworks
@@ -51,7 +52,7 @@ def export_bundle(
             "trajectory that was trained with learner monai"
         )
     dataset = dataset or Dataset.open(config.dataset)
-    stored = StoredNetworks(trajectory, loop + 1, dataset=dataset, models=run / "models")
+    stored = StoredNetworks(trajectory, loop + 1, dataset=dataset, models=models_folder(run))
     info = BundleInfo(
         title=f"{dataset.name}, {trajectory.id}, training {loop}",
         step=config.evaluation.step,

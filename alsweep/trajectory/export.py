@@ -9,7 +9,8 @@ from alsweep.data.exchange import write_loops, write_raw_dataset
 from alsweep.data.ingest.writing import refuse_existing
 from alsweep.data.label_store import PartialLabels
 from alsweep.errors import RunFolderError
-from alsweep.results.loops import query_path, read_query
+from alsweep.layout import query_path
+from alsweep.results.loops import read_query
 from alsweep.results.records import read_config
 from alsweep.trajectory.annotator import annotated, make_annotator
 from alsweep.trajectory.query_log import QueryLog

@@ -8,7 +8,8 @@ from alsweep.config.trajectory import TrajectoryConfig
 from alsweep.errors import RunFolderError
 from alsweep.files import write_json
 from alsweep.geometry import Patch, QueriedPatch
-from alsweep.results.loops import pending_path, query_path, read_query, write_query
+from alsweep.layout import config_path, pending_path, query_path
+from alsweep.results.loops import read_query, write_query
 from alsweep.results.records import read_config
 
 
@@ -28,7 +29,7 @@ class QueryLog:
         Raises:
             RunFolderError: The folder belongs to another trajectory.
         """
-        path = self.folder / "config.json"
+        path = config_path(self.folder)
         if path.exists():
             stored = read_config(self.folder)
             if stored == config:

@@ -7,8 +7,9 @@ from alsweep.config.trajectory import TrajectoryConfig
 from alsweep.data.case import Dataset
 from alsweep.errors import AlsweepError, StrategyError
 from alsweep.geometry import Patch, QueriedPatch
+from alsweep.layout import query_path
 from alsweep.query.presets.replay import check_source, check_start_source
-from alsweep.results.loops import query_path, read_query
+from alsweep.results.loops import read_query
 from alsweep.results.records import read_config
 from alsweep.trajectory.query_log import QueryLog
 

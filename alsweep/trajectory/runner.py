@@ -13,6 +13,7 @@ from alsweep.data.case import Dataset
 from alsweep.data.label_store import PartialLabels
 from alsweep.disk import full_disk_told, require_room
 from alsweep.geometry import Patch, QueriedPatch
+from alsweep.layout import labels_folder, models_folder
 from alsweep.results.loops import LoopRecord
 from alsweep.results.records import read_records
 from alsweep.trajectory.annotator import make_annotator
@@ -65,7 +66,7 @@ class Trajectory:
         self._folder = Path(folder)
         self._log = QueryLog(self._folder)
         self._annotator = make_annotator(self.config, self.dataset, self._folder)
-        self._models = models or Path(folder) / "models"
+        self._models = models or models_folder(Path(folder))
         self._resources = resources or ResourcesConfig()
         self._on_progress = on_progress or (lambda progress: None)
         self._members: Sequence[Member] = ()
@@ -203,7 +204,7 @@ class Trajectory:
         It is a view for people and tools alone, so that a training waits for it only to fork.
         """
         self._wait_for_view()
-        path, spacing = self._folder / "labels.zarr", self.dataset.manifest.spacing
+        path, spacing = labels_folder(self._folder), self.dataset.manifest.spacing
         self._view = self._viewer.submit(
             self.labels.write_zarr, path, self.dataset.classes, spacing
         )

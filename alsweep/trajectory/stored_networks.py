@@ -15,6 +15,7 @@ from alsweep.data.annotator import ReferenceLabels
 from alsweep.data.case import Dataset
 from alsweep.errors import ConfigError, RunFolderError
 from alsweep.geometry import Patch, QueriedPatch, by_case, union_voxels
+from alsweep.layout import space_path
 from alsweep.model.device import resolve_compute
 from alsweep.model.learner import Setup
 from alsweep.model.outputs import label_map
@@ -177,6 +178,6 @@ class StoredNetworks:
             raise RunFolderError(
                 f"{store}: {len(kept) - len(found)} of the {len(kept)} networks of loop "
                 f"{self._record.loop} are not stored any more; train them again with 'alsweep run "
-                f"{store.parent / 'sweep.yaml'} --out NEW', and raise resources.models_gib there"
+                f"{space_path(store.parent)} --out NEW', and raise resources.models_gib there"
             )
         return found

@@ -7,11 +7,12 @@ import pytest
 from alsweep import __version__
 from alsweep.cli.failures import tell_failures
 from alsweep.cli.main import main
-from alsweep.cli.run import plan_of, prepare_environment
 from alsweep.config.load import load_sweep
 from alsweep.config.sweep import ResourcesConfig
 from alsweep.config.trajectory import PRESETS
 from alsweep.data.ingest.conversion import ingest
+from alsweep.sweep.environment import prepare_environment
+from alsweep.sweep.planning import plan_of
 from alsweep.sweep.run_folder import driver_lock, write_space
 from tests.data.raws import nnunet
 

@@ -30,7 +30,7 @@ def place(tmp_path: Path) -> Path:
 @pytest.fixture
 def no_report(monkeypatch: pytest.MonkeyPatch) -> None:
     """Runs end without the report, which takes most of their time and is not the matter here."""
-    monkeypatch.setattr("alsweep.cli.run.write_report", lambda run: run / "report")
+    monkeypatch.setattr("alsweep.sweep.running.write_report", lambda run: run / "report")
 
 
 def readers(run: Path, out: Path) -> list[list[str]]:

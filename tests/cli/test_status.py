@@ -5,7 +5,10 @@ import pytest
 
 from alsweep.config.load import load_sweep
 from alsweep.data.phantom import write_phantom
+from alsweep.results.decisions import Decision, append_decisions
+from alsweep.results.records import read_run
 from alsweep.sweep.plan import make_plan
+from alsweep.sweep.planning import stored_plan
 from alsweep.sweep.run_folder import write_space
 from tests.cli.test_run import SPACE, call
 from tests.sweep.test_missing import do_loops
@@ -60,8 +63,35 @@ def test_status_for_machines(
 ) -> None:
     assert call(monkeypatch, "status", run, "--json") == 0
     found = json.loads(capsys.readouterr().out)
-    assert found["counts"] == {"done": 1, "running": 0, "failed": 0, "waiting": 3}
+    states = {"done": 1, "running": 0, "failed": 0, "truncated": 0, "waiting": 3}
+    assert found["counts"] == states
     assert [one["loops_done"] for one in found["trajectories"]] == [3, 1, 0, 0]
+
+
+def test_status_and_dry_run_of_a_run_in_which_something_was_decided(
+    run: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+) -> None:
+    monkeypatch.setenv("COLUMNS", "200")
+    monkeypatch.setenv("WANDB_MODE", "disabled")
+    config = stored_plan(run).trajectories[0].config.model_copy(update={"seed": 7})
+    id_ = config.trajectory_id(read_run(run).dataset_fingerprint)
+    stops = [
+        Decision(action="stopped", trajectory=one.id, by="race", why="it loses")
+        for one in stored_plan(run).trajectories
+    ]
+    more = Decision(action="added", trajectory=id_, by="search", why="is new", config=config)
+    append_decisions(run, [*stops, more])
+    assert call(monkeypatch, "status", run) == 0
+    assert "1 done, 0 running, 0 failed, 3 truncated, 1 waiting" in capsys.readouterr().out
+    assert call(monkeypatch, "run", run / "sweep.yaml", "--out", run, "--dry-run") == 0
+    said = capsys.readouterr()
+    assert "5 trajectories, 1 done, 4 to do with 11 loops" in said.out
+    assert id_ in said.out
+    assert "warning: 3 trajectories (" in said.err
+    append_decisions(run, [more.model_copy(update={"action": "stopped"})])
+    assert call(monkeypatch, "status", run) == 0
+    # Nobody needs to go on: what is not done was stopped.
+    assert "alsweep resume" not in capsys.readouterr().out
 
 
 def test_status_of_what_is_no_run(

@@ -20,7 +20,8 @@ from alsweep import PartialLabels, Patch
 from alsweep.data.label_store import IGNORE
 from alsweep.data.labels.human import HumanLabels
 from alsweep.geometry import QueriedPatch
-from alsweep.results.loops import query_path, read_query, write_query
+from alsweep.layout import query_path
+from alsweep.results.loops import read_query, write_query
 
 SHAPES = {"a": (5, 4, 6), "b": (3, 7, 2)}
 CLASSES = 3

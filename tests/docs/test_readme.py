@@ -17,6 +17,7 @@ from alsweep.config.load import load_sweep
 from alsweep.data.exchange import write_loops
 from alsweep.geometry import Patch
 from alsweep.query import make_strategy
+from alsweep.sweep.job import Outcome
 from tests.data.raws import nnunet
 
 ROOT = Path(__file__).parents[2]
@@ -140,6 +141,16 @@ def test_every_command_of_the_readme_works(place, monkeypatch):
     assert len(load_sweep(place / "replay.yaml").trajectories()) == 1
     assert list(run.glob("report/queries/*/loop_001/overview.png"))
     assert list(run.glob("report/try/*/loop_001/*"))
+    run_in_python(run, monkeypatch)
+
+
+def run_in_python(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The block that runs a sweep, on one that the command line has finished."""
+    monkeypatch.setattr(os, "environ", {**os.environ, "WANDB_MODE": "disabled"})
+    block = blocks("python")[1].replace('"space.yaml"', repr(str(run / "sweep.yaml")))
+    namespace: dict[str, object] = {"__name__": "readme"}
+    exec(compile(block, "readme", "exec"), namespace)
+    assert namespace["outcome"] == Outcome(done=2, failed={})
 
 
 def test_the_python_block_trains_one_loop(place, monkeypatch, capsys):
@@ -156,5 +167,5 @@ def test_the_python_block_trains_one_loop(place, monkeypatch, capsys):
 
 def test_the_strategy_of_the_readme_is_one():
     namespace: dict[str, object] = {"__name__": "readme"}
-    exec(compile(blocks("python")[1], "readme", "exec"), namespace)
+    exec(compile(blocks("python")[2], "readme", "exec"), namespace)
     assert make_strategy("my_entropy").composition.map.name == "predictive_entropy"

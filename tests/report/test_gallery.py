@@ -2,11 +2,12 @@
 
 import pytest
 
+from alsweep.layout import query_path
 from alsweep.report.section import Caption, Material, Pictures
 from alsweep.report.sections import patches
 from alsweep.report.study import read_study
 from alsweep.report.volumes import Opened, open_datasets
-from alsweep.results.records import query_path, read_query, read_run
+from alsweep.results.records import read_query, read_run
 
 
 @pytest.fixture

@@ -9,10 +9,14 @@ import pytest
 from alsweep.config.trajectory import TrajectoryConfig
 from alsweep.errors import RunFolderError
 from alsweep.files import read_json, write_json
+from alsweep.layout import record_path
 from alsweep.report import write_report
+from alsweep.report.captions import notices
 from alsweep.report.html import embeddable
+from alsweep.report.study import read_study
 from alsweep.results import aubc, collect, fg_efficiency, full_dice, win_matrix
-from alsweep.results.records import read_run, record_path
+from alsweep.results.decisions import Decision, append_decisions
+from alsweep.results.records import read_run
 from alsweep.testing.runs import (
     FINGERPRINT,
     trajectory_config,
@@ -331,3 +335,17 @@ def test_test_dice_and_surfaces_are_shown_where_they_were_measured(run):
     assert "Strategy Test Dice [%] Surface Dice [%] HD95 [mm]" in text
     assert "predictive_entropy 50.00 ± 0.00 75.00 ± 0.00 3.25 ± 0.00" in text
     assert "The test part is reported beside it and decided nothing." in text
+
+
+def test_a_stopped_trajectory_is_told_apart_from_an_unfinished_one(run: Path) -> None:
+    stopped, unfinished = read_run(run).trajectories[:2]
+    for trajectory in (stopped, unfinished):
+        record_path(trajectory.folder, 3).unlink()
+    append_decisions(
+        run, [Decision(action="stopped", trajectory=stopped.id, by="race", why="it loses")]
+    )
+    assert notices(read_study([run])) == [
+        "1 of 6 trajectories of run is not finished and left out of every figure and test.",
+        "1 trajectory of run was stopped before the last loop and is left out of every figure and "
+        "test.",
+    ]

@@ -5,11 +5,12 @@ import pytest
 from matplotlib.image import imread
 
 from alsweep.errors import DatasetError, RecordError, RunFolderError
+from alsweep.layout import query_path
 from alsweep.report import queries as drawing
 from alsweep.report.queries import draw_pair, draw_queries, find_trajectory, open_query
 from alsweep.report.slices import Panel
 from alsweep.report.views import look
-from alsweep.results.records import query_path, read_run
+from alsweep.results.records import read_run
 
 
 def test_a_query_becomes_an_overview_and_a_picture_a_patch(phantom_run, tmp_path):

@@ -5,8 +5,9 @@ import shutil
 import pytest
 
 from alsweep.files import read_json, write_json
+from alsweep.layout import record_path
 from alsweep.report.study import PALETTE, SYMBOLS, _looks, _phrase, read_study
-from alsweep.results.records import TrajectoryFolder, read_run, record_path
+from alsweep.results.records import TrajectoryFolder, read_run
 from alsweep.testing.runs import trajectory_config, write_run
 
 

@@ -8,6 +8,7 @@ import pytest
 
 from alsweep.errors import RunFolderError
 from alsweep.files import read_json, write_json
+from alsweep.layout import record_path
 from alsweep.report import write_report
 from alsweep.report.captions import count
 from alsweep.report.html import _span, embeddable
@@ -16,7 +17,7 @@ from alsweep.report.sections.curves import _numbers, _with_alpha, curve_table
 from alsweep.report.study import read_study
 from alsweep.report.tables import Table, last_rows, mean_and_std, per_setting, percent
 from alsweep.results import collect, ranking, win_rates
-from alsweep.results.records import read_run, record_path
+from alsweep.results.records import read_run
 from alsweep.testing.runs import write_run
 from tests.report.pages import figures, resolve, visible
 

@@ -1,6 +1,7 @@
 import pytest
 
 from alsweep.errors import RecordError
+from alsweep.layout import reference_path
 from alsweep.results import fg_efficiency, full_dice, load_results
 from alsweep.results.fulldata import (
     FullDataRecord,
@@ -8,7 +9,6 @@ from alsweep.results.fulldata import (
     read_reference,
     read_references,
     reference_key,
-    reference_path,
 )
 from alsweep.results.records import read_run
 from alsweep.testing.runs import FINGERPRINT, trajectory_config, write_reference, write_run

@@ -10,15 +10,14 @@ from alsweep import load_results
 from alsweep.errors import RecordError, RunFolderError
 from alsweep.files import read_json, write_json
 from alsweep.geometry import Patch
+from alsweep.layout import query_path, record_path
 from alsweep.results import collect, write_results
 from alsweep.results.records import (
     LoopRecord,
     QueriedPatch,
-    query_path,
     read_query,
     read_records,
     read_run,
-    record_path,
     write_query,
 )
 from alsweep.testing.runs import trajectory_config, write_run, write_sweep

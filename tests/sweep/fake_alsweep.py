@@ -6,8 +6,8 @@ Usage: python fake_alsweep.py SECONDS_PER_LOOP VERB ARGUMENTS...
 import sys
 from pathlib import Path
 
-from alsweep.cli import main, run
-from alsweep.sweep import work
+from alsweep.cli import main
+from alsweep.sweep import running, work
 from tests.sweep.fakes import TableWork
 
 
@@ -21,5 +21,5 @@ def fake_report(run_folder: Path) -> Path:
 if __name__ == "__main__":
     seconds = float(sys.argv.pop(1))
     work.Training = lambda run_folder, resources: TableWork(run_folder, seconds)  # type: ignore[misc, assignment]
-    run.write_report = fake_report
+    running.write_report = fake_report
     main.main()

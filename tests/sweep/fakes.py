@@ -12,8 +12,9 @@ from alsweep.config.trajectory import TrajectoryConfig
 from alsweep.data.case import Dataset
 from alsweep.errors import PoolExhaustedError
 from alsweep.geometry import Patch, QueriedPatch
+from alsweep.layout import query_path
 from alsweep.results.fulldata import FullDataRecord, reference_key
-from alsweep.results.loops import LoopRecord, query_path, write_query
+from alsweep.results.loops import LoopRecord, write_query
 from alsweep.results.records import read_records
 from alsweep.trajectory.progress import OnProgress, Progress
 from alsweep.trajectory.query_log import QueryLog

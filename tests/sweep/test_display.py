@@ -4,11 +4,11 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
+from alsweep.layout import starts_folder, trajectory_folder
 from alsweep.sweep.display import LineDisplay, LiveDisplay, make_display
 from alsweep.sweep.heartbeat import Heartbeat
 from alsweep.sweep.missing import missing_starts
 from alsweep.sweep.plan import Plan
-from alsweep.sweep.run_folder import starts_folder, trajectory_folder
 from alsweep.trajectory.progress import Progress
 from tests.sweep.conftest import MakePlan
 from tests.sweep.fakes import table_record

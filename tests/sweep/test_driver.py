@@ -13,9 +13,10 @@ import psutil
 import pytest
 
 from alsweep.data.case import Dataset
+from alsweep.layout import trajectory_folder
 from alsweep.results.records import load_results
 from alsweep.sweep.plan import Plan
-from alsweep.sweep.run_folder import trajectory_folder, write_space
+from alsweep.sweep.run_folder import write_space
 from alsweep.sweep.space_file import to_yaml
 from tests.small_disk import fill, small_disk
 from tests.sweep.conftest import MakePlan, sweep_of

@@ -6,9 +6,9 @@ import pytest
 
 from alsweep.data.case import Dataset
 from alsweep.errors import DiskFullError
+from alsweep.layout import trajectory_folder
 from alsweep.sweep.forecast import Forecast, forecast
 from alsweep.sweep.plan import Plan
-from alsweep.sweep.run_folder import trajectory_folder
 from alsweep.trajectory.runner import Trajectory
 from tests.small_disk import fill, small_disk
 from tests.sweep.conftest import MakePlan

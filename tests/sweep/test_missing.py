@@ -1,8 +1,8 @@
 from pathlib import Path
 
+from alsweep.layout import trajectory_folder
 from alsweep.sweep.missing import missing_starts, to_do, unfinished
 from alsweep.sweep.plan import Plan
-from alsweep.sweep.run_folder import trajectory_folder
 from tests.sweep.conftest import MakePlan
 from tests.sweep.fakes import TableWork
 

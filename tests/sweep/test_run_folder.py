@@ -3,6 +3,7 @@ from pathlib import Path
 import pytest
 
 from alsweep.errors import RunFolderError
+from alsweep.layout import trajectory_folder
 from alsweep.results.records import read_config
 from alsweep.sweep.run_folder import (
     active_driver,
@@ -11,7 +12,6 @@ from alsweep.sweep.run_folder import (
     left_out,
     refresh_configs,
     stored_sweep,
-    trajectory_folder,
     write_space,
 )
 from alsweep.trajectory.query_log import QueryLog

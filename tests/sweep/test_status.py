@@ -3,9 +3,10 @@ from pathlib import Path
 import pytest
 
 from alsweep.errors import RunFolderError
-from alsweep.sweep.failure import write_failure
+from alsweep.layout import starts_folder, trajectory_folder
+from alsweep.results.failure import write_failure
 from alsweep.sweep.heartbeat import Heartbeat
-from alsweep.sweep.run_folder import driver_lock, starts_folder, trajectory_folder, write_space
+from alsweep.sweep.run_folder import driver_lock, write_space
 from alsweep.sweep.status import read_status
 from alsweep.trajectory.progress import Progress
 from tests.sweep.conftest import MakePlan
@@ -30,7 +31,8 @@ def test_states_under_a_live_driver(run: Path, plan_of: MakePlan) -> None:
     with driver_lock(run):
         status = read_status(run)
     assert [one.state for one in status.trajectories] == ["done", "running", "failed", "waiting"]
-    assert status.counts == {"done": 1, "running": 1, "failed": 1, "waiting": 1}
+    states = {"done": 1, "running": 1, "failed": 1, "truncated": 0, "waiting": 1}
+    assert status.counts == states
     running, failed = status.trajectories[1], status.trajectories[2]
     assert (running.phase, running.phase_done, running.phase_total) == ("train", 2, 4)
     assert (running.loops_done, running.loops) == (1, 3)

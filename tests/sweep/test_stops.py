@@ -6,9 +6,12 @@ import signal
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+
+from alsweep.sweep.stops import stops_raise
 
 WAITS = """
 import sys, time
@@ -68,3 +71,15 @@ def test_a_terminal_that_is_closed_spoils_no_last_word(tmp_path: Path) -> None:
     os.close(terminal)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
     assert (tmp_path / "told").read_text() == "stopped"
+
+
+def test_another_thread_leaves_signals_to_the_main_one():
+    before = signal.getsignal(signal.SIGTERM)
+    with ThreadPoolExecutor(1) as pool:
+        assert pool.submit(signal_within_a_sweep).result() == before
+    assert signal.getsignal(signal.SIGTERM) == before
+
+
+def signal_within_a_sweep() -> object:
+    with stops_raise():
+        return signal.getsignal(signal.SIGTERM)

@@ -4,9 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from alsweep.cli.run import plan_of
 from alsweep.sweep.plan import Plan
-from alsweep.sweep.run_folder import stored_sweep
+from alsweep.sweep.planning import stored_plan
 from alsweep.sweep.stored import stored_members
 from tests.golden.test_schema_1 import HERE
 
@@ -21,7 +20,7 @@ def finished(tmp_path: Path) -> Path:
 
 
 def plan_in(run: Path) -> Plan:
-    return plan_of(stored_sweep(run), run / "sweep.yaml", run)
+    return stored_plan(run)
 
 
 def test_members_of_the_next_loops_are_found_and_nothing_is_written(finished: Path) -> None:

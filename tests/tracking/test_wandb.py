@@ -9,9 +9,9 @@ from types import SimpleNamespace
 import pytest
 
 from alsweep import __version__
-from alsweep.cli.run import unset_which_run
 from alsweep.config.sweep import WandbConfig
 from alsweep.errors import ConfigError
+from alsweep.sweep.environment import unset_which_run
 from alsweep.tracking.wandb import (
     WHICH_RUN,
     WandbTracker,
@@ -133,15 +133,13 @@ def test_a_run_that_an_earlier_version_began_keeps_its_id(
 
 
 def test_what_the_environment_says_of_a_run_is_not_heeded(
-    tmp_path: Path, tracked_of: TrackedOf, monkeypatch: pytest.MonkeyPatch, capsys
+    tmp_path: Path, tracked_of: TrackedOf, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     tracked, records = tracked_of(seed=0)
     for name in WHICH_RUN:
         monkeypatch.setenv(name, str(tmp_path / "theirs") if name.endswith("DIR") else "theirs")
-    unset_which_run(WandbConfig(mode="disabled"))
-    assert capsys.readouterr().err == ""
-    unset_which_run(OFFLINE)
-    assert "warning: WANDB_SWEEP_ID, " in capsys.readouterr().err
+    assert unset_which_run(WandbConfig(mode="disabled")) is None
+    assert "warning: WANDB_SWEEP_ID, " in str(unset_which_run(OFFLINE))
     tracker = WandbTracker(tmp_path / "run", OFFLINE)
     tracker.update(tracked, records)
     (folder,) = offline_folders(tmp_path / "run")
@@ -152,8 +150,7 @@ def test_what_the_environment_says_of_a_run_is_not_heeded(
     assert run.sweep_id == ""
     assert run.steps == [0, 1, 2]
     assert not (tmp_path / "theirs").exists()
-    unset_which_run(OFFLINE)
-    assert capsys.readouterr().err == ""
+    assert unset_which_run(OFFLINE) is None
 
 
 def test_what_was_synced_is_kept_and_only_later_loops_follow(

@@ -9,10 +9,11 @@ from alsweep.cli.main import _exit_code
 from alsweep.config.sweep import SweepConfig
 from alsweep.data.annotator import Oracle, ReferenceLabels
 from alsweep.data.case import MANIFEST, REFERENCE_CHUNK, case_folder
-from alsweep.data.labels.human import CROPS, HumanLabels
+from alsweep.data.labels.human import HumanLabels
 from alsweep.errors import ConfigError, DatasetError, RunFolderError
 from alsweep.files import write_json
 from alsweep.geometry import Patch
+from alsweep.layout import crops_folder
 from alsweep.results.records import read_records
 from alsweep.sweep.plan import make_plan
 from alsweep.trajectory.fulldata import make_reference
@@ -32,7 +33,7 @@ def human(dataset, **changes):
 
 def label(dataset, folder, patches):
     """Do a person's work, with the knowledge of the reference."""
-    crops, oracle = HumanLabels(folder / CROPS, len(dataset.classes)), Oracle(dataset)
+    crops, oracle = HumanLabels(crops_folder(folder), len(dataset.classes)), Oracle(dataset)
     for patch in patches:
         crops.save(patch, np.array(oracle.reveal(patch.case, patch.start, patch.size)))
 

@@ -3,7 +3,8 @@ import json
 import pytest
 
 from alsweep.errors import DatasetError
-from alsweep.results.loops import query_path, read_query
+from alsweep.layout import query_path
+from alsweep.results.loops import read_query
 from alsweep.results.records import read_config
 from alsweep.trajectory.imported import import_loops
 

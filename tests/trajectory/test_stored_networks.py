@@ -9,9 +9,10 @@ from alsweep import Patch, Trajectory
 from alsweep.config.trajectory import StrategySpec
 from alsweep.data.annotator import ReferenceLabels
 from alsweep.errors import ConfigError, RunFolderError
+from alsweep.layout import query_path
 from alsweep.model.device import resolve_compute
 from alsweep.query.maps import MutualInformationMap, PredictiveEntropyMap
-from alsweep.results.loops import query_path, read_query
+from alsweep.results.loops import read_query
 from alsweep.results.records import TrajectoryFolder
 from alsweep.trajectory.stored_networks import (
     Agreement,

@@ -13,7 +13,8 @@ from alsweep.config.load import load_sweep
 from alsweep.config.sweep import ResourcesConfig
 from alsweep.errors import ConfigError, PoolExhaustedError, StrategyError
 from alsweep.geometry import Patch, QueriedPatch
-from alsweep.results.loops import query_path, read_query, write_query
+from alsweep.layout import query_path
+from alsweep.results.loops import read_query, write_query
 from alsweep.testing.pools import make_streams
 from alsweep.trajectory.budget import draw_start, request_for, settle
 from alsweep.trajectory.pool import DatasetPool

@@ -23,9 +23,6 @@ if TYPE_CHECKING:
     from alsweep.geometry import Triple
     from alsweep.types import LabelMap
 
-CROPS = "crops"
-"""Name of the folder in a trajectory's folder."""
-
 _READABLE = 40
 _DAMAGE = (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error)
 

@@ -5,12 +5,13 @@ from collections.abc import Iterable, Iterator, Mapping
 
 from matplotlib.figure import Figure
 
+from alsweep.layout import query_path
 from alsweep.report.section import Block, Caption, Material, Picture, Pictures, Section
 from alsweep.report.slices import overview_figure, rows_figure
 from alsweep.report.stills import png
 from alsweep.report.study import Look, Study
 from alsweep.report.volumes import Opened, Volumes
-from alsweep.results.records import TrajectoryFolder, query_path, read_query
+from alsweep.results.records import TrajectoryFolder, read_query
 
 _MOST_STRATEGIES = 6
 _MOST_LOOPS = 3
@@ -47,7 +48,7 @@ def _shown(study: Study) -> Iterable[tuple[Look, TrajectoryFolder]]:
         for trajectory in study.trajectories:
             config = trajectory.config
             assert config is not None
-            label = config.strategy.label or config.strategy.name
+            label = config.strategy.shown
             if label == look.strategy and _existing(trajectory):
                 yield look, trajectory
                 break

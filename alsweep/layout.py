@@ -1,0 +1,154 @@
+"""Where everything of a run folder lies: the one place that spells the names in it.
+
+``run`` is a run folder, ``folder`` a trajectory's, which also stands alone, without a run.
+"""
+
+from pathlib import Path
+
+SPACE = "sweep.yaml"
+LOCK = ".alsweep.lock"
+DATASET = "dataset"
+PLUGINS = "plugins"
+RESULTS = "results.parquet"
+QUERY_PICTURES, TRIED_PICTURES = "queries", "try"
+"""Folders in a report that the report itself does not write."""
+
+
+def space_path(run: Path) -> Path:
+    """The resolved sweep; its presence makes a folder a run."""
+    return run / SPACE
+
+
+def decisions_path(run: Path) -> Path:
+    """What was decided while the sweep ran."""
+    return run / "decisions.jsonl"
+
+
+def lock_path(run: Path) -> Path:
+    """Held by the driver at work."""
+    return run / LOCK
+
+
+def dataset_folder(run: Path) -> Path:
+    """Where a Dataset lies that moves with the run."""
+    return run / DATASET
+
+
+def plugins_folder(run: Path) -> Path:
+    """Copies of the files that strategies of the user's own are from."""
+    return run / PLUGINS
+
+
+def trajectory_folder(run: Path, id_: str) -> Path:
+    """Where a trajectory of a run lies."""
+    return run / "trajectories" / id_
+
+
+def models_folder(run: Path) -> Path:
+    """Members and evaluations; a trajectory that stands alone has its own."""
+    return run / "models"
+
+
+def starts_folder(run: Path) -> Path:
+    """Where workers that prepare starts or references leave signs of life."""
+    return run / ".starts"
+
+
+def reference_path(run: Path, key: str) -> Path:
+    """The record of a full-data reference."""
+    return run / "fulldata" / f"{key}.json"
+
+
+def results_path(run: Path) -> Path:
+    """The tidy table."""
+    return run / RESULTS
+
+
+def report_folder(run: Path) -> Path:
+    """Page, tables and plots."""
+    return run / "report"
+
+
+def report_page(report: Path) -> Path:
+    """The page of a report."""
+    return report / "index.html"
+
+
+def query_pictures(run: Path, id_: str, loop: int) -> Path:
+    """Pictures of one query of a trajectory."""
+    return report_folder(run) / QUERY_PICTURES / id_ / f"loop_{loop:03d}"
+
+
+def tried_pictures(run: Path, id_: str, loop: int) -> Path:
+    """Pictures of what other strategies would have queried."""
+    return report_folder(run) / TRIED_PICTURES / id_ / f"loop_{loop:03d}"
+
+
+def wandb_folder(run: Path) -> Path:
+    """The files of W&B, which names the folder itself."""
+    return run / "wandb"
+
+
+def log_path(folder: Path) -> Path:
+    """What workers said: a trajectory's, or in the run's folder those of what many share."""
+    return folder / "log.txt"
+
+
+def config_path(folder: Path) -> Path:
+    """The resolved config of a trajectory."""
+    return folder / "config.json"
+
+
+def query_path(folder: Path, loop: int) -> Path:
+    """The patches annotated just before training ``loop``."""
+    return folder / "queries" / f"loop_{loop:03d}.json"
+
+
+def pending_path(folder: Path, loop: int) -> Path:
+    """Patches whose labels are awaited, for training ``loop``."""
+    return folder / "pending" / f"loop_{loop:03d}.json"
+
+
+def record_path(folder: Path, loop: int) -> Path:
+    """The record of ``loop``."""
+    return folder / "records" / f"loop_{loop:03d}.json"
+
+
+def labels_folder(folder: Path) -> Path:
+    """The view of the labels for people and tools."""
+    return folder / "labels.zarr"
+
+
+def crops_folder(folder: Path) -> Path:
+    """Labels that a person gave, one file a patch."""
+    return folder / "crops"
+
+
+def error_path(folder: Path) -> Path:
+    """Why a trajectory cannot go on; absent where it can."""
+    return folder / "error.json"
+
+
+def progress_path(folder: Path) -> Path:
+    """A worker's last sign of life."""
+    return folder / "progress.json"
+
+
+def worker_lock_path(folder: Path) -> Path:
+    """Held by the worker of a trajectory."""
+    return folder / ".worker.lock"
+
+
+def weights_path(entry: Path) -> Path:
+    """The weights of a member, in its entry of the model store."""
+    return entry / "weights.pt"
+
+
+def meta_path(entry: Path) -> Path:
+    """What is stored beside them, or an evaluation."""
+    return entry / "meta.json"
+
+
+def training_folder(models: Path) -> Path:
+    """States of unfinished trainings, in a model store."""
+    return models / ".training"

@@ -1,0 +1,104 @@
+"""What a user should hear before a sweep begins: texts, which others print, log or show."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from alsweep.layout import space_path
+
+if TYPE_CHECKING:
+    from alsweep.data.case import Dataset
+    from alsweep.sweep.plan import Plan
+
+
+def shown(path: Path) -> Path:
+    """A path as the user would write it."""
+    here = Path.cwd()
+    return path.relative_to(here) if path.is_relative_to(here) else path
+
+
+def small_cases(plan: Plan, dataset: Dataset) -> Iterator[str]:
+    """Name the cases of the pool that a training patch dwarfs, for each size of patch."""
+    from alsweep.data.ingest.sizes import dwarfed, dwarfed_text, training_patch
+
+    asked = {planned.config.training.patch_size for planned in plan.trajectories}
+    for patch in sorted({training_patch(size, dataset) for size in asked}):
+        cases = dwarfed((dataset.cases[case] for case in dataset.pool), patch)
+        if cases:
+            yield (
+                f"warning: {dwarfed_text(cases, patch)}; a smaller training.patch_size trains "
+                "more on what they hold"
+            )
+
+
+def of_run(run: Path, plan: Plan) -> Iterator[str]:
+    """Say where a plan and what its run folder holds already do not go together."""
+    yield from _left_out(run, plan)
+    yield from _other_defaults(run, plan)
+    yield from _overruled(run, plan)
+
+
+def _left_out(run: Path, plan: Plan) -> Iterator[str]:
+    """Name what the run folder holds and the plan has no more."""
+    from alsweep.sweep.run_folder import left_out
+
+    gone = left_out(run, plan)
+    if not gone:
+        return
+    names = gone[0] if len(gone) == 1 else f"{gone[0]}, ..."
+    yield (
+        f"warning: {len(gone)} trajectories of this run are not in the search space any more "
+        f"({names}); their folders stay, but results and report leave them out"
+    )
+
+
+def _other_defaults(run: Path, plan: Plan) -> Iterator[str]:
+    """Say why a file that nobody changed means other trajectories than it did."""
+    from alsweep.sweep.run_folder import provenance_of, stored_sweep
+    from alsweep.sweep.space_file import changed_defaults
+
+    if plan.sweep.provenance is not None or not space_path(run).exists():
+        return
+    stored = stored_sweep(run)
+    changed = changed_defaults(stored, plan)
+    if not changed:
+        return
+    version = provenance_of(run, stored).version
+    what = ", ".join(f"{key} {then} -> {now}" for key, (then, now) in changed.items())
+    yield (
+        f"warning: the search space leaves to defaults what was different when this run began "
+        f"(alsweep {version}): {what}; new trajectories are made. To go on with the old ones: "
+        f"alsweep resume {shlex.quote(str(shown(run)))}"
+    )
+
+
+def _overruled(run: Path, plan: Plan) -> Iterator[str]:
+    """Say that trajectories which were stopped go on."""
+    from alsweep.sweep.deciding import cut_short
+
+    cut = [planned.id for planned in cut_short(run, plan)]
+    if cut:
+        one = len(cut) == 1
+        what = (
+            f"trajectory {cut[0]} was" if one else f"{len(cut)} trajectories ({cut[0]}, ...) were"
+        )
+        yield (
+            f"warning: {what} stopped before the last loop; the sweep has no schedule, so that "
+            f"{'it is' if one else 'they are'} finished"
+        )
+
+
+def of_disk(run: Path, plan: Plan, *, private: bool) -> Iterator[str]:
+    """Say what is going to be written, before anything is.
+
+    Raises:
+        DiskFullError: The disk takes not even one member.
+    """
+    from alsweep.sweep.forecast import forecast
+
+    expected = forecast(run, plan, private=private)
+    if expected is not None:
+        yield expected.told

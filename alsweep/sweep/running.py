@@ -1,0 +1,160 @@
+"""A sweep from beginning to end: the one call behind the command line and notebooks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from itertools import chain
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from alsweep.config.load import load_sweep
+from alsweep.config.sweep import SweepConfig
+from alsweep.disk import full_disk_told
+from alsweep.layout import report_folder, space_path
+from alsweep.sweep import remarks
+from alsweep.sweep.audience import Audience, Listener, OnLoop
+from alsweep.sweep.deciding import extended, overrule
+from alsweep.sweep.environment import prepare_environment, unset_which_run, wandb_settings
+from alsweep.sweep.plan import Plan
+from alsweep.sweep.planning import plan_of, plan_read
+from alsweep.sweep.run_folder import check_same_sweep, driver_lock, refresh_configs, write_space
+from alsweep.sweep.stops import stops_raise
+
+if TYPE_CHECKING:
+    from alsweep.config.sweep import WandbConfig
+    from alsweep.sweep.job import Outcome
+    from alsweep.sweep.work import Work
+    from alsweep.tracking.base import BackgroundTracker
+
+_SECONDS_TO_CLOSE = 10.0
+
+
+def run_sweep(
+    sweep: SweepConfig | Plan | Path | str,
+    run: Path | str,
+    *,
+    address: str | None = None,
+    work: Work | None = None,
+    on_loop: OnLoop | None = None,
+    report: bool | Callable[[Path], object] = True,
+    audience: Audience | None = None,
+) -> Outcome:
+    """Make what is missing of a sweep: run it, continue it, extend it; then results and report.
+
+    Ray and the libraries of its workers are told what they need by variables of this process's
+    environment, so a process that has not imported ray before has it as a command has. A run is
+    taken up again by ``run_sweep(RUN / "sweep.yaml", RUN)``.
+
+    Args:
+        sweep: What to make: a search space, the path of one, or a plan.
+        run: The run folder; made where it is not there.
+        address: Of a running Ray cluster; None starts a private Ray.
+        work: Makes trajectories; by training, if left out.
+        on_loop: Called with a trajectory's id and the record of each loop that is finished. What
+            else there is to hear goes to Python's logging.
+        report: Whether to write RUN/report, or what to call with the run folder in place of that.
+        audience: Hears everything, in place of ``on_loop`` and logging.
+
+    Returns:
+        How many trajectories are done, and why the others failed.
+
+    Raises:
+        AlsweepError: What the user asks for cannot work; names what, and the mend.
+        KeyboardInterrupt: Ctrl-C or SIGTERM. No worker is left, what is finished is safe, and the
+            same call goes on.
+    """
+    audience, run = audience or Listener(on_loop), Path(run).absolute()
+    plan = _plan(sweep, run, audience)
+    wandb = wandb_settings(plan.sweep.wandb)
+    if (unheeded := unset_which_run(wandb)) is not None:
+        audience.tell(unheeded)
+    with at_work(run, plan, address) as plan:
+        # Now that the environment is prepared, which Ray reads when it is imported.
+        from alsweep.results.records import write_results
+        from alsweep.sweep.driver import make_missing
+        from alsweep.sweep.job import Job
+
+        going_on = plan.overruled
+        for remark in chain(
+            remarks.of_run(run, plan), remarks.of_disk(run, going_on, private=address is None)
+        ):
+            audience.tell(remark)
+        write_space(run, plan)
+        plan = overrule(run, plan)
+        refresh_configs(run, plan)
+        with _mirror(wandb, run) as tracker, audience.watch(run, plan) as monitor:
+            job = Job(plan, run, work or training_in(run, plan), monitor, tracker)
+            outcome = make_missing(job, address)
+        write_results(run)
+        if report is not False:
+            (write_report if report is True else report)(run)
+    return outcome
+
+
+def _plan(sweep: SweepConfig | Plan | Path | str, run: Path, audience: Audience) -> Plan:
+    if isinstance(sweep, Plan):
+        return sweep
+    if isinstance(sweep, SweepConfig):
+        own = run if sweep.provenance is not None and space_path(run).exists() else None
+        return plan_of(sweep, sweep.name, own, audience.tell)
+    space = Path(sweep)
+    return plan_read(load_sweep(space), space, run, tell=audience.tell)
+
+
+@contextmanager
+def at_work(run: Path, plan: Plan, address: str | None) -> Iterator[Plan]:
+    """Hold a run folder for a plan, with the environment, disk and signals as work needs them.
+
+    Args:
+        run: Absolute.
+        plan: What is going to be made.
+        address: Of a Ray cluster, or None.
+
+    Yields:
+        The plan with what was decided in the folder before.
+
+    Raises:
+        RunFolderError: The folder is not the plan's, or somebody else is at work in it.
+    """
+    prepare_environment(plan.sweep.resources, private=address is None)
+    check_same_sweep(run, plan)
+    with full_disk_told(run), driver_lock(run), stops_raise():
+        # Again, now that nobody else can be at work in it.
+        check_same_sweep(run, plan)
+        yield extended(plan, run)
+
+
+def training_in(run: Path, plan: Plan) -> Work:
+    """The real work, within what the plan's resources allow."""
+    from alsweep.sweep import work
+
+    return work.Training(run, plan.sweep.resources)
+
+
+@contextmanager
+def _mirror(settings: WandbConfig, run: Path) -> Iterator[BackgroundTracker]:
+    """The tracker that the settings ask for; a sweep that was stopped does not wait for it long."""
+    tracker = _tracker(settings, run)
+    try:
+        yield tracker
+    except BaseException:
+        tracker.close(patience=_SECONDS_TO_CLOSE)
+        raise
+    tracker.close()
+
+
+def _tracker(settings: WandbConfig, run: Path) -> BackgroundTracker:
+    from alsweep.tracking.base import BackgroundTracker, NullTracker
+    from alsweep.tracking.wandb import WandbTracker
+
+    if settings.mode == "disabled":
+        return BackgroundTracker(NullTracker)
+    return BackgroundTracker(lambda: WandbTracker(run, settings))
+
+
+def write_report(run: Path) -> Path:
+    """Write RUN/report; returns the page."""
+    from alsweep.report import write_report as write
+
+    return write([run], report_folder(run))
