@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import logging
+import sys
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, redirect_stdout
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
@@ -46,6 +47,7 @@ class Listener:
 
     def __init__(self, on_loop: OnLoop | None = None) -> None:
         self._on_loop = on_loop
+        self._stdout = sys.stdout
 
     def tell(self, text: str) -> None:
         """See :class:`Audience`."""
@@ -54,6 +56,7 @@ class Listener:
     @contextmanager
     def watch(self, run: Path, plan: Plan) -> Iterator[Listener]:
         """See :class:`Audience`."""
+        self._stdout = sys.stdout
         yield self
 
     def preparing(self, starts: Sequence[Start]) -> None:
@@ -74,7 +77,9 @@ class Listener:
         if self._on_loop is None:
             return
         try:
-            self._on_loop(planned.id, record)
+            # What it prints is the user's own; only Ray is to be quiet.
+            with redirect_stdout(self._stdout):
+                self._on_loop(planned.id, record)
         except Exception:
             self._on_loop = None
             _log.warning("warning: on_loop failed and is called no more", exc_info=True)

@@ -51,8 +51,8 @@ def run_sweep(
         run: The run folder; made where it is not there.
         address: Of a running Ray cluster; None starts a private Ray.
         work: Makes trajectories; by training, if left out.
-        on_loop: Called with a trajectory's id and the record of each loop that is finished. What
-            else there is to hear goes to Python's logging.
+        on_loop: Called with a trajectory's id and the record of each loop that is finished, in this
+            call and before it is interrupted. What else there is to hear goes to Python's logging.
         report: Whether to write RUN/report, or what to call with the run folder in place of that.
         audience: Hears everything, in place of ``on_loop`` and logging.
 
