@@ -44,6 +44,10 @@ class Registry(Generic[T]):
         }
         self._aliases = {a: name for a, name in self._aliases.items() if name in self._items}
 
+    def has_of(self, module: str) -> bool:
+        """Whether a module has registered anything."""
+        return any(getattr(item, "__module__", None) == module for item in self._items.values())
+
     def name(self, name_or_alias: str) -> str:
         """Return the registered name.
 

@@ -124,12 +124,15 @@ class LineDisplay(StateMonitor):
         super().preparing(starts)
         if starts:
             sharers = sum(start.sharers for start in starts)
-            self._say(f"preparing loop 0, {len(starts)} for {sharers} trajectories")
+            noun = "start" if len(starts) == 1 else "starts"
+            self._say(f"preparing {len(starts)} shared {noun} (loop 0) for {sharers} trajectories")
 
     def prepared(self, start: Start) -> None:
         """Say that a start is ready."""
         super().prepared(start)
-        self._say(f"loop 0 of seed {start.example.config.seed} is ready for {start.sharers}")
+        self._say(
+            f"the start of seed {start.example.config.seed} is ready, shared by {start.sharers}"
+        )
 
     def lost(self, planned: Planned) -> None:
         """Say that a worker is gone."""

@@ -42,8 +42,8 @@ def test_without_a_terminal_each_event_is_one_plain_line(run: Path, plan_of: Mak
         follow_one_trajectory(display, plan, run)
     dice = table_record(plan.trajectories[0].config, 0).mean_dice
     assert text_of(out).splitlines() == [
-        "preparing loop 0, 1 for 2 trajectories",
-        "loop 0 of seed 0 is ready for 2",
+        "preparing 1 shared start (loop 0) for 2 trajectories",
+        "the start of seed 0 is ready, shared by 2",
         f"[1/12] random seed 0 loop 1/3: Dice {dice:.3f}, about 0 s left",
         f"warning: the worker of {plan.ids[0]} was lost; it is tried again",
         f"failed: {plan.ids[1]}: no room; lower query.patches",
@@ -59,7 +59,7 @@ def test_a_terminal_that_cannot_redraw_gets_plain_lines(
     out = Console(file=io.StringIO(), force_terminal=True, width=100)
     with make_display(run, plan, dict.fromkeys(plan.ids, 0), out) as display:
         follow_one_trajectory(display, plan, run)
-    assert "loop 0 of seed 0 is ready for 2" in text_of(out).splitlines()
+    assert "the start of seed 0 is ready, shared by 2" in text_of(out).splitlines()
 
 
 def test_live_table_shows_what_runs_and_the_totals(run: Path, plan_of: MakePlan) -> None:
