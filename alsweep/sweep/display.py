@@ -110,6 +110,7 @@ class LineDisplay(StateMonitor):
     def __init__(self, state: SweepState, console: Console) -> None:
         super().__init__(state)
         self._console = console
+        self._failed_starts: set[str] = set()
 
     def __enter__(self) -> LineDisplay:
         return self
@@ -128,11 +129,11 @@ class LineDisplay(StateMonitor):
             self._say(f"preparing {len(starts)} shared {noun} (loop 0) for {sharers} trajectories")
 
     def prepared(self, start: Start) -> None:
-        """Say that a start is ready."""
+        """Say that a start is ready, unless it has failed: that has been said."""
         super().prepared(start)
-        self._say(
-            f"the start of seed {start.example.config.seed} is ready, shared by {start.sharers}"
-        )
+        if start.key not in self._failed_starts:
+            seed = start.example.config.seed
+            self._say(f"the start of seed {seed} is ready, shared by {start.sharers}")
 
     def lost(self, planned: Planned) -> None:
         """Say that a worker is gone."""
@@ -153,6 +154,7 @@ class LineDisplay(StateMonitor):
     def failed(self, planned: Planned, error: str) -> None:
         """Say why a trajectory failed."""
         super().failed(planned, error)
+        self._failed_starts.add(planned.start)
         self._say(f"failed: {planned.id}: {error}")
 
 

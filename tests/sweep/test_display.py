@@ -50,6 +50,23 @@ def test_without_a_terminal_each_event_is_one_plain_line(run: Path, plan_of: Mak
     ]
 
 
+def test_a_start_that_failed_is_not_said_to_be_ready(run: Path, plan_of: MakePlan) -> None:
+    plan = plan_of()
+    out = console(terminal=False)
+    starts = missing_starts(run, plan)
+    with make_display(run, plan, dict.fromkeys(plan.ids, 0), out) as display:
+        display.preparing(starts)
+        for planned in plan.trajectories:
+            if planned.start == starts[0].key:
+                display.failed(planned, "no room")
+        for start in starts:
+            display.prepared(start)
+    ready = [line for line in text_of(out).splitlines() if "is ready" in line]
+    seeds = [start.example.config.seed for start in starts[1:]]
+    assert seeds
+    assert ready == [f"the start of seed {seed} is ready, shared by 2" for seed in seeds]
+
+
 @pytest.mark.parametrize("kind", ["dumb", "unknown"])
 def test_a_terminal_that_cannot_redraw_gets_plain_lines(
     run: Path, plan_of: MakePlan, monkeypatch: pytest.MonkeyPatch, kind: str
