@@ -126,7 +126,8 @@ class LineDisplay(StateMonitor):
         if starts:
             sharers = sum(start.sharers for start in starts)
             noun = "start" if len(starts) == 1 else "starts"
-            self._say(f"preparing {len(starts)} shared {noun} (loop 0) for {sharers} trajectories")
+            whose = "trajectory" if sharers == 1 else "trajectories"
+            self._say(f"preparing {len(starts)} shared {noun} (loop 0) for {sharers} {whose}")
 
     def prepared(self, start: Start) -> None:
         """Say that a start is ready, unless it has failed: that has been said."""

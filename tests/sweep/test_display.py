@@ -61,6 +61,7 @@ def test_a_start_that_failed_is_not_said_to_be_ready(run: Path, plan_of: MakePla
                 display.failed(planned, "no room")
         for start in starts:
             display.prepared(start)
+    assert "preparing 2 shared starts (loop 0) for 4 trajectories" in text_of(out)
     ready = [line for line in text_of(out).splitlines() if "is ready" in line]
     seeds = [start.example.config.seed for start in starts[1:]]
     assert seeds
