@@ -44,6 +44,10 @@ class Registry(Generic[T]):
         }
         self._aliases = {a: name for a, name in self._aliases.items() if name in self._items}
 
+    def has_of(self, module: str) -> bool:
+        """Whether a module has registered anything."""
+        return any(getattr(item, "__module__", None) == module for item in self._items.values())
+
     def name(self, name_or_alias: str) -> str:
         """Return the registered name.
 
@@ -70,5 +74,7 @@ class Registry(Generic[T]):
         return iter(sorted(self._items))
 
     def _suggestion(self, name: str) -> str:
-        near = get_close_matches(name, [*self._items, *self._aliases], n=1)
+        names = [*self._items, *self._aliases]
+        begin = [one for one in names if one.startswith(name)]
+        near = get_close_matches(name, begin or names, n=1)
         return f"; did you mean '{near[0]}'?" if near else f"; known: {', '.join(self)}"

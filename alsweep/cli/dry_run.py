@@ -88,8 +88,8 @@ def tell_what_would_be_done(plan: "Plan", run_folder: Path, *, private: bool = T
         f"{plan.sweep.name} on {plan.dataset_name} in {remarks.shown(run_folder)}: "
         f"{len(plan.trajectories)} trajectories, {counted.finished} done, "
         f"{counted.unfinished} to do with {counted.loops} loops\n"
-        f"{counted.starts} shared starts; {counted.trainings} trainings "
-        f"({counted.unshared_trainings} without sharing)"
+        f"{counted.starts} shared start{'' if counted.starts == 1 else 's'}; "
+        f"{counted.trainings} trainings ({counted.unshared_trainings} without sharing)"
         f"{f', {stored} of them stored already' if stored else ''}\n"
         f"dry run: nothing was written",
         soft_wrap=True,

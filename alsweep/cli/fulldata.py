@@ -94,7 +94,7 @@ def _tell_results(run: Path, wanted: "list[Reference]") -> None:
     from alsweep.results.fulldata import read_reference
     from alsweep.sweep.monitor import dice_text
 
-    shown = Table("full data", "Dice", "train [s]", "trajectories")
+    shown = Table("full data", "Dice", r"train \[s]", "trajectories")
     for reference in wanted:
         record = read_reference(run, reference.key)
         if record is not None:

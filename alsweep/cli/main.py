@@ -12,7 +12,7 @@ import typer
 from typer.core import TyperGroup
 
 from alsweep import __version__
-from alsweep.cli.terminal import print_everywhere
+from alsweep.cli.terminal import LogLines, print_everywhere
 from alsweep.disk import full_disk_told
 from alsweep.errors import AlsweepError
 
@@ -94,11 +94,10 @@ def main() -> None:
     print_everywhere()
     debug = "--debug" in sys.argv
     arguments = [argument for argument in sys.argv[1:] if argument != "--debug"]
-    logging.basicConfig(
-        level=logging.DEBUG if debug else logging.WARNING,
-        format="%(levelname)s %(name)s: %(message)s" if debug else "%(levelname)s: %(message)s",
-        stream=sys.stderr,
-    )
+    handler = logging.StreamHandler()
+    verbose = logging.Formatter("%(levelname)s %(name)s: %(message)s")
+    handler.setFormatter(verbose if debug else LogLines())
+    logging.basicConfig(level=logging.DEBUG if debug else logging.WARNING, handlers=[handler])
     # Where a log cannot be written, for want of room or a terminal, no traceback is to say so.
     logging.raiseExceptions = debug
     logging.getLogger("alsweep").setLevel(logging.DEBUG if debug else logging.INFO)

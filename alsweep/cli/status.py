@@ -54,7 +54,8 @@ def _print_table(found: "RunStatus") -> None:
     )
     console.print(f"{counts}; {left_in_words(found.seconds_left)}", highlight=False)
     if found.starts:
-        typer.echo(f"loop 0 is being prepared for all that share it ({found.starts} starts)")
+        noun = "start" if found.starts == 1 else "starts"
+        typer.echo(f"{found.starts} shared {noun} (loop 0) being prepared; trajectories wait")
     for one in found.trajectories:
         if one.error is not None:
             typer.echo(f"failed: {one.id}: {' '.join(one.error.split())}")

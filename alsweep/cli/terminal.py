@@ -2,6 +2,7 @@
 
 import codecs
 import io
+import logging
 import sys
 from typing import TextIO
 
@@ -9,6 +10,17 @@ _ERRORS = "alsweep.plain"
 _PLAIN = dict(zip("\u2026\u00d7\u00b7\u2013\u2014\u00b5\u2020\u00b1", ".x*--u+~", strict=True))
 """Dots, times, middle dot, dashes, micro, dagger, plus-minus: what stands for a sign
 where there is only ASCII; of the same width, so that tables stay even."""
+
+
+class LogLines(logging.Formatter):
+    """Log lines for people: the level is named once, and not where it is only news."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return ``warning: text`` for a warning, and the text alone for what is no trouble."""
+        text = super().format(record)
+        level = f"{record.levelname.lower()}: "
+        plain = record.levelno < logging.WARNING or text.startswith(level)
+        return text if plain else level + text
 
 
 def print_everywhere() -> None:

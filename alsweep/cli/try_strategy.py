@@ -62,7 +62,7 @@ def try_strategy(
     with CaseProgress("try") as progress:
         networks = open_networks(query, progress)
         began = time.monotonic()
-        found = networks.ask(spec)
+        found = _ask(networks, spec)
         summary = _summary(query, networks, spec, found) | {"seconds": time.monotonic() - began}
         picture = _draw(query, networks, spec, found, out)
     if as_json:
@@ -70,6 +70,16 @@ def try_strategy(
         return
     _print(summary, query.dataset.classes)
     typer.echo(str(picture))
+
+
+def _ask(networks: "StoredNetworks", spec: "StrategySpec") -> "list[QueriedPatch]":
+    """What the strategy queries; complaints do not name a search space, since none was given."""
+    from alsweep.errors import ConfigError
+
+    try:
+        return networks.ask(spec)
+    except ConfigError as error:
+        raise ConfigError(str(error).removeprefix("base.strategy: ")) from error
 
 
 def _spec(strategy: str, settings: "Sequence[str]") -> "StrategySpec":

@@ -68,6 +68,8 @@ def _read_mapping(path: Path) -> dict[str, Any]:
         text = path.read_text(encoding="utf-8")
     except FileNotFoundError:
         raise ConfigError(f"{path}: no such file; name a search space (YAML)") from None
+    except IsADirectoryError:
+        raise ConfigError(f"{path}: is a folder; {_instead(path)}") from None
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path}: cannot be read as text ({error})") from None
     try:
@@ -83,6 +85,13 @@ def _read_mapping(path: Path) -> dict[str, Any]:
     if not isinstance(raw, dict):
         raise ConfigError(f"{path}: expected a mapping with name, dataset, base, got {_kind(raw)}")
     return raw
+
+
+def _instead(folder: Path) -> str:
+    """What to give in place of a folder, which is often a run that is to go on."""
+    if (folder / "sweep.yaml").is_file():
+        return f"to go on with this run: alsweep resume {shlex.quote(str(folder))}"
+    return "name a search space (YAML)"
 
 
 def _kind(value: object) -> str:

@@ -1,5 +1,6 @@
 """One line from pydantic's complaints: the key path, what is wrong and the nearest key."""
 
+import re
 from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
 from typing import Any, TypeVar, get_args
@@ -13,6 +14,8 @@ from alsweep.errors import ConfigError
 Model = TypeVar("Model", bound=BaseModel)
 
 _MOST_ERRORS = 5
+_RANGE = re.compile(r"([0-9]{1,9}) *(?:\.{2,3}|-|:) *([0-9]{1,9})")
+_LONGEST_RANGE = 20
 
 
 def validated(
@@ -112,7 +115,12 @@ def _message(detail: ErrorDetails) -> str:
 
 
 def _example(value: object) -> str:
-    return str(value) if isinstance(value, (str, int, float)) else "..."
+    """What a list of ``value`` holds; ``0..3`` is no range in YAML, and is written out."""
+    numbers = _RANGE.fullmatch(value) if isinstance(value, str) else None
+    if numbers is None:
+        return str(value) if isinstance(value, (str, int, float)) else "..."
+    first, last = sorted(map(int, numbers.groups()))
+    return ", ".join(map(str, range(first, min(last, first + _LONGEST_RANGE) + 1)))
 
 
 def _place(dotted: str, places: Mapping[str, str], elsewhere: str) -> str:

@@ -191,6 +191,11 @@ def forget(module: str) -> None:
     _STRATEGIES.forget(module)
 
 
+def has_strategies_of(module: str) -> bool:
+    """Whether a module has registered strategies."""
+    return _STRATEGIES.has_of(module)
+
+
 def strategy_name(name_or_alias: str) -> str:
     """The registered name of a strategy; that of a composition is ``stages``.
 

@@ -2,6 +2,7 @@
 
 import hashlib
 import importlib.util
+import logging
 import re
 import sys
 import traceback
@@ -10,6 +11,8 @@ from pathlib import Path
 
 from alsweep.errors import AlsweepError, StrategyError
 from alsweep.files import write_bytes
+
+_log = logging.getLogger(__name__)
 
 _PREFIX = "alsweep_plugin_file"
 _STORED = re.compile(r"-([0-9a-f]{16})$")
@@ -82,6 +85,19 @@ def _run(name: str, path: Path, content: bytes) -> None:
         if not isinstance(error, Exception):
             raise
         raise StrategyError(f"{path}{_line(error, path)}: {_words(error)}; mend it") from error
+    _warn_of_nothing(name, path)
+
+
+def _warn_of_nothing(module: str, path: Path) -> None:
+    """A class without its decorator is known to nobody, and nothing else would say so."""
+    from alsweep.query.base import has_strategies_of
+    from alsweep.query.stages import KINDS
+
+    if not has_strategies_of(module) and not any(r.has_of(module) for r in KINDS.values()):
+        _log.warning(
+            'warning: %s: registers no strategy and no stage; put @strategy("name") on the class',
+            path,
+        )
 
 
 def _words(error: Exception) -> str:

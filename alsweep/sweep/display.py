@@ -110,6 +110,7 @@ class LineDisplay(StateMonitor):
     def __init__(self, state: SweepState, console: Console) -> None:
         super().__init__(state)
         self._console = console
+        self._failed_starts: set[str] = set()
 
     def __enter__(self) -> LineDisplay:
         return self
@@ -124,12 +125,16 @@ class LineDisplay(StateMonitor):
         super().preparing(starts)
         if starts:
             sharers = sum(start.sharers for start in starts)
-            self._say(f"preparing loop 0, {len(starts)} for {sharers} trajectories")
+            noun = "start" if len(starts) == 1 else "starts"
+            whose = "trajectory" if sharers == 1 else "trajectories"
+            self._say(f"preparing {len(starts)} shared {noun} (loop 0) for {sharers} {whose}")
 
     def prepared(self, start: Start) -> None:
-        """Say that a start is ready."""
+        """Say that a start is ready, unless it has failed: that has been said."""
         super().prepared(start)
-        self._say(f"loop 0 of seed {start.example.config.seed} is ready for {start.sharers}")
+        if start.key not in self._failed_starts:
+            seed = start.example.config.seed
+            self._say(f"the start of seed {seed} is ready, shared by {start.sharers}")
 
     def lost(self, planned: Planned) -> None:
         """Say that a worker is gone."""
@@ -150,6 +155,7 @@ class LineDisplay(StateMonitor):
     def failed(self, planned: Planned, error: str) -> None:
         """Say why a trajectory failed."""
         super().failed(planned, error)
+        self._failed_starts.add(planned.start)
         self._say(f"failed: {planned.id}: {error}")
 
 

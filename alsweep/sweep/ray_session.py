@@ -107,6 +107,7 @@ def _short_folder(usual: str) -> str:
 
 def _start_private(folder: str | None) -> None:
     require_room(Path(folder or tempfile.gettempdir()))  # Ray dies of it without a word
+    _log.info("starting Ray on this machine")
     # Workers inherit this process's environment, which the command line has prepared; a
     # runtime_env would do the same, but then each worker starts seconds later.
     ray.init(
@@ -120,6 +121,7 @@ def _start_private(folder: str | None) -> None:
 
 
 def _connect(address: str, resources: ResourcesConfig) -> None:
+    _log.info("connecting to Ray at %s", address)
     try:
         ray.init(
             address=address,

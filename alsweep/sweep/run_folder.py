@@ -98,7 +98,8 @@ def refuse_unwritable(run: Path) -> None:
 
 def _unwritable(run: Path, error: OSError) -> AlsweepError:
     return full_disk(error, run) or RunFolderError(
-        f"{run}: cannot be written ({error.strerror}); choose another --out or mend its permissions"
+        f"{run}: cannot be written ({error.strerror}); choose another --out, go on "
+        "in a copy, or mend its permissions"
     )
 
 

@@ -1,10 +1,13 @@
 import io
+import logging
 import os
 import subprocess
 import sys
 
+import pytest
+
 from alsweep.cli import main
-from alsweep.cli.terminal import print_everywhere
+from alsweep.cli.terminal import LogLines, print_everywhere
 from alsweep.testing.runs import write_run
 from tests.cli.test_run import call
 
@@ -60,3 +63,17 @@ def test_ctrl_c_is_one_line_and_an_exit_code(tmp_path, monkeypatch, capsys):
     assert call(monkeypatch, "report", tmp_path / "run", "--out", out) == main.INTERRUPTED
     assert capsys.readouterr().err == "alsweep: error: interrupted; what was finished is saved\n"
     assert not out.exists()
+
+
+@pytest.mark.parametrize(
+    ("level", "text", "line"),
+    [
+        (logging.WARNING, "warning: no room", "warning: no room"),
+        (logging.WARNING, "no room", "warning: no room"),
+        (logging.ERROR, "no room", "error: no room"),
+        (logging.INFO, "starting Ray", "starting Ray"),
+    ],
+)
+def test_a_log_line_names_its_level_once(level, text, line):
+    record = logging.LogRecord("alsweep", level, __file__, 1, text, None, None)
+    assert LogLines().format(record) == line

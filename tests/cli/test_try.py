@@ -108,3 +108,17 @@ def test_queries_show_what_the_networks_said(run, tmp_path, monkeypatch, capsys)
         drawn[name] = imread(out / "overview.png").shape
         monkeypatch.setattr("alsweep.report.queries._ask", lambda query, ask: (None, "title"))
     assert drawn["with"][0] > 1.5 * drawn["without"][0]
+
+
+@pytest.mark.parametrize(
+    ("strategy", "told"),
+    [
+        ("clasp", "unknown strategy 'clasp'; did you mean 'clasp_pe'?"),
+        ("{name: clasp_pe, r: 5}", "strategy 'clasp_pe': parameter 'r' must lie in [0.0, 1.0]"),
+    ],
+)
+def test_a_fault_names_no_search_space_since_there_is_none(
+    run, tmp_path, monkeypatch, capsys, strategy, told
+):
+    assert call(monkeypatch, "try", strategy, *arguments(run, "--out", tmp_path / "out")) == 2
+    assert capsys.readouterr().err.splitlines()[-1].startswith(f"alsweep: error: {told}")

@@ -79,6 +79,9 @@ def test_overrides_reach_any_key(space):
         ("seeds=[1.0]", ["seeds.0: input should be a valid integer, got 1.0"]),
         ("seeds=[true]", ["seeds.0: input should be a valid integer, got True"]),
         ("seeds=3", ["seeds: write a list, e.g. [3], got 3"]),
+        ("seeds=0..3", ["seeds: write a list, e.g. [0, 1, 2, 3], got '0..3'"]),
+        ("seeds=4 - 5", ["seeds: write a list, e.g. [4, 5], got '4 - 5'"]),
+        ("seeds=2-1", ["seeds: write a list, e.g. [1, 2], got '2-1'"]),
         ("seeds=[]", ["seeds: the list is empty; write at least one value"]),
         ("grid.strategy=random", ["grid.strategy: write a list, e.g. [random], got 'random'"]),
         ("grid.strategy=[]", ["grid.strategy: the list is empty"]),
@@ -203,7 +206,14 @@ def test_the_largest_seed_fits_into_a_table(space):
 
 def test_a_missing_file_and_a_folder_are_one_line(tmp_path):
     assert "no such file" in failure(tmp_path / "none.yaml")
-    assert "cannot be read" in failure(tmp_path)
+    assert f"{tmp_path}: is a folder; name a search space (YAML)" in failure(tmp_path)
+
+
+def test_a_run_folder_in_place_of_a_search_space_is_told_how_to_go_on(tmp_path):
+    run = tmp_path / "my run"
+    run.mkdir()
+    (run / "sweep.yaml").touch()
+    assert f"to go on with this run: alsweep resume '{run}'" in failure(run)
 
 
 def test_an_override_makes_the_mappings_on_its_way(space):

@@ -117,6 +117,16 @@ def test_a_fault_names_file_and_line_and_leaves_nothing_behind(own, text, words)
     files.load_file(own)
 
 
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [(TEXT.replace('@strategy("own", aliases=("mine",))', ""), 0), (TEXT, 0), ("x = 1", 1)],
+)
+def test_a_file_that_registers_nothing_is_told(own, caplog, text, told):
+    own.write_text(text)
+    files.load_file(own)
+    assert [f"{own}: registers no strategy" in line for line in caplog.messages] == told * [True]
+
+
 def test_a_file_that_is_not_there(tmp_path):
     refused(tmp_path / "gone.py", "cannot be read", "name a .py file")
 

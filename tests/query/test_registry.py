@@ -46,6 +46,11 @@ def test_a_misspelt_name_gets_a_suggestion():
         make_strategy("predictiv_entropy")
 
 
+def test_a_name_that_begins_so_is_suggested_before_a_shorter_one():
+    with pytest.raises(StrategyError, match="did you mean 'clasp_pe'"):
+        make_strategy("clasp")
+
+
 def test_an_unknown_parameter_is_refused():
     with pytest.raises(StrategyError, match="unknown parameter 'beta'; it takes none"):
         make_strategy({"name": "random", "beta": 1})

@@ -42,12 +42,30 @@ def test_without_a_terminal_each_event_is_one_plain_line(run: Path, plan_of: Mak
         follow_one_trajectory(display, plan, run)
     dice = table_record(plan.trajectories[0].config, 0).mean_dice
     assert text_of(out).splitlines() == [
-        "preparing loop 0, 1 for 2 trajectories",
-        "loop 0 of seed 0 is ready for 2",
+        "preparing 1 shared start (loop 0) for 2 trajectories",
+        "the start of seed 0 is ready, shared by 2",
         f"[1/12] random seed 0 loop 1/3: Dice {dice:.3f}, about 0 s left",
         f"warning: the worker of {plan.ids[0]} was lost; it is tried again",
         f"failed: {plan.ids[1]}: no room; lower query.patches",
     ]
+
+
+def test_a_start_that_failed_is_not_said_to_be_ready(run: Path, plan_of: MakePlan) -> None:
+    plan = plan_of()
+    out = console(terminal=False)
+    starts = missing_starts(run, plan)
+    with make_display(run, plan, dict.fromkeys(plan.ids, 0), out) as display:
+        display.preparing(starts)
+        for planned in plan.trajectories:
+            if planned.start == starts[0].key:
+                display.failed(planned, "no room")
+        for start in starts:
+            display.prepared(start)
+    assert "preparing 2 shared starts (loop 0) for 4 trajectories" in text_of(out)
+    ready = [line for line in text_of(out).splitlines() if "is ready" in line]
+    seeds = [start.example.config.seed for start in starts[1:]]
+    assert seeds
+    assert ready == [f"the start of seed {seed} is ready, shared by 2" for seed in seeds]
 
 
 @pytest.mark.parametrize("kind", ["dumb", "unknown"])
@@ -59,7 +77,7 @@ def test_a_terminal_that_cannot_redraw_gets_plain_lines(
     out = Console(file=io.StringIO(), force_terminal=True, width=100)
     with make_display(run, plan, dict.fromkeys(plan.ids, 0), out) as display:
         follow_one_trajectory(display, plan, run)
-    assert "loop 0 of seed 0 is ready for 2" in text_of(out).splitlines()
+    assert "the start of seed 0 is ready, shared by 2" in text_of(out).splitlines()
 
 
 def test_live_table_shows_what_runs_and_the_totals(run: Path, plan_of: MakePlan) -> None:

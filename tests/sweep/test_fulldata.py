@@ -42,6 +42,7 @@ def test_what_is_missing_is_made_and_a_failure_is_tried_again(
     assert "failed: full data, seed 1: the pool is empty" in err
     assert "1 of 2 full-data references failed" in err.splitlines()[-1]
     assert "seed 0" in out
+    assert "train [s]" in out
     assert "seed 1" not in out
     assert not (driver.run / ".starts").exists()
     assert (driver.run / "sweep.yaml").read_text() == begun
