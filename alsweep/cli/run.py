@@ -255,8 +255,8 @@ def warn_of_left_out(run_folder: Path, plan: "Plan") -> None:
 
 def warn_of_other_defaults(run_folder: Path, plan: "Plan") -> None:
     """Say why a file that nobody changed means other trajectories than it did."""
+    from alsweep.sweep.changed_defaults import changed_defaults
     from alsweep.sweep.run_folder import SPACE, provenance_of, stored_sweep
-    from alsweep.sweep.space_file import changed_defaults
 
     if plan.sweep.provenance is not None or not (run_folder / SPACE).exists():
         return
