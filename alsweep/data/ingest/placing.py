@@ -113,9 +113,13 @@ def _misplaced(
         if apart > tolerance:
             first = str(case.images[0])
             lost = {odd.file for odd in fact.oddities if odd.kind == "nowhere"} & {first, file}
+            unknown = {o.file: o.detail for o in fact.oddities if o.kind == "unit"}
             mend = "register the volumes or mend the header"
             if lost:
                 mend = f"the header of {min(lost)} holds no orientation, copy that of the other"
+            elif unknown.keys() & {first, file}:
+                odd = min(unknown.keys() & {first, file})
+                mend = f"correct the unit of length in the header of {odd} ({unknown[odd]})"
             found[case.id] = (
                 f"{dataset.root / file}: its affine puts it {apart:.3g} voxels off "
                 f"{dataset.root / first}; {mend}, or allow more than --affine-tolerance "
