@@ -32,15 +32,22 @@ def _changed_keys(stored: SweepConfig, plan: Plan) -> dict[str, tuple[Any, Any]]
     grid, written = plan.sweep.grid, dict(leaves(plan.sweep.base))
     then = agreed([own_values(config, stored.grid) for config in stored.trajectories()])
     now = agreed([own_values(one.config, grid) for one in plan.trajectories])
+    before = {key: _at(then, key, otherwise=now[key]) for key in now}
     return {
-        key: (then[key], now[key])
+        key: (before[key], now[key])
         for key in now
-        if key in then
-        and then[key] != now[key]
-        and not _same_strategy(then[key], now[key])
+        if before[key] != now[key]
+        and not _same_strategy(before[key], now[key])
         and not set_by_grid(key, grid)
         and not set_by_grid(key, written)
     }
+
+
+def _at(values: Mapping[str, Any], key: str, otherwise: object) -> Any:
+    """The value at a dotted key, or what stood in place of the section that it is in."""
+    while key not in values and "." in key:
+        key = key.rpartition(".")[0]
+    return values.get(key, otherwise)
 
 
 def _same_strategy(then: object, now: object) -> bool:

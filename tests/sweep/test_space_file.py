@@ -1,3 +1,4 @@
+import dataclasses
 import json
 from pathlib import Path
 
@@ -131,6 +132,15 @@ def test_a_default_that_changed_is_named_unless_the_user_wrote_it(
     assert changed_defaults(stored, plan_of()) == {"training.learning_rate": (5e-3, 0.25)}
     written = {**BASE, "training": {"members": 2, "learning_rate": 0.5}}
     assert changed_defaults(stored, plan_of(base=written)) == {}
+
+
+def test_a_section_that_was_none_is_named(plan_of: MakePlan) -> None:
+    stored = resolved_sweep(plan_of())
+    written = {**plan_of().sweep.base, "evaluation": {"surface": {"tolerance_mm": 2.0}}}
+    judged = plan_of(base=written)
+    by_default = dataclasses.replace(judged, sweep=plan_of().sweep)
+    assert changed_defaults(stored, judged) == {}
+    assert changed_defaults(stored, by_default) == {"evaluation.surface.tolerance_mm": (None, 2.0)}
 
 
 def test_a_parameter_whose_default_changed_is_named_unless_the_user_wrote_it(
