@@ -27,9 +27,11 @@ def added(default: Any, *, neutral: Any, **constraints: Any) -> Any:
 
     Args:
         default: What a new file means that leaves it out; it may change from version to version.
-        neutral: Never changes.
+        neutral: Never changes; a section is meant with what came later in it neutral too.
         constraints: As for pydantic's ``Field``.
     """
+    if isinstance(neutral, Frozen):
+        neutral = neutral.model_validate(neutral.model_dump(exclude_unset=True), context=STORED)
     return Field(default, json_schema_extra={_NEUTRAL: to_jsonable_python(neutral)}, **constraints)
 
 

@@ -51,6 +51,9 @@ def validated(
         }
         lines = [line for place, line in reversed(by_place.items()) if not _deeper(place, by_place)]
         shown = "; ".join(lines[:_MOST_ERRORS])
+        if stored and any(detail["type"] == "extra_forbidden" for detail in details):
+            # That a newer alsweep wrote it is likelier than that somebody changed it.
+            shown += "; if a newer alsweep wrote the file, upgrade this one"
         more = f"; and {len(lines) - _MOST_ERRORS} more" if len(lines) > _MOST_ERRORS else ""
         raise ConfigError(shown + more) from None
 
@@ -83,6 +86,9 @@ def _describe(
         near = get_close_matches(keys[-1], known, n=1)
         hint = f"did you mean '{near[0]}'?" if near else f"known here: {', '.join(known)}"
         return f"{place}: unknown key; {hint}"
+    if detail["type"] == "missing" and isinstance(detail["loc"][-1], int):
+        above = _place(".".join(keys[:-1]), places, elsewhere)
+        return f"{above}: the list is too short, got {detail['input']!r}"
     if detail["type"] == "missing":
         return f"{place}: is required"
     message = _message(detail)

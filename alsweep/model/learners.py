@@ -38,7 +38,9 @@ def resolve_learner(training: TrainingConfig, needs: Collection[str] = ()) -> Tr
             has no embeddings where they are needed; names the mend.
     """
     learner = make_learner(training.learner)
-    _check_heeded(learner, training)
+    if not training.learner.stored:
+        # What alsweep wrote was held to the presets and defaults of then.
+        _check_heeded(learner, training)
     if "embedding" in needs and type(learner).encoder is Learner.encoder:
         raise ConfigError(
             f"{_PLACE}: '{training.learner.name}' gives no embeddings, which the strategy needs; "

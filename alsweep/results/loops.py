@@ -172,6 +172,11 @@ def read_model(model: type[Model], path: Path, mend: str = _MEND) -> Model:
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         place = ".".join(map(str, first["loc"]))
+        if first["type"] == "extra_forbidden":
+            raise RecordError(
+                f"{path}: {place}: unknown to this alsweep, so that a newer one wrote the file; "
+                "upgrade alsweep"
+            ) from None
         raise RecordError(f"{path}: {place}: {first['msg']}; {mend}") from None
     except ValueError as error:
         raise RecordError(f"{path}: not valid JSON ({error}); {mend}") from None

@@ -57,8 +57,8 @@ def _left_out(run: Path, plan: Plan) -> Iterator[str]:
 
 def _other_defaults(run: Path, plan: Plan) -> Iterator[str]:
     """Say why a file that nobody changed means other trajectories than it did."""
+    from alsweep.sweep.changed_defaults import changed_defaults
     from alsweep.sweep.run_folder import provenance_of, stored_sweep
-    from alsweep.sweep.space_file import changed_defaults
 
     if plan.sweep.provenance is not None or not space_path(run).exists():
         return

@@ -55,7 +55,7 @@ def to_yaml(sweep: SweepConfig) -> str:
 
 def _shared_values(plan: Plan) -> dict[str, Any]:
     """Dotted key to the value on which all trajectories agree, less what the grid sets."""
-    return _agreed([_own_values(one.config, plan.sweep.grid) for one in plan.own])
+    return agreed([own_values(one.config, plan.sweep.grid) for one in plan.own])
 
 
 def _implied(plan: Plan) -> tuple[Implied, ...]:
@@ -64,64 +64,46 @@ def _implied(plan: Plan) -> tuple[Implied, ...]:
     shared = _shared_values(plan)
     for one in plan.own:
         where = without_strategy(_resolved_cell(one))
-        own = _own_values(one.config, plan.sweep.grid)
+        own = own_values(one.config, plan.sweep.grid)
         values = {key: value for key, value in own.items() if key not in shared}
         if values:
             found.setdefault(canonical_json(where), Implied(where=where, base=values))
     return tuple(found.values())
 
 
-def _own_values(config: TrajectoryConfig, grid: Mapping[str, Any]) -> dict[str, Any]:
+def own_values(config: TrajectoryConfig, grid: Mapping[str, Any]) -> dict[str, Any]:
     """Dotted key to value of a trajectory, less what the grid and the top level set."""
     return {
         key: value
-        for key, value in _leaves(config.plain())
-        if not _set_by_grid(key, grid) and key.split(".")[0] not in ("dataset", "seed")
+        for key, value in leaves(config.plain())
+        if not set_by_grid(key, grid) and key.split(".")[0] not in ("dataset", "seed")
     }
 
 
-def _agreed(flats: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+def agreed(flats: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """The keys with one value in all of them."""
     first = flats[0].items()
     return {k: v for k, v in first if all(k in other and other[k] == v for other in flats)}
 
 
-def changed_defaults(stored: SweepConfig, plan: Plan) -> dict[str, tuple[Any, Any]]:
-    """What a search space leaves to defaults that were others when its run began.
-
-    Returns:
-        Dotted key to the value then and now.
-    """
-    grid, written = plan.sweep.grid, dict(_leaves(plan.sweep.base))
-    then = _agreed([_own_values(config, stored.grid) for config in stored.trajectories()])
-    now = _shared_values(plan)
-    return {
-        key: (then[key], now[key])
-        for key in now
-        if key in then
-        and then[key] != now[key]
-        and not _set_by_grid(key, grid)
-        and not _set_by_grid(key, written)
-    }
-
-
 def _leaves_below_the_grid(sweep: SweepConfig) -> dict[str, Any]:
     """Flat strategies of which the grid sets a part: their base stays as the user wrote it."""
-    written = dict(_leaves(sweep.base))
+    written = dict(leaves(sweep.base))
     inside = [leaf for leaf in _LEAVES if any(g.startswith(f"{leaf}.") for g in sweep.grid)]
     return {leaf: written[leaf] for leaf in inside if leaf in written}
 
 
-def _leaves(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+def leaves(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Dotted key and value of all that is no mapping; a strategy is a value as a whole."""
     for name, value in values.items():
         key = prefix + name
         if isinstance(value, dict) and key not in _LEAVES:
-            yield from _leaves(value, f"{key}.")
+            yield from leaves(value, f"{key}.")
         else:
             yield key, value
 
 
-def _set_by_grid(key: str, grid: Mapping[str, Any]) -> bool:
+def set_by_grid(key: str, grid: Mapping[str, Any]) -> bool:
     """Whether a grid key sets this key, one above it, or (in a flat strategy) one inside it."""
     return any(key == g or key.startswith(f"{g}.") or g.startswith(f"{key}.") for g in grid)
 

@@ -16,6 +16,7 @@ RAW = {"dataset": "data/x", "query": {"patches": 4, "patch_size": [8, 8, 8]}}
 
 class Pricing(Frozen):
     kind: str = "none"
+    fee: int = added(5, neutral=0)
 
 
 class GrownInference(InferenceConfig):
@@ -38,7 +39,12 @@ def grown(stored: bool = False, **changes: object) -> Grown:
     return Grown.model_validate(raw, context=STORED if stored else None)
 
 
-NEUTRAL = {"inference": {"passes": 1}, "training": {"rest": []}, "later": None}
+NEUTRAL = {
+    "inference": {"passes": 1},
+    "training": {"rest": []},
+    "pricing": {"fee": 0},
+    "later": None,
+}
 
 
 def test_a_neutral_field_enters_no_identity():
@@ -54,7 +60,8 @@ def test_a_neutral_field_enters_no_identity():
         {"later": 3},
         {"inference": {"passes": 2}},
         {"training": {"rest": [0.0]}},
-        {"pricing": {"kind": "voxels"}},
+        {"pricing": {"kind": "voxels", "fee": 0}},
+        {"pricing": {"fee": 5}},
     ],
 )
 def test_any_other_value_makes_another_trajectory(change):
@@ -79,6 +86,16 @@ def test_a_stored_file_that_lacks_a_section_means_its_neutral_values():
     assert grown(stored=True).inference.step == 0.75
 
 
+def test_a_section_that_came_later_grows_in_its_turn():
+    before = TrajectoryConfig.model_validate(RAW)
+    for then in ({}, {"pricing": {"kind": "none"}}):
+        read = grown(stored=True, **then)
+        assert read.pricing.fee == 0
+        assert read.trajectory_id("f") == before.trajectory_id("f")
+    assert grown(**NEUTRAL | {"pricing": {}}).pricing.fee == 5
+    assert grown(**NEUTRAL | {"pricing": {}}).trajectory_id("f") != before.trajectory_id("f")
+
+
 def test_what_a_stored_file_says_counts():
     assert grown(stored=True, inference={"passes": 8}).inference.passes == 8
 
@@ -89,3 +106,13 @@ def test_a_run_of_a_newer_alsweep_is_refused_in_one_line(tmp_path: Path):
     path.write_text(json.dumps(stored))
     with pytest.raises(ConfigError, match=r"schema_version: 99 .* newer alsweep \(9\.1\).*upgrade"):
         load_sweep(path)
+
+
+def test_a_key_that_only_a_newer_alsweep_knows_is_told_as_such(tmp_path: Path):
+    path = tmp_path / "sweep.yaml"
+    begun = {"version": "0.1", "dataset_fingerprint": "f", "trajectories": []}
+    stored = {"name": "x", "dataset": "d", "provenance": begun}
+    for newer in ({"gift": 1}, {"base": {"query": RAW["query"], "gift": 1}}):
+        path.write_text(json.dumps(stored | newer))
+        with pytest.raises(ConfigError, match=r"gift: unknown key.*newer alsweep.*upgrade"):
+            load_sweep(path)

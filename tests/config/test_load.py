@@ -101,6 +101,7 @@ def test_overrides_reach_any_key(space):
             "base.query.patch_size=[1, 1, 1, 1]",
             ["of 3 values, or 'whole', got [1, 1, 1, 1]"],
         ),
+        ("base.query.stride=[1, 2]", ["base.query.stride: the list is too short, got [1, 2]"]),
         ("base.training=3", ["base.training: input should be a mapping"]),
         ("resources.cpu=2", ["resources.cpu: unknown key", "'cpus'"]),
         ("name", ["write PATH=VALUE"]),

@@ -198,6 +198,15 @@ def test_a_file_without_orientation_is_named_as_such(tmp_path, place):
         ingested(raw)
 
 
+def test_metres_that_only_one_file_of_a_case_leaves_unnamed_are_suspected(tmp_path):
+    raw = nnunet(tmp_path / "raw")
+    path = raw / "labelsTr/case_2.nii.gz"
+    array = np.asanyarray(nib.load(path).dataobj)
+    nib.save(nib.Nifti1Image(array, np.diag([1e-3, 1e-3, 1e-3, 1])), path)
+    with pytest.raises(IngestError, match=r"correct the unit .* labelsTr/case_2\.nii\.gz"):
+        ingested(raw)
+
+
 def test_files_without_orientation_are_warned_of_together(tmp_path):
     raw = nnunet(tmp_path / "raw")
     for path in raw.glob("*Tr/case_[12]*"):

@@ -4,8 +4,9 @@ from importlib.metadata import EntryPoint
 import pytest
 from torch import nn
 
+from alsweep.config import trajectory
 from alsweep.config.base import STORED
-from alsweep.config.trajectory import TrainingConfig
+from alsweep.config.trajectory import PRESETS, TrainingConfig
 from alsweep.errors import ConfigError, TrajectoryFailedError
 from alsweep.model import learners
 from alsweep.model.learner import Learner
@@ -179,6 +180,16 @@ def test_what_no_learner_says_it_heeds_must_be_the_presets(bring):
     assert refusal(**kept, momentum=0.9) == (
         "base.training.momentum: learner mine has its own; write momentum: 0.99"
     )
+
+
+def test_what_was_stored_was_held_to_the_defaults_of_then(bring, monkeypatch):
+    bring(mine=f"{HERE}:Simple")
+    then = resolve_learner(TrainingConfig.model_validate({"learner": "mine"})).plain()
+    better = PRESETS["small"] | {"learning_rate": 1e-3}
+    monkeypatch.setattr(trajectory, "PRESETS", PRESETS | {"small": better})
+    stored = TrainingConfig.model_validate(then, context=STORED)
+    assert resolve_learner(stored).plain() == then
+    assert refusal(**then).startswith("base.training.learning_rate: learner mine has its own")
 
 
 def test_a_strategy_that_embeds_is_refused_with_a_learner_that_does_not(bring):

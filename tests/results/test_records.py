@@ -15,6 +15,7 @@ from alsweep.results import collect, write_results
 from alsweep.results.records import (
     LoopRecord,
     QueriedPatch,
+    read_config,
     read_query,
     read_records,
     read_run,
@@ -231,6 +232,16 @@ def test_a_broken_query_file_is_named(tmp_path, content):
     path.write_text(content)
     with pytest.raises(RecordError, match=r"loop_000\.json"):
         read_query(path)
+
+
+def test_a_file_of_a_newer_alsweep_is_called_that(tmp_path):
+    config = trajectory_config(Path("d"), "random", (4, 8, 8), seed=3, loops=2).plain()
+    config["query"]["later"] = 1
+    write_json(tmp_path / "config.json", config)
+    with pytest.raises(
+        RecordError, match=r"config\.json: query\.later: .* newer one wrote.*upgrade"
+    ):
+        read_config(tmp_path)
 
 
 def test_a_missing_file_is_named(tmp_path):

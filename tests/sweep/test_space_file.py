@@ -1,3 +1,4 @@
+import dataclasses
 import json
 from pathlib import Path
 
@@ -7,8 +8,11 @@ from alsweep import __version__
 from alsweep.config.load import load_sweep
 from alsweep.config.trajectory import PRESETS
 from alsweep.data.case import Dataset
+from alsweep.query.noise import Power
+from alsweep.query.presets.bald import PowerBald
+from alsweep.sweep.changed_defaults import changed_defaults
 from alsweep.sweep.plan import Plan, make_plan
-from alsweep.sweep.space_file import changed_defaults, resolved_sweep, to_yaml
+from alsweep.sweep.space_file import resolved_sweep, to_yaml
 from tests.sweep.conftest import MakePlan
 
 GRIDS = [
@@ -128,3 +132,31 @@ def test_a_default_that_changed_is_named_unless_the_user_wrote_it(
     assert changed_defaults(stored, plan_of()) == {"training.learning_rate": (5e-3, 0.25)}
     written = {**BASE, "training": {"members": 2, "learning_rate": 0.5}}
     assert changed_defaults(stored, plan_of(base=written)) == {}
+
+
+def test_a_section_that_was_none_is_named(plan_of: MakePlan) -> None:
+    stored = resolved_sweep(plan_of())
+    written = {**plan_of().sweep.base, "evaluation": {"surface": {"tolerance_mm": 2.0}}}
+    judged = plan_of(base=written)
+    by_default = dataclasses.replace(judged, sweep=plan_of().sweep)
+    assert changed_defaults(stored, judged) == {}
+    assert changed_defaults(stored, by_default) == {"evaluation.surface.tolerance_mm": (None, 2.0)}
+
+
+def test_a_parameter_whose_default_changed_is_named_unless_the_user_wrote_it(
+    plan_of: MakePlan, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    composed = {"stages": {"map": "margin", "noise": "power"}, "label": "mine"}
+    grid = {"strategy": ["random", "power_bald", composed]}
+    stored = resolved_sweep(plan_of(grid=grid))
+    assert changed_defaults(stored, plan_of(grid=grid)) == {}
+    for owner in (PowerBald, Power):
+        made = owner.__init__
+        monkeypatch.setattr(made, "__defaults__", (7.0, *(made.__defaults__ or ())[1:]))
+        monkeypatch.setattr(owner.__dataclass_fields__["beta"], "default", 7.0)
+    assert changed_defaults(stored, plan_of(grid=grid)) == {
+        "strategy 'power_bald'.beta": (1.0, 7.0),
+        "strategy 'mine'.stages.noise.beta": (1.0, 7.0),
+    }
+    spelled = {**composed, "stages": {"map": "margin", "noise": {"name": "power", "beta": 7.0}}}
+    assert changed_defaults(stored, plan_of(grid={"strategy": ["random", spelled]})) == {}

@@ -36,6 +36,9 @@ _UNLIKE = 5
 """From here on a warning; of a single edge only from the other limit on, since slices vary more."""
 
 _LONGEST_MM = 3000
+_NEAR = 2.0
+"""Voxels; what lies further apart is not a matter of rounding, whatever is allowed."""
+
 _MOST_NAMED = 5
 
 _CONTRADICTIONS: dict[Oddness, str] = {
@@ -113,14 +116,20 @@ def _misplaced(
         if apart > tolerance:
             first = str(case.images[0])
             lost = {odd.file for odd in fact.oddities if odd.kind == "nowhere"} & {first, file}
-            mend = "register the volumes or mend the header"
+            unknown = {o.file: o.detail for o in fact.oddities if o.kind == "unit"}
+            mend = "register the volumes, turn the axes alike, or mend the header"
             if lost:
                 mend = f"the header of {min(lost)} holds no orientation, copy that of the other"
+            elif unknown.keys() & {first, file}:
+                odd = min(unknown.keys() & {first, file})
+                mend = f"correct the unit of length in the header of {odd} ({unknown[odd]})"
             found[case.id] = (
                 f"{dataset.root / file}: its affine puts it {apart:.3g} voxels off "
-                f"{dataset.root / first}; {mend}, or allow more than --affine-tolerance "
-                f"{tolerance:g}"
+                f"{dataset.root / first}; {mend}"
             )
+            # Further apart voxel would be laid on another voxel: what lies mirrored, for one.
+            if apart < _NEAR:
+                found[case.id] += f", or allow more than --affine-tolerance {tolerance:g}"
     return found
 
 

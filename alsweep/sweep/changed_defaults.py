@@ -1,0 +1,102 @@
+"""Which defaults a search space relies on that were others when its run began."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+from alsweep.config.trajectory import COMPOSED
+from alsweep.query.base import make_strategy
+from alsweep.sweep.space_file import agreed, leaves, own_values, set_by_grid
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from alsweep.config.sweep import SweepConfig
+    from alsweep.config.trajectory import StrategySpec
+    from alsweep.sweep.plan import Plan, Planned
+
+_START = "starting_budget.strategy"
+
+
+def changed_defaults(stored: SweepConfig, plan: Plan) -> dict[str, tuple[Any, Any]]:
+    """What a search space leaves to defaults that were others when its run began.
+
+    Returns:
+        Dotted key to the value then and now.
+    """
+    return {**_changed_keys(stored, plan), **_changed_parameters(stored, plan)}
+
+
+def _changed_keys(stored: SweepConfig, plan: Plan) -> dict[str, tuple[Any, Any]]:
+    grid, written = plan.sweep.grid, dict(leaves(plan.sweep.base))
+    then = agreed([own_values(config, stored.grid) for config in stored.trajectories()])
+    now = agreed([own_values(one.config, grid) for one in plan.trajectories])
+    before = {key: _at(then, key, otherwise=now[key]) for key in now}
+    return {
+        key: (before[key], now[key])
+        for key in now
+        if before[key] != now[key]
+        and not _same_strategy(before[key], now[key])
+        and not set_by_grid(key, grid)
+        and not set_by_grid(key, written)
+    }
+
+
+def _at(values: Mapping[str, Any], key: str, otherwise: object) -> Any:
+    """The value at a dotted key, or what stood in place of the section that it is in."""
+    while key not in values and "." in key:
+        key = key.rpartition(".")[0]
+    return values.get(key, otherwise)
+
+
+def _same_strategy(then: object, now: object) -> bool:
+    """Whether two values are one strategy, whose parameters are named by themselves."""
+    if not isinstance(then, dict) or not isinstance(now, dict):
+        return False
+    return "name" in then and then["name"] == now.get("name")
+
+
+def _changed_parameters(stored: SweepConfig, plan: Plan) -> dict[str, tuple[Any, Any]]:
+    """The same for parameters of strategies, of those that have kept name and label."""
+    then = {config.strategy.label: config for config in stored.trajectories()}
+    changed: dict[str, tuple[Any, Any]] = {}
+    for one in plan.own:
+        before = then.get(one.label)
+        if before is not None:
+            strategy, start = one.config.strategy, one.config.starting_budget.strategy
+            changed |= _changed(before.strategy, strategy, f"strategy '{one.label}'", one, plan)
+            changed |= _changed(before.starting_budget.strategy, start, _START, one, plan)
+    return changed
+
+
+def _changed(
+    before: StrategySpec, spec: StrategySpec, shown: str, one: Planned, plan: Plan
+) -> dict[str, tuple[Any, Any]]:
+    if (before.name, before.plugins) != (spec.name, spec.plugins):
+        return {}
+    key = _START if shown == _START else "strategy"
+    written = {*_written(plan.sweep.base, one.cell or {}, key)}
+    then, now = _parameters(before), _parameters(spec)
+    return {
+        f"{shown}.{name}": (then[name], now[name])
+        for name in now
+        if name in then and then[name] != now[name] and f"{key}.{name}" not in written
+    }
+
+
+def _parameters(spec: StrategySpec) -> dict[str, Any]:
+    """Dotted name to value of all parameters, those at their neutral value too."""
+    made = make_strategy(spec)
+    composed = made.composition if spec.name == COMPOSED else None
+    return dict(leaves({COMPOSED: asdict(composed)} if composed else asdict(made)))
+
+
+def _written(base: Mapping[str, Any], cell: Mapping[str, Any], key: str) -> dict[str, Any]:
+    """Dotted keys that the user wrote of a strategy, in the grid or in base."""
+    value: Any = base
+    for part in key.split("."):
+        value = value.get(part) if isinstance(value, dict) else None
+    value = cell.get(key, value)
+    inside = dict(leaves(value, f"{key}.")) if isinstance(value, dict) else {}
+    return inside | {k: v for k, v in cell.items() if k.startswith(f"{key}.")}
