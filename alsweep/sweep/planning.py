@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from alsweep.config.sweep import SweepConfig
-from alsweep.errors import ConfigError
+from alsweep.errors import ConfigError, DatasetError
 from alsweep.layout import space_path
 from alsweep.sweep.audience import log
 from alsweep.sweep.environment import expanded
@@ -80,7 +80,10 @@ def plan_of(
 
     place = expanded(sweep.dataset, f"{space}: dataset").absolute()
     if run is None or sweep.provenance is None:
-        dataset = Dataset.open(place)
+        try:
+            dataset = Dataset.open(place)
+        except DatasetError as error:
+            raise DatasetError(f"{space}: dataset: {error}") from error
     else:
         dataset = open_recorded(place, sweep.provenance.dataset_fingerprint, run)
     try:
