@@ -21,7 +21,7 @@ import signal
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -201,8 +201,10 @@ class Coverage:
         there are none, all tests of the room.
         """
         of_file = self._data.contexts_by_lineno(str(site.file))
-        found = _tests_in(of_file.get(line, []) for line in _statement(site))
-        found = found or _tests_in(of_file.values()) or set(self._seconds)
+        run = [of_file[line] for line in _statement(site) if line in of_file]
+        found = _tests_in(run)
+        if run and not found:
+            found = _tests_in(of_file.values()) or set(self._seconds)
         return sorted(found & set(self._seconds), key=lambda test: self._seconds[test])
 
     def limit(self, tests: list[str]) -> float:
@@ -210,7 +212,7 @@ class Coverage:
         return 60 + 10 * sum(self._seconds[test] for test in tests)
 
 
-def _tests_in(contexts: Iterator[list[str]]) -> set[str]:
+def _tests_in(contexts: Iterable[list[str]]) -> set[str]:
     return {context.rsplit("|", 1)[0] for line in contexts for context in line if context}
 
 
@@ -240,20 +242,22 @@ def main() -> int:
         shutil.copytree(ROOT, project, ignore=skipped)
         covered = Coverage(project, given.room)
         chosen = drawn(project / "alsweep" / given.room, given.lines, given.seed)
-        dead = 0
+        dead = unrun = 0
         for number, site in enumerate(chosen, start=1):
             original = site.file.read_text(encoding="utf-8")
             tests = covered.tests(site)
             text, words = mutated(site)
             site.file.write_text(text, encoding="utf-8")
-            lives = forked(project, tests, covered.limit(tests))
+            lives = not tests or forked(project, tests, covered.limit(tests))
             site.file.write_text(original, encoding="utf-8")
             dead += not lives
+            unrun += not tests
             place = f"{site.file.relative_to(project)}:{site.line}"
             fate = "LIVES" if lives else "dies "
             sys.stdout.write(f"{number:3} {fate} {place}  {words}  ({len(tests)} tests)\n")
             sys.stdout.flush()
-    sys.stdout.write(f"{dead} of {len(chosen)} mutants die ({100 * dead / len(chosen):.0f} %)\n")
+    share, told = 100 * dead / len(chosen), f"{unrun} lie where none of these tests goes"
+    sys.stdout.write(f"{dead} of {len(chosen)} mutants die ({share:.0f} %); {told}\n")
     return 0
 
 
