@@ -10,7 +10,7 @@ from scipy.optimize import curve_fit
 
 from alsweep.errors import RecordError
 from alsweep.results import aubc, fg_efficiency, final
-from alsweep.results.metrics import fit_rates
+from alsweep.results.metrics import fit_rates, seed_weights
 
 DICE = st.floats(0, 1, width=32)
 
@@ -152,3 +152,11 @@ def test_a_curve_at_its_ceiling_at_once_has_an_infinite_rate():
 def test_points_at_the_start_alone_have_no_rate():
     one = np.ones((1, 2))
     assert np.isnan(fit_rates(np.zeros(2), np.array([0.1, 0.2]), 0.9, np.array([0.8]), one)).all()
+
+
+def test_seeds_are_drawn_a_thousand_times_as_the_report_says():
+    weights = seed_weights(3)
+    assert weights.shape == (1000, 3)
+    assert (weights.sum(axis=1) == 3).all()
+    assert len(np.unique(weights, axis=0)) == 10
+    assert seed_weights(1).shape == (0, 1)

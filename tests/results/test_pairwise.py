@@ -93,6 +93,12 @@ def test_equal_differences_win_and_are_counted_as_such(make_table):
     assert wins.attrs["constant"] == 1
 
 
+def test_a_pair_at_a_budget_is_one_test(make_table):
+    table = random_table(make_table, "abcd", seeds=2, loops=4)
+    assert win_matrix(table).attrs == {"tests": 6 * 3, "constant": 0}
+    assert win_matrix(table, include_start=True).attrs["tests"] == 6 * 4
+
+
 def test_equal_strategies_never_win(make_table):
     wins = win_matrix(make_table({(name, s): [0.5, 0.6] for name in "ab" for s in range(3)}))
     assert wins.loc["a", "b"] == wins.loc["b", "a"] == 0
