@@ -1,4 +1,4 @@
-"""Signals that stop a sweep, in processes of their own."""
+"""Signals that stop a sweep, mostly in processes of their own."""
 
 import os
 import pty
@@ -9,6 +9,8 @@ import time
 from pathlib import Path
 
 import pytest
+
+from alsweep.sweep import stops
 
 WAITS = """
 import sys, time
@@ -68,3 +70,45 @@ def test_a_terminal_that_is_closed_spoils_no_last_word(tmp_path: Path) -> None:
     os.close(terminal)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
     assert (tmp_path / "told").read_text() == "stopped"
+
+
+@pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGTERM])
+def test_a_stop_is_heard_within_the_block_alone_and_a_second_is_not(stop: signal.Signals) -> None:
+    before = [signal.getsignal(number) for number in stops._STOPS]
+    with stops.stops_raise():
+        with pytest.raises(KeyboardInterrupt):
+            signal.raise_signal(stop)
+        stops.ignore()
+        signal.raise_signal(stop)
+        stops.listen()
+        with pytest.raises(KeyboardInterrupt):
+            signal.raise_signal(stop)
+    assert [signal.getsignal(number) for number in stops._STOPS] == before
+
+
+def test_a_hang_up_that_is_ignored_stays_so_and_another_stops() -> None:
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        with stops.stops_raise():
+            assert signal.getsignal(signal.SIGHUP) == signal.SIG_IGN
+        signal.signal(signal.SIGHUP, signal.SIG_DFL)
+        with stops.stops_raise(), pytest.raises(KeyboardInterrupt):
+            signal.raise_signal(signal.SIGHUP)
+    finally:
+        signal.signal(signal.SIGHUP, before)
+
+
+def test_streams_of_a_dead_terminal_go_nowhere_and_others_stay(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    written, led = [], []
+
+    def write(stream: int, text: bytes) -> None:
+        written.append(stream)
+        if stream == 2:
+            raise OSError
+
+    monkeypatch.setattr(stops.os, "write", write)
+    monkeypatch.setattr(stops.os, "dup2", lambda nothing, stream: led.append(stream))
+    stops._leave_dead_terminal()
+    assert (written, led) == ([1, 2], [2])
