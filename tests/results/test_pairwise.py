@@ -161,7 +161,7 @@ def test_minimal_difference_follows_its_formula(make_table):
     assert found == pytest.approx(factor * deviation / 2)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(values=curves(), data=st.data())
 def test_the_order_of_rows_never_matters(make_table, values, data):
     table = make_table(values)
@@ -171,7 +171,7 @@ def test_the_order_of_rows_never_matters(make_table, values, data):
         pd.testing.assert_frame_equal(*pair, check_exact=True)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(values=curves(), shift=EXACT)
 def test_shares_are_bounded_and_a_common_shift_changes_nothing(make_table, values, shift):
     table = make_table(values)
@@ -184,7 +184,7 @@ def test_shares_are_bounded_and_a_common_shift_changes_nothing(make_table, value
     pd.testing.assert_frame_equal(wins, moved, check_exact=True)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(values=curves())
 def test_holm_never_adds_a_win(make_table, values):
     table = make_table(values)
