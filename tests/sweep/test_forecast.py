@@ -77,6 +77,9 @@ def test_a_cluster_may_train_all_at_once(run: Path, plan_of: MakePlan) -> None:
     plan = plan_of(base=base(loops=12), seeds=list(range(10)), resources={"cpus": 1000})
     here, cluster = foretold(run, plan), foretold(run, plan, private=False)
     assert cluster.checkpoints == 20 * here.checkpoints
+    unsaid = forecast(run, plan)
+    assert unsaid is not None
+    assert unsaid.checkpoints == here.checkpoints
 
 
 def test_a_disk_that_does_not_take_it_is_warned_of_and_one_without_room_refused(
