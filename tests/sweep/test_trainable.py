@@ -137,6 +137,7 @@ def test_a_worker_knows_only_its_own_trajectory(run: Path, plan_of: MakePlan) ->
 def test_every_line_of_the_log_says_which_loop_it_is_of(tmp_path: Path) -> None:
     beat = LoggedHeartbeat("name-s0", tmp_path)
     log = logging.getLogger("alsweep.anything")
+    assert not (tmp_path / LOG).exists()
     log.info("before")
     beat(Progress(4, "train", 1, 2))
     log.info("after")
