@@ -1,24 +1,35 @@
 """How many small faults a room's tests find: ``tests/mutation.py query --lines 50 --seed 0``.
 
 Lines of the room are drawn at random. In each, one operator, comparison, constant or boolean is
-changed, in a copy of the project, and the room's tests run until the first of them fails. A mutant
-dies if one does; those that live are listed, and each names a line that no test looks at, or a
-change that means the same.
+changed, in a copy of the project, and the room's tests that run the line are run, quickest first,
+until one of them fails. A mutant dies if one does; those that live are listed, and each names a
+line that no test looks at, or a change that means the same. Tests that are slow or start a local
+Ray take no part: what only they would find lives here.
+
+Each run is a fork of this process, into which only the big libraries are loaded, so that a mutant
+costs its tests and not their imports.
 """
 
 import argparse
 import ast
+import importlib
+import json
 import os
 import random
 import shutil
-import subprocess
+import signal
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import coverage
+import pytest
+
+MARKS = "not slow and not gpu and not ray"
+WARM = ("hypothesis", "numpy", "pandas", "pyarrow.parquet", "pydantic", "scipy.stats", "torch")
 ROOT = Path(__file__).parent.parent
 OTHER = {
     ast.Add: ast.Sub,
@@ -117,30 +128,105 @@ def mutated(site: Site) -> tuple[str, str]:
     return ast.unparse(ast.fix_missing_locations(tree)), f"{before}  ->  {ast.unparse(node)}"
 
 
-def tests_of(room: str, module: str, project: Path) -> list[str]:
-    """The room's tests, those of the module first."""
-    folder = project / "tests" / room
-    own = [folder / f"test_{module}.py"]
-    return [str(path.relative_to(project)) for path in [*own, folder] if path.exists()]
+class Seconds:
+    """A plug-in of pytest that writes how long each test took."""
+
+    def __init__(self) -> None:
+        self.of: dict[str, float] = {}
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """Add the time of a test's phase."""
+        self.of[report.nodeid] = self.of.get(report.nodeid, 0) + report.duration
+
+    def pytest_sessionfinish(self) -> None:
+        """Write what was found where the parent process reads it."""
+        loaded = [name for name in WARM if name in sys.modules]
+        Path("seconds.json").write_text(json.dumps({"of": self.of, "loaded": loaded}))
 
 
-def passes(project: Path, tests: list[str], seconds: float) -> bool:
-    """Whether the tests pass; a mutant that does not end has died, too."""
-    command = [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider"]
-    command += ["-m", "not slow and not gpu", *tests]
-    try:
-        done = subprocess.run(
-            command,
-            cwd=project,
-            env={**os.environ, "PYTHONPATH": str(project), "PYTHONDONTWRITEBYTECODE": "1"},
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            timeout=seconds,
-            check=False,
-        )
-    except subprocess.TimeoutExpired:
-        return False
-    return done.returncode == 0
+def forked(project: Path, arguments: list[str], seconds: float) -> bool:
+    """Whether pytest passes in a fork of this process; one that does not end has failed, too."""
+    child = os.fork()
+    if child == 0:
+        # A group of its own, so that what the tests started ends with them.
+        os.setpgid(0, 0)
+        os._exit(_pytest(project, arguments))
+    ends = time.monotonic() + seconds
+    while time.monotonic() < ends:
+        ended, status = os.waitpid(child, os.WNOHANG)
+        if ended:
+            return os.waitstatus_to_exitcode(status) == 0
+        time.sleep(0.02)
+    os.killpg(child, signal.SIGKILL)
+    os.waitpid(child, 0)
+    return False
+
+
+def _pytest(project: Path, arguments: list[str]) -> int:
+    quiet = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(quiet, 1)
+    os.dup2(quiet, 2)
+    os.chdir(project)
+    sys.path.insert(0, str(project))
+    os.environ |= {"PYTHONPATH": str(project), "PYTHONDONTWRITEBYTECODE": "1"}
+    # A mutant may be written within the second, and as long, as what it replaces.
+    sys.dont_write_bytecode = True
+    options = ["-x", "-q", "-p", "no:cacheprovider", "-m", MARKS]
+    return int(pytest.main([*options, *arguments], plugins=[Seconds()]))
+
+
+class Coverage:
+    """Which tests of a room run which lines of it, and how long they take."""
+
+    def __init__(self, project: Path, room: str) -> None:
+        """Run the room's tests once.
+
+        Raises:
+            RuntimeError: They fail as they are.
+        """
+        measure = [f"--cov=alsweep.{room}", "--cov-context=test", "--cov-report="]
+        if not forked(project, [*measure, "--cov-fail-under=0", f"tests/{room}"], 3600):
+            raise RuntimeError(f"tests/{room} fails as it is; mend that first")
+        noted = json.loads((project / "seconds.json").read_text())
+        self._seconds: dict[str, float] = noted["of"]
+        for name in noted["loaded"]:
+            importlib.import_module(name)
+        self._data = coverage.CoverageData(str(project / ".coverage"))
+        self._data.read()
+
+    def tests(self, site: Site) -> list[str]:
+        """The tests that run a site, quickest first.
+
+        What is run by an import alone concerns all tests that run anything of the file, or, where
+        there are none, all tests of the room.
+        """
+        of_file = self._data.contexts_by_lineno(str(site.file))
+        run = [of_file[line] for line in _statement(site) if line in of_file]
+        found = _tests_in(run)
+        if run and not found:
+            found = _tests_in(of_file.values()) or set(self._seconds)
+        return sorted(found & set(self._seconds), key=lambda test: self._seconds[test])
+
+    def limit(self, tests: list[str]) -> float:
+        """Seconds after which a mutant's tests have failed."""
+        return 60 + 10 * sum(self._seconds[test] for test in tests)
+
+
+def _tests_in(contexts: Iterable[list[str]]) -> set[str]:
+    return {context.rsplit("|", 1)[0] for line in contexts for context in line if context}
+
+
+def _statement(site: Site) -> range:
+    """The lines of the innermost statement round a site; of a compound one its head alone."""
+    tree = ast.parse(site.file.read_text(encoding="utf-8"))
+    spans = [
+        (node.lineno, node.body[0].lineno - 1 if hasattr(node, "body") else node.end_lineno)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.stmt)
+    ]
+    around = [(first, last) for first, last in spans if first <= site.line <= last]
+    first, last = max(around, default=(site.line, site.line))
+    return range(first, last + 1)
 
 
 def main() -> int:
@@ -151,28 +237,27 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=0)
     given = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        project = Path(folder) / "project"
+        project = Path(folder).resolve() / "project"
         skipped = shutil.ignore_patterns(".*", "__pycache__", "runs", "node_modules")
         shutil.copytree(ROOT, project, ignore=skipped)
-        began = time.monotonic()
-        if not passes(project, [f"tests/{given.room}"], 3600):
-            sys.stderr.write(f"tests/{given.room} fails as it is; mend that first\n")
-            return 1
-        seconds = 60 + 4 * (time.monotonic() - began)
+        covered = Coverage(project, given.room)
         chosen = drawn(project / "alsweep" / given.room, given.lines, given.seed)
-        dead = 0
+        dead = unrun = 0
         for number, site in enumerate(chosen, start=1):
             original = site.file.read_text(encoding="utf-8")
+            tests = covered.tests(site)
             text, words = mutated(site)
             site.file.write_text(text, encoding="utf-8")
-            lives = passes(project, tests_of(given.room, site.file.stem, project), seconds)
+            lives = not tests or forked(project, tests, covered.limit(tests))
             site.file.write_text(original, encoding="utf-8")
             dead += not lives
+            unrun += not tests
             place = f"{site.file.relative_to(project)}:{site.line}"
             fate = "LIVES" if lives else "dies "
-            sys.stdout.write(f"{number:3} {fate} {place}  {words}\n")
+            sys.stdout.write(f"{number:3} {fate} {place}  {words}  ({len(tests)} tests)\n")
             sys.stdout.flush()
-    sys.stdout.write(f"{dead} of {len(chosen)} mutants die ({100 * dead / len(chosen):.0f} %)\n")
+    share, told = 100 * dead / len(chosen), f"{unrun} lie where none of these tests goes"
+    sys.stdout.write(f"{dead} of {len(chosen)} mutants die ({share:.0f} %); {told}\n")
     return 0
 
 

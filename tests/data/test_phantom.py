@@ -7,23 +7,23 @@ from alsweep.errors import DatasetError
 from alsweep.rng import stream
 
 
-def test_classes_have_their_shares_in_every_case():
-    shares = np.array(
-        [
-            np.bincount(make_case(stream(0, i), (48, 48, 48))[1].ravel(), minlength=3) / 48**3
-            for i in range(8)
-        ]
-    )
+@pytest.fixture(scope="module")
+def label_maps():
+    """Of eight cases."""
+    return [make_case(stream(0, i), (48, 48, 48))[1] for i in range(8)]
+
+
+def test_classes_have_their_shares_in_every_case(label_maps):
+    shares = np.array([np.bincount(one.ravel(), minlength=3) / 48**3 for one in label_maps])
     assert shares[:, 1].mean() == pytest.approx(0.03, rel=0.2)
     assert shares[:, 2].mean() == pytest.approx(0.007, rel=0.2)
     assert shares[:, 2].min() > 0.004
 
 
-def test_a_random_patch_of_ten_voxels_misses_the_lesions_four_times_in_five():
+def test_a_random_patch_of_ten_voxels_misses_the_lesions_four_times_in_five(label_maps):
     rng = np.random.default_rng(0)
     hits = []
-    for case in range(6):
-        labels = make_case(stream(0, case), (48, 48, 48))[1]
+    for labels in label_maps[:6]:
         for z, y, x in rng.integers(0, 39, (200, 3)):
             hits.append(2 in labels[z : z + 10, y : y + 10, x : x + 10])
     assert 0.02 < np.mean(hits) < 0.2

@@ -8,6 +8,8 @@ import pytest
 from alsweep.data.case import Dataset
 from alsweep.data.phantom import write_phantom
 from alsweep.report import write_report
+from alsweep.report.sections import curves, wins
+from alsweep.report.study import Study, read_study
 from alsweep.testing.runs import write_run
 
 
@@ -35,6 +37,22 @@ def volumes() -> BallVolumes:
 def run(tmp_path: Path) -> Path:
     write_run(tmp_path / "run")
     return tmp_path / "run"
+
+
+@pytest.fixture
+def quick_stills(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Leave the two stills of a page undrawn, in tests that read what it says."""
+    for section, figure in ((curves, "learning_curves"), (wins, "win_matrix_figure")):
+        monkeypatch.setattr(section, figure, lambda *_: None)
+        monkeypatch.setattr(section, "png", lambda figure: b"not drawn")
+
+
+@pytest.fixture(scope="session")
+def study(tmp_path_factory: pytest.TempPathFactory) -> Study:
+    """One setting, three strategies, three seeds, four loops; read only."""
+    run = tmp_path_factory.mktemp("study") / "run"
+    write_run(run, seeds=(0, 1, 2))
+    return read_study([run])
 
 
 @pytest.fixture(scope="session")

@@ -26,6 +26,8 @@ from alsweep.testing.runs import (
 )
 from tests.report.pages import curves, figures, resolve, visible
 
+pytestmark = pytest.mark.usefixtures("quick_stills")
+
 
 def test_the_report_has_all_its_files_and_the_results_table(page):
     assert page.parent.name == "report"

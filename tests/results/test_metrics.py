@@ -10,7 +10,7 @@ from scipy.optimize import curve_fit
 
 from alsweep.errors import RecordError
 from alsweep.results import aubc, fg_efficiency, final
-from alsweep.results.metrics import fit_rates
+from alsweep.results.metrics import fit_rates, seed_weights
 
 DICE = st.floats(0, 1, width=32)
 
@@ -70,16 +70,28 @@ def test_a_repeated_loop_is_an_error_that_names_it(make_table):
         final(pd.concat([table, table]))
 
 
+CURVES = st.lists(st.lists(DICE, min_size=3, max_size=3), min_size=2, max_size=5)
+
+
+def and_shuffled(table, data):
+    return table, table.iloc[data.draw(st.permutations(range(len(table))))]
+
+
 @settings(max_examples=20, deadline=None)
-@given(
-    values=st.lists(st.lists(DICE, min_size=3, max_size=3), min_size=2, max_size=5), data=st.data()
-)
+@given(values=CURVES, data=st.data())
 def test_shuffled_rows_change_nothing(make_table, values, data):
     table = make_table({("a", seed): curve for seed, curve in enumerate(values)})
-    shuffled = table.iloc[data.draw(st.permutations(range(len(table))))]
+    table, shuffled = and_shuffled(table, data)
     pd.testing.assert_frame_equal(aubc(table), aubc(shuffled), check_exact=True)
     pd.testing.assert_frame_equal(final(table), final(shuffled), check_exact=True)
-    rates = [fg_efficiency(t, 2.0) for t in (table, shuffled)]
+
+
+@settings(max_examples=5, deadline=None)
+@given(values=CURVES, data=st.data())
+def test_shuffled_rows_change_no_fit(make_table, values, data):
+    # A thousand fits an example, which the order of rows enters as sums alone.
+    table = make_table({("a", seed): curve for seed, curve in enumerate(values)})
+    rates = [fg_efficiency(one, 2.0) for one in and_shuffled(table, data)]
     pd.testing.assert_frame_equal(*rates, check_exact=True)
 
 
@@ -152,3 +164,11 @@ def test_a_curve_at_its_ceiling_at_once_has_an_infinite_rate():
 def test_points_at_the_start_alone_have_no_rate():
     one = np.ones((1, 2))
     assert np.isnan(fit_rates(np.zeros(2), np.array([0.1, 0.2]), 0.9, np.array([0.8]), one)).all()
+
+
+def test_seeds_are_drawn_a_thousand_times_as_the_report_says():
+    weights = seed_weights(3)
+    assert weights.shape == (1000, 3)
+    assert (weights.sum(axis=1) == 3).all()
+    assert len(np.unique(weights, axis=0)) == 10
+    assert seed_weights(1).shape == (0, 1)

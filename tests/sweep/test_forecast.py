@@ -77,6 +77,9 @@ def test_a_cluster_may_train_all_at_once(run: Path, plan_of: MakePlan) -> None:
     plan = plan_of(base=base(loops=12), seeds=list(range(10)), resources={"cpus": 1000})
     here, cluster = foretold(run, plan), foretold(run, plan, private=False)
     assert cluster.checkpoints == 20 * here.checkpoints
+    unsaid = forecast(run, plan)
+    assert unsaid is not None
+    assert unsaid.checkpoints == here.checkpoints
 
 
 def test_a_disk_that_does_not_take_it_is_warned_of_and_one_without_room_refused(
@@ -106,3 +109,32 @@ def test_whole_cases_can_be_foretold(run: Path, dataset: Dataset, plan_of: MakeP
     plan = plan_of(base=whole, seeds=[0], grid={})
     voxels = 2 * 24**3
     assert voxels < foretold(run, plan).labels < 2 * voxels
+
+
+def test_records_are_foretold_by_what_each_loop_writes(run: Path, plan_of: MakePlan) -> None:
+    def rest(loops: int, patches: int, mode: str = "disabled") -> int:
+        query = {"patches": patches, "loops": loops, "patch_size": [8, 8, 8]}
+        start = {"patches": 6}
+        raw = {"query": query, "training": TRAINING, "starting_budget": start}
+        one = {"seeds": [0], "grid": {"strategy": ["random"]}, "wandb": {"mode": mode}}
+        return foretold(run, plan_of(base=raw, **one)).rest
+
+    # Of a loop: its record (a block, 64 bytes for each of a judged case's three classes), its
+    # query (a block and 128 bytes a patch) and its row.
+    loop = 4096 + 64 * 3 + 4096 + 128 * 6 + 512
+    assert rest(3, 6) - rest(2, 6) == loop
+    assert rest(2, 7) - rest(2, 6) == 2 * 128
+    assert rest(2, 6, "offline") - rest(2, 6) == 64 * 1024
+    assert rest(2, 6) == 10 * 2**20 + 4 * 4096 + 2 * loop
+
+
+def test_checkpoints_are_two_a_training_under_way(run: Path, plan_of: MakePlan) -> None:
+    def made(**resources: float) -> Forecast:
+        one = {"seeds": [0], "grid": {"strategy": ["random"]}}
+        return foretold(run, plan_of(base=base(loops=2), resources=resources, **one))
+
+    one, both = made(members_at_once=1), made(members_at_once=2)
+    # The network and two moments, twice.
+    assert one.checkpoints == 6 * one.largest
+    assert both.checkpoints == 12 * both.largest
+    assert one.total == one.members + one.checkpoints + one.labels + one.rest

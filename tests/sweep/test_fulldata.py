@@ -1,14 +1,16 @@
 """References on a real Ray, with table look-ups in place of training."""
 
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
 import pytest
 
 from alsweep.data.case import Dataset
-from alsweep.sweep.fulldata import missing_references, references
+from alsweep.sweep.fulldata import Reference, make_references, missing_references, references
 from alsweep.sweep.run_folder import write_space
 from tests.sweep.conftest import MakePlan
-from tests.sweep.fakes import ERROR, plant_fault, table_reference
+from tests.sweep.fakes import ERROR, TableWork, plant_fault, table_reference
 from tests.sweep.test_driver import Driver, driver
 
 __all__ = ["driver"]
@@ -26,6 +28,35 @@ def test_strategies_share_a_reference_and_recipes_do_not(plan_of: MakePlan, run:
     ]
     table_reference(found[1].example.config, found[1].key).write(run)
     assert [ref.key for ref in missing_references(run, plan)] == [found[i].key for i in (0, 2, 3)]
+
+
+def test_each_end_is_told_and_failures_are_returned_by_name(
+    run: Path, plan_of: MakePlan, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plan = plan_of()
+    first, second = missing = references(plan)
+    told, sessions = [], []
+
+    def session(resources: object, address: str | None) -> AbstractContextManager[None]:
+        sessions.append((resources, address))
+        return nullcontext()
+
+    def tasks(tasks: dict[str, object], *_: object) -> Iterator[tuple[str, str | None]]:
+        assert list(tasks) == [first.key, second.key]
+        yield second.key, "no room"
+        yield first.key, None
+
+    monkeypatch.setattr("alsweep.sweep.ray_session.ray_session", session)
+    monkeypatch.setattr("alsweep.sweep.tasks.run_tasks", tasks)
+
+    def hear(reference: Reference, error: str | None) -> None:
+        told.append((reference.key, error))
+
+    resources = plan.sweep.resources
+    failed = make_references(missing, run, TableWork(run), resources, hear, "a:1")
+    assert failed == {second.name: "no room"}
+    assert told == [(second.key, "no room"), (first.key, None)]
+    assert sessions == [(resources, "a:1")]
 
 
 @pytest.mark.ray

@@ -2,15 +2,16 @@ import logging
 import os
 import subprocess
 import sys
+import tempfile
+from pathlib import Path
 
 import pytest
 import ray
 
 from alsweep.config.sweep import ResourcesConfig
+from alsweep.errors import ConfigError
 from alsweep.sweep import ray_session
 from alsweep.sweep.environment import worker_environment
-
-pytestmark = pytest.mark.ray
 
 
 @pytest.mark.parametrize(("gpus", "told"), [(0, True), (0.5, False)])
@@ -29,6 +30,79 @@ def test_nothing_is_told_where_a_cpu_was_asked_for_or_is_all_there_is(monkeypatc
     assert not caplog.text
 
 
+@pytest.mark.parametrize(("cpus", "gpus"), [(4, 0), (4, 2), (0.5, 0.5)])
+def test_what_ray_has_just_enough_of_is_given(monkeypatch, caplog, cpus, gpus):
+    monkeypatch.setattr(ray, "cluster_resources", lambda: {"CPU": 4.0, "GPU": 2.0})
+    wanted = ResourcesConfig(cpus=cpus, gpus=gpus, device="cuda" if gpus else "cpu")
+    ray_session._check_resources(wanted, local=True)
+    assert not caplog.text
+
+
+@pytest.mark.parametrize(
+    ("wanted", "lack"),
+    [
+        ({"cpus": 4.5}, "resources.cpus: a worker needs 4.5, but Ray has 4 in all"),
+        ({"gpus": 1}, "resources.gpus: a worker needs 1, but Ray has 0 in all"),
+    ],
+)
+def test_a_lack_is_an_error_here_and_waited_for_on_a_cluster(monkeypatch, caplog, wanted, lack):
+    monkeypatch.setattr(ray, "cluster_resources", lambda: {"CPU": 4.0})
+    with pytest.raises(ConfigError, match=f"{lack}; write less, or use a cluster"):
+        ray_session._check_resources(ResourcesConfig(**wanted), local=True)
+    with caplog.at_level(logging.WARNING):
+        ray_session._check_resources(ResourcesConfig(**wanted), local=False)
+    assert f"warning: {lack}; waiting for nodes to join" in caplog.text
+
+
+def test_a_private_ray_has_a_small_store_and_says_nothing(monkeypatch, tmp_path):
+    asked = []
+    monkeypatch.setattr(ray, "init", lambda **options: asked.append(options))
+    monkeypatch.setattr(ray_session, "require_room", lambda folder: asked.append(folder))
+    ray_session._start_private(str(tmp_path))
+    room, options = asked
+    assert (room, options["_temp_dir"]) == (tmp_path, str(tmp_path))
+    assert options["object_store_memory"] == 200 * 2**20
+    assert options["address"] == "local"
+    assert not options["include_dashboard"]
+    assert not options["log_to_driver"]
+
+
+@pytest.mark.parametrize("kind", [ConnectionError, ValueError])
+def test_a_cluster_that_does_not_answer_is_told_in_one_line(monkeypatch, kind):
+    def refuse(**options):
+        assert options["runtime_env"]["env_vars"] == worker_environment(ResourcesConfig())
+        assert not options["log_to_driver"]
+        raise kind("nobody there\nand a lot more")
+
+    monkeypatch.setattr(ray, "init", refuse)
+    with pytest.raises(ConfigError, match=r"^--address a:1: .* \(nobody there\); leave --address"):
+        ray_session._connect("a:1", ResourcesConfig())
+
+
+def test_only_a_long_temporary_folder_is_replaced_and_the_short_one_goes(monkeypatch, tmp_path):
+    monkeypatch.setattr(ray_session, "_SHORT_PLACES", (str(tmp_path / "none"), str(tmp_path)))
+    monkeypatch.setattr(tempfile, "gettempdir", lambda: "/" + 34 * "a")
+    with ray_session._short_temporary() as folder:
+        assert folder is None
+    monkeypatch.setattr(tempfile, "gettempdir", lambda: "/" + 35 * "a")
+    with ray_session._short_temporary() as folder:
+        assert Path(folder).parent == tmp_path
+        (Path(folder) / "socket").touch()
+    assert list(tmp_path.iterdir()) == []
+    monkeypatch.setattr(ray_session, "_SHORT_PLACES", (str(tmp_path / "none"),))
+    with pytest.raises(ConfigError, match="let TMPDIR name a folder of at most 35 bytes"):
+        ray_session._short_folder("/" + 35 * "a")
+
+
+@pytest.mark.parametrize(("level", "heard"), [(logging.DEBUG, True), (logging.INFO, False)])
+def test_what_ray_prints_is_no_result(monkeypatch, capsys, level, heard):
+    monkeypatch.setattr(ray_session._log, "isEnabledFor", lambda asked: level <= asked)
+    with ray_session._quiet_stdout():
+        sys.stdout.write("chatter")
+    out, err = capsys.readouterr()
+    assert (out, "chatter" in err) == ("", heard)
+
+
 PROBE = """
 import os, ray
 
@@ -42,6 +116,7 @@ ray.shutdown()
 """
 
 
+@pytest.mark.ray
 def test_a_worker_sees_the_cards_that_it_asked_for_and_no_others():
     # In a process of its own, since Ray keeps what other tests have told it.
     hidden = ("RAY_", "CUDA_")

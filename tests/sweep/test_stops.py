@@ -1,4 +1,4 @@
-"""Signals that stop a sweep, in processes of their own."""
+"""Signals that stop a sweep, mostly in processes of their own."""
 
 import os
 import pty
@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from alsweep.sweep.stops import stops_raise
+from alsweep.sweep import stops
 
 WAITS = """
 import sys, time
@@ -81,5 +81,47 @@ def test_another_thread_leaves_signals_to_the_main_one():
 
 
 def signal_within_a_sweep() -> object:
-    with stops_raise():
+    with stops.stops_raise():
         return signal.getsignal(signal.SIGTERM)
+
+
+@pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGTERM])
+def test_a_stop_is_heard_within_the_block_alone_and_a_second_is_not(stop: signal.Signals) -> None:
+    before = [signal.getsignal(number) for number in stops._STOPS]
+    with stops.stops_raise():
+        with pytest.raises(KeyboardInterrupt):
+            signal.raise_signal(stop)
+        stops.ignore()
+        signal.raise_signal(stop)
+        stops.listen()
+        with pytest.raises(KeyboardInterrupt):
+            signal.raise_signal(stop)
+    assert [signal.getsignal(number) for number in stops._STOPS] == before
+
+
+def test_a_hang_up_that_is_ignored_stays_so_and_another_stops() -> None:
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        with stops.stops_raise():
+            assert signal.getsignal(signal.SIGHUP) == signal.SIG_IGN
+        signal.signal(signal.SIGHUP, signal.SIG_DFL)
+        with stops.stops_raise(), pytest.raises(KeyboardInterrupt):
+            signal.raise_signal(signal.SIGHUP)
+    finally:
+        signal.signal(signal.SIGHUP, before)
+
+
+def test_streams_of_a_dead_terminal_go_nowhere_and_others_stay(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    written, led = [], []
+
+    def write(stream: int, text: bytes) -> None:
+        written.append(stream)
+        if stream == 2:
+            raise OSError
+
+    monkeypatch.setattr(stops.os, "write", write)
+    monkeypatch.setattr(stops.os, "dup2", lambda nothing, stream: led.append(stream))
+    stops._leave_dead_terminal()
+    assert (written, led) == ([1, 2], [2])

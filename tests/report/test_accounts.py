@@ -1,0 +1,204 @@
+"""What the page says of cost and circumstances: checklist, compute, queries, the first numbers."""
+
+from dataclasses import replace
+
+import pytest
+
+from alsweep import __version__
+from alsweep.report.html import _cards
+from alsweep.report.section import Caption, Figures, Material, Tables
+from alsweep.report.sections import checklist, classes, compute, queries
+from alsweep.report.volumes import Opened
+from alsweep.testing.runs import trajectory_config, write_reference
+
+
+def blocks(section, study, datasets=None):
+    return list(section.SECTION.blocks(Material(study, datasets or {})))
+
+
+def said(study, datasets=None):
+    """The checklist by its items."""
+    (statements,) = blocks(checklist, study, datasets)
+    return dict(statements.pairs)
+
+
+def parts(section, study):
+    """Figures by title, tables by name, and the caption of a section."""
+    figures, tables, caption = blocks(section, study)
+    assert [type(one) for one in (figures, tables, caption)] == [Figures, Tables, Caption]
+    return dict(figures.panels), dict(tables.named), caption.text
+
+
+def begun(study, **changes):
+    """The study with some fields of the first trajectory's config changed."""
+    first, *others = study.trajectories
+    config = first.config.model_copy(update=changes)
+    return replace(study, trajectories=(replace(first, config=config), *others))
+
+
+def test_the_checklist_is_made_from_configs_and_records(study):
+    items = said(study)
+    assert items["Budget"] == (
+        "6 patches at the start, 6 a query, 4 loops (3 queries), patches of 8x8x8 voxels"
+    )
+    assert items["Seeds"] == (
+        "0, 1, 2; the same for every strategy; only common seeds are compared, pair by pair."
+    )
+    assert items["Oracle use"] == "random_fg66 (marked †)"
+    assert items["Missing"] == "Nothing: every trajectory is finished."
+    assert items["Hardware"] == "cpu, fp32, 1 thread a trajectory"
+    assert items["Code"] == f"alsweep {__version__}"
+    assert items["Test"].startswith("Two-sided paired t-test by seed, level 0.05;")
+    assert items["Full-data reference"].startswith("None in this run;")
+    assert items["Selection"].endswith("strategies were not tuned by this run.")
+
+
+def test_training_and_inference_are_those_of_the_config(study):
+    training = study.trajectories[0].config.training
+    items = said(study)
+    assert items["Training"] == (
+        f"preset {training.preset}: 2 epochs of {training.iterations_per_epoch} iterations, batch "
+        f"{training.batch_size}, {training.optimizer}, cold start, precision auto"
+    )
+    assert items["Ensemble and TTA"] == (
+        "2 members over 5 folds; queries without TTA, evaluation without TTA"
+    )
+
+
+def test_configs_that_differ_are_all_told(study):
+    first = study.trajectories[0].config
+    loops = said(begun(study, query=first.query.model_copy(update={"loops": 2})))["Budget"]
+    assert "2 loops (1 query), patches" in loops.split("; ")[0]
+    assert "4 loops (3 queries), patches" in loops.split("; ")[1]
+    tta = said(begun(study, inference=first.inference.model_copy(update={"tta": True})))
+    assert tta["Ensemble and TTA"].split("; ")[1] == "queries with TTA, evaluation without TTA"
+    assert len(tta["Ensemble and TTA"].split("; ")) == 4
+
+
+def test_each_dataset_is_told_once(study):
+    shared, other = Opened("phantom: 3 cases", None), Opened("another", None)
+    (statements,) = blocks(checklist, study, {"a": shared, "b": shared, "c": other})
+    told = [text for item, text in statements.pairs if item == "Dataset"]
+    assert told == ["phantom: 3 cases", "another"]
+
+
+def test_time_is_that_of_all_finished_workers(study):
+    # Of nine trajectories: 2 + 3 + 4 + 5 s of training, 4 x 0.5 of evaluation, 3 x 0.75 of query.
+    slow = study.table.assign(train_seconds=3600 * study.table["train_seconds"])
+    hours = 9 * (14 + (2 + 2.25) / 3600)
+    text = said(replace(study, table=slow))["Compute"]
+    assert (
+        text == f"{hours:.2f} h of wall-clock time over all workers; 18 members taken from store."
+    )
+    one = slow[(slow["strategy"] == "random") & (slow["seed"] == 0)]
+    assert said(replace(study, table=one))["Compute"].startswith("14.00 h")
+
+
+def test_loops_that_were_trained_before_are_told_by_setting_and_seed(study):
+    first = (study.table["loop"] == 0) & (study.table["seed"] < 2)
+    spared = study.table.assign(train_seconds=study.table["train_seconds"].mask(first, 0.0))
+    text = said(replace(study, table=spared))["Compute"]
+    assert "Not in it: loop 0 of 2 settings and seeds, trained and evaluated once" in text
+
+
+def test_references_are_told_beside_the_seeds_of_the_curves(study, tmp_path):
+    setting, name = next(iter(study.settings.items()))
+    configs = [trajectory_config("dataset", "random", (8, 8, 8), seed, 4) for seed in (0, 2)]
+    records = tuple(write_reference(tmp_path, config, 0.9 + config.seed / 50) for config in configs)
+    told = "mean Dice 92.00 %, seeds 0, 2 (curves: 3 seeds)."
+    judged = replace(study, references={setting: records})
+    assert said(judged)["Full-data reference"].endswith(f"fully annotated; {told}")
+    several = replace(judged, settings={**study.settings, "t": "second"})
+    assert said(several)["Full-data reference"].endswith(f"fully annotated; {name}: {told}")
+
+
+def test_nothing_finished_is_said_and_not_counted(study):
+    items = said(replace(study, table=study.table[:0]))
+    assert items["Seeds"] == "No trajectory is finished."
+    assert items["Starting budget"] == study.trajectories[0].config.starting_budget.strategy.name
+    assert items["Compute"].startswith("0.00 h of wall-clock time over all workers; 0 members")
+    none = said(replace(study, trajectories=(), looks=()))
+    assert (none["Budget"], none["Hardware"]) == ("—", "—")
+    assert none["Oracle use"] == "No strategy uses it to place patches."
+
+
+def test_compute_is_told_by_phase(study):
+    (figure,), (table,), caption = (
+        list(part.values()) if isinstance(part, dict) else part for part in parts(compute, study)
+    )
+    assert [bar["name"] for bar in figure["data"]] == ["train", "evaluate", "query"]
+    assert [bar["x"] for bar in figure["data"]] == [[14.0] * 3, [2.0] * 3, [2.25] * 3]
+    assert figure["data"][0]["y"] == ["random", "random_fg66 †", "predictive_entropy"]
+    assert figure["layout"]["barmode"] == "stack"
+    assert len({bar["marker"]["color"] for bar in figure["data"]}) == 3
+    assert table.columns[1:4] == ("Train [s]", "Evaluate [s]", "Query [s]")
+    assert table.rows[1] == ("random_fg66 †", "14.0", "2.0", "2.2", "8.0", "2.0")
+    assert "18 members were found stored (loop 0 is trained once for all" in caption
+    without = replace(study, table=study.table.assign(cached_members=0))
+    assert parts(compute, without)[2].endswith("mean over seeds; wall-clock seconds.")
+
+
+def test_what_was_annotated_is_told_in_voxels_and_shares(study):
+    table = study.table.assign(
+        foreground_voxels=256 * (study.table["loop"] + 1) * (study.table["seed"] + 1),
+        foreground_fraction=0.1 * (study.table["seed"] + 1),
+    )
+    figures, tables, caption = parts(queries, replace(study, table=table))
+    (figure,), (shown,) = figures.values(), tables.values()
+    # 24 patches of 512 voxels at the end; 1024, 2048 and 3072 of them foreground.
+    assert shown.rows[0] == (
+        "random",
+        "24",
+        "12,288",
+        "2,048",
+        "16.67 ± 8.33",
+        "20.00 ± 10.00",
+        "3.0",
+    )
+    # Every loop adds six patches with 256, 512 and 768 voxels of foreground.
+    assert [trace["y"] for trace in figure["data"]] == [[16.6667] * 4] * 3
+    assert [trace["line"]["dash"] for trace in figure["data"]] == ["dash", "dash", "solid"]
+    assert figure["layout"]["yaxis"]["rangemode"] == "tozero"
+    assert "voxels are counted once where patches overlap" in caption
+
+
+def test_a_loop_that_added_nothing_has_no_share(study):
+    later = study.table["loop"].clip(upper=2)
+    table = study.table.assign(
+        annotated_voxels=100 * (later + 1), foreground_voxels=5 * (later + 1)
+    )
+    figures, *_ = parts(queries, replace(study, table=table))
+    (figure,) = figures.values()
+    assert figure["data"][0]["x"] == [0, 1, 2]
+    assert figure["data"][0]["y"] == [5.0, 5.0, 5.0]
+
+
+def test_a_class_is_told_after_the_last_loop(study):
+    table = study.table.assign(
+        dice_liver=0.1 * study.table["loop"] * study.table["seed"], dice_tumour=float("nan")
+    )
+    tables, _ = blocks(classes, replace(study, table=table))
+    ((_, shown),) = tables.named
+    assert shown.columns == ("Strategy", "liver [%]", "tumour [%]")
+    assert shown.rows[2] == ("predictive_entropy", "30.00 ± 30.00", "—")
+
+
+@pytest.mark.parametrize(("done", "text"), [(36, "9 of 9"), (24, "6 of 9"), (0, "0 of 9")])
+def test_the_numbers_above_are_those_of_the_study(study, done, text):
+    cards = dict(_cards(replace(study, table=study.table[:done])))
+    assert cards == {
+        "trajectories finished": text,
+        "strategies": "3",
+        "settings": "1",
+        "seeds": "3",
+        "loops": "4",
+        "patches at the end": "24",
+    }
+
+
+def test_numbers_that_differ_are_spans(study):
+    first = study.trajectories[0].config
+    cards = dict(_cards(begun(study, query=first.query.model_copy(update={"loops": 2}))))
+    assert (cards["loops"], cards["patches at the end"]) == ("2 to 4", "12 to 24")
+    empty = dict(_cards(replace(study, trajectories=())))
+    assert (empty["loops"], empty["seeds"]) == ("—", "0")
