@@ -6,11 +6,11 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
+from alsweep.layout import starts_folder
 from alsweep.sweep.fulldata import references
 from alsweep.sweep.heartbeat import Heartbeat
 from alsweep.sweep.plan import Plan
 from alsweep.sweep.reference_display import ReferenceDisplay
-from alsweep.sweep.run_folder import starts_folder
 from alsweep.trajectory.progress import Progress
 from tests.sweep.conftest import MakePlan
 from tests.sweep.fakes import table_reference

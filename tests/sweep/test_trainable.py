@@ -8,11 +8,10 @@ from pathlib import Path
 import pytest
 
 from alsweep.files import read_json
+from alsweep.layout import log_path, trajectory_folder
 from alsweep.results.records import read_records
 from alsweep.sweep import trainable
-from alsweep.sweep.crash import LOG
 from alsweep.sweep.plan import Plan, Planned
-from alsweep.sweep.run_folder import trajectory_folder
 from alsweep.sweep.trainable import Assignment, LoggedHeartbeat, TrajectoryTrainable
 from alsweep.trajectory.progress import Progress
 from tests.sweep.conftest import MakePlan
@@ -99,7 +98,7 @@ def test_a_bug_is_left_to_tune_and_its_traceback_lies_in_the_log(run: Path, plan
     plant_fault(folder, BUG, 0)
     with pytest.raises(ZeroDivisionError):
         worker(run, planned).step()
-    text = (folder / LOG).read_text()
+    text = log_path(folder).read_text()
     assert f"{planned.id} loop 0 ERROR the worker stops" in text
     assert "ZeroDivisionError: a bug" in text
     assert not (folder / "error.json").exists()
@@ -137,11 +136,11 @@ def test_a_worker_knows_only_its_own_trajectory(run: Path, plan_of: MakePlan) ->
 def test_every_line_of_the_log_says_which_loop_it_is_of(tmp_path: Path) -> None:
     beat = LoggedHeartbeat("name-s0", tmp_path)
     log = logging.getLogger("alsweep.anything")
-    assert not (tmp_path / LOG).exists()
+    assert not log_path(tmp_path).exists()
     log.info("before")
     beat(Progress(4, "train", 1, 2))
     log.info("after")
     log.debug("not told")
-    first, second = (tmp_path / LOG).read_text().splitlines()
+    first, second = log_path(tmp_path).read_text().splitlines()
     assert first.endswith("name-s0 loop 0 INFO before")
     assert second.endswith("name-s0 loop 4 INFO after")
