@@ -10,12 +10,30 @@ from typing import Any
 
 from alsweep.disk import full_disk_told
 
-_LITTER = {".DS_Store", ".directory", ".localized", "Thumbs.db", "desktop.ini", "@eaDir"}
+_LITTER = {
+    ".ds_store",
+    ".directory",
+    ".localized",
+    "thumbs.db",
+    "ehthumbs.db",
+    "desktop.ini",
+    "@eadir",
+    "@tmp",
+    "@recycle",
+    "#recycle",
+    "#snapshot",
+    "$recycle.bin",
+    "system volume information",
+    "lost+found",
+    "__macosx",
+    "icon\r",
+}
+"""What Windows, macOS, Linux and network storage leave in folders, in lower case."""
 
 
 def is_litter(name: str) -> bool:
     """Whether a file or folder is what systems leave everywhere, and none of anybody's work."""
-    return name in _LITTER or name.startswith(("._", ".nfs", ".fuse_hidden"))
+    return name.lower() in _LITTER or name.startswith(("._", ".nfs", ".fuse_hidden"))
 
 
 def sync_folder(folder: Path) -> None:

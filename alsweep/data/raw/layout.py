@@ -11,6 +11,7 @@ from pydantic import RootModel
 
 from alsweep.data.raw.foreign import Foreign, parsed, read_foreign
 from alsweep.errors import IngestError
+from alsweep.files import is_litter
 from alsweep.label_codes import IGNORE
 
 if TYPE_CHECKING:
@@ -22,23 +23,6 @@ DESCRIPTION = "dataset.json"
 SPLITS = "splits_final.json"
 MOST_CLASSES = IGNORE
 """Classes count from 0 and end before the code that means "not annotated"."""
-
-_LEFTOVERS = {
-    "thumbs.db",
-    "ehthumbs.db",
-    "desktop.ini",
-    "@eadir",
-    "@tmp",
-    "@recycle",
-    "#recycle",
-    "#snapshot",
-    "$recycle.bin",
-    "system volume information",
-    "lost+found",
-    "__macosx",
-    "icon\r",
-}
-"""What Windows, macOS and network storage leave in folders, in lower case."""
 
 _RENUMBER = {
     "labels": "renumber them, here and in the label files alike",
@@ -187,8 +171,8 @@ def by_index(names: Mapping[str, str], key: str, *, repeats: bool = False) -> tu
 
 
 def is_leftover(name: str) -> bool:
-    """Whether a file system left an entry in a folder: hidden, or of a name that is its own."""
-    return name.startswith(".") or name.lower() in _LEFTOVERS
+    """Whether an entry of a raw folder is nobody's data: hidden, or what systems leave behind."""
+    return name.startswith(".") or is_litter(name)
 
 
 def distinct(channels: Sequence[str]) -> tuple[str, ...]:
