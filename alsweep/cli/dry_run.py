@@ -68,7 +68,8 @@ def tell_what_would_be_done(plan: "Plan", run_folder: Path, *, private: bool = T
     foretell(run_folder, plan.sweep, private=private, busy=counted.unfinished > 0)
     for remark in told:
         tell(remark)
-    stored = stored_members(run_folder, plan)
+    # Another machine's precision and device are in the keys of a cluster's members.
+    stored = stored_members(run_folder, plan) if private else 0
     table = Table(*map(escape, plan.sweep.grid), "seed", "loops done")
     # An id is there to be copied: it is folded where the terminal is narrow, and never cut.
     table.add_column("trajectory", overflow="fold")

@@ -14,7 +14,7 @@ def status(
     run: Annotated[Path, typer.Argument(help="Run folder.")],
     as_json: Annotated[bool, typer.Option("--json", help="For machines: one JSON object.")] = False,
 ) -> None:
-    """Show what is done, running, failed and waiting, and how long the rest takes.
+    """Show what is done, running, failed, stopped and waiting, and how long the rest takes.
 
     Example: alsweep status runs/hippocampus-low
     """

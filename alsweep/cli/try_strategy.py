@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 
     from alsweep.config.trajectory import StrategySpec
     from alsweep.report.queries import Query
+    from alsweep.report.slices import Panel
+    from alsweep.report.views import Seen
     from alsweep.results.records import QueriedPatch
     from alsweep.trajectory.stored_networks import StoredNetworks
 
@@ -57,14 +59,16 @@ def try_strategy(
 
     query = open_query(run, trajectory, loop)
     refuse_unwritable((out or run).absolute())
-    load_files([file.absolute() for file in plugin or []])
     spec = _spec(strategy, settings or [])
     with CaseProgress("try") as progress:
         networks = open_networks(query, progress)
+        real = _seen_then(query, networks)
+        # Now: a version of the same file that the run keeps would take its place.
+        load_files([file.absolute() for file in plugin or []])
         began = time.monotonic()
         found = _ask(networks, spec)
         summary = _summary(query, networks, spec, found) | {"seconds": time.monotonic() - began}
-        picture = _draw(query, networks, spec, found, out)
+        picture = _draw(query, spec, (_panel(networks, spec, found), real), out)
     if as_json:
         typer.echo(json.dumps(summary | {"picture": str(picture)}, indent=1))
         return
@@ -151,26 +155,34 @@ def _plain(
     }
 
 
-def _draw(
-    query: "Query",
-    networks: "StoredNetworks",
-    spec: "StrategySpec",
-    found: "Sequence[QueriedPatch]",
-    out: Path | None,
-) -> Path:
+def _seen_then(query: "Query", networks: "StoredNetworks") -> "Seen":
+    """What the strategy of the run saw when it queried."""
     from alsweep.cli.networks import seen_by
-    from alsweep.query.base import label_of
-    from alsweep.report.queries import draw_pair
-    from alsweep.report.slices import Panel
 
     config = query.trajectory.config
     assert config is not None
-    real = seen_by(networks, config.strategy, [one.patch for one in query.queried])
+    return seen_by(networks, config.strategy, [one.patch for one in query.queried])
+
+
+def _panel(
+    networks: "StoredNetworks", spec: "StrategySpec", found: "Sequence[QueriedPatch]"
+) -> "Panel":
+    from alsweep.cli.networks import seen_by
+    from alsweep.query.base import label_of
+    from alsweep.report.slices import Panel
+
     tried = seen_by(networks, spec, [one.patch for one in found])
-    label = label_of(spec)
+    return Panel(f"tried: {label_of(spec)}", found, tried)
+
+
+def _draw(
+    query: "Query", spec: "StrategySpec", sides: "tuple[Panel, Seen]", out: Path | None
+) -> Path:
+    from alsweep.query.base import label_of
+    from alsweep.report.queries import draw_pair
+
     default = tried_pictures(query.run, query.trajectory.id, query.loop)
-    path = (out or default) / f"{_file_name(label)}.png"
-    return draw_pair(query, Panel(f"tried: {label}", found, tried), real, path)
+    return draw_pair(query, *sides, (out or default) / f"{_file_name(label_of(spec))}.png")
 
 
 def _file_name(label: str) -> str:

@@ -13,6 +13,7 @@ from alsweep.config.sweep import SCHEMA_VERSION, SweepConfig
 from alsweep.config.trajectory import TrajectoryConfig
 from alsweep.config.validation import validated
 from alsweep.errors import ConfigError
+from alsweep.layout import space_path
 
 
 def load_sweep(
@@ -89,7 +90,7 @@ def _read_mapping(path: Path) -> dict[str, Any]:
 
 def _instead(folder: Path) -> str:
     """What to give in place of a folder, which is often a run that is to go on."""
-    if (folder / "sweep.yaml").is_file():
+    if space_path(folder).is_file():
         return f"to go on with this run: alsweep resume {shlex.quote(str(folder))}"
     return "name a search space (YAML)"
 

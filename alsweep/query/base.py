@@ -83,7 +83,10 @@ class Strategy:
     @property
     def composition(self) -> Composition | None:
         """The stages, made and checked; None where the strategy overrides :meth:`query`."""
-        stages = self.stages()
+        try:
+            stages = self.stages()
+        except TypeError as error:  # of a plug-in: a stage or a parameter that there is not
+            raise StrategyError(f"{type(self).__name__}.stages(): {error}") from error
         return None if stages is None else compose(stages)
 
     @property
@@ -180,6 +183,8 @@ def strategy(
             cls, Strategy, f"strategy '{name}'", reserved=("name", "label", "plugins", "parameters")
         )
         _STRATEGIES.add(name, cls, tuple(aliases))
+        for alias in aliases:
+            _ALIAS_PARAMETERS.pop(alias, None)  # of an earlier version of the same file
         _ALIAS_PARAMETERS.update(presets)
         return cls
 

@@ -147,15 +147,26 @@ def require_loaded(hashes: Iterable[str], place: str) -> None:
 
 def stored_name(path: Path) -> str:
     """The name under which a run keeps a file: it tells the content."""
-    sha256 = hashlib.sha256(_content(path)).hexdigest()
+    return _kept_as(path, hashlib.sha256(_content(path)).hexdigest())
+
+
+def _kept_as(path: Path, sha256: str) -> str:
     return f"{_STORED.sub('', path.stem)}-{sha256[:_DIGITS]}.py"
 
 
 def store(path: Path, folder: Path) -> None:
-    """Keep a file in the folder of a run's plug-ins."""
-    kept = folder / stored_name(path)
+    """Keep a file in the folder of a run's plug-ins.
+
+    Raises:
+        StrategyError: It is not what the sweep was planned with any more.
+    """
+    content = _content(path)
+    sha256 = hashlib.sha256(content).hexdigest()
+    if not any(m.startswith(f"{_PREFIX}.") and m.endswith(f".{sha256}") for m in sys.modules):
+        raise StrategyError(f"{path}: was changed since the sweep was planned; plan it again")
+    kept = folder / _kept_as(path, sha256)
     if not kept.exists():
-        write_bytes(kept, _content(path))
+        write_bytes(kept, content)
 
 
 def load_stored(folder: Path, hashes: Iterable[str]) -> None:

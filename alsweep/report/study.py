@@ -8,8 +8,11 @@ from typing import Any
 
 import pandas as pd
 
-from alsweep.config.trajectory import TrajectoryConfig
-from alsweep.query import strategies
+from alsweep.config.trajectory import StrategySpec, TrajectoryConfig
+from alsweep.errors import StrategyError
+from alsweep.layout import plugins_folder
+from alsweep.query import make_strategy, strategies
+from alsweep.query.plugin_files import load_stored
 from alsweep.results.fulldata import FullDataRecord, read_references
 from alsweep.results.records import (
     RunFolder,
@@ -149,16 +152,30 @@ def _table(paths: Sequence[Path]) -> pd.DataFrame:
 
 
 def _looks(trajectories: Iterable[TrajectoryFolder]) -> tuple[Look, ...]:
-    specs = {t.config.strategy.shown: t.config.strategy for t in trajectories if t.config}
+    ones = {
+        t.config.strategy.shown: (t.config.strategy, t.folder) for t in trajectories if t.config
+    }
     known = {name: entry for entry in strategies() for name in (entry["name"], *entry["aliases"])}
     looks = []
-    for index, (label, spec) in enumerate(specs.items()):
+    for index, (label, (spec, folder)) in enumerate(ones.items()):
         colour = PALETTE[index % len(PALETTE)]
         symbol = SYMBOLS[index // len(PALETTE) % len(SYMBOLS)]
         # A strategy of a plug-in that is not installed here is drawn plainly.
         traits = known.get(spec.name, {"needs": ["probs"], "uses_oracle": False})
+        if spec.plugins:
+            traits = _traits_of_file(spec, folder.parents[1], traits)
         looks.append(Look(label, colour, symbol, traits["needs"] == [], traits["uses_oracle"]))
     return tuple(looks)
+
+
+def _traits_of_file(spec: StrategySpec, run: Path, otherwise: dict[str, Any]) -> dict[str, Any]:
+    """What a strategy from a file says of itself; two runs may hold two versions of one file."""
+    try:
+        load_stored(plugins_folder(run), spec.plugins)
+        made = make_strategy(spec)
+        return {"needs": list(made.needs), "uses_oracle": made.uses_oracle}
+    except StrategyError:  # the file is gone or was changed
+        return otherwise
 
 
 def _setting_names(trajectories: Iterable[TrajectoryFolder]) -> dict[str, str]:

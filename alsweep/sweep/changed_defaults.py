@@ -31,7 +31,7 @@ def changed_defaults(stored: SweepConfig, plan: Plan) -> dict[str, tuple[Any, An
 def _changed_keys(stored: SweepConfig, plan: Plan) -> dict[str, tuple[Any, Any]]:
     grid, written = plan.sweep.grid, dict(leaves(plan.sweep.base))
     then = agreed([own_values(config, stored.grid) for config in stored.trajectories()])
-    now = agreed([own_values(one.config, grid) for one in plan.trajectories])
+    now = agreed([own_values(one.config, grid) for one in plan.own])
     before = {key: _at(then, key, otherwise=now[key]) for key in now}
     return {
         key: (before[key], now[key])

@@ -13,7 +13,7 @@ from alsweep.config.trajectory import TrajectoryConfig
 from alsweep.files import canonical_json
 from alsweep.layout import PLUGINS
 from alsweep.query.plugin_files import stored_name
-from alsweep.sweep.plan import Plan, Planned
+from alsweep.sweep.plan import Plan
 
 _LEAVES = ("strategy", "starting_budget.strategy")
 """Mappings with keys of the user's choosing; they are written flat and as a whole."""
@@ -24,7 +24,7 @@ def resolved_sweep(plan: Plan) -> SweepConfig:
 
     A key of base is written where all trajectories agree on it and the grid does not set it.
     """
-    sweep = plan.sweep
+    sweep, spelled = plan.sweep, _spelled(plan)
     provenance = Provenance(
         version=__version__,
         dataset_fingerprint=plan.dataset_fingerprint,
@@ -35,7 +35,10 @@ def resolved_sweep(plan: Plan) -> SweepConfig:
         update={
             "dataset": plan.trajectories[0].config.dataset,
             "base": _nested(_shared_values(plan) | _leaves_below_the_grid(sweep)),
-            "grid": {key: _grid_values(plan, key) for key in sweep.grid},
+            "grid": {
+                key: tuple(spelled[key][repr(value)] for value in values)
+                for key, values in sweep.grid.items()
+            },
             "plugins": tuple(Path(PLUGINS) / stored_name(file) for file in sweep.plugins),
             "provenance": provenance,
         }
@@ -61,9 +64,10 @@ def _shared_values(plan: Plan) -> dict[str, Any]:
 def _implied(plan: Plan) -> tuple[Implied, ...]:
     """What points of the grid mean beyond their keys, where that is not the same for all."""
     found: dict[str, Implied] = {}
-    shared = _shared_values(plan)
+    shared, spelled = _shared_values(plan), _spelled(plan)
     for one in plan.own:
-        where = without_strategy(_resolved_cell(one))
+        cell = (one.cell or {}).items()
+        where = without_strategy({key: spelled[key][repr(value)] for key, value in cell})
         own = own_values(one.config, plan.sweep.grid)
         values = {key: value for key, value in own.items() if key not in shared}
         if values:
@@ -73,9 +77,14 @@ def _implied(plan: Plan) -> tuple[Implied, ...]:
 
 def own_values(config: TrajectoryConfig, grid: Mapping[str, Any]) -> dict[str, Any]:
     """Dotted key to value of a trajectory, less what the grid and the top level set."""
+    plain = config.plain()
+    learner = plain["training"]["learner"]
+    if isinstance(learner, str) and any(key.startswith("training.learner.") for key in grid):
+        # Without options it is written as its name alone, but here the grid sets options below it.
+        plain["training"]["learner"] = {"name": learner}
     return {
         key: value
-        for key, value in leaves(config.plain())
+        for key, value in leaves(plain)
         if not set_by_grid(key, grid) and key.split(".")[0] not in ("dataset", "seed")
     }
 
@@ -119,17 +128,31 @@ def _nested(flat: Mapping[str, Any]) -> dict[str, Any]:
     return nested
 
 
-def _grid_values(plan: Plan, key: str) -> Sequence[Any]:
-    """A grid axis with all that its values mean written out."""
-    cells = [(one.cell or {}, _resolved_cell(one)) for one in plan.own]
-    resolved = {repr(written[key]): meant[key] for written, meant in cells}
-    return tuple(resolved[repr(value)] for value in plan.sweep.grid[key])
+def _spelled(plan: Plan) -> dict[str, dict[str, Any]]:
+    """Grid key to the text of each of its values to all that it means, wherever it stands."""
+    spelled: dict[str, dict[str, Any]] = {}
+    for key in plan.sweep.grid:
+        written: dict[str, Any] = {}
+        meant: dict[str, list[Any]] = {}
+        for one in plan.own:
+            raw = (one.cell or {})[key]
+            written[repr(raw)] = raw
+            found = _value_at(one.config.plain(), key.split("."), raw)
+            meant.setdefault(repr(raw), []).append(found)
+        spelled[key] = {text: _common(raw, meant[text]) for text, raw in written.items()}
+    return spelled
 
 
-def _resolved_cell(planned: Planned) -> dict[str, Any]:
-    """The point of the grid as the resolved config has it: presets, names and defaults spelled."""
-    plain, cell = planned.config.plain(), planned.cell or {}
-    return {key: _value_at(plain, key.split("."), raw) for key, raw in cell.items()}
+def _common(raw: Any, meant: Sequence[Any]) -> Any:
+    """What all agree on; what follows from another axis too stays as it was written."""
+    if all(one == meant[0] for one in meant):
+        return meant[0]
+    if not all(isinstance(one, dict) for one in meant):
+        return raw
+    written = raw if isinstance(raw, dict) else {}
+    shared = [key for key in meant[0] if all(key in one for one in meant)]
+    found = {key: _common(written.get(key), [one[key] for one in meant]) for key in shared}
+    return {key: value for key, value in found.items() if value is not None or key in written}
 
 
 def _value_at(values: Any, keys: Sequence[str], otherwise: Any) -> Any:

@@ -1,6 +1,7 @@
 """How far a run is, read from its folder alone: also from another terminal, also after a crash."""
 
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal, get_args
@@ -9,6 +10,7 @@ from alsweep.config.sweep import SweepConfig
 from alsweep.config.trajectory import TrajectoryConfig
 from alsweep.errors import RunFolderError
 from alsweep.layout import space_path, starts_folder
+from alsweep.query.plugin_files import load_files
 from alsweep.results.decisions import read_decided
 from alsweep.results.records import TrajectoryFolder, read_run
 from alsweep.sweep.heartbeat import SignOfLife, read_sign_of_life, silent_seconds
@@ -17,6 +19,7 @@ from alsweep.sweep.run_folder import (
     provenance_of,
     stored_sweep,
 )
+from alsweep.trajectory.resolving import written_out
 
 State = Literal["done", "running", "failed", "truncated", "waiting"]
 
@@ -124,15 +127,22 @@ def _planned(run: Path, sweep: SweepConfig) -> dict[str, TrajectoryConfig]:
         RunFolderError: The file was edited by hand, so that it means other trajectories.
     """
     origin = provenance_of(run, sweep)
-    configs = {
-        config.trajectory_id(origin.dataset_fingerprint): config for config in sweep.trajectories()
-    }
+    configs = _by_id(sweep.trajectories(), origin.dataset_fingerprint)
+    if configs.keys() != set(origin.trajectories):
+        # Where the grid sets a part of a strategy, what it leaves out is not spelled in the file.
+        load_files(sweep.plugins)
+        written = [written_out(config) for config in sweep.trajectories()]
+        configs = _by_id(written, origin.dataset_fingerprint)
     if configs.keys() != set(origin.trajectories):
         raise RunFolderError(
             f"{space_path(run)}: means other trajectories than provenance.trajectories lists; "
             "undo the change made by hand, or run the search space again with --out here"
         )
     return {**read_decided(run).added, **configs}
+
+
+def _by_id(configs: Iterable[TrajectoryConfig], fingerprint: str) -> dict[str, TrajectoryConfig]:
+    return {config.trajectory_id(fingerprint): config for config in configs}
 
 
 def _status(folder: TrajectoryFolder, config: TrajectoryConfig, driven: bool) -> TrajectoryStatus:

@@ -21,10 +21,23 @@ def resolve(config: TrajectoryConfig, dataset: Dataset) -> TrajectoryConfig:
     Raises:
         ConfigError: The config cannot work on this dataset; names the key and the mend.
     """
+    resolved = written_out(config).model_copy(update={"dataset": dataset.path})
+    _check_references(resolved, dataset)
+    _check_strategies(resolved, dataset)
+    _check_patch_size(resolved, dataset)
+    _check_room(resolved, dataset)
+    return resolved
+
+
+def written_out(config: TrajectoryConfig) -> TrajectoryConfig:
+    """Write out strategy, start and learner; nothing is held against a dataset.
+
+    Raises:
+        ConfigError: A strategy or learner, or a parameter of it, is unknown or wrong.
+    """
     start = config.starting_budget
     resolved = config.model_copy(
         update={
-            "dataset": dataset.path,
             "strategy": _resolve_strategy(config.strategy, "base.strategy", labelled=True),
             "starting_budget": start.model_copy(
                 update={
@@ -36,12 +49,7 @@ def resolve(config: TrajectoryConfig, dataset: Dataset) -> TrajectoryConfig:
     )
     needs = make_strategy(resolved.strategy).needs
     training = resolve_learner(resolved.training, needs)
-    resolved = resolved.model_copy(update={"training": training})
-    _check_references(resolved, dataset)
-    _check_strategies(resolved, dataset)
-    _check_patch_size(resolved, dataset)
-    _check_room(resolved, dataset)
-    return resolved
+    return resolved.model_copy(update={"training": training})
 
 
 def _check_references(config: TrajectoryConfig, dataset: Dataset) -> None:

@@ -144,6 +144,9 @@ class Trajectory:
     def _next_loop(self) -> LoopRecord:
         self._begin()
         self._take_up()
+        if self._steps.members.loaders:
+            # They are forks, which must not come while another thread holds a lock.
+            self._wait_for_view()
         loop = len(self.records)
         patches = self._log.patches(loop)
         members = self._steps.train(loop, patches, self._parents(loop))
@@ -169,9 +172,6 @@ class Trajectory:
             self._on_progress(Progress(0, "start", 0, 1))
             self._submit(0, draw_start(self.config, self.dataset))
             self._show_labels()
-        if self._steps.members.loaders:
-            # They are forks, which must not come while another thread holds a lock.
-            self._wait_for_view()
 
     def _submit(self, loop: int, queried: list[QueriedPatch]) -> None:
         """Commit a query, or keep it until its patches are labelled."""

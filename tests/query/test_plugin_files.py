@@ -133,8 +133,8 @@ def test_a_file_that_is_not_there(tmp_path):
 
 def test_a_run_keeps_the_file_by_its_content(own, tmp_path):
     folder = tmp_path / "plugins"
-    files.store(own, folder)
     sha256 = files.load_file(own)
+    files.store(own, folder)
     (kept,) = folder.iterdir()
     assert kept.name == f"own-{sha256[:16]}.py" == files.stored_name(own) == files.stored_name(kept)
     assert kept.read_bytes() == own.read_bytes()
@@ -146,10 +146,29 @@ def test_a_run_keeps_the_file_by_its_content(own, tmp_path):
 
 def test_a_kept_file_that_was_changed_or_lost_is_refused(own, tmp_path):
     folder = tmp_path / "plugins"
+    files.load_file(own)
     files.store(own, folder)
+    files._forget("alsweep_plugin_file.")
     (kept,) = folder.iterdir()
     kept.write_text(TEXT + "\n")
     refused(kept, "was changed after the run was made with it")
     kept.unlink()
     with pytest.raises(StrategyError, match=r"has no plug-in file .*restore it"):
         files.load_stored(folder, ["0" * 64])
+
+
+def test_a_file_that_was_edited_since_the_plan_is_not_kept_in_its_place(own, tmp_path):
+    files.load_file(own)
+    own.write_text(TEXT + "# edited\n")
+    with pytest.raises(StrategyError, match=r"own\.py: was changed since the sweep was planned"):
+        files.store(own, tmp_path / "plugins")
+
+
+def test_stages_that_raise_hide_no_other_strategy(own):
+    broken = TEXT.replace("Stages(map=", "Stages(mapp=")
+    assert broken != TEXT
+    own.write_text(broken)
+    files.load_file(own)
+    assert "random" in {entry["name"] for entry in strategies()}
+    with pytest.raises(StrategyError, match=r"stages\(\): .*mapp"):
+        make_strategy("own").needs  # noqa: B018

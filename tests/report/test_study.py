@@ -1,11 +1,13 @@
 """How runs become a study: looks, names of settings, and which copy of a trajectory is taken."""
 
 import shutil
+from dataclasses import replace
 
 import pytest
 
 from alsweep.files import read_json, write_json
 from alsweep.layout import record_path
+from alsweep.query import plugin_files
 from alsweep.report.study import PALETTE, SYMBOLS, _looks, _phrase, read_study
 from alsweep.results.records import TrajectoryFolder, read_run
 from alsweep.testing.runs import trajectory_config, write_run
@@ -39,6 +41,40 @@ def test_baselines_use_no_network_and_users_of_the_oracle_are_marked(name, basel
     (look,) = _looks([begun(name)])
     assert (look.baseline, look.oracle) == (baseline, oracle)
     assert look.name == (f"{name} †" if oracle else name)
+
+
+SEER = """
+from dataclasses import dataclass
+
+from alsweep.query import Strategy, strategy
+
+
+@strategy("seer")
+@dataclass(frozen=True)
+class Seer(Strategy):
+    \"\"\"Looks at the truth.\"\"\"
+
+    uses_oracle = True
+    needs = ()
+
+    def query(self, pool, request, rng):
+        return []
+"""
+
+
+def test_a_strategy_of_a_runs_own_file_is_marked_as_what_it_is(tmp_path):
+    (tmp_path / "seer.py").write_text(SEER)
+    sha256 = plugin_files.load_file(tmp_path / "seer.py")
+    plugin_files.store(tmp_path / "seer.py", tmp_path / "run" / "plugins")
+    plugin_files._forget("alsweep_plugin_file.")  # as in a process that only reports
+    one = begun("seer", tmp_path / "run" / "trajectories" / "seer-0")
+    spec = one.config.strategy.model_copy(update={"plugins": (sha256,)})
+    one = replace(one, config=one.config.model_copy(update={"strategy": spec}))
+    try:
+        (look,) = _looks([one])
+        assert (look.baseline, look.oracle) == (True, True)
+    finally:
+        plugin_files._forget("alsweep_plugin_file.")
 
 
 def test_a_label_is_what_tables_and_figures_say(tmp_path):

@@ -12,7 +12,9 @@ from alsweep.query.noise import Power
 from alsweep.query.presets.bald import PowerBald
 from alsweep.sweep.changed_defaults import changed_defaults
 from alsweep.sweep.plan import Plan, make_plan
+from alsweep.sweep.run_folder import write_space
 from alsweep.sweep.space_file import resolved_sweep, to_yaml
+from alsweep.sweep.status import read_status
 from tests.sweep.conftest import MakePlan
 
 GRIDS = [
@@ -23,6 +25,15 @@ GRIDS = [
     {"training": [{"preset": "small", "members": 1}, {"epochs": 2}]},
     {"training.epochs": [1, 2], "training.members": [1, 3]},
     {"training.preset": ["small", "onecycle"], "training.augmentation": ["none", "nnunet"]},
+    # What a value means may depend on another axis.
+    {
+        "starting_budget": [{"strategy": "random"}, {"strategy": "random_fg33_all_classes"}],
+        "query.patches": [6, 8],
+    },
+    {"starting_budget.patches": [None, 9], "query.patches": [6, 8]},
+    {"training": [{"epochs": 2}, {"epochs": 3}], "training.preset": ["small", "onecycle"]},
+    {"strategy": [{"name": "power_bald"}, {"name": "softrank_bald"}], "strategy.beta": [2, 5]},
+    {"strategy": [{"stages": {"map": "margin"}}], "strategy.stages.noise": ["none", "power"]},
     {"starting_budget.strategy": ["random_all_classes", "random_fg33_all_classes"]},
     {"starting_budget.strategy.name": ["random_all_classes", "random_fg33_all_classes"]},
 ]
@@ -42,6 +53,15 @@ def test_resolved_sweep_means_the_same_trajectories(
     again = reloaded(plan, dataset, tmp_path)
     assert [one.config for one in again.trajectories] == [one.config for one in plan.trajectories]
     assert again.ids == plan.ids
+    assert tuple(one.id for one in read_status(reloaded_run(plan, tmp_path)).trajectories) == (
+        plan.ids
+    )
+
+
+def reloaded_run(plan: Plan, folder: Path) -> Path:
+    run = folder / "run"
+    write_space(run, plan)
+    return run
 
 
 BASE = {"query": {"patches": 6, "loops": 2, "patch_size": [8, 8, 8]}}
