@@ -41,6 +41,10 @@ def load_file(path: Path) -> str:
     stem = _STORED.sub("", path.stem).replace(".", "%")
     name = f"{_PREFIX}.{stem}.{sha256}"
     if name not in sys.modules:
+        # First those that all have, so that it is the file that is refused where it takes a name.
+        import alsweep.query.presets
+
+        alsweep.query.presets.load_plugins()
         _forget(f"{_PREFIX}.{stem}.")
         _run(name, path, content)
     return sha256
