@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Everything that wants a card, in under 8 minutes: the tests marked gpu, the query beside the plain way, training steps,
+# Everything that wants a card, meant to take less than 8 minutes: the tests marked gpu, the query beside the plain way, training steps,
 # and many trajectories that share the card. `--device cpu` runs the same at small sizes, to try the script itself.
 #     bash benchmarks/on_card.sh [--device cpu]
 set -uo pipefail
