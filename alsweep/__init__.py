@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from alsweep.data.case import Dataset
     from alsweep.data.label_store import PartialLabels
     from alsweep.geometry import Patch
-    from alsweep.results.records import load_results
+    from alsweep.results.load import load_results
     from alsweep.trajectory.runner import Trajectory
 
 __version__ = "0.1.0"
@@ -36,7 +36,7 @@ _HOMES = {
     "SweepConfig": "alsweep.config.sweep",
     "Trajectory": "alsweep.trajectory.runner",
     "TrajectoryConfig": "alsweep.config.trajectory",
-    "load_results": "alsweep.results.records",
+    "load_results": "alsweep.results.load",
 }
 
 

@@ -24,7 +24,8 @@ from alsweep.data.phantom import write_phantom
 from alsweep.geometry import QueriedPatch
 from alsweep.layout import query_path
 from alsweep.results.loops import read_query, write_query
-from alsweep.results.records import collect, read_run
+from alsweep.results.records import read_run
+from alsweep.results.table import collect
 from alsweep.rng import stream
 from alsweep.sweep.plan import make_plan
 from alsweep.testing.runs import write_run

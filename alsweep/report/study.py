@@ -14,15 +14,9 @@ from alsweep.layout import plugins_folder
 from alsweep.query import make_strategy, strategies
 from alsweep.query.plugin_files import load_stored
 from alsweep.results.fulldata import FullDataRecord, read_references
-from alsweep.results.records import (
-    RunFolder,
-    TrajectoryFolder,
-    collect,
-    each_once,
-    load_results,
-    read_run,
-    write_results,
-)
+from alsweep.results.load import each_once, load_results
+from alsweep.results.records import RunFolder, TrajectoryFolder, read_run
+from alsweep.results.table import collect, write_results
 
 logger = logging.getLogger(__name__)
 

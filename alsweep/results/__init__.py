@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from alsweep.results.fulldata import full_dice
+    from alsweep.results.load import load_results
     from alsweep.results.metrics import aubc, fg_efficiency, final
     from alsweep.results.pairwise import minimal_difference, win_matrix, win_rates
     from alsweep.results.ranks import kendall_tau, rank_stability, ranking
-    from alsweep.results.records import collect, load_results, read_run, write_results
+    from alsweep.results.records import read_run
+    from alsweep.results.table import collect, write_results
 
 __all__ = [
     "aubc",
@@ -42,10 +44,10 @@ _HOMES = {
     "kendall_tau": "ranks",
     "rank_stability": "ranks",
     "ranking": "ranks",
-    "collect": "records",
-    "load_results": "records",
+    "collect": "table",
+    "load_results": "load",
     "read_run": "records",
-    "write_results": "records",
+    "write_results": "table",
 }
 
 

@@ -1,97 +1,34 @@
-"""What a run folder says happened, and the tidy table made from it.
+"""What a run folder says happened.
 
 A loop is finished when its record is there and the query after it is too (the last loop: the
-record). All that the table holds follows from the finished loops and the resolved configs.
+record).
 """
 
-import io
-from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
-
-import numpy as np
+from typing import Literal, NamedTuple
 
 from alsweep.config.trajectory import TrajectoryConfig
 from alsweep.errors import RecordError, RunFolderError
-from alsweep.files import canonical_json, write_bytes
 from alsweep.geometry import QueriedPatch
-from alsweep.layout import (
-    RESULTS,
-    config_path,
-    query_path,
-    record_path,
-    results_path,
-    space_path,
-    trajectory_folder,
-)
+from alsweep.layout import config_path, query_path, record_path, space_path, trajectory_folder
 from alsweep.results.decisions import read_decided
 from alsweep.results.failure import read_failure
-from alsweep.results.loops import (
-    LoopRecord,
-    read_model,
-    read_query,
-    write_query,
-)
-
-if TYPE_CHECKING:
-    import pandas as pd
-    import pyarrow as pa
+from alsweep.results.loops import LoopRecord, read_model, read_query, write_query
 
 __all__ = [
     "LoopRecord",
     "QueriedPatch",
     "RunFolder",
     "TrajectoryFolder",
-    "collect",
-    "each_once",
-    "load_results",
     "read_config",
     "read_query",
     "read_records",
     "read_run",
     "write_query",
-    "write_results",
 ]
 
 Status = Literal["done", "running", "truncated", "failed"]
-
-TABLE_SCHEMA = 1
-"""Version of results.parquet, kept in the file's metadata under ``alsweep.schema``."""
-
-_COLUMNS = {
-    "sweep": "string",
-    "setting": "string",
-    "trajectory": "string",
-    "start_hash": "string",
-    "dataset": "string",
-    "strategy": "string",
-    "strategy_params": "string",
-    "seed": "int64",
-    "loop": "int64",
-    "patch_size": "string",
-    "query_size": "int64",
-    "members": "int64",
-    "tta": "bool",
-    "epochs": "int64",
-    "annotated_patches": "int64",
-    "annotated_voxels": "int64",
-    "foreground_voxels": "int64",
-    "foreground_fraction": "float64",
-    "annotated_cases": "int64",
-    "mean_dice": "float64",
-    # dice_<class name> columns stand here, and where surfaces were judged surface_dice_<class name>
-    # and hd95_<class name>
-    "train_seconds": "float64",
-    "evaluate_seconds": "float64",
-    "query_seconds": "float64",
-    "cached_members": "int64",
-    "threads": "int64",
-    "status": "string",
-    "test_mean_dice": "float64",
-    "surface_dice": "float64",
-    "hd95": "float64",
-}
 
 
 @dataclass(frozen=True)
@@ -235,164 +172,3 @@ def _status(done: bool, stopped: bool, failure: str | None) -> Status:
     if done or stopped:
         return "done" if done else "truncated"
     return "running" if failure is None else "failed"
-
-
-def collect(run: Path) -> "pd.DataFrame":
-    """Return the tidy table of a run: a row for each finished loop, in the order of sweep.yaml.
-
-    Raises:
-        RunFolderError: ``run`` is no run folder.
-        RecordError: A file in it is broken.
-    """
-    return _to_frame(_table(read_run(run)))
-
-
-def write_results(run: Path) -> Path:
-    """Write RUN/results.parquet from the records, atomically; returns its path."""
-    import pyarrow.parquet as pq
-
-    buffer = io.BytesIO()
-    pq.write_table(_table(read_run(run)), buffer, compression="zstd")
-    path = results_path(run)
-    write_bytes(path, buffer.getvalue())
-    return path
-
-
-def load_results(paths: Path | str | Sequence[Path | str]) -> "pd.DataFrame":
-    """Return the tidy table of one or several runs.
-
-    Args:
-        paths: Run folders or parquet files. A folder without results.parquet is collected. A
-            trajectory that is in several runs is taken once: from the first run in which it is
-            done, else from the first.
-
-    Raises:
-        RunFolderError: A folder is no run folder.
-        RecordError: A file is missing, or not a table of this version.
-    """
-    names = [paths] if isinstance(paths, str | Path) else list(paths)
-    if not names:
-        raise RecordError(
-            "load_results: expected at least one run folder or parquet file, got none"
-        )
-    return each_once([_load_one(Path(name)) for name in names])
-
-
-def _load_one(path: Path) -> "pd.DataFrame":
-    if path.is_dir():
-        inner = results_path(path)
-        return _read_parquet(inner) if inner.exists() else collect(path)
-    return _read_parquet(path)
-
-
-def each_once(tables: Sequence["pd.DataFrame"]) -> "pd.DataFrame":
-    """Join tables, with each trajectory's rows from one of them: where it is done, else the first.
-
-    Copies of a run bear the same sweep's name, so that only its place tells a table apart.
-    """
-    import pandas as pd
-
-    table = pd.concat(tables, ignore_index=True) if len(tables) > 1 else tables[0]
-    source = np.repeat(np.arange(len(tables)), [len(one) for one in tables])
-    order = table.assign(_source=source, _late=table["status"] != "done")
-    order = order.sort_values(["_late", "_source"], kind="stable")
-    chosen = order.groupby("trajectory", sort=False)["_source"].first()
-    kept: pd.DataFrame = table[source == table["trajectory"].map(chosen)]
-    return kept.reset_index(drop=True)
-
-
-def _read_parquet(path: Path) -> "pd.DataFrame":
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    try:
-        table = pq.read_table(path)
-    except FileNotFoundError:
-        raise RecordError(f"{path}: no such file; name a run folder or its {RESULTS}") from None
-    except pa.ArrowInvalid:
-        raise RecordError(
-            f"{path}: not a Parquet file; name a run folder or its {RESULTS}"
-        ) from None
-    version = (table.schema.metadata or {}).get(b"alsweep.schema", b"none").decode()
-    if version != str(TABLE_SCHEMA):
-        raise RecordError(
-            f"{path}: expected a results table of version {TABLE_SCHEMA}, got {version}; "
-            "write it again with 'alsweep report'"
-        )
-    return _to_frame(table)
-
-
-def _to_frame(table: "pa.Table") -> "pd.DataFrame":
-    frame: pd.DataFrame = table.to_pandas()
-    return frame
-
-
-def _table(run: RunFolder) -> "pa.Table":
-    """The Arrow table: columns, types and order of the contract, nothing else."""
-    import pyarrow as pa
-
-    classes = _class_names(run)
-    rows = [
-        _row(run.name, trajectory, trajectory.config, record, classes)
-        for trajectory in run.trajectories
-        if trajectory.config is not None
-        for record in trajectory.records
-    ]
-    judged = any(row["surface_dice"] is not None for row in rows)
-    kinds = _kinds(classes, ("dice", "surface_dice", "hd95") if judged else ("dice",))
-    types = {
-        "string": pa.string(),
-        "int64": pa.int64(),
-        "float64": pa.float64(),
-        "bool": pa.bool_(),
-    }
-    metadata = {"alsweep.schema": str(TABLE_SCHEMA)}
-    schema = pa.schema([(name, types[kind]) for name, kind in kinds.items()], metadata=metadata)
-    return pa.table({name: [row[name] for row in rows] for name in kinds}, schema=schema)
-
-
-def _class_names(run: RunFolder) -> list[str]:
-    """Foreground classes in the order in which the records name them."""
-    return list(dict.fromkeys(n for t in run.trajectories for r in t.records for n in r.dice))
-
-
-def _kinds(classes: Iterable[str], metrics: Iterable[str]) -> dict[str, str]:
-    """Column name to type, in the order of the contract."""
-    kinds = {}
-    for name, kind in _COLUMNS.items():
-        kinds[name] = kind
-        if name == "mean_dice":
-            kinds |= {f"{metric}_{c}": "float64" for metric in metrics for c in classes}
-    return kinds
-
-
-def _row(
-    sweep: str,
-    trajectory: TrajectoryFolder,
-    config: TrajectoryConfig,
-    record: LoopRecord,
-    classes: Iterable[str],
-) -> dict[str, Any]:
-    strategy, surface = config.strategy, record.surface
-    by_class = {"dice": record.dice}
-    if surface is not None:
-        by_class |= {"surface_dice": surface.class_surface_dice, "hd95": surface.class_hd95}
-    metrics = ("dice", "surface_dice", "hd95")
-    return {
-        **record.model_dump(include=set(_COLUMNS)),
-        "sweep": sweep,
-        "trajectory": trajectory.id,
-        "strategy": strategy.shown,
-        "strategy_params": canonical_json(strategy.parameters),
-        "seed": config.seed,
-        "patch_size": config.query.patch_size_text,
-        "query_size": config.query.patches,
-        "members": config.training.members,
-        "tta": config.inference.tta,
-        "epochs": config.training.epochs,
-        **{f"{m}_{name}": by_class.get(m, {}).get(name) for m in metrics for name in classes},
-        "test_mean_dice": None if record.test is None else record.test.mean_dice,
-        "surface_dice": None if surface is None else surface.surface_dice,
-        "hd95": None if surface is None else surface.hd95,
-        "status": trajectory.status,
-    }

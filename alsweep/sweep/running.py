@@ -71,7 +71,7 @@ def run_sweep(
         audience.tell(unheeded)
     with at_work(run, plan, address) as plan:
         # Now that the environment is prepared, which Ray reads when it is imported.
-        from alsweep.results.records import write_results
+        from alsweep.results.table import write_results
         from alsweep.sweep.driver import make_missing
         from alsweep.sweep.job import Job
 

@@ -11,7 +11,8 @@ from alsweep.errors import RecordError
 from alsweep.files import canonical_json
 from alsweep.layout import decisions_path
 from alsweep.results.decisions import Decision, append_decisions, read_decisions
-from alsweep.results.records import load_results, read_run
+from alsweep.results.load import load_results
+from alsweep.results.records import read_run
 from alsweep.sweep import run_sweep
 from alsweep.sweep.deciding import extended
 from alsweep.sweep.fulldata import references

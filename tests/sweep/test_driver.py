@@ -14,7 +14,7 @@ import pytest
 
 from alsweep.data.case import Dataset
 from alsweep.layout import trajectory_folder
-from alsweep.results.records import load_results
+from alsweep.results.load import load_results
 from alsweep.sweep.plan import Plan
 from alsweep.sweep.run_folder import write_space
 from alsweep.sweep.space_file import to_yaml

@@ -14,8 +14,9 @@ from alsweep.config.sweep import SweepConfig
 from alsweep.data.case import Dataset
 from alsweep.errors import ConfigError
 from alsweep.layout import trajectory_folder
+from alsweep.results.load import load_results
 from alsweep.results.loops import LoopRecord
-from alsweep.results.records import load_results, read_run
+from alsweep.results.records import read_run
 from alsweep.sweep import run_sweep
 from alsweep.sweep.audience import Listener
 from alsweep.sweep.job import Outcome

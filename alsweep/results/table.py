@@ -1,0 +1,154 @@
+"""The tidy table of a run, and the file that holds it.
+
+All that it holds follows from the finished loops and the resolved configs.
+"""
+
+import io
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from alsweep.config.trajectory import TrajectoryConfig
+from alsweep.files import canonical_json, write_bytes
+from alsweep.layout import results_path
+from alsweep.results.loops import LoopRecord
+from alsweep.results.records import RunFolder, TrajectoryFolder, read_run
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import pyarrow as pa
+
+TABLE_SCHEMA = 1
+"""Version of results.parquet, kept in the file's metadata under ``alsweep.schema``."""
+
+_COLUMNS = {
+    "sweep": "string",
+    "setting": "string",
+    "trajectory": "string",
+    "start_hash": "string",
+    "dataset": "string",
+    "strategy": "string",
+    "strategy_params": "string",
+    "seed": "int64",
+    "loop": "int64",
+    "patch_size": "string",
+    "query_size": "int64",
+    "members": "int64",
+    "tta": "bool",
+    "epochs": "int64",
+    "annotated_patches": "int64",
+    "annotated_voxels": "int64",
+    "foreground_voxels": "int64",
+    "foreground_fraction": "float64",
+    "annotated_cases": "int64",
+    "mean_dice": "float64",
+    # dice_<class name> columns stand here, and where surfaces were judged surface_dice_<class name>
+    # and hd95_<class name>
+    "train_seconds": "float64",
+    "evaluate_seconds": "float64",
+    "query_seconds": "float64",
+    "cached_members": "int64",
+    "threads": "int64",
+    "status": "string",
+    "test_mean_dice": "float64",
+    "surface_dice": "float64",
+    "hd95": "float64",
+}
+
+
+def collect(run: Path) -> "pd.DataFrame":
+    """Return the tidy table of a run: a row for each finished loop, in the order of sweep.yaml.
+
+    Raises:
+        RunFolderError: ``run`` is no run folder.
+        RecordError: A file in it is broken.
+    """
+    return to_frame(_table(read_run(run)))
+
+
+def write_results(run: Path) -> Path:
+    """Write RUN/results.parquet from the records, atomically; returns its path."""
+    import pyarrow.parquet as pq
+
+    buffer = io.BytesIO()
+    pq.write_table(_table(read_run(run)), buffer, compression="zstd")
+    path = results_path(run)
+    write_bytes(path, buffer.getvalue())
+    return path
+
+
+def to_frame(table: "pa.Table") -> "pd.DataFrame":
+    """Return an Arrow table in pandas' types."""
+    frame: pd.DataFrame = table.to_pandas()
+    return frame
+
+
+def _table(run: RunFolder) -> "pa.Table":
+    """The Arrow table: columns, types and order of the contract, nothing else."""
+    import pyarrow as pa
+
+    classes = _class_names(run)
+    rows = [
+        _row(run.name, trajectory, trajectory.config, record, classes)
+        for trajectory in run.trajectories
+        if trajectory.config is not None
+        for record in trajectory.records
+    ]
+    judged = any(row["surface_dice"] is not None for row in rows)
+    kinds = _kinds(classes, ("dice", "surface_dice", "hd95") if judged else ("dice",))
+    types = {
+        "string": pa.string(),
+        "int64": pa.int64(),
+        "float64": pa.float64(),
+        "bool": pa.bool_(),
+    }
+    metadata = {"alsweep.schema": str(TABLE_SCHEMA)}
+    schema = pa.schema([(name, types[kind]) for name, kind in kinds.items()], metadata=metadata)
+    return pa.table({name: [row[name] for row in rows] for name in kinds}, schema=schema)
+
+
+def _class_names(run: RunFolder) -> list[str]:
+    """Foreground classes in the order in which the records name them."""
+    return list(dict.fromkeys(n for t in run.trajectories for r in t.records for n in r.dice))
+
+
+def _kinds(classes: Iterable[str], metrics: Iterable[str]) -> dict[str, str]:
+    """Column name to type, in the order of the contract."""
+    kinds = {}
+    for name, kind in _COLUMNS.items():
+        kinds[name] = kind
+        if name == "mean_dice":
+            kinds |= {f"{metric}_{c}": "float64" for metric in metrics for c in classes}
+    return kinds
+
+
+def _row(
+    sweep: str,
+    trajectory: TrajectoryFolder,
+    config: TrajectoryConfig,
+    record: LoopRecord,
+    classes: Iterable[str],
+) -> dict[str, Any]:
+    strategy, surface = config.strategy, record.surface
+    by_class = {"dice": record.dice}
+    if surface is not None:
+        by_class |= {"surface_dice": surface.class_surface_dice, "hd95": surface.class_hd95}
+    metrics = ("dice", "surface_dice", "hd95")
+    return {
+        **record.model_dump(include=set(_COLUMNS)),
+        "sweep": sweep,
+        "trajectory": trajectory.id,
+        "strategy": strategy.shown,
+        "strategy_params": canonical_json(strategy.parameters),
+        "seed": config.seed,
+        "patch_size": config.query.patch_size_text,
+        "query_size": config.query.patches,
+        "members": config.training.members,
+        "tta": config.inference.tta,
+        "epochs": config.training.epochs,
+        **{f"{m}_{name}": by_class.get(m, {}).get(name) for m in metrics for name in classes},
+        "test_mean_dice": None if record.test is None else record.test.mean_dice,
+        "surface_dice": None if surface is None else surface.surface_dice,
+        "hd95": None if surface is None else surface.hd95,
+        "status": trajectory.status,
+    }
