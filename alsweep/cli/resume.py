@@ -11,6 +11,12 @@ def resume(
     address: Annotated[
         str | None, typer.Option(help="Ray cluster to use; default: a private one here.")
     ] = None,
+    mix_numerics: Annotated[
+        bool,
+        typer.Option(
+            "--mix-numerics", help="Go on with loops of an alsweep whose numbers are others."
+        ),
+    ] = False,
 ) -> int:
     """Continue a run after a stop or a crash: make what is missing of it.
 
@@ -19,4 +25,4 @@ def resume(
     from alsweep.cli.run import make, tell
     from alsweep.sweep.planning import stored_plan
 
-    return make(stored_plan(run, tell), run, address)
+    return make(stored_plan(run, tell), run, address, mix_numerics=mix_numerics)

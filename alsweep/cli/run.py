@@ -37,6 +37,12 @@ def run(
     address: Annotated[
         str | None, typer.Option(help="Ray cluster to use; default: a private one here.")
     ] = None,
+    mix_numerics: Annotated[
+        bool,
+        typer.Option(
+            "--mix-numerics", help="Go on with loops of an alsweep whose numbers are others."
+        ),
+    ] = False,
 ) -> int:
     """Make what is missing of a sweep: run it, continue it, extend it.
 
@@ -48,13 +54,13 @@ def run(
 
     plan, folder = asked_for(space, out, set_ or [], plugin or [])
     if not dry_run:
-        return make(plan, folder, address)
+        return make(plan, folder, address, mix_numerics=mix_numerics)
     private = address is None
     check_place_and_device(folder, plan.sweep.resources, private=private)
     check_wandb(plan.sweep)
     for remark in remarks.of_disk(folder, extended(plan, folder).overruled, private=private):
         tell(remark)
-    return tell_what_would_be_done(plan, folder, private=private)
+    return tell_what_would_be_done(plan, folder, private=private, mix_numerics=mix_numerics)
 
 
 def asked_for(
@@ -92,7 +98,9 @@ class Terminal:
         return make_display(run, plan, loops, Console(stderr=True))
 
 
-def make(plan: "Plan", run_folder: Path, address: str | None = None) -> int:
+def make(
+    plan: "Plan", run_folder: Path, address: str | None = None, *, mix_numerics: bool = False
+) -> int:
     """Make what is missing of a plan by training, then results and report.
 
     Returns:
@@ -103,7 +111,13 @@ def make(plan: "Plan", run_folder: Path, address: str | None = None) -> int:
     run_folder = run_folder.absolute()
     try:
         with _told_how_to_go_on(run_folder):
-            outcome = run_sweep(plan, run_folder, address=address, audience=Terminal())
+            outcome = run_sweep(
+                plan,
+                run_folder,
+                address=address,
+                audience=Terminal(),
+                mix_numerics=mix_numerics,
+            )
     except KeyboardInterrupt:
         if not space_path(run_folder).exists():
             raise
