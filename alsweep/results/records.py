@@ -58,6 +58,7 @@ class RunFolder:
     """A run: what its sweep.yaml says, and its trajectories in the order of it; then those added.
 
     ``dataset`` is where that lies now; a trajectory's config may still name an earlier place.
+    ``varied`` are the dotted keys of its grid.
     """
 
     path: Path
@@ -65,6 +66,7 @@ class RunFolder:
     dataset: Path
     dataset_fingerprint: str
     trajectories: tuple[TrajectoryFolder, ...]
+    varied: tuple[str, ...] = ()
 
 
 def read_config(folder: Path) -> TrajectoryConfig:
@@ -107,7 +109,8 @@ def read_run(run: Path) -> RunFolder:
         )
         for id_ in dict.fromkeys([*begun.ids, *decided.added])
     )
-    return RunFolder(run, begun.name, begun.dataset, begun.dataset_fingerprint, trajectories)
+    place, fingerprint = begun.dataset, begun.dataset_fingerprint
+    return RunFolder(run, begun.name, place, fingerprint, trajectories, begun.varied)
 
 
 class _Begun(NamedTuple):
@@ -117,6 +120,7 @@ class _Begun(NamedTuple):
     dataset: Path
     dataset_fingerprint: str
     ids: tuple[str, ...]
+    varied: tuple[str, ...]
 
 
 def _read_sweep(path: Path) -> _Begun:
@@ -140,8 +144,9 @@ def _read_sweep(path: Path) -> _Begun:
         begun = raw["provenance"]
         ids = tuple(str(id_) for id_ in begun["trajectories"])
         fingerprint = str(begun["dataset_fingerprint"])
-        return _Begun(str(raw["name"]), Path(raw["dataset"]), fingerprint, ids)
-    except (KeyError, TypeError):
+        varied = tuple(map(str, raw.get("grid") or ()))
+        return _Begun(str(raw["name"]), Path(raw["dataset"]), fingerprint, ids, varied)
+    except (AttributeError, KeyError, TypeError):
         raise RunFolderError(
             f"{path}: no 'name', 'dataset', 'provenance.dataset_fingerprint' and "
             "'provenance.trajectories' in it; make the run again with 'alsweep run'"
