@@ -70,6 +70,17 @@ def test_the_checklist_tells_what_made_the_loops(study):
     assert said(replace(study, table=table[:0]))["Code"] == f"no loop yet. This page: {now}."
 
 
+def test_the_checklist_tells_of_a_reference_of_other_numerics(study, tmp_path):
+    config = study.trajectories[0].config
+    (setting,) = study.settings
+    made = write_reference(tmp_path, config, 0.9)
+    for numerics, mixed in ((NUMERICS, False), (NUMERICS - 1, True)):
+        told = made.model_copy(update={"version": "0.0.9", "numerics": numerics})
+        code = said(replace(study, references={setting: (told,)}))["Code"]
+        assert f"Full-data references: alsweep 0.0.9, numerics {numerics}." in code
+        assert ("MIXED" in code) == mixed
+
+
 def test_what_was_made_to_fit_is_told_where_runs_meet(study):
     remarks = ("warning: one thing", "warning: another")
     assert said(replace(study, remarks=remarks))["Where runs meet"] == " ".join(remarks)

@@ -172,7 +172,7 @@ def _code(study: Study) -> str:
     references = [record for records in study.references.values() for record in records]
     others = dict.fromkeys(_made_by(r.version, r.numerics) for r in references)
     full = f" Full-data references: {'; '.join(others)}." if others else ""
-    kinds = study.table["numerics"].drop_duplicates()
+    kinds = {by.rpartition("numerics")[2] for by in (*loops, *others)}
     mixed = " Numerics are MIXED: equal configs give other numbers." if len(kinds) > 1 else ""
     return f"{made or 'no loop yet'}.{full}{mixed} This page: alsweep {__version__}."
 
