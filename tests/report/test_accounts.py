@@ -67,6 +67,8 @@ def test_the_checklist_tells_what_made_the_loops(study):
         "an alsweep that did not tell its version in records yet: 9 loops. Numerics are MIXED: "
         f"equal configs give other numbers. This page: {now}."
     )
+    unsure = said(replace(study, table=table[table["loop"] != 1]))["Code"]
+    assert "Whether all have the same numerics is not recorded." in unsure
     assert said(replace(study, table=table[:0]))["Code"] == f"no loop yet. This page: {now}."
 
 
