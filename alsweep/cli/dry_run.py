@@ -70,14 +70,17 @@ def tell_what_would_be_done(plan: "Plan", run_folder: Path, *, private: bool = T
         tell(remark)
     # Another machine's precision and device are in the keys of a cluster's members.
     stored = stored_members(run_folder, plan) if private else 0
-    table = Table(*map(escape, plan.sweep.grid), "seed", "loops done")
+    keys = dict.fromkeys(key for one in plan.own if one.cell for key in one.cell.values)
+    heads = ["setting"] if plan.sweep.settings else []
+    table = Table(*heads, *map(escape, keys), "seed", "loops done")
     # An id is there to be copied: it is folded where the terminal is narrow, and never cut.
     table.add_column("trajectory", overflow="fold")
     for planned in plan.trajectories:
         done = loops_done(run_folder, planned)
-        cell = [
-            escape(planned.label if key == "strategy" else str((planned.cell or {}).get(key, "")))
-            for key in plan.sweep.grid
+        values = planned.cell.values if planned.cell else {}
+        cell = [escape(planned.setting or "")] if heads else []
+        cell += [
+            escape(planned.label if key == "strategy" else str(values.get(key, ""))) for key in keys
         ]
         seed = str(planned.config.seed)
         table.add_row(*cell, seed, f"{done}/{planned.config.query.loops}", planned.id)
@@ -86,7 +89,7 @@ def tell_what_would_be_done(plan: "Plan", run_folder: Path, *, private: bool = T
     whole = Console(width=_WIDE) if not console.is_terminal else console
     whole.print(table)
     console.print(
-        f"{plan.sweep.name} on {plan.dataset_name} in {remarks.shown(run_folder)}: "
+        f"{plan.sweep.name} on {', '.join(plan.datasets.values())} in {remarks.shown(run_folder)}: "
         f"{len(plan.trajectories)} trajectories, {counted.finished} done, "
         f"{counted.unfinished} to do with {counted.loops} loops\n"
         f"{counted.starts} shared start{'' if counted.starts == 1 else 's'}; "

@@ -13,7 +13,7 @@ from alsweep.data.case import Dataset
 from alsweep.data.recorded import open_recorded
 from alsweep.errors import DatasetError
 from alsweep.report.study import TIMES, Study
-from alsweep.results.records import RunFolder
+from alsweep.results.records import RunFolder, TrajectoryFolder
 
 
 class Volumes(Protocol):
@@ -78,27 +78,29 @@ def open_datasets(study: Study) -> Mapping[str, Opened]:
     opened: dict[tuple[Path, str], Opened] = {}
     found: dict[str, Opened] = {}
     for run in study.runs:
-        key = run.dataset, run.dataset_fingerprint
         for trajectory in run.trajectories:
             if trajectory.config is not None and trajectory.id not in found:
+                ground = run.ground(trajectory)
+                key = ground.dataset, ground.dataset_fingerprint
                 if key not in opened:
-                    opened[key] = _open(run)
+                    opened[key] = _open(run, trajectory)
                 found[trajectory.id] = opened[key]
     return found
 
 
-def open_dataset(run: RunFolder) -> Dataset:
-    """Open the dataset that a run was made on.
+def open_dataset(run: RunFolder, trajectory: TrajectoryFolder) -> Dataset:
+    """Open the dataset that a trajectory of a run was made on.
 
     Raises:
         DatasetError: It is gone, or has changed; says how the run is told where it lies.
     """
-    return open_recorded(run.dataset, run.dataset_fingerprint, run.path)
+    ground = run.ground(trajectory)
+    return open_recorded(ground.dataset, ground.dataset_fingerprint, run.path, ground.key)
 
 
-def _open(run: RunFolder) -> Opened:
+def _open(run: RunFolder, trajectory: TrajectoryFolder) -> Opened:
     try:
-        dataset = open_dataset(run)
+        dataset = open_dataset(run, trajectory)
     except DatasetError as error:
         return Opened(f"not available any more ({error})", None)
     parts = f"{len(dataset.pool)} pool, {len(dataset.validation)} validation"

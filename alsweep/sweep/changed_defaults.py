@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from alsweep.config.trajectory import COMPOSED
 from alsweep.query.base import make_strategy
-from alsweep.sweep.space_file import agreed, leaves, own_values, set_by_grid
+from alsweep.sweep.space_file import is_set, leaves, shared_values
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -29,17 +29,19 @@ def changed_defaults(stored: SweepConfig, plan: Plan) -> dict[str, tuple[Any, An
 
 
 def _changed_keys(stored: SweepConfig, plan: Plan) -> dict[str, tuple[Any, Any]]:
-    grid, written = plan.sweep.grid, dict(leaves(plan.sweep.base))
-    then = agreed([own_values(config, stored.grid) for config in stored.trajectories()])
-    now = agreed([own_values(one.config, grid) for one in plan.own])
+    written = dict(leaves(plan.sweep.base))
+    cells = [one.cell for one in plan.own if one.cell is not None]
+    every = {key for cell in cells for key in cell.values}
+    then = shared_values(stored.expanded())
+    now = shared_values([(one.cell, one.config) for one in plan.own if one.cell is not None])
     before = {key: _at(then, key, otherwise=now[key]) for key in now}
     return {
         key: (before[key], now[key])
         for key in now
         if before[key] != now[key]
         and not _same_strategy(before[key], now[key])
-        and not set_by_grid(key, grid)
-        and not set_by_grid(key, written)
+        and not is_set(key, every)
+        and not is_set(key, written)
     }
 
 
@@ -76,7 +78,7 @@ def _changed(
     if (before.name, before.plugins) != (spec.name, spec.plugins):
         return {}
     key = _START if shown == _START else "strategy"
-    written = {*_written(plan.sweep.base, one.cell or {}, key)}
+    written = {*_written(plan.sweep.base, one.cell.values if one.cell else {}, key)}
     then, now = _parameters(before), _parameters(spec)
     return {
         f"{shown}.{name}": (then[name], now[name])

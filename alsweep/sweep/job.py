@@ -65,8 +65,9 @@ class Job:
         """Bring the tracker up to the trajectory's records."""
         records = read_records(self.folder(planned))
         if records:
-            sweep, dataset = self.plan.sweep.name, self.plan.dataset_fingerprint
-            self.tracker.update(Tracked(planned.id, planned.config, sweep, dataset), records)
+            sweep, dataset = self.plan.sweep.name, planned.dataset_fingerprint
+            shown = Tracked(planned.id, planned.config, sweep, dataset, planned.setting)
+            self.tracker.update(shown, records)
 
     def fail(self, planned: Planned, error: str) -> None:
         """Write down that a trajectory cannot go on."""

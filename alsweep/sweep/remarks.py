@@ -21,10 +21,11 @@ def shown(path: Path) -> Path:
 
 
 def small_cases(plan: Plan, dataset: Dataset) -> Iterator[str]:
-    """Name the cases of the pool that a training patch dwarfs, for each size of patch."""
+    """Name the cases of a pool that a training patch dwarfs, for each size of patch."""
     from alsweep.data.ingest.sizes import dwarfed, dwarfed_text, training_patch
 
-    asked = {planned.config.training.patch_size for planned in plan.trajectories}
+    here = [one for one in plan.trajectories if one.dataset_fingerprint == dataset.fingerprint]
+    asked = {planned.config.training.patch_size for planned in here}
     for patch in sorted({training_patch(size, dataset) for size in asked}):
         cases = dwarfed((dataset.cases[case] for case in dataset.pool), patch)
         if cases:

@@ -88,10 +88,12 @@ def test_defaults_and_provenance_are_written_out(plan_of: MakePlan, dataset: Dat
     assert written["grid"]["strategy"][0] == {"name": "random", "label": "random"}
     assert written["provenance"] == {
         "version": __version__,
-        "schema_version": 2,
+        "schema_version": 3,
         "dataset_fingerprint": dataset.fingerprint,
         "trajectories": list(plan.ids),
         "implied": [],
+        "settings": [],
+        "draws": [],
     }
 
 
