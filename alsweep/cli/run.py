@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from alsweep.layout import report_folder, report_page, space_path
+from alsweep.sweep.order import ORDER_HELP, Order
 
 if TYPE_CHECKING:
     from alsweep.sweep.job import Outcome
@@ -37,6 +38,7 @@ def run(
     address: Annotated[
         str | None, typer.Option(help="Ray cluster to use; default: a private one here.")
     ] = None,
+    order: Annotated[Order, typer.Option(help=ORDER_HELP)] = Order.seeds,
 ) -> int:
     """Make what is missing of a sweep: run it, continue it, extend it.
 
@@ -48,7 +50,7 @@ def run(
 
     plan, folder = asked_for(space, out, set_ or [], plugin or [])
     if not dry_run:
-        return make(plan, folder, address)
+        return make(plan, folder, address, order)
     private = address is None
     check_place_and_device(folder, plan.sweep.resources, private=private)
     check_wandb(plan.sweep)
@@ -92,7 +94,9 @@ class Terminal:
         return make_display(run, plan, loops, Console(stderr=True))
 
 
-def make(plan: "Plan", run_folder: Path, address: str | None = None) -> int:
+def make(
+    plan: "Plan", run_folder: Path, address: str | None = None, order: Order = Order.seeds
+) -> int:
     """Make what is missing of a plan by training, then results and report.
 
     Returns:
@@ -103,7 +107,7 @@ def make(plan: "Plan", run_folder: Path, address: str | None = None) -> int:
     run_folder = run_folder.absolute()
     try:
         with _told_how_to_go_on(run_folder):
-            outcome = run_sweep(plan, run_folder, address=address, audience=Terminal())
+            outcome = run_sweep(plan, run_folder, address=address, order=order, audience=Terminal())
     except KeyboardInterrupt:
         if not space_path(run_folder).exists():
             raise
