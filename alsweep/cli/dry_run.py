@@ -1,6 +1,7 @@
 """A dry run: a table of what would be made, and all that the run would warn of or refuse."""
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -99,6 +100,27 @@ def tell_what_would_be_done(plan: "Plan", run_folder: Path, *, private: bool = T
         soft_wrap=True,
         highlight=False,
         markup=False,
+    )
+    return 0
+
+
+def tell_counts(sweep: "SweepConfig", missing: Sequence[Path]) -> int:
+    """Print how much a search space asks for whose datasets are not there yet."""
+    import typer
+
+    from alsweep.cli.run import tell
+    from alsweep.sweep.counting import count
+
+    found = count(sweep)
+    tell(
+        f"warning: {', '.join(map(str, missing))}: no such Dataset here, so that this is counted "
+        "and nothing else is checked; ingest it first"
+    )
+    typer.echo(
+        f"{sweep.name}: {found.trajectories} trajectories\n"
+        f"{found.starts} shared start{'' if found.starts == 1 else 's'}; "
+        f"{found.trainings} trainings ({found.unshared_trainings} without sharing)\n"
+        "dry run: nothing was written"
     )
     return 0
 

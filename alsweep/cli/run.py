@@ -12,6 +12,7 @@ from alsweep.layout import report_folder, report_page, space_path
 from alsweep.sweep.order import ORDER_HELP, Order
 
 if TYPE_CHECKING:
+    from alsweep.config.sweep import SweepConfig
     from alsweep.sweep.job import Outcome
     from alsweep.sweep.monitor import Monitor
     from alsweep.sweep.plan import Plan
@@ -44,11 +45,20 @@ def run(
 
     Example: alsweep run search_spaces/hippocampus-low.yaml --set base.training.epochs=2
     """
-    from alsweep.cli.dry_run import check_place_and_device, check_wandb, tell_what_would_be_done
+    from alsweep.cli.dry_run import (
+        check_place_and_device,
+        check_wandb,
+        tell_counts,
+        tell_what_would_be_done,
+    )
     from alsweep.sweep import remarks
     from alsweep.sweep.deciding import extended
+    from alsweep.sweep.planning import not_there, plan_read
 
-    plan, folder = asked_for(space, out, set_ or [], plugin or [])
+    sweep, folder = read_space(space, out, set_ or [], plugin or [])
+    if dry_run and (missing := not_there(sweep, space)):
+        return tell_counts(sweep, missing)
+    plan = plan_read(sweep, space, folder, set_ or [], tell)
     if not dry_run:
         return make(plan, folder, address, order)
     private = address is None
@@ -63,12 +73,20 @@ def asked_for(
     space: Path, out: Path | None, overrides: list[str], plugins: list[Path]
 ) -> "tuple[Plan, Path]":
     """The plan that a command names, and its run folder, absolute."""
-    from alsweep.config.load import load_sweep
     from alsweep.sweep.planning import plan_read
 
+    sweep, folder = read_space(space, out, overrides, plugins)
+    return plan_read(sweep, space, folder, overrides, tell), folder
+
+
+def read_space(
+    space: Path, out: Path | None, overrides: list[str], plugins: list[Path]
+) -> "tuple[SweepConfig, Path]":
+    """The sweep that a command names, and its run folder, absolute."""
+    from alsweep.config.load import load_sweep
+
     sweep = load_sweep(space, overrides, plugins)
-    folder = out or Path("runs") / sweep.name
-    return plan_read(sweep, space, folder, overrides, tell), folder.absolute()
+    return sweep, (out or Path("runs") / sweep.name).absolute()
 
 
 def tell(text: str) -> None:

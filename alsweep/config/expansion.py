@@ -177,7 +177,7 @@ def partial(written: Mapping[Any, Any]) -> dict[str, Any]:
         ValueError: A key is written twice, belongs elsewhere, or is a part of a strategy.
     """
     found: dict[str, Any] = {}
-    for key, value in _flat(written):
+    for key, value in sections(written):
         _refuse_elsewhere(key)
         twin = next((other for other in found if overlap(key, other)), None)
         if twin is not None:
@@ -187,7 +187,8 @@ def partial(written: Mapping[Any, Any]) -> dict[str, Any]:
     return found
 
 
-def _flat(written: Mapping[Any, Any]) -> Iterator[tuple[str, Any]]:
+def sections(written: Mapping[Any, Any]) -> Iterator[tuple[str, Any]]:
+    """Dotted key and value of a partial config whose sections may be written as mappings."""
     for key, value in written.items():
         section = isinstance(value, Mapping) and key != "strategy" and not is_distribution(value)
         if section and "." not in str(key):

@@ -63,6 +63,20 @@ def _setting_names(sweep: SweepConfig) -> list[str | None]:
     return [one.name for one in sweep.settings or ()] or [None]
 
 
+def not_there(sweep: SweepConfig, space: Path) -> list[Path]:
+    """Datasets that a user's search space names and that are not there; what is there may be wrong.
+
+    Raises:
+        ConfigError: A variable in a place is not set.
+    """
+    if sweep.provenance is not None:
+        return []
+    named = {sweep.dataset_of(one): _dataset_key(sweep, one) for one in _setting_names(sweep)}
+    return [
+        place for place, key in named.items() if not expanded(place, f"{space}: {key}").exists()
+    ]
+
+
 def stored_plan(run: Path, tell: Tell = log) -> Plan:
     """The plan that a run folder was last run with.
 
