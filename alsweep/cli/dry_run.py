@@ -48,14 +48,16 @@ def _check_this_machine(resources: "ResourcesConfig") -> None:
     resolve_compute(resources.device, "auto")
 
 
-def tell_what_would_be_done(plan: "Plan", run_folder: Path, *, private: bool = True) -> int:
+def tell_what_would_be_done(
+    plan: "Plan", run_folder: Path, *, private: bool = True, mix_numerics: bool = False
+) -> int:
     """Print what a run would make, warn of or refuse; writes nothing and starts nothing."""
     from rich.console import Console
     from rich.markup import escape
     from rich.table import Table
 
     from alsweep.cli.run import tell
-    from alsweep.sweep import remarks
+    from alsweep.sweep import mixing, remarks
     from alsweep.sweep.deciding import extended
     from alsweep.sweep.missing import loops_done, to_do
     from alsweep.sweep.run_folder import check_same_sweep
@@ -65,6 +67,10 @@ def tell_what_would_be_done(plan: "Plan", run_folder: Path, *, private: bool = T
     check_same_sweep(run_folder, plan)
     plan = extended(plan, run_folder)
     told, plan = list(remarks.of_run(run_folder, plan)), plan.overruled
+    finished = mixing.Stored.read(run_folder, plan)
+    if not mix_numerics:
+        mixing.refuse_mixing(finished)
+    told += mixing.on_stored(finished)
     counted = to_do(run_folder, plan)
     foretell(run_folder, plan.sweep, private=private, busy=counted.unfinished > 0)
     for remark in told:

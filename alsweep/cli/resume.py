@@ -14,6 +14,12 @@ def resume(
         str | None, typer.Option(help="Ray cluster to use; default: a private one here.")
     ] = None,
     order: Annotated[Order, typer.Option(help=ORDER_HELP)] = Order.seeds,
+    mix_numerics: Annotated[
+        bool,
+        typer.Option(
+            "--mix-numerics", help="Go on with loops of an alsweep whose numbers are others."
+        ),
+    ] = False,
 ) -> int:
     """Continue a run after a stop or a crash: make what is missing of it.
 
@@ -22,4 +28,4 @@ def resume(
     from alsweep.cli.run import make, tell
     from alsweep.sweep.planning import stored_plan
 
-    return make(stored_plan(run, tell), run, address, order)
+    return make(stored_plan(run, tell), run, address, order, mix_numerics=mix_numerics)

@@ -40,6 +40,12 @@ def run(
         str | None, typer.Option(help="Ray cluster to use; default: a private one here.")
     ] = None,
     order: Annotated[Order, typer.Option(help=ORDER_HELP)] = Order.seeds,
+    mix_numerics: Annotated[
+        bool,
+        typer.Option(
+            "--mix-numerics", help="Go on with loops of an alsweep whose numbers are others."
+        ),
+    ] = False,
 ) -> int:
     """Make what is missing of a sweep: run it, continue it, extend it.
 
@@ -60,13 +66,13 @@ def run(
         return tell_counts(sweep, missing)
     plan = plan_read(sweep, space, folder, set_ or [], tell)
     if not dry_run:
-        return make(plan, folder, address, order)
+        return make(plan, folder, address, order, mix_numerics=mix_numerics)
     private = address is None
     check_place_and_device(folder, plan.sweep.resources, private=private)
     check_wandb(plan.sweep)
     for remark in remarks.of_disk(folder, extended(plan, folder).overruled, private=private):
         tell(remark)
-    return tell_what_would_be_done(plan, folder, private=private)
+    return tell_what_would_be_done(plan, folder, private=private, mix_numerics=mix_numerics)
 
 
 def asked_for(
@@ -113,7 +119,12 @@ class Terminal:
 
 
 def make(
-    plan: "Plan", run_folder: Path, address: str | None = None, order: Order = Order.seeds
+    plan: "Plan",
+    run_folder: Path,
+    address: str | None = None,
+    order: Order = Order.seeds,
+    *,
+    mix_numerics: bool = False,
 ) -> int:
     """Make what is missing of a plan by training, then results and report.
 
@@ -125,7 +136,14 @@ def make(
     run_folder = run_folder.absolute()
     try:
         with _told_how_to_go_on(run_folder):
-            outcome = run_sweep(plan, run_folder, address=address, order=order, audience=Terminal())
+            outcome = run_sweep(
+                plan,
+                run_folder,
+                address=address,
+                order=order,
+                audience=Terminal(),
+                mix_numerics=mix_numerics,
+            )
     except KeyboardInterrupt:
         if not space_path(run_folder).exists():
             raise

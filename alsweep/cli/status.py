@@ -36,10 +36,13 @@ def _print_table(found: "RunStatus") -> None:
 
     from alsweep.sweep.monitor import dice_text, left_in_words
 
-    table = Table("strategy", "seed", "state", "loops", "now", "last Dice", title=found.name)
+    several = len({one.setting_name for one in found.trajectories}) > 1
+    headings = ["setting"] * several + ["strategy", "seed", "state", "loops", "now", "last Dice"]
+    table = Table(*headings, title=found.name)
     for one in found.trajectories:
         loops = f"{one.loops_done}/{one.loops}"
         table.add_row(
+            *([escape(one.setting_name)] * several),
             escape(one.strategy),
             str(one.seed),
             one.state,

@@ -98,7 +98,7 @@ def _page(shown: Sequence[Section], material: Material) -> str:
         plotly=get_plotlyjs(),
         title=material.study.title,
         cards=_cards(material.study),
-        notices=captions.notices(material.study),
+        notices=[*material.study.remarks, *captions.notices(material.study)],
         sections=[(section, list(section.blocks(material))) for section in shown],
     )
 

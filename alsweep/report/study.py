@@ -14,9 +14,11 @@ from alsweep.layout import plugins_folder
 from alsweep.query import make_strategy, strategies
 from alsweep.query.plugin_files import load_stored
 from alsweep.results.fulldata import FullDataRecord, read_references
-from alsweep.results.load import each_once, load_results
+from alsweep.results.labels import fitted_runs
+from alsweep.results.load import each_once
 from alsweep.results.records import RunFolder, TrajectoryFolder, read_run
-from alsweep.results.table import collect, write_results
+from alsweep.results.settings import named_settings
+from alsweep.results.table import frame, write_table
 
 logger = logging.getLogger(__name__)
 
@@ -33,8 +35,6 @@ PALETTE = (
     "#AA4499",
 )
 """Colours that stay apart for colour-blind readers (Okabe and Ito, Tol), dark enough for lines."""
-
-TIMES = "\u00d7"
 
 SYMBOLS = ("circle", "square", "diamond", "triangle-up", "cross")
 
@@ -74,6 +74,7 @@ class Study:
         settings: Hash to a readable name, in the order of the sweep.
         trajectories: All that have begun, each once.
         references: Full-data references by setting; settings without any are left out.
+        remarks: What is not shown as the runs have it, since it would not fit where they meet.
     """
 
     runs: tuple[RunFolder, ...]
@@ -82,6 +83,7 @@ class Study:
     settings: Mapping[str, str]
     trajectories: tuple[TrajectoryFolder, ...]
     references: Mapping[str, tuple[FullDataRecord, ...]]
+    remarks: tuple[str, ...] = ()
 
     @property
     def title(self) -> str:
@@ -111,16 +113,23 @@ def read_study(paths: Sequence[Path]) -> Study:
         RunFolderError: A path is no run folder.
         RecordError: A file in it is broken.
     """
-    runs = tuple(read_run(path) for path in paths)
-    table = _table(paths)
-    trajectories = tuple(t for t in _each_once(runs) if t.config is not None)
+    runs = [read_run(path) for path in dict.fromkeys(paths)]
+    for run in runs:
+        _keep_table(run)
+    fitted, remarks = fitted_runs(runs)
+    names = named_settings(fitted)
+    table, more = each_once({str(run.path): frame(run, names) for run in fitted})
+    for remark in (*remarks, *more):
+        logger.warning("%s", remark)
+    trajectories = tuple(t for t in _each_once(fitted) if t.config is not None)
     return Study(
-        runs,
+        fitted,
         table,
         _looks(trajectories),
-        _setting_names(trajectories),
+        names,
         trajectories,
-        read_references(runs),
+        read_references(fitted),
+        (*remarks, *more),
     )
 
 
@@ -136,13 +145,12 @@ def _each_once(runs: Iterable[RunFolder]) -> Iterable[TrajectoryFolder]:
     return found.values()
 
 
-def _table(paths: Sequence[Path]) -> pd.DataFrame:
+def _keep_table(run: RunFolder) -> None:
     try:
-        return load_results([write_results(path) for path in paths])
+        write_table(run)
     except OSError as error:
         # A run that somebody else owns can still be reported on.
         logger.info("results.parquet stays as it is: %s", error.strerror or error)
-        return each_once([collect(path) for path in paths])
 
 
 def _looks(trajectories: Iterable[TrajectoryFolder]) -> tuple[Look, ...]:
@@ -170,40 +178,3 @@ def _traits_of_file(spec: StrategySpec, run: Path, otherwise: dict[str, Any]) ->
         return {"needs": list(made.needs), "uses_oracle": made.uses_oracle}
     except StrategyError:  # the file is gone or was changed
         return otherwise
-
-
-def _setting_names(trajectories: Iterable[TrajectoryFolder]) -> dict[str, str]:
-    """Name each setting by its dataset and by whatever differs between the settings."""
-    found: dict[str, tuple[str, dict[str, Any]]] = {}
-    for trajectory in trajectories:
-        if trajectory.config is not None and trajectory.records:
-            record = trajectory.records[0]
-            plain = trajectory.config.model_dump(
-                mode="json", exclude={"strategy", "seed", "dataset"}
-            )
-            found.setdefault(record.setting, (record.dataset, dict(_flat(plain))))
-    values = [flat for _, flat in found.values()]
-    # A part that one setting leaves out, such as evaluation.surface, has no keys below it there.
-    every = dict.fromkeys(key for value in values for key in value)
-    differing = [k for k in every if len({str(v.get(k)) for v in values}) > 1]
-    always = ["query.patch_size", "query.patches"]
-    keys = [*always, *(k for k in differing if k not in always)]
-    return {
-        setting: " · ".join([dataset, *(_phrase(key, flat[key]) for key in keys if key in flat)])
-        for setting, (dataset, flat) in found.items()
-    }
-
-
-def _flat(value: Mapping[str, Any], prefix: str = "") -> Iterable[tuple[str, Any]]:
-    for key, inner in value.items():
-        if isinstance(inner, dict):
-            yield from _flat(inner, f"{prefix}{key}.")
-        else:
-            yield f"{prefix}{key}", inner
-
-
-def _phrase(key: str, value: Any) -> str:
-    text = TIMES.join(map(str, value)) if isinstance(value, list) else str(value)
-    if key == "query.patch_size":
-        return f"{text} voxels"
-    return f"{text} patches a query" if key == "query.patches" else f"{key} {text}"

@@ -12,8 +12,9 @@ from alsweep.data.annotator import ReferenceLabels
 from alsweep.data.case import Dataset
 from alsweep.data.recorded import open_recorded
 from alsweep.errors import DatasetError
-from alsweep.report.study import TIMES, Study
+from alsweep.report.study import Study
 from alsweep.results.records import RunFolder, TrajectoryFolder
+from alsweep.results.settings import TIMES
 
 
 class Volumes(Protocol):

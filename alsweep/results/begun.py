@@ -43,11 +43,13 @@ class Begun:
         name: Of the sweep.
         ids: Of its trajectories, in order.
         grounds: One for each setting, in order; one without a name where there are none.
+        varied: Dotted keys that grid, points and sample set.
     """
 
     name: str
     ids: tuple[str, ...]
     grounds: tuple[Ground, ...]
+    varied: tuple[str, ...] = ()
 
     def ground(self, id_: str, config: TrajectoryConfig | None) -> Ground:
         """What a trajectory stands on; what was added is told by its config."""
@@ -67,8 +69,8 @@ def read_begun(run: Path) -> Begun:
     try:
         begun = raw["provenance"]
         ids = tuple(str(id_) for id_ in begun["trajectories"])
-        return Begun(str(raw["name"]), ids, _grounds(raw, begun, ids))
-    except (KeyError, TypeError):
+        return Begun(str(raw["name"]), ids, _grounds(raw, begun, ids), _varied(raw))
+    except (AttributeError, KeyError, TypeError):
         raise RunFolderError(
             f"{path}: no 'name', 'dataset', 'provenance.dataset_fingerprint' and "
             "'provenance.trajectories' in it; make the run again with 'alsweep run'"
@@ -92,6 +94,12 @@ def _read(path: Path) -> Any:
         ) from None
     except YAMLError as error:
         raise RunFolderError(f"{path}: not valid YAML ({str(error).splitlines()[0]})") from None
+
+
+def _varied(raw: Mapping[str, Any]) -> tuple[str, ...]:
+    points = [key for point in raw.get("points") or () for key in point]
+    over = (raw.get("sample") or {}).get("over") or ()
+    return tuple(map(str, dict.fromkeys([*(raw.get("grid") or ()), *points, *over])))
 
 
 def _grounds(

@@ -29,6 +29,8 @@ class FullDataRecord(Frozen):
         surface: On the validation cases, where ``evaluation.surface`` asks for it.
         test: On the test cases; None where there are none.
         members: Keys of the members in the run's models folder.
+        version: Of the alsweep that made it; None where it was before records told.
+        numerics: See :class:`~alsweep.results.loops.LoopRecord`.
     """
 
     schema_version: Literal[1] = 1
@@ -46,6 +48,8 @@ class FullDataRecord(Frozen):
     device: str
     precision: str
     members: tuple[str, ...]
+    version: str | None = None
+    numerics: int | None = None
 
     def write(self, run: Path) -> Path:
         """Write the record into a run folder, atomically; returns its path."""

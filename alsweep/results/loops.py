@@ -74,6 +74,8 @@ class LoopRecord(Frozen):
         threads: Of torch, for predicting.
         training_threads: Of torch, for each member's training; None in older records.
         members: Keys of the members in the run's models folder.
+        version: Of the alsweep that made the loop; None where it was before records told.
+        numerics: Its :data:`~alsweep.trajectory.numerics.NUMERICS`; None likewise.
     """
 
     schema_version: Literal[1] = 1
@@ -100,6 +102,8 @@ class LoopRecord(Frozen):
     device: str
     precision: str
     members: tuple[str, ...]
+    version: str | None = None
+    numerics: int | None = None
 
     def write(self, folder: Path) -> Path:
         """Write the record into a trajectory folder, atomically; returns its path."""

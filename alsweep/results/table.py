@@ -4,19 +4,24 @@ All that it holds follows from the finished loops and the resolved configs.
 """
 
 import io
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from alsweep.config.trajectory import TrajectoryConfig
-from alsweep.files import canonical_json, write_bytes
+from alsweep.files import write_bytes
 from alsweep.layout import results_path
+from alsweep.results.labels import StrategyKey
 from alsweep.results.loops import LoopRecord
 from alsweep.results.records import RunFolder, TrajectoryFolder, read_run
+from alsweep.results.settings import joined, named_settings, phrase, told_apart
 
 if TYPE_CHECKING:
     import pandas as pd
     import pyarrow as pa
+
+_AFTER_NAME = r"-p(whole|\d+x\d+x\d+)-s\d+-[0-9a-f]{8}$"
+"""What stands behind the strategy's name in a trajectory's id."""
 
 TABLE_SCHEMA = 1
 """Version of results.parquet, kept in the file's metadata under ``alsweep.schema``."""
@@ -53,7 +58,15 @@ _COLUMNS = {
     "test_mean_dice": "float64",
     "surface_dice": "float64",
     "hd95": "float64",
+    # What came later stands at the end, and an older file lacks it: see completed.
+    "strategy_name": "string",
+    "setting_name": "string",
+    "version": "string",
+    "numerics": "int64",
 }
+
+PLUGINS = "strategy_plugins"
+"""Column of runs with a strategy from a file: canonical JSON of the hashes of its files."""
 
 
 def collect(run: Path) -> "pd.DataFrame":
@@ -63,39 +76,102 @@ def collect(run: Path) -> "pd.DataFrame":
         RunFolderError: ``run`` is no run folder.
         RecordError: A file in it is broken.
     """
-    return to_frame(_table(read_run(run)))
+    return frame(read_run(run))
+
+
+def frame(run: RunFolder, names: Mapping[str, str] | None = None) -> "pd.DataFrame":
+    """Return the tidy table of a run that has been read.
+
+    Args:
+        run: What its configs say of labels is what the table says.
+        names: Setting to its name; those within the run if left out.
+    """
+    return to_frame(_table(run, named_settings([run]) if names is None else names))
 
 
 def write_results(run: Path) -> Path:
     """Write RUN/results.parquet from the records, atomically; returns its path."""
+    return write_table(read_run(run))
+
+
+def write_table(run: RunFolder) -> Path:
+    """Write the RUN/results.parquet of a run that has been read; see :func:`write_results`."""
     import pyarrow.parquet as pq
 
     buffer = io.BytesIO()
-    pq.write_table(_table(read_run(run)), buffer, compression="zstd")
-    path = results_path(run)
+    pq.write_table(_table(run, named_settings([run])), buffer, compression="zstd")
+    path = results_path(run.path)
     write_bytes(path, buffer.getvalue())
     return path
 
 
 def to_frame(table: "pa.Table") -> "pd.DataFrame":
-    """Return an Arrow table in pandas' types."""
-    frame: pd.DataFrame = table.to_pandas()
-    return frame
+    """Return an Arrow table in pandas' types, completed where an older version wrote it."""
+    found: pd.DataFrame = table.to_pandas()
+    found = completed(found)
+    # Floats would be made of integers with gaps.
+    return found.astype({"numerics": "Int64"})
 
 
-def _table(run: RunFolder) -> "pa.Table":
+def completed(table: "pd.DataFrame") -> "pd.DataFrame":
+    """Return a table with the columns that it lacks because an older version wrote it.
+
+    The strategy's name is read from the trajectory's id, the setting's is made of what the table
+    says of it; what else is not known is null.
+    """
+    import pandas as pd
+
+    made = {"strategy_name": _names_from_ids, "setting_name": _names_from_columns}
+    for name, kind in _COLUMNS.items():
+        if name in table:
+            continue
+        if name in made:
+            values = made[name](table)
+        else:
+            dtype = {"int64": "Int64", "bool": "boolean", "string": "str"}.get(kind, kind)
+            values = pd.Series(pd.NA if dtype != "float64" else None, table.index, dtype=dtype)
+        table = table.assign(**{name: values})
+    return table
+
+
+def _names_from_ids(table: "pd.DataFrame") -> "pd.Series[str]":
+    return table["trajectory"].str.replace(_AFTER_NAME, "", regex=True)
+
+
+def _names_from_columns(table: "pd.DataFrame") -> "pd.Series[str]":
+    columns = ["setting", "dataset", "patch_size", "query_size"]
+    settings = table.drop_duplicates("setting")[columns].itertuples(index=False, name=None)
+    names = {
+        hash_: joined(
+            [
+                dataset,
+                phrase("query.patch_size", size.split("x")),
+                phrase("query.patches", patches),
+            ]
+        )
+        for hash_, dataset, size, patches in settings
+    }
+    return table["setting"].map(told_apart(names))
+
+
+def _table(run: RunFolder, names: Mapping[str, str]) -> "pa.Table":
     """The Arrow table: columns, types and order of the contract, nothing else."""
     import pyarrow as pa
 
     classes = _class_names(run)
     rows = [
-        _row(run.name, trajectory, trajectory.config, record, classes)
+        {
+            **_row(run.name, trajectory, trajectory.config, record, classes),
+            "setting_name": names[record.setting],
+        }
         for trajectory in run.trajectories
         if trajectory.config is not None
         for record in trajectory.records
     ]
     judged = any(row["surface_dice"] is not None for row in rows)
     kinds = _kinds(classes, ("dice", "surface_dice", "hd95") if judged else ("dice",))
+    if any(row[PLUGINS] for row in rows):
+        kinds[PLUGINS] = "string"
     types = {
         "string": pa.string(),
         "int64": pa.int64(),
@@ -130,6 +206,7 @@ def _row(
     classes: Iterable[str],
 ) -> dict[str, Any]:
     strategy, surface = config.strategy, record.surface
+    key = StrategyKey.of(strategy)
     by_class = {"dice": record.dice}
     if surface is not None:
         by_class |= {"surface_dice": surface.class_surface_dice, "hd95": surface.class_hd95}
@@ -139,7 +216,9 @@ def _row(
         "sweep": sweep,
         "trajectory": trajectory.id,
         "strategy": strategy.shown,
-        "strategy_params": canonical_json(strategy.parameters),
+        "strategy_name": key.name,
+        "strategy_params": key.params,
+        PLUGINS: key.plugins or None,
         "seed": config.seed,
         "patch_size": config.query.patch_size_text,
         "query_size": config.query.patches,

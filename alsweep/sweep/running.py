@@ -12,7 +12,7 @@ from alsweep.config.load import load_sweep
 from alsweep.config.sweep import SweepConfig
 from alsweep.disk import full_disk_told
 from alsweep.layout import report_folder, space_path
-from alsweep.sweep import remarks
+from alsweep.sweep import mixing, remarks
 from alsweep.sweep.audience import Audience, Listener, OnLoop
 from alsweep.sweep.deciding import extended, overrule
 from alsweep.sweep.environment import prepare_environment, unset_which_run, wandb_settings
@@ -41,6 +41,7 @@ def run_sweep(
     on_loop: OnLoop | None = None,
     report: bool | Callable[[Path], object] = True,
     audience: Audience | None = None,
+    mix_numerics: bool = False,
 ) -> Outcome:
     """Make what is missing of a sweep: run it, continue it, extend it; then results and report.
 
@@ -58,6 +59,8 @@ def run_sweep(
             call and before it is interrupted. What else there is to hear goes to Python's logging.
         report: Whether to write RUN/report, or what to call with the run folder in place of that.
         audience: Hears everything, in place of ``on_loop`` and logging.
+        mix_numerics: Whether trajectories may go on that have loops of an alsweep whose numbers are
+            others; both then stand in one curve.
 
     Returns:
         How many trajectories are done, and why the others failed.
@@ -79,8 +82,13 @@ def run_sweep(
         from alsweep.sweep.job import Job
 
         going_on = plan.overruled
+        stored = mixing.Stored.read(run, going_on, trained=work is None)
+        if not mix_numerics:
+            mixing.refuse_mixing(stored)
         for remark in chain(
-            remarks.of_run(run, plan), remarks.of_disk(run, going_on, private=address is None)
+            remarks.of_run(run, plan),
+            mixing.on_stored(stored),
+            remarks.of_disk(run, going_on, private=address is None),
         ):
             audience.tell(remark)
         write_space(run, plan)

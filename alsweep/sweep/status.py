@@ -1,7 +1,7 @@
 """How far a run is, read from its folder alone: also from another terminal, also after a crash."""
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal, get_args
@@ -13,7 +13,8 @@ from alsweep.errors import RunFolderError
 from alsweep.layout import space_path, starts_folder
 from alsweep.query.plugin_files import load_files
 from alsweep.results.decisions import read_decided
-from alsweep.results.records import TrajectoryFolder, read_run
+from alsweep.results.records import RunFolder, TrajectoryFolder, read_run
+from alsweep.results.settings import setting_names, setting_of
 from alsweep.sweep.heartbeat import SignOfLife, read_sign_of_life, silent_seconds
 from alsweep.sweep.run_folder import (
     active_driver,
@@ -35,6 +36,7 @@ class TrajectoryStatus:
     Attributes:
         id: Its folder's name.
         strategy: Label.
+        setting_name: Of its setting, for people.
         seed: Of the trajectory.
         state: ``waiting`` has loops to do and no worker; ``truncated`` was stopped before its last.
         loops_done: Finished loops.
@@ -48,6 +50,7 @@ class TrajectoryStatus:
 
     id: str
     strategy: str
+    setting_name: str
     seed: int
     state: State
     loops_done: int
@@ -100,10 +103,12 @@ def read_status(run: Path) -> RunStatus:
     """
     sweep = stored_sweep(run)
     driver = active_driver(run)
-    folders = read_run(run).trajectories
-    configs = _planned(run, sweep)
+    found = read_run(run)
+    folders, configs = found.trajectories, _planned(run, sweep)
+    names = _setting_names(found, configs)
     trajectories = tuple(
-        _status(folder, configs[folder.id], driver is not None) for folder in folders
+        _status(folder, configs[folder.id], names[folder.id], driver is not None)
+        for folder in folders
     )
     return RunStatus(
         run=str(run),
@@ -149,7 +154,16 @@ def _by_id(
     return {config.trajectory_id(fingerprint): config for fingerprint, config in prints}
 
 
-def _status(folder: TrajectoryFolder, config: TrajectoryConfig, driven: bool) -> TrajectoryStatus:
+def _setting_names(run: RunFolder, configs: Mapping[str, TrajectoryConfig]) -> dict[str, str]:
+    """Trajectory to the name of its setting, also where it has not begun."""
+    settings = {one.id: setting_of(run, one, configs[one.id]) for one in run.trajectories}
+    names = setting_names(settings.values())
+    return {id_: names[setting.hash] for id_, setting in settings.items()}
+
+
+def _status(
+    folder: TrajectoryFolder, config: TrajectoryConfig, setting_name: str, driven: bool
+) -> TrajectoryStatus:
     done, loops = len(folder.records), config.query.loops
     beat = read_sign_of_life(folder.folder) if driven and done < loops else None
     alive = beat is not None and beat.loop >= done and silent_seconds(beat) < _SILENCE
@@ -157,6 +171,7 @@ def _status(folder: TrajectoryFolder, config: TrajectoryConfig, driven: bool) ->
     return TrajectoryStatus(
         id=folder.id,
         strategy=config.strategy.shown,
+        setting_name=setting_name,
         seed=config.seed,
         state=_state(folder, now),
         loops_done=done,

@@ -6,6 +6,7 @@ from typing import Any
 
 from ruamel.yaml import YAML
 
+from alsweep import __version__
 from alsweep.config.trajectory import StrategySpec, TrajectoryConfig
 from alsweep.files import write_json
 from alsweep.geometry import Patch, Triple
@@ -13,6 +14,7 @@ from alsweep.layout import config_path, query_path, space_path, trajectory_folde
 from alsweep.results.fulldata import FullDataRecord, reference_key
 from alsweep.results.records import LoopRecord, QueriedPatch, write_query
 from alsweep.rng import stream
+from alsweep.trajectory.numerics import NUMERICS
 
 FINGERPRINT = "0" * 64
 STRATEGIES: Mapping[str, float] = {"random": 0.35, "random_fg66": 0.6, "predictive_entropy": 0.5}
@@ -53,7 +55,8 @@ def write_run(
             for seed in seeds:
                 config = trajectory_config(dataset, strategy, size, seed, loops)
                 ids.append(config.trajectory_id(fingerprint))
-                _write_trajectory(trajectory_folder(run, ids[-1]), config, speed, cases)
+                folder = trajectory_folder(run, ids[-1])
+                _write_trajectory(folder, config, speed, cases, fingerprint)
     write_sweep(run, dataset, ids, fingerprint)
     return ids
 
@@ -84,12 +87,12 @@ def trajectory_config(
 
 
 def _write_trajectory(
-    folder: Path, config: TrajectoryConfig, speed: float, cases: Sequence[str]
+    folder: Path, config: TrajectoryConfig, speed: float, cases: Sequence[str], fingerprint: str
 ) -> None:
     write_json(config_path(folder), config.plain())
     for loop in range(config.query.loops):
         write_query(query_path(folder, loop), loop, _queried(config, loop, cases))
-        synthetic_record(config, loop, speed).write(folder)
+        synthetic_record(config, loop, speed, fingerprint).write(folder)
 
 
 def _queried(config: TrajectoryConfig, loop: int, cases: Sequence[str]) -> list[QueriedPatch]:
@@ -112,7 +115,9 @@ def _queried(config: TrajectoryConfig, loop: int, cases: Sequence[str]) -> list[
     ]
 
 
-def synthetic_record(config: TrajectoryConfig, loop: int, speed: float) -> LoopRecord:
+def synthetic_record(
+    config: TrajectoryConfig, loop: int, speed: float, fingerprint: str = FINGERPRINT
+) -> LoopRecord:
     """Return a record whose Dice saturates at 0.9; loop 0 is the same for all strategies."""
     wobble = stream(config.seed, "synthetic", config.strategy.name if loop else "start", loop)
     dice = 0.9 - 0.6 * 2.718281828 ** (-speed * loop) + float(wobble.normal(0, 0.012))
@@ -121,7 +126,7 @@ def synthetic_record(config: TrajectoryConfig, loop: int, speed: float) -> LoopR
     return LoopRecord(
         loop=loop,
         dataset="phantom",
-        setting=config.setting_hash(FINGERPRINT),
+        setting=config.setting_hash(fingerprint),
         start_hash=f"{config.seed:012x}",
         annotated_patches=config.patches_at(loop),
         annotated_voxels=config.patches_at(loop) * 512,
@@ -141,6 +146,8 @@ def synthetic_record(config: TrajectoryConfig, loop: int, speed: float) -> LoopR
         members=tuple(
             f"{config.seed:04x}{loop:02x}{m:02x}" for m in range(config.training.members)
         ),
+        version=__version__,
+        numerics=NUMERICS,
     )
 
 

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from alsweep import __version__
 from alsweep.config.base import STORED, Frozen, fingerprint
 from alsweep.config.sweep import WandbConfig
 from alsweep.errors import ConfigError
@@ -231,7 +230,8 @@ def full_config(tracked: Tracked, first: LoopRecord) -> dict[str, Any]:
         "start_hash": first.start_hash,
         "dataset_name": first.dataset,
         "dataset_fingerprint": tracked.dataset_fingerprint,
-        "alsweep_version": __version__,
+        "alsweep_version": first.version,
+        "numerics": first.numerics,
     }
 
 

@@ -2,12 +2,14 @@
 
 from pathlib import Path
 
+from alsweep import __version__
 from alsweep.config.annotator import AnnotatorConfig
 from alsweep.config.sweep import ResourcesConfig
 from alsweep.config.trajectory import TrajectoryConfig
 from alsweep.data.case import Dataset
 from alsweep.geometry import Patch
 from alsweep.results.fulldata import FullDataRecord, reference_key
+from alsweep.trajectory.numerics import NUMERICS
 from alsweep.trajectory.progress import OnProgress
 
 
@@ -55,4 +57,6 @@ def make_reference(
         device=str(steps.compute.device),
         precision=steps.compute.precision,
         members=tuple(member.key for member in members),
+        version=__version__,
+        numerics=NUMERICS,
     )

@@ -20,16 +20,8 @@ from alsweep.model.folds import make_folds
 from alsweep.model.learner import Learner, Setup, TrainingData
 from alsweep.trajectory.member_processes import MemberProcesses
 from alsweep.trajectory.member_task import MemberTask
+from alsweep.trajectory.numerics import NUMERICS
 from alsweep.trajectory.progress import OnProgress, Progress
-
-NUMERICS = 7
-"""Part of every member's key: raised when equal configs would give other weights than before.
-
-2: biased transposed convolutions, lower scales supervised at their own resolution, levels by
-spacing. 3: regions through sigmoids. 4: unforced windows spread evenly over a case. 5: trained in
-channels_last_3d on a CPU. 6: Dice of each sample by itself; nnU-Net's own learner blurs in one
-way, not in whichever was quicker. 7: each batch has draws of its own.
-"""
 
 _log = logging.getLogger(__name__)
 

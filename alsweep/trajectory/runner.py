@@ -6,6 +6,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from functools import cached_property
 from pathlib import Path
 
+from alsweep import __version__
 from alsweep.config.base import fingerprint
 from alsweep.config.sweep import ResourcesConfig
 from alsweep.config.trajectory import TrajectoryConfig
@@ -21,6 +22,7 @@ from alsweep.trajectory.budget import draw_start
 from alsweep.trajectory.evaluation import Evaluation
 from alsweep.trajectory.human import acknowledge
 from alsweep.trajectory.members import Member
+from alsweep.trajectory.numerics import NUMERICS
 from alsweep.trajectory.progress import OnProgress, Progress
 from alsweep.trajectory.query_log import QueryLog
 from alsweep.trajectory.resolving import resolve
@@ -248,6 +250,8 @@ class Trajectory:
             device=str(self._steps.compute.device),
             precision=self._steps.compute.precision,
             members=tuple(member.key for member in members),
+            version=__version__,
+            numerics=NUMERICS,
         )
 
     def _share_of_pool(self, foreground: int) -> float | None:

@@ -36,6 +36,20 @@ def test_status_for_people(
     assert text.splitlines()[-1] == f"nobody is at work; go on with: alsweep resume {run}"
 
 
+def test_settings_are_shown_where_there_are_several(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+) -> None:
+    dataset = write_phantom(tmp_path / "dataset", cases=4, shape=(24, 24, 24))
+    (tmp_path / "tiny.yaml").write_text(
+        SPACE.format(dataset=dataset.path).replace("grid:", "grid:\n  training.epochs: [3, 4]")
+    )
+    write_space(tmp_path / "run", make_plan(load_sweep(tmp_path / "tiny.yaml"), dataset))
+    monkeypatch.setenv("COLUMNS", "160")
+    assert call(monkeypatch, "status", tmp_path / "run") == 0
+    text = capsys.readouterr().out
+    assert text.count("training.epochs 3 ") == text.count("training.epochs 4 ") == 4
+
+
 def test_status_quotes_the_path_and_admits_that_the_time_left_is_unknown(
     run: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
 ) -> None:

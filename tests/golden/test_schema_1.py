@@ -6,6 +6,7 @@ again.
 """
 
 import json
+import shutil
 import tarfile
 from pathlib import Path
 
@@ -13,6 +14,9 @@ import pytest
 
 from alsweep.cli.main import _exit_code
 from alsweep.data.case import Dataset
+from alsweep.errors import RunFolderError
+from alsweep.sweep.mixing import Stored, on_stored, refuse_mixing
+from alsweep.sweep.planning import stored_plan
 from alsweep.trajectory import members
 from tests.golden.identities import CONFIGS, identities
 
@@ -75,3 +79,20 @@ def test_members_of_schema_1_are_found_when_a_loop_is_lost(stored, capsys):
     assert {n for n in contents(run) if n.startswith("models")} == {
         n for n in before if n.startswith("models")
     }
+
+
+def test_records_that_do_not_tell_their_numerics_are_told_by_their_members(
+    stored, tmp_path, monkeypatch
+):
+    run = shutil.copytree(stored / "run", tmp_path / "run")
+    (lost,) = run.glob("trajectories/clasp_pe*/records/loop_001.json")
+    lost.unlink()
+    monkeypatch.setattr(members, "NUMERICS", 7)  # what the keys were written down with
+    found = Stored.read(run, stored_plan(run))
+    refuse_mixing(found)
+    assert not list(on_stored(found))
+    monkeypatch.setattr(members, "NUMERICS", 8)
+    with pytest.raises(RunFolderError, match=r"trajectory clasp_pe.* of before records told"):
+        refuse_mixing(found)
+    (warning,) = on_stored(found)
+    assert "this run has loops of an alsweep of before records told their version" in warning

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+import pandas as pd
 import pytest
 
 from alsweep import __version__
@@ -10,6 +11,7 @@ from alsweep.report.section import Caption, Figures, Material, Tables
 from alsweep.report.sections import checklist, classes, compute, queries
 from alsweep.report.volumes import Opened
 from alsweep.testing.runs import trajectory_config, write_reference
+from alsweep.trajectory.numerics import NUMERICS
 
 
 def blocks(section, study, datasets=None):
@@ -47,10 +49,30 @@ def test_the_checklist_is_made_from_configs_and_records(study):
     assert items["Oracle use"] == "random_fg66 (marked †)"
     assert items["Missing"] == "Nothing: every trajectory is finished."
     assert items["Hardware"] == "cpu, fp32, 1 thread a trajectory"
-    assert items["Code"] == f"alsweep {__version__}"
+    made, page = f"alsweep {__version__}, numerics {NUMERICS}", f"alsweep {__version__}"
+    assert items["Code"] == f"{made}: 36 loops. This page: {page}."
+    assert "Where runs meet" not in items
     assert items["Test"].startswith("Two-sided paired t-test by seed, level 0.05;")
     assert items["Full-data reference"].startswith("None in this run;")
     assert items["Selection"].endswith("strategies were not tuned by this run.")
+
+
+def test_the_checklist_tells_what_made_the_loops(study):
+    table = study.table.copy()
+    table.loc[table["loop"] == 1, ["version", "numerics"]] = ["0.0.9", NUMERICS - 1]
+    table.loc[table["loop"] == 2, ["version", "numerics"]] = [None, pd.NA]
+    now = f"alsweep {__version__}"
+    assert said(replace(study, table=table))["Code"] == (
+        f"{now}, numerics {NUMERICS}: 18 loops; alsweep 0.0.9, numerics {NUMERICS - 1}: 9 loops; "
+        "an alsweep that did not tell its version in records yet: 9 loops. Numerics are MIXED: "
+        f"equal configs give other numbers. This page: {now}."
+    )
+    assert said(replace(study, table=table[:0]))["Code"] == f"no loop yet. This page: {now}."
+
+
+def test_what_was_made_to_fit_is_told_where_runs_meet(study):
+    remarks = ("warning: one thing", "warning: another")
+    assert said(replace(study, remarks=remarks))["Where runs meet"] == " ".join(remarks)
 
 
 def test_training_and_inference_are_those_of_the_config(study):

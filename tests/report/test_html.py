@@ -16,7 +16,7 @@ from alsweep.report.html import embeddable
 from alsweep.report.study import read_study
 from alsweep.results import aubc, collect, fg_efficiency, full_dice, win_matrix
 from alsweep.results.decisions import Decision, append_decisions
-from alsweep.results.records import read_run
+from alsweep.results.records import RunFolder, read_run
 from alsweep.testing.runs import (
     FINGERPRINT,
     trajectory_config,
@@ -274,10 +274,10 @@ def test_seeds_that_differ_between_strategies_are_told(run):
 
 
 def test_a_run_that_cannot_be_written_to_can_be_reported_elsewhere(run, tmp_path, monkeypatch):
-    def refuse(path: Path) -> Path:
-        raise PermissionError(f"{path} is read-only")
+    def refuse(run: RunFolder) -> Path:
+        raise PermissionError(f"{run.path} is read-only")
 
-    monkeypatch.setattr("alsweep.report.study.write_results", refuse)
+    monkeypatch.setattr("alsweep.report.study.write_table", refuse)
     page = write_report([run], tmp_path / "out")
     assert "6 of 6" in visible(page)
     assert not (run / "results.parquet").exists()

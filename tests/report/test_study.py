@@ -3,12 +3,14 @@
 import shutil
 from dataclasses import replace
 
+import pandas as pd
 import pytest
 
 from alsweep.files import read_json, write_json
 from alsweep.layout import record_path
 from alsweep.query import plugin_files
-from alsweep.report.study import PALETTE, SYMBOLS, _looks, _phrase, read_study
+from alsweep.report import write_report
+from alsweep.report.study import PALETTE, SYMBOLS, _looks, read_study
 from alsweep.results.records import TrajectoryFolder, read_run
 from alsweep.testing.runs import trajectory_config, write_run
 
@@ -86,20 +88,6 @@ def test_a_label_is_what_tables_and_figures_say(tmp_path):
     assert set(study.table["strategy"]) == {"baseline", "random_fg66", "predictive_entropy"}
 
 
-@pytest.mark.parametrize(
-    ("key", "value", "words"),
-    [
-        ("query.patch_size", [4, 8, 8], "4\u00d78\u00d78 voxels"),
-        ("query.patch_size", "whole", "whole voxels"),
-        ("query.patches", 6, "6 patches a query"),
-        ("training.epochs", 3, "training.epochs 3"),
-        ("training.features", [8, 16], "training.features 8\u00d716"),
-    ],
-)
-def test_settings_are_named_in_words(key, value, words):
-    assert _phrase(key, value) == words
-
-
 def test_titles_and_settings_keep_the_order_of_the_runs(tmp_path):
     write_run(tmp_path / "b", seeds=(0,), loops=2, patch_sizes=((8, 8, 8), (4, 4, 4)))
     write_run(tmp_path / "a", seeds=(0,), loops=2, patch_sizes=((2, 4, 4),))
@@ -109,6 +97,56 @@ def test_titles_and_settings_keep_the_order_of_the_runs(tmp_path):
     assert sizes == ["8\u00d78\u00d78 voxels", "4\u00d74\u00d74 voxels", "2\u00d74\u00d74 voxels"]
     assert len(study.trajectories) == len({t.id for t in study.trajectories}) == 9
     assert study.class_names == ["liver", "tumour"]
+
+
+def relabelled(run, label):
+    """Call the strategy random by another name."""
+    for path in run.glob("trajectories/random-*/config.json"):
+        write_json(path, read_json(path) | {"strategy": {"name": "random", "label": label}})
+
+
+def test_a_strategy_that_was_renamed_is_one_in_all_of_a_study(tmp_path, caplog):
+    write_run(tmp_path / "a", seeds=(0, 1), loops=2)
+    write_run(tmp_path / "b", seeds=(1, 2), loops=2)
+    relabelled(tmp_path / "b", "baseline")
+    study = read_study([tmp_path / "a", tmp_path / "b"])
+    labels = ["random", "random_fg66", "predictive_entropy"]
+    assert [look.strategy for look in study.looks] == labels
+    assert {t.config.strategy.shown for t in study.trajectories} == set(labels)
+    assert study.table.groupby("strategy")["seed"].nunique().tolist() == [3, 3, 3]
+    assert list(study.remarks) == caplog.messages
+    (said,) = study.remarks
+    assert said == (
+        f"warning: 'random' ({tmp_path / 'a'}) and 'baseline' ({tmp_path / 'b'}) are one strategy, "
+        "random; it is called 'random'"
+    )
+    # The runs themselves stay as they are.
+    kept = pd.read_parquet(tmp_path / "b" / "results.parquet")
+    assert set(kept["strategy"]) == {"baseline", "random_fg66", "predictive_entropy"}
+
+
+def test_a_label_of_two_strategies_is_two_looks_and_two_curves(tmp_path):
+    write_run(tmp_path / "a", strategies={"random": 0.3}, seeds=(0,), loops=2)
+    write_run(tmp_path / "b", strategies={"random_fg66": 0.3}, seeds=(1,), loops=2)
+    relabelled(tmp_path / "a", "random_fg66")
+    page = write_report([tmp_path / "a", tmp_path / "b"], tmp_path / "out")
+    study = read_study([tmp_path / "a", tmp_path / "b"])
+    names = ["random_fg66[random]", "random_fg66[random_fg66]"]
+    assert [look.strategy for look in study.looks] == names
+    assert [look.oracle for look in study.looks] == [False, True]
+    found = pd.read_csv(tmp_path / "out" / "aubc.csv")
+    assert sorted(found["strategy"]) == names
+    assert set(found["setting_name"]) == set(study.settings.values())
+    assert "the label &#39;random_fg66&#39; stands for 2 strategies" in page.read_text()
+
+
+def test_copies_that_diverged_are_told_of(tmp_path):
+    write_run(tmp_path / "a", seeds=(0,), loops=2)
+    shutil.copytree(tmp_path / "a", tmp_path / "b")
+    path = record_path(read_run(tmp_path / "b").trajectories[0].folder, 1)
+    write_json(path, read_json(path) | {"mean_dice": 0.25})
+    (said,) = read_study([tmp_path / "b", tmp_path / "a"]).remarks
+    assert said.startswith(f"warning: 1 trajectory differs between {tmp_path / 'b'} and ")
 
 
 @pytest.mark.parametrize("order", [("begun", "whole"), ("whole", "begun")])

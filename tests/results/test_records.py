@@ -55,6 +55,10 @@ COLUMNS = [
     "test_mean_dice",
     "surface_dice",
     "hd95",
+    "strategy_name",
+    "setting_name",
+    "version",
+    "numerics",
 ]
 
 

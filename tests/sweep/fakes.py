@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from alsweep import __version__
 from alsweep.config.base import fingerprint
 from alsweep.config.trajectory import TrajectoryConfig
 from alsweep.data.case import Dataset
@@ -16,6 +17,7 @@ from alsweep.layout import query_path
 from alsweep.results.fulldata import FullDataRecord, reference_key
 from alsweep.results.loops import LoopRecord, write_query
 from alsweep.results.records import read_records
+from alsweep.trajectory.numerics import NUMERICS
 from alsweep.trajectory.progress import OnProgress, Progress
 from alsweep.trajectory.query_log import QueryLog
 from tests.small_disk import fill
@@ -114,6 +116,8 @@ def table_record(config: TrajectoryConfig, loop: int) -> LoopRecord:
         device="cpu",
         precision="fp32",
         members=("a",),
+        version=__version__,
+        numerics=NUMERICS,
     )
 
 
@@ -131,6 +135,8 @@ def table_reference(config: TrajectoryConfig, key: str) -> FullDataRecord:
         device="cpu",
         precision="fp32",
         members=("a",),
+        version=__version__,
+        numerics=NUMERICS,
     )
 
 

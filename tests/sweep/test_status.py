@@ -64,6 +64,20 @@ def test_status_knows_strategy_and_seed_of_what_has_not_begun(run: Path, plan_of
     assert (last.strategy, last.seed, last.mean_dice) == ("predictive_entropy", 1, None)
 
 
+def test_settings_are_named_as_results_name_them(run: Path, plan_of: MakePlan) -> None:
+    grid = {"strategy": ["random"], "training.epochs": [3, 4], "query.patches": [6, 8]}
+    plan = plan_of(grid=grid, seeds=[0])
+    write_space(run, plan)
+    do_loops(run, plan, index=0, loops=3)
+    names = [one.setting_name for one in read_status(run).trajectories]
+    usual = "phantom \u00b7 8\u00d78\u00d78 voxels"
+    assert names == [
+        f"{usual} \u00b7 {patches} patches a query \u00b7 training.epochs {epochs}"
+        for epochs in (3, 4)
+        for patches in (6, 8)
+    ]
+
+
 def test_starts_count_only_under_a_live_driver(run: Path, plan_of: MakePlan) -> None:
     begun(run, plan_of)
     Heartbeat(starts_folder(run) / "abc")(Progress(0, "train", 0, 1))

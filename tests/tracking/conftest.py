@@ -33,6 +33,8 @@ def record(loop: int, dice: float | None) -> LoopRecord:
         device="cpu",
         precision="fp32",
         members=("a", "b"),
+        version="0.0.9",
+        numerics=5,
     )
 
 

@@ -4,10 +4,13 @@ import threading
 import numpy as np
 import pytest
 
-from alsweep import Dataset, Trajectory
+from alsweep import Dataset, Trajectory, __version__
 from alsweep.data.annotator import ReferenceLabels
 from alsweep.data.label_store import PartialLabels
 from alsweep.errors import RunFolderError
+from alsweep.trajectory import members
+from alsweep.trajectory.made_with import has_these_numerics
+from alsweep.trajectory.numerics import NUMERICS
 from alsweep.trajectory.start import prepare_start, start_key
 from alsweep.trajectory.steps import Steps
 from tests.trajectory.conftest import log_bytes, make_config, untimed
@@ -67,6 +70,14 @@ def test_records_count_voxels_as_the_reference_labels_do(finished, phantom):
         assert record.foreground_voxels == sum(int((crop > 0).sum()) for crop in crops)
         assert record.foreground_fraction == pytest.approx(record.foreground_voxels / total)
         assert record.annotated_cases == len({p.case for p in patches})
+
+
+def test_records_tell_what_made_them(finished, folder, monkeypatch):
+    told = {(record.version, record.numerics) for record in finished.records}
+    assert told == {(__version__, NUMERICS)}
+    assert has_these_numerics(finished.config, folder, 2)
+    monkeypatch.setattr(members, "NUMERICS", NUMERICS + 1)
+    assert not has_these_numerics(finished.config, folder, 2)
 
 
 def test_records_hold_dice_of_every_validation_case(finished, phantom):
@@ -161,6 +172,8 @@ def test_a_warm_start_goes_on_from_the_loop_before_also_after_a_resume(phantom, 
         Trajectory(config, tmp_path / "b", dataset=phantom).step()
     resumed = Trajectory(config, tmp_path / "b", dataset=phantom)
     assert untimed(resumed.records) == untimed(unbroken.records)
+    for loop in range(3):
+        assert has_these_numerics(unbroken.config, tmp_path / "a", loop)
     cold = Trajectory(
         make_config(phantom, training={"members": 1}, strategy="random"), tmp_path / "c"
     )

@@ -1,5 +1,6 @@
 """The reporting checklist: what a reader of a comparison has to be told, from the data."""
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 
 import pandas as pd
@@ -34,12 +35,13 @@ def _statements(study: Study, datasets: Iterable[Opened]) -> tuple[tuple[str, st
         ("Test", f"Two-sided paired t-test by seed, level {ALPHA:g}; uncorrected and Holm shown."),
         ("Intervals", "Bands ±1 standard deviation over seeds; ranks 95 % bootstrap over seeds."),
         ("Missing", " ".join(notices(study)) or "Nothing: every trajectory is finished."),
+        *([("Where runs meet", " ".join(study.remarks))] if study.remarks else []),
         ("Full-data reference", _full_data(study)),
         ("Annotation cost", "Patches, voxels and foreground share; no model of annotation time."),
         ("Selection", _selection(study)),
         ("Compute", _compute(study.done)),
         ("Hardware", _hardware(study)),
-        ("Code", f"alsweep {__version__}"),
+        ("Code", _code(study)),
         ("Licence of the data", "Not recorded in a Dataset; see its source."),
     )
 
@@ -160,6 +162,25 @@ def _hardware(study: Study) -> str:
     records = [record for t in study.trajectories for record in t.records]
     kinds = dict.fromkeys(map(_hardware_of, records))
     return "; ".join(kinds) or "—"
+
+
+def _code(study: Study) -> str:
+    """Which alsweep made the loops, and with which numerics; the page may be another's."""
+    told = study.table[["version", "numerics"]].itertuples(index=False, name=None)
+    loops = Counter(_made_by(version, numerics) for version, numerics in told)
+    made = "; ".join(f"{by}: {count(number, 'loop')}" for by, number in loops.items())
+    references = [record for records in study.references.values() for record in records]
+    others = dict.fromkeys(_made_by(r.version, r.numerics) for r in references)
+    full = f" Full-data references: {'; '.join(others)}." if others else ""
+    kinds = study.table["numerics"].drop_duplicates()
+    mixed = " Numerics are MIXED: equal configs give other numbers." if len(kinds) > 1 else ""
+    return f"{made or 'no loop yet'}.{full}{mixed} This page: alsweep {__version__}."
+
+
+def _made_by(version: str | None, numerics: int | None) -> str:
+    if pd.isna(version):
+        return "an alsweep that did not tell its version in records yet"
+    return f"alsweep {version}, numerics {'untold' if pd.isna(numerics) else int(numerics)}"
 
 
 def _hardware_of(record: LoopRecord) -> str:

@@ -66,10 +66,15 @@ def _further_tables(study: Study) -> tuple[NamedTable, ...]:
     return per_setting(study, last, columns, cells) if shown else ()
 
 
+def _csv(study: Study, rows: pd.DataFrame) -> bytes:
+    named = rows.assign(setting_name=rows["setting"].map(dict(study.settings)))
+    return named.to_csv(index=False).encode()
+
+
 SECTION = Section(
     id="results",
     title="Final Dice and AUBC",
     place=20,
     blocks=_blocks,
-    files={"aubc.csv": lambda material: material.once(_result_rows).to_csv(index=False).encode()},
+    files={"aubc.csv": lambda material: _csv(material.study, material.once(_result_rows))},
 )
