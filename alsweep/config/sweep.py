@@ -120,8 +120,10 @@ class Provenance(Frozen):
 
     def fingerprint_of(self, setting: str | None) -> str | None:
         """Of the dataset that a setting is on; None where the setting was not there then."""
+        if setting is None:
+            return self.dataset_fingerprint
         named = (one.dataset_fingerprint for one in self.settings if one.name == setting)
-        return next(named, None) if self.settings else self.dataset_fingerprint
+        return next(named, None)
 
     @property
     def fingerprints(self) -> tuple[str, ...]:
@@ -284,9 +286,9 @@ def _partials(points: Sequence[dict[str, Any]]) -> Iterator[dict[str, Any]]:
 
 def _refuse_top_level(keys: Container[str]) -> None:
     """Refuse what the top level would overwrite without a word."""
-    for key, home in (("dataset", "dataset"), ("seed", "seeds")):
+    for key, home in (("dataset", "dataset', or into a setting"), ("seed", "seeds'")):
         if key in keys:
-            raise ValueError(f"'{key}' belongs to the top level, as '{home}'")
+            raise ValueError(f"'{key}' belongs to the top level, as '{home}")
 
 
 def _copy(value: Any) -> Any:

@@ -182,9 +182,10 @@ def refuse_shared_labels(planned: Sequence[Planned]) -> None:
 
 
 def _home(cell: Cell | None) -> str:
-    """Where the last word on a cell is written."""
-    places = [*cell.places.values()] if cell is not None else []
-    return places[-1].split(".")[0] if places else "seeds"
+    """Where what tells a cell from others is written."""
+    if cell is None or not cell.places:
+        return "grid" if cell is None or cell.setting is None else "settings"
+    return next(reversed(cell.places.values())).split(".")[0]
 
 
 def _strategy_place(planned: Planned) -> str:

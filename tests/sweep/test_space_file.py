@@ -39,6 +39,83 @@ GRIDS = [
 ]
 
 
+SPACES = {
+    "settings": {
+        "settings": [
+            {"name": "few", "query.patches": 7},
+            {"name": "many", "query.patches": 8, "training": {"preset": "onecycle"}},
+            {"name": "as base"},
+        ],
+    },
+    "points": {"points": [{"strategy": "random"}, {"query.loops": 3}, {"training.epochs": 2}, {}]},
+    "points beside a grid": {
+        "points": [{"strategy": {"name": "power_bald"}, "training.preset": "nnunet"}],
+        "grid": {"strategy": ["random", "margin"], "query.patches": [6, 7]},
+    },
+    "a learner in one point": {"points": [{"training.learner.name": "monai"}, {"query.loops": 3}]},
+    "sample": {
+        "sample": {
+            "n": 3,
+            "over": {
+                "training.learning_rate": {"low": 1e-4, "high": 1e-2, "log": True},
+                "training.preset": {"choices": ["small", "onecycle"]},
+                "strategy": ["margin", {"name": "power_bald", "beta": {"low": 1.0, "high": 9.0}}],
+            },
+        },
+    },
+    "all of them": {
+        "settings": [
+            {"name": "a", "query.patches": 6},
+            {"name": "b", "query.patch_size": [6, 6, 6]},
+        ],
+        "grid": {"strategy": ["random", {"name": "power_bald", "label": "noisy"}]},
+        "points": [{"strategy": "margin", "training.epochs": 3}],
+        "sample": {"n": 2, "seed": 4, "over": {"inference.step": {"low": 0.25, "high": 1.0}}},
+    },
+}
+
+
+@pytest.mark.parametrize("name", SPACES)
+def test_a_stored_space_means_the_same_and_no_default_of_tomorrow(
+    plan_of: MakePlan,
+    dataset: Dataset,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    name: str,
+) -> None:
+    space = {"grid": {}, "base": BASE} | SPACES[name]
+    plan = plan_of(**space)
+    run = reloaded_run(plan, tmp_path)
+    assert tuple(one.id for one in read_status(run).trajectories) == plan.ids
+    with_other_presets(monkeypatch, learning_rate=0.25, foreground_share=0.125)
+    again = reloaded(plan, dataset, tmp_path)
+    assert [one.config for one in again.trajectories] == [one.config for one in plan.trajectories]
+    assert [one.setting for one in again.trajectories] == [one.setting for one in plan.trajectories]
+    assert to_yaml(resolved_sweep(again)) == to_yaml(resolved_sweep(plan))
+    # The file of a user takes the presets of today.
+    assert plan_of(**space).ids != plan.ids
+    assert changed_defaults(resolved_sweep(plan), plan) == {}
+
+
+def test_a_base_that_only_some_settings_overrule_stays_in_base(plan_of: MakePlan) -> None:
+    written = resolved_sweep(plan_of(**SPACES["settings"], base=BASE)).base
+    assert written["query"]["patches"] == 6
+    assert written["training"]["preset"] == "small"
+    assert "learning_rate" not in written["training"]
+
+
+def test_a_longer_sample_keeps_the_draws_that_a_run_was_begun_with(
+    plan_of: MakePlan, dataset: Dataset, tmp_path: Path
+) -> None:
+    plan = plan_of(base=BASE, grid={}, **SPACES["sample"])
+    path = tmp_path / "sweep.yaml"
+    path.write_text(to_yaml(resolved_sweep(plan)))
+    longer = make_plan(load_sweep(path, ["sample.n=5"]), dataset)
+    assert longer.ids[: len(plan.ids)] == plan.ids
+    assert len(set(longer.ids)) == 5 * 2
+    assert make_plan(load_sweep(path, ["sample.n=2"]), dataset).ids == plan.ids[:4]
+
+
 def reloaded(plan: Plan, dataset: Dataset, folder: Path) -> Plan:
     path = folder / "sweep.yaml"
     path.write_text(to_yaml(resolved_sweep(plan)))
