@@ -23,9 +23,11 @@ from alsweep.report.section import Material
 from alsweep.report.sections import classes, datasets
 from alsweep.report.sections.datasets import datasets_of
 from alsweep.report.study import read_study
+from alsweep.results.decisions import Decision, append_decisions
 from alsweep.results.load import load_results
 from alsweep.results.records import read_run
 from alsweep.results.table import write_results
+from alsweep.sweep.deciding import extended
 from alsweep.sweep.plan import Plan
 from alsweep.sweep.planning import plan_of, plan_read, stored_plan
 from alsweep.sweep.run_folder import check_same_sweep, left_out, write_space
@@ -177,6 +179,19 @@ def test_a_setting_stays_on_its_data_and_others_may_join(
     other = [raw[0] | {"dataset": str(place / "two")}]
     with pytest.raises(RunFolderError, match=r"setting 'single' of it was begun on a dataset"):
         check_same_sweep(run, plan_of(space(place, settings=other), "s"))
+
+
+def test_what_is_added_while_a_sweep_runs_is_on_one_of_its_datasets(run: Path, plan: Plan) -> None:
+    last = plan.trajectories[-1]
+    more = last.config.model_copy(update={"seed": 7})
+    id_ = more.trajectory_id(last.dataset_fingerprint)
+    added = Decision(action="added", trajectory=id_, by="search", why="is new", config=more)
+    append_decisions(run, [added])
+    found = extended(plan, run).trajectories[-1]
+    assert (found.id, found.dataset_fingerprint) == (id_, last.dataset_fingerprint)
+    folder = read_run(run).trajectories[-1]
+    assert folder.id == id_
+    assert read_status(run).trajectories[-1].id == id_
 
 
 def test_a_sweep_on_one_dataset_may_get_settings_but_no_dataset_in_its_place(
