@@ -76,7 +76,7 @@ class NoNoise(Noise):
 class Scheduled(Noise):
     """Gumbel noise whose inverse strength may change from query to query.
 
-    Source: schedules of Luth et al. 2025 (ClaSP PE).
+    Source: schedules of Luth et al. 2026 (ClaSP PE).
     """
 
     beta: float = searchable(
