@@ -10,6 +10,7 @@ import numpy as np
 from pydantic import Field, PositiveInt, ValidationError, model_validator
 
 from alsweep.config.base import STORED, Frozen, fingerprint
+from alsweep.data.channels import Intensities, Normalisation
 from alsweep.errors import DatasetError
 from alsweep.files import read_json
 from alsweep.geometry import Triple, box_slices
@@ -34,7 +35,6 @@ Spacing = tuple[float, float, float]
 AffineRow = tuple[float, float, float, float]
 Affine = tuple[AffineRow, AffineRow, AffineRow, AffineRow]
 Part = Literal["pool", "validation", "test"]
-Scheme = Literal["zscore", "ct", "none", "rescale_to_0_1", "rgb_to_0_1"]
 
 
 class Box(Frozen):
@@ -54,38 +54,6 @@ class Region(Frozen):
 
     name: str
     labels: tuple[int, ...]
-
-
-class Intensities(Frozen):
-    """Properties of one channel over the foreground of the pool, as nnU-Net's fingerprint has."""
-
-    mean: float
-    std: float
-    median: float
-    min: float
-    max: float
-    percentile_00_5: float
-    percentile_99_5: float
-
-
-class Normalisation(Frozen):
-    """How the intensities of one channel were changed before resampling.
-
-    Attributes:
-        scheme: Which rule.
-        masked: Whether a z-score is taken of the nonzero voxels alone, the others staying zero.
-        low: For CT: 0.5 percentile of the foreground, clipped below.
-        high: For CT: 99.5 percentile of the foreground, clipped above.
-        mean: For CT: subtracted.
-        std: For CT: divided by.
-    """
-
-    scheme: Scheme
-    masked: bool = False
-    low: float | None = None
-    high: float | None = None
-    mean: float | None = None
-    std: float | None = None
 
 
 class NetworkPlan(Frozen):

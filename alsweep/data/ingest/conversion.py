@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from alsweep.data.case import CaseInfo, Dataset, Normalisation, case_folder
+from alsweep.data.case import CaseInfo, Dataset, case_folder
+from alsweep.data.channels import Normalisation
 from alsweep.data.ingest.checking import read_case
 from alsweep.data.ingest.crop import nonzero_mask
 from alsweep.data.ingest.intensities import pooled
@@ -45,7 +46,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
-    from alsweep.data.case import Intensities, Part, Spacing
+    from alsweep.data.case import Part, Spacing
+    from alsweep.data.channels import Intensities
     from alsweep.data.ingest.measuring import CaseFacts
     from alsweep.data.ingest.plans_file import Prescription
     from alsweep.data.raw.layout import RawCase, RawDataset

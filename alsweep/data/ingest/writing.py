@@ -20,13 +20,12 @@ from alsweep.data.case import (
     CaseInfo,
     Dataset,
     DatasetManifest,
-    Intensities,
     NetworkPlan,
-    Normalisation,
     Region,
     Source,
     case_folder,
 )
+from alsweep.data.channels import Intensities, Normalisation
 from alsweep.data.ingest.network_plan import make_plan
 from alsweep.data.inside import refuse_inside_dataset
 from alsweep.data.ome import CaseAttributes, write_case_group
