@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
+from alsweep.config.sweep import without_strategy
 from alsweep.config.trajectory import COMPOSED
+from alsweep.files import canonical_json
 from alsweep.query.base import make_strategy
-from alsweep.sweep.space_file import agreed, leaves, own_values, set_by_grid
+from alsweep.sweep.space_file import agreed, leaves, own_values, set_by_grid, spelled_values
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -29,9 +32,55 @@ def changed_defaults(stored: SweepConfig, plan: Plan) -> dict[str, tuple[Any, An
 
 
 def _changed_keys(stored: SweepConfig, plan: Plan) -> dict[str, tuple[Any, Any]]:
+    """A default may follow from the grid, as all do that a preset sets: point by point then."""
+    then, now = _points_then(stored), _points_now(plan)
+    shared = [where for where in now if where in then]
+    if not shared:
+        return _changes(plan, agreed([*then.values()]), agreed([*now.values()]))
+    changed = {where: _changes(plan, then[where], now[where]) for where in shared}
+    first = changed[shared[0]]
+    everywhere = {
+        key: pair
+        for key, pair in first.items()
+        if all(other.get(key) == pair for other in changed.values())
+    }
+    return everywhere | {
+        f"{key} (where {_shown(where)})": pair
+        for where, own in changed.items()
+        for key, pair in own.items()
+        if key not in everywhere
+    }
+
+
+def _points_then(stored: SweepConfig) -> dict[str, dict[str, Any]]:
+    """The values of each point of the grid, less the strategy; of several seeds the first."""
+    found: dict[str, dict[str, Any]] = {}
+    cells = [cell for cell, _ in stored.raw_trajectories()]
+    for cell, config in zip(cells, stored.trajectories(), strict=True):
+        where = canonical_json(without_strategy(cell))
+        found.setdefault(where, own_values(config, stored.grid))
+    return found
+
+
+def _points_now(plan: Plan) -> dict[str, dict[str, Any]]:
+    found: dict[str, dict[str, Any]] = {}
+    spelled = spelled_values(plan)
+    for one in plan.own:
+        cell = {key: spelled[key][repr(value)] for key, value in (one.cell or {}).items()}
+        where = canonical_json(without_strategy(cell))
+        found.setdefault(where, own_values(one.config, plan.sweep.grid))
+    return found
+
+
+def _shown(where: str) -> str:
+    """A point of the grid for people."""
+    return ", ".join(f"{key} is {value}" for key, value in json.loads(where).items())
+
+
+def _changes(
+    plan: Plan, then: Mapping[str, Any], now: Mapping[str, Any]
+) -> dict[str, tuple[Any, Any]]:
     grid, written = plan.sweep.grid, dict(leaves(plan.sweep.base))
-    then = agreed([own_values(config, stored.grid) for config in stored.trajectories()])
-    now = agreed([own_values(one.config, grid) for one in plan.own])
     before = {key: _at(then, key, otherwise=now[key]) for key in now}
     return {
         key: (before[key], now[key])

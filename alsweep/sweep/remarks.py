@@ -34,6 +34,18 @@ def small_cases(plan: Plan, dataset: Dataset) -> Iterator[str]:
             )
 
 
+def unjudged(dataset: Dataset) -> Iterator[str]:
+    """Name the classes that no validation case can judge."""
+    names = dataset.unreferenced("validation")
+    if names:
+        yield (
+            f"warning: no validation case has a voxel of {', '.join(map(repr, names))}; mean Dice "
+            "is over the other classes, whatever is predicted of "
+            f"{'it' if len(names) == 1 else 'these'}; a split that has "
+            f"{'it' if len(names) == 1 else 'them'} in validation would judge more"
+        )
+
+
 def of_run(run: Path, plan: Plan) -> Iterator[str]:
     """Say where a plan and what its run folder holds already do not go together."""
     yield from _left_out(run, plan)

@@ -24,7 +24,7 @@ def resolved_sweep(plan: Plan) -> SweepConfig:
 
     A key of base is written where all trajectories agree on it and the grid does not set it.
     """
-    sweep, spelled = plan.sweep, _spelled(plan)
+    sweep, spelled = plan.sweep, spelled_values(plan)
     provenance = Provenance(
         version=__version__,
         dataset_fingerprint=plan.dataset_fingerprint,
@@ -64,7 +64,7 @@ def _shared_values(plan: Plan) -> dict[str, Any]:
 def _implied(plan: Plan) -> tuple[Implied, ...]:
     """What points of the grid mean beyond their keys, where that is not the same for all."""
     found: dict[str, Implied] = {}
-    shared, spelled = _shared_values(plan), _spelled(plan)
+    shared, spelled = _shared_values(plan), spelled_values(plan)
     for one in plan.own:
         cell = (one.cell or {}).items()
         where = without_strategy({key: spelled[key][repr(value)] for key, value in cell})
@@ -128,7 +128,7 @@ def _nested(flat: Mapping[str, Any]) -> dict[str, Any]:
     return nested
 
 
-def _spelled(plan: Plan) -> dict[str, dict[str, Any]]:
+def spelled_values(plan: Plan) -> dict[str, dict[str, Any]]:
     """Grid key to the text of each of its values to all that it means, wherever it stands."""
     spelled: dict[str, dict[str, Any]] = {}
     for key in plan.sweep.grid:

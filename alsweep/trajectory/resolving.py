@@ -23,6 +23,7 @@ def resolve(config: TrajectoryConfig, dataset: Dataset) -> TrajectoryConfig:
     """
     resolved = written_out(config).model_copy(update={"dataset": dataset.path})
     _check_references(resolved, dataset)
+    _check_grid(resolved, dataset)
     _check_strategies(resolved, dataset)
     _check_patch_size(resolved, dataset)
     _check_room(resolved, dataset)
@@ -68,6 +69,20 @@ def _check_references(config: TrajectoryConfig, dataset: Dataset) -> None:
         raise ConfigError(
             f"{looking[0]} looks at reference labels, but case '{lacking[0]}'{more} of the pool "
             "has none; choose one that does not, or ingest the labels"
+        )
+
+
+def _check_grid(config: TrajectoryConfig, dataset: Dataset) -> None:
+    """Predictions are held against labels on the grid of the source only where those are kept."""
+    if config.evaluation.grid == "resampled":
+        return
+    judged = (*dataset.validation, *(dataset.test if config.evaluation.test else ()))
+    lacking = [case for case in judged if not dataset.cases[case].has_original]
+    if lacking:
+        raise ConfigError(
+            f"base.evaluation.grid: original, which preset nnunet means too, needs labels on the "
+            f"grid of the source, but {dataset.path} has none of case '{lacking[0]}', as it was "
+            "ingested by an older alsweep; ingest it again, or write grid: resampled"
         )
 
 

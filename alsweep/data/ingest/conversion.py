@@ -56,7 +56,7 @@ if TYPE_CHECKING:
 OnCase = Callable[[str, int, int], None]
 """Called with the phase, the number of finished cases and the number of all."""
 
-_NUMERICS = 2
+_NUMERICS = 3
 """Raised when a case is converted otherwise, so that old notes are not believed."""
 
 _SMALL_CROP = 0.75
@@ -318,7 +318,7 @@ def _prepared(target: _Target, task: _Task) -> PreparedCase:
     for index, how in enumerate(head.normalisation):
         values = normalise(channels[index], how, mask if how.masked else None)
         volume[index] = resample_image(values, shape, coarse)
-    free = images.free
+    free, moved = images.free, not source.crop.size == source.shape == shape
     return PreparedCase(
         id=case.id,
         part=task.part,
@@ -326,4 +326,5 @@ def _prepared(target: _Target, task: _Task) -> PreparedCase:
         reference=resample_labels(images.labels[part_of], shape, coarse),
         source=source,
         free=None if free is None else resample_labels(free[part_of], shape, coarse),
+        original=images.labels if moved and task.part != "pool" else None,
     )
