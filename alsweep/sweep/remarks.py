@@ -39,10 +39,9 @@ def unjudged(dataset: Dataset) -> Iterator[str]:
     names = dataset.unreferenced("validation")
     if names:
         yield (
-            f"warning: no validation case has a voxel of {', '.join(map(repr, names))}; mean Dice "
-            "is over the other classes, whatever is predicted of "
-            f"{'it' if len(names) == 1 else 'these'}; a split that has "
-            f"{'it' if len(names) == 1 else 'them'} in validation would judge more"
+            f"warning: no validation case has a voxel of {', '.join(names)}, which mean Dice "
+            "leaves out, whatever is predicted; ingest again with a split that has some there, "
+            "or do not conclude anything of it"
         )
 
 

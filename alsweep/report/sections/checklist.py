@@ -100,9 +100,10 @@ def _inference(config: TrajectoryConfig) -> str:
     def on(tta: bool) -> str:
         return "with" if tta else "without"
 
+    even = "" if config.inference.gaussian else " and with windows weighted evenly"
     return (
-        f"{_ensemble(config)}; "
-        f"queries {on(config.inference.tta)} TTA, evaluation {on(config.evaluation.tta)} TTA"
+        f"{_ensemble(config)}; queries {on(config.inference.tta)} TTA{even}, "
+        f"evaluation {on(config.evaluation.tta)} TTA"
     )
 
 
