@@ -10,6 +10,7 @@ from alsweep.config.trajectory import TrajectoryConfig
 from alsweep.data.case import Dataset
 from alsweep.errors import ConfigError
 from alsweep.query.plugin_files import load_files
+from alsweep.sweep.replays import with_each_replayed
 from alsweep.trajectory.resolving import resolve
 from alsweep.trajectory.start import start_key
 
@@ -42,7 +43,7 @@ class Plan:
     """A sweep on a dataset.
 
     Attributes:
-        sweep: As the user wrote it.
+        sweep: As the user wrote it; a replay of a run stands once for each strategy of that.
         dataset_name: Of the Dataset.
         dataset_fingerprint: Of the Dataset's content.
         trajectories: In grid order, seeds innermost; then what was added, in the order of that.
@@ -84,6 +85,7 @@ def make_plan(sweep: SweepConfig, dataset: Dataset) -> Plan:
         StrategyError: A plug-in file cannot be loaded.
     """
     load_files(sweep.plugins)
+    sweep = with_each_replayed(sweep)
     cells = [cell for cell, _ in sweep.raw_trajectories()]
     planned = [
         _plan_one(config, cell, dataset)

@@ -75,8 +75,8 @@ def plan_of(
     """
     from alsweep.data.case import Dataset
     from alsweep.data.recorded import open_recorded
+    from alsweep.sweep import remarks
     from alsweep.sweep.plan import make_plan
-    from alsweep.sweep.remarks import small_cases, unjudged
 
     place = expanded(sweep.dataset, f"{space}: dataset").absolute()
     if run is None or sweep.provenance is None:
@@ -90,6 +90,6 @@ def plan_of(
         plan = make_plan(sweep, dataset)
     except ConfigError as error:
         raise ConfigError(f"{space}: {error}") from error
-    for remark in (*small_cases(plan, dataset), *unjudged(dataset)):
+    for remark in remarks.of_data(plan, dataset):
         tell(remark)
     return plan

@@ -20,6 +20,13 @@ def shown(path: Path) -> Path:
     return path.relative_to(here) if path.is_relative_to(here) else path
 
 
+def of_data(plan: Plan, dataset: Dataset) -> Iterator[str]:
+    """Say what of a dataset a plan may stumble over."""
+    yield from small_cases(plan, dataset)
+    yield from clipped(plan, dataset)
+    yield from unjudged(dataset)
+
+
 def small_cases(plan: Plan, dataset: Dataset) -> Iterator[str]:
     """Name the cases of the pool that a training patch dwarfs, for each size of patch."""
     from alsweep.data.ingest.sizes import dwarfed, dwarfed_text, training_patch
@@ -31,6 +38,21 @@ def small_cases(plan: Plan, dataset: Dataset) -> Iterator[str]:
             yield (
                 f"warning: {dwarfed_text(cases, patch)}; a smaller training.patch_size trains "
                 "more on what they hold"
+            )
+
+
+def clipped(plan: Plan, dataset: Dataset) -> Iterator[str]:
+    """Name each patch size that no case of the pool has room for, of an axis by itself."""
+    largest = dataset.pool_shapes.max(axis=0)
+    queries = {planned.config.query for planned in plan.trajectories}
+    sizes = {query.box for query in queries if query.patch_size != "whole"}
+    for size in sorted(sizes):
+        over = [a for a, n, limit in zip("zyx", size, largest, strict=True) if n > limit]
+        if over:
+            yield (
+                f"warning: patches of {'x'.join(map(str, size))} voxels are longer along "
+                f"{' and '.join(over)} than any case of the pool ({'x'.join(map(str, largest))}); "
+                "they are clipped to each case"
             )
 
 

@@ -25,7 +25,6 @@ def resolve(config: TrajectoryConfig, dataset: Dataset) -> TrajectoryConfig:
     _check_references(resolved, dataset)
     _check_grid(resolved, dataset)
     _check_strategies(resolved, dataset)
-    _check_patch_size(resolved, dataset)
     _check_room(resolved, dataset)
     return resolved
 
@@ -116,19 +115,6 @@ def _resolve_strategy(spec: StrategySpec, place: str, *, labelled: bool = False)
         parameters=parameters(made),
         stored=True,
     )
-
-
-def _check_patch_size(config: TrajectoryConfig, dataset: Dataset) -> None:
-    if config.query.patch_size == "whole":
-        return
-    largest = dataset.pool_shapes.max(axis=0)
-    for axis, size, limit in zip("zyx", config.query.box, largest, strict=True):
-        if size > limit:
-            raise ConfigError(
-                f"base.query.patch_size: {size} voxels along {axis} are more than the "
-                f"largest pool case has ({'x'.join(map(str, largest))}); "
-                f"write at most {limit}, or patch_size: whole"
-            )
 
 
 def _check_room(config: TrajectoryConfig, dataset: Dataset) -> None:

@@ -165,7 +165,6 @@ def test_default_run_folder_is_named_after_the_sweep(
         ("base.trainign.epochs=2", "base.trainign: unknown key; did you mean 'training'?"),
         ("grid.strategy=[randon]", "did you mean 'random'?"),
         ("base.query.patch_size=[8, -8, 8]", "base.query.patch_size.1"),
-        ("base.query.patch_size=[8, 99, 8]", "99 voxels along y are more than"),
         ("base.starting_budget.patches=5", "5 are too few"),
         ("dataset=/nowhere", "/nowhere"),
         ("seeds=[0, 0]", "a seed is named twice"),
@@ -201,6 +200,20 @@ def test_a_dry_run_warns_of_cases_that_a_training_patch_dwarfs(
     ]
     smaller = "base.training.patch_size=[20, 20, 20]"
     assert call(monkeypatch, *command, "--set", smaller) == 0
+    assert warnings(capsys) == []
+
+
+def test_a_dry_run_says_that_patches_are_clipped(
+    space: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+) -> None:
+    fewer = ("--set", "base.query.loops=1", "--set")
+    command = ("run", space, "--out", tmp_path / "run", "--dry-run", *fewer)
+    assert call(monkeypatch, *command, "base.query.patch_size=[8, 99, 30]") == 0
+    assert warnings(capsys) == [
+        "warning: patches of 8x99x30 voxels are longer along y and x than any case of the pool "
+        "(24x24x24); they are clipped to each case"
+    ]
+    assert call(monkeypatch, *command, "base.query.patch_size=[8, 24, 24]") == 0
     assert warnings(capsys) == []
 
 
