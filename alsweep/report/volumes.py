@@ -68,10 +68,12 @@ class Opened:
     Attributes:
         description: One line for the checklist.
         volumes: None where the dataset is gone or has changed.
+        notice: What is to be said above all results that were made on it.
     """
 
     description: str
     volumes: Volumes | None
+    notice: str | None = None
 
 
 def open_datasets(study: Study) -> Mapping[str, Opened]:
@@ -111,4 +113,14 @@ def _open(run: RunFolder, trajectory: TrajectoryFolder) -> Opened:
         f"{dataset.name}: {parts}{tests} cases; classes {', '.join(dataset.classes[1:])}; spacing "
         f"{spacing} mm (z, y, x); fingerprint, split included, {dataset.fingerprint[:12]}"
     )
-    return Opened(text, DatasetVolumes(dataset))
+    return Opened(text, DatasetVolumes(dataset), _notice(dataset))
+
+
+def _notice(dataset: Dataset) -> str | None:
+    names = dataset.unreferenced("validation")
+    if not names:
+        return None
+    return (
+        f"Warning: no validation case of {dataset.name} has a voxel of {', '.join(names)}. Mean "
+        "Dice is over the other classes, whatever is predicted of what it leaves out."
+    )

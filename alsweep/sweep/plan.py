@@ -11,6 +11,7 @@ from alsweep.config.trajectory import TrajectoryConfig
 from alsweep.data.case import Dataset
 from alsweep.errors import ConfigError
 from alsweep.query.plugin_files import load_files
+from alsweep.sweep.replays import with_each_replayed
 from alsweep.trajectory.resolving import resolve
 from alsweep.trajectory.start import start_key
 
@@ -64,7 +65,7 @@ class Plan:
     """A sweep on its datasets.
 
     Attributes:
-        sweep: As the user wrote it.
+        sweep: As the user wrote it; a replay of a run stands once for each strategy of that.
         trajectories: Settings, points, draws, and seeds innermost; then what was added, in the
             order of that. In this order they stand in sweep.yaml and in the table of results.
         stopped: Ids of those that are to do no further loops.
@@ -112,6 +113,7 @@ def make_plan(sweep: SweepConfig, datasets: Dataset | Mapping[Path, Dataset]) ->
         StrategyError: A plug-in file cannot be loaded.
     """
     load_files(sweep.plugins)
+    sweep = with_each_replayed(sweep)
     planned = [
         _plan_one(config, cell, datasets if isinstance(datasets, Dataset) else datasets[place])
         for cell, config in sweep.expanded()
@@ -185,7 +187,7 @@ def _home(cell: Cell | None) -> str:
     """Where what tells a cell from others is written."""
     if cell is None or not cell.places:
         return "grid" if cell is None or cell.setting is None else "settings"
-    return next(reversed(cell.places.values())).split(".")[0]
+    return [*cell.places.values()][-1].split(".")[0]
 
 
 def _strategy_place(planned: Planned) -> str:

@@ -105,8 +105,8 @@ def plan_of(
         tell: Hears warnings.
         moved: Settings of a recorded sweep whose datasets lie where it says now.
     """
+    from alsweep.sweep import remarks
     from alsweep.sweep.plan import make_plan, opened
-    from alsweep.sweep.remarks import small_cases
 
     recorded = None if run is None or sweep.provenance is None else (run, sweep.provenance)
     datasets: dict[Path, Dataset] = {}
@@ -120,7 +120,7 @@ def plan_of(
     except ConfigError as error:
         raise ConfigError(f"{space}: {error}") from error
     for dataset in opened(plan):
-        for remark in small_cases(plan, dataset):
+        for remark in remarks.of_data(plan, dataset):
             tell(remark)
     return plan
 

@@ -2,6 +2,7 @@
 
 import io
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -30,8 +31,8 @@ def resolved_sweep(plan: Plan) -> SweepConfig:
 
     A key of base is written where all trajectories whose cells do not set it agree on it.
     """
-    sweep, spelled = plan.sweep, _Spelled(plan)
-    base = shared_values(_made(plan)) | _leaves_below_the_grid(sweep)
+    sweep, spelled = plan.sweep, Spelled(plan)
+    base = shared_values(made(plan)) | _leaves_below_the_grid(sweep)
     return sweep.model_copy(
         update={
             "dataset": _shared_dataset(plan),
@@ -62,11 +63,12 @@ def to_yaml(sweep: SweepConfig) -> str:
     return stream.getvalue()
 
 
-def _made(plan: Plan) -> list[Made]:
+def made(plan: Plan) -> list[Made]:
+    """The trajectories of the search space itself."""
     return [(one.cell, one.config) for one in plan.own if one.cell is not None]
 
 
-def _provenance(plan: Plan, spelled: "_Spelled") -> Provenance:
+def _provenance(plan: Plan, spelled: "Spelled") -> Provenance:
     sweep, known = plan.sweep, plan.sweep.provenance
     draws = sweep.sample.draws(() if known is None else known.draws) if sweep.sample else ()
     prints = dict.fromkeys(one.dataset_fingerprint for one in plan.own)
@@ -95,7 +97,7 @@ def _shared_dataset(plan: Plan) -> Path | None:
     return next(lies, None)
 
 
-def _settings(plan: Plan, spelled: "_Spelled") -> tuple[SettingConfig, ...] | None:
+def _settings(plan: Plan, spelled: "Spelled") -> tuple[SettingConfig, ...] | None:
     if plan.sweep.settings is None:
         return None
     lies = {one.setting: one.config.dataset for one in plan.own}
@@ -110,10 +112,10 @@ def _settings(plan: Plan, spelled: "_Spelled") -> tuple[SettingConfig, ...] | No
     )
 
 
-def shared_values(made: Sequence[Made]) -> dict[str, Any]:
+def shared_values(ours: Sequence[Made]) -> dict[str, Any]:
     """Dotted key to the value on which all trajectories agree, but those whose cells set it."""
-    every = {key for cell, _ in made for key in cell.values}
-    flats = [(own_values(config, cell.values, every), cell.values) for cell, config in made]
+    every = {key for cell, _ in ours for key in cell.values}
+    flats = [(own_values(config, cell.values, every), cell.values) for cell, config in ours]
     first: dict[str, Any] = {}
     for flat, _ in flats:
         first = flat | first
@@ -124,16 +126,16 @@ def shared_values(made: Sequence[Made]) -> dict[str, Any]:
     }
 
 
-def _implied(plan: Plan, spelled: "_Spelled") -> tuple[Implied, ...]:
+def _implied(plan: Plan, spelled: "Spelled") -> tuple[Implied, ...]:
     """What points of the space mean beyond their keys, where that is not the same for all."""
     found: dict[str, Implied] = {}
-    made = _made(plan)
-    shared, every = shared_values(made), {key for cell, _ in made for key in cell.values}
-    for cell, config in made:
+    ours = made(plan)
+    shared, every = shared_values(ours), {key for cell, _ in ours for key in cell.values}
+    for cell, config in ours:
         own = own_values(config, cell.values, every)
         values = {key: value for key, value in own.items() if key not in shared}
         if values:
-            where = Cell(spelled.cell(cell), cell.places, cell.setting).where
+            where = spelled.full(cell).where
             found.setdefault(canonical_json(where), Implied(where=where, base=values))
     return tuple(found.values())
 
@@ -193,12 +195,12 @@ def _nested(flat: Mapping[str, Any]) -> dict[str, Any]:
     return nested
 
 
-class _Spelled:
+class Spelled:
     """What each written value means in full, wherever in the search space it stands."""
 
     def __init__(self, plan: Plan) -> None:
         meant: dict[tuple[str, str], tuple[Any, list[Any]]] = {}
-        for cell, config in _made(plan):
+        for cell, config in made(plan):
             plain = config.plain()
             for key, raw in cell.values.items():
                 _, found = meant.setdefault((cell.places[key], repr(raw)), (raw, []))
@@ -213,9 +215,10 @@ class _Spelled:
         """All values of a partial config."""
         return {key: self(f"{home}.{key}", raw) for key, raw in values.items()}
 
-    def cell(self, cell: Cell) -> dict[str, Any]:
-        """All values of a cell."""
-        return {key: self(cell.places[key], raw) for key, raw in cell.values.items()}
+    def full(self, cell: Cell) -> Cell:
+        """A cell with all that its values mean."""
+        values = {key: self(cell.places[key], raw) for key, raw in cell.values.items()}
+        return replace(cell, values=values)
 
 
 def _common(raw: Any, meant: Sequence[Any]) -> Any:

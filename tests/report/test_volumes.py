@@ -40,6 +40,22 @@ def test_a_test_part_is_counted(phantom_run, dataset, monkeypatch):
     assert "3 pool, 1 validation, 2 test cases" in one.description
 
 
+def test_classes_that_no_validation_case_has_are_told(phantom_run, dataset, monkeypatch):
+    without = copy(dataset)
+    without.cases = {
+        case: info.model_copy(update={"class_voxels": (*info.class_voxels[:2], 0)})
+        if info.part == "validation"
+        else info
+        for case, info in dataset.cases.items()
+    }
+    assert without.unreferenced("validation") == ("lesion",)
+    assert without.unreferenced("pool") == dataset.unreferenced("validation") == ()
+    for opened, notice in ((dataset, None), (without, "has a voxel of lesion. Mean Dice is over")):
+        monkeypatch.setattr(module, "open_dataset", lambda run, opened=opened: opened)
+        (one, *_) = open_datasets(read_study([phantom_run])).values()
+        assert one.notice is None if notice is None else notice in one.notice
+
+
 def test_the_volumes_are_those_of_the_dataset(dataset):
     volumes = DatasetVolumes(dataset)
     case = dataset.pool[0]

@@ -24,6 +24,9 @@ GRIDS = [
     {"query.patches": [6, 7]},
     {"training": [{"preset": "small", "members": 1}, {"epochs": 2}]},
     {"training.epochs": [1, 2], "training.members": [1, 3]},
+    {"training.preset": ["small", "nnunet"]},
+    {"training.preset": ["small", "nnunet"], "evaluation.tta": [False, True]},
+    {"training": [{"preset": "nnunet", "members": 2}, {"epochs": 2}], "evaluation.step": [0.5, 1]},
     {"training.preset": ["small", "onecycle"], "training.augmentation": ["none", "nnunet"]},
     # What a value means may depend on another axis.
     {
@@ -182,6 +185,17 @@ def test_what_differs_between_trajectories_is_not_in_base(plan_of: MakePlan) -> 
     assert training["members"] == 2
 
 
+def test_each_point_of_a_grid_over_presets_is_judged_as_its_preset_does(plan_of: MakePlan) -> None:
+    plan = plan_of(grid={"training.preset": ["small", "nnunet", "onecycle"]}, seeds=[0])
+    found = [(o.config.evaluation.tta, o.config.evaluation.grid) for o in plan.own]
+    assert found == [(False, "resampled"), (True, "original"), (False, "resampled")]
+    written = {**BASE, "evaluation": {"grid": "resampled"}}
+    (one,) = plan_of(
+        base=written, grid={"training.preset": ["nnunet"], "strategy": ["random"]}, seeds=[0]
+    ).own
+    assert (one.config.evaluation.tta, one.config.evaluation.grid) == (True, "resampled")
+
+
 def with_other_presets(monkeypatch: pytest.MonkeyPatch, **changes: object) -> None:
     better = {name: preset | changes for name, preset in PRESETS.items()}
     monkeypatch.setattr("alsweep.config.trajectory.PRESETS", better)
@@ -212,7 +226,10 @@ def test_a_stored_sweep_means_the_same_under_other_presets(
 def test_a_stored_sweep_of_schema_1_means_the_presets_of_then(
     plan_of: MakePlan, dataset: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    plan = plan_of(grid={"training.preset": ["small", "nnunet"]})
+    judged = {"tta": False, "grid": "resampled"}
+    plan = plan_of(
+        base={**BASE, "evaluation": judged}, grid={"training.preset": ["small", "nnunet"]}
+    )
     written = resolved_sweep(plan).plain()
     for later in ("schema_version", "implied"):
         del written["provenance"][later]
@@ -231,6 +248,31 @@ def test_a_default_that_changed_is_named_unless_the_user_wrote_it(
     assert changed_defaults(stored, plan_of()) == {"training.learning_rate": (5e-3, 0.25)}
     written = {**BASE, "training": {"members": 2, "learning_rate": 0.5}}
     assert changed_defaults(stored, plan_of(base=written)) == {}
+
+
+def before_presets_judged(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("alsweep.config.trajectory.JUDGED_BY_PRESET", {})
+
+
+@pytest.mark.parametrize("presets", [["nnunet"], ["small", "nnunet"]], ids=str)
+def test_runs_from_before_presets_judged_go_on_and_their_search_spaces_are_told(
+    plan_of: MakePlan, dataset: Dataset, tmp_path: Path, presets: list[str]
+) -> None:
+    grid = {"training.preset": presets, "strategy": ["random"]}
+    with pytest.MonkeyPatch.context() as patching:
+        before_presets_judged(patching)
+        plan = plan_of(grid=grid)
+        stored = resolved_sweep(plan)
+    written = stored.plain()
+    assert written["base"]["evaluation"].pop("grid") == "resampled"
+    path = tmp_path / "sweep.yaml"
+    path.write_text(json.dumps(written))
+    assert make_plan(load_sweep(path), dataset).ids == plan.ids
+    changed = {"evaluation.tta": (False, True), "evaluation.grid": ("resampled", "original")}
+    where = " (where training.preset is nnunet)" if len(presets) > 1 else ""
+    assert changed_defaults(stored, plan_of(grid=grid)) == {
+        f"{key}{where}": pair for key, pair in changed.items()
+    }
 
 
 def test_a_section_that_was_none_is_named(plan_of: MakePlan) -> None:
