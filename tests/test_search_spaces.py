@@ -9,6 +9,7 @@ import pytest
 
 from alsweep.config.load import load_sweep
 from alsweep.sweep.counting import count
+from alsweep.trajectory.resolving import written_out
 
 SPACES = Path(__file__).parents[1] / "search_spaces"
 
@@ -20,6 +21,7 @@ SIZES = {
     "nnactive-query-double": (288, 288 * 3 * 5, 4_320 - 24 * 11 * 5),
     "nnactive-500-epochs": (4 * 12 * 4, 192 * 5 * 5, 4_800 - 16 * 11 * 5),
     "nnactive-500-epochs-amos-low": (3 * 4, 12 * 5 * 5, 300 - 4 * 2 * 5),
+    "nnactive-replay": (4 * 12 * 4, 192 * 5 * 5, 4_800 - 16 * 11 * 5),
     "nnactive-whole-volumes": (3 * 2 * 4, 24 * 5 * 5, 600),
     "nnactive-power-bald-beta": (9 * 4 * 4, 144 * 5 * 5, 3_600 - 36 * 3 * 5),
     "nnactive-noise-schedules": (3 * 8, 24 * 5 * 5, 600 - 3 * 7 * 5),
@@ -83,6 +85,12 @@ def test_the_main_study_is_as_published() -> None:
         assert (one.training.ensemble, one.training.members, one.training.folds) == ("folds", 5, 5)
         assert (one.inference.tta, one.inference.step) == (False, 0.75)
         assert (one.evaluation.tta, one.evaluation.step) == (True, 0.5)
+
+
+def test_the_replay_is_of_every_strategy_of_the_main_study() -> None:
+    main, replay = (load_sweep(SPACES / f"nnactive-{name}.yaml") for name in ("main", "replay"))
+    replayed = {one.strategy.parameters["strategy"] for one in replay.trajectories()}
+    assert replayed == {written_out(one).strategy.label for one in main.trajectories()}
 
 
 def test_the_roll_out_is_as_published() -> None:

@@ -18,7 +18,6 @@ from alsweep.sweep.run_folder import driver_lock, write_space
 from tests.data.raws import nnunet, save, volume
 
 ROOT = Path(__file__).parents[2]
-SPACES = [*sorted((ROOT / "search_spaces").glob("*.yaml")), ROOT / "alsweep/cli/demo.yaml"]
 
 SPACE = """
 name: tiny
@@ -52,13 +51,6 @@ def space(dataset: Path, tmp_path: Path) -> Path:
     return path
 
 
-@pytest.mark.parametrize("path", SPACES, ids=lambda path: path.stem)
-def test_every_search_space_loads(path: Path) -> None:
-    sweep = load_sweep(path)
-    assert sweep.name == path.stem
-    assert len(sweep.trajectories()) >= 2
-
-
 def test_dry_run_tells_all_and_writes_nothing(
     space: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
 ) -> None:
@@ -71,6 +63,18 @@ def test_dry_run_tells_all_and_writes_nothing(
     assert "4 trajectories, 0 done, 4 to do with 12 loops" in text
     assert "2 shared starts; 20 trainings (24 without sharing)" in text
     assert text.count("0/3") == 4
+
+
+def test_a_dry_run_without_the_dataset_counts(
+    space: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+) -> None:
+    told = ("--set", f"dataset={tmp_path / 'gone'}")
+    assert call(monkeypatch, "run", space, *told, "--dry-run") == 0
+    said = capsys.readouterr()
+    assert said.err.startswith(f"warning: {tmp_path / 'gone'}: no such Dataset here")
+    assert "tiny: 4 trajectories\n2 shared starts; 20 trainings (24 without" in said.out
+    # A run needs it.
+    assert call(monkeypatch, "run", space, *told) == 2
 
 
 def test_the_dataset_of_a_search_space_is_expanded(
