@@ -55,6 +55,11 @@ class Planned:
         return self.config.strategy.shown
 
     @property
+    def shown(self) -> str:
+        """The strategy, and before it the setting where settings have names."""
+        return self.label if self.setting is None else f"{self.setting}: {self.label}"
+
+    @property
     def setting(self) -> str | None:
         """Name of its setting, where the search space names settings."""
         return None if self.cell is None else self.cell.setting

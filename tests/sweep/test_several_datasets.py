@@ -87,6 +87,7 @@ def test_each_trajectory_is_on_the_dataset_of_its_setting(place: Path, plan: Pla
     prints = {name: Dataset.open(place / name).fingerprint for name in ("one", "two")}
     of_setting = {name: prints[dataset] for name, dataset in DATASETS.items()}
     assert [one.setting for one in plan.trajectories] == [name for name in NAMES for _ in range(2)]
+    assert plan.trajectories[0].shown == "single: random_fg66"
     for one in plan.trajectories:
         assert one.dataset_fingerprint == of_setting[str(one.setting)]
         assert one.id == one.config.trajectory_id(one.dataset_fingerprint)
