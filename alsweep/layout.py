@@ -39,9 +39,14 @@ def plugins_folder(run: Path) -> Path:
     return run / PLUGINS
 
 
+def trajectories_folder(run: Path) -> Path:
+    """Where the trajectories of a run lie."""
+    return run / "trajectories"
+
+
 def trajectory_folder(run: Path, id_: str) -> Path:
     """Where a trajectory of a run lies."""
-    return run / "trajectories" / id_
+    return trajectories_folder(run) / id_
 
 
 def models_folder(run: Path) -> Path:

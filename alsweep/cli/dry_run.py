@@ -1,6 +1,7 @@
 """A dry run: a table of what would be made, and all that the run would warn of or refuse."""
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -76,14 +77,17 @@ def tell_what_would_be_done(
         tell(remark)
     # Another machine's precision and device are in the keys of a cluster's members.
     stored = stored_members(run_folder, plan) if private else 0
-    table = Table(*map(escape, plan.sweep.grid), "seed", "loops done")
+    keys = dict.fromkeys(key for one in plan.own if one.cell for key in one.cell.values)
+    heads = ["setting"] if plan.sweep.settings else []
+    table = Table(*heads, *map(escape, keys), "seed", "loops done")
     # An id is there to be copied: it is folded where the terminal is narrow, and never cut.
     table.add_column("trajectory", overflow="fold")
     for planned in plan.trajectories:
         done = loops_done(run_folder, planned)
-        cell = [
-            escape(planned.label if key == "strategy" else str((planned.cell or {}).get(key, "")))
-            for key in plan.sweep.grid
+        values = planned.cell.values if planned.cell else {}
+        cell = [escape(planned.setting or "")] if heads else []
+        cell += [
+            escape(planned.label if key == "strategy" else str(values.get(key, ""))) for key in keys
         ]
         seed = str(planned.config.seed)
         table.add_row(*cell, seed, f"{done}/{planned.config.query.loops}", planned.id)
@@ -92,7 +96,7 @@ def tell_what_would_be_done(
     whole = Console(width=_WIDE) if not console.is_terminal else console
     whole.print(table)
     console.print(
-        f"{plan.sweep.name} on {plan.dataset_name} in {remarks.shown(run_folder)}: "
+        f"{plan.sweep.name} on {', '.join(plan.datasets.values())} in {remarks.shown(run_folder)}: "
         f"{len(plan.trajectories)} trajectories, {counted.finished} done, "
         f"{counted.unfinished} to do with {counted.loops} loops\n"
         f"{counted.starts} shared start{'' if counted.starts == 1 else 's'}; "
@@ -102,6 +106,27 @@ def tell_what_would_be_done(
         soft_wrap=True,
         highlight=False,
         markup=False,
+    )
+    return 0
+
+
+def tell_counts(sweep: "SweepConfig", missing: Sequence[Path]) -> int:
+    """Print how much a search space asks for whose datasets are not there yet."""
+    import typer
+
+    from alsweep.cli.run import tell
+    from alsweep.sweep.counting import count
+
+    found = count(sweep)
+    tell(
+        f"warning: {', '.join(map(str, missing))}: no such Dataset here, so that this is counted "
+        "and nothing else is checked; ingest it first"
+    )
+    typer.echo(
+        f"{sweep.name}: {found.trajectories} trajectories\n"
+        f"{found.starts} shared start{'' if found.starts == 1 else 's'}; "
+        f"{found.trainings} trainings ({found.unshared_trainings} without sharing)\n"
+        "dry run: nothing was written"
     )
     return 0
 

@@ -43,7 +43,8 @@ def export(
     from alsweep.trajectory.export import Target, export_loop
 
     known = read_run(run)
-    found, dataset = find_trajectory(known.trajectories, trajectory), open_dataset(known)
+    found = find_trajectory(known.trajectories, trajectory)
+    dataset = open_dataset(known, found)
     if to is ExportTarget.bundle:
         from alsweep.trajectory.bundle import export_bundle
 

@@ -8,7 +8,8 @@ import typer
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from alsweep.data.case import CaseInfo, Dataset, Normalisation
+    from alsweep.data.case import CaseInfo, Dataset
+    from alsweep.data.channels import Normalisation
 
 _CASE_COLUMNS = 24
 

@@ -5,12 +5,15 @@ from typing import Annotated
 
 import typer
 
+from alsweep.sweep.order import ORDER_HELP, Order
+
 
 def resume(
     run: Annotated[Path, typer.Argument(help="Run folder.")],
     address: Annotated[
         str | None, typer.Option(help="Ray cluster to use; default: a private one here.")
     ] = None,
+    order: Annotated[Order, typer.Option(help=ORDER_HELP)] = Order.seeds,
     mix_numerics: Annotated[
         bool,
         typer.Option(
@@ -25,4 +28,4 @@ def resume(
     from alsweep.cli.run import make, tell
     from alsweep.sweep.planning import stored_plan
 
-    return make(stored_plan(run, tell), run, address, mix_numerics=mix_numerics)
+    return make(stored_plan(run, tell), run, address, order, mix_numerics=mix_numerics)

@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from alsweep.layout import report_folder, report_page, space_path
+from alsweep.sweep.order import ORDER_HELP, Order
 
 if TYPE_CHECKING:
+    from alsweep.config.sweep import SweepConfig
     from alsweep.sweep.job import Outcome
     from alsweep.sweep.monitor import Monitor
     from alsweep.sweep.plan import Plan
@@ -37,6 +39,7 @@ def run(
     address: Annotated[
         str | None, typer.Option(help="Ray cluster to use; default: a private one here.")
     ] = None,
+    order: Annotated[Order, typer.Option(help=ORDER_HELP)] = Order.seeds,
     mix_numerics: Annotated[
         bool,
         typer.Option(
@@ -48,13 +51,22 @@ def run(
 
     Example: alsweep run search_spaces/hippocampus-low.yaml --set base.training.epochs=2
     """
-    from alsweep.cli.dry_run import check_place_and_device, check_wandb, tell_what_would_be_done
+    from alsweep.cli.dry_run import (
+        check_place_and_device,
+        check_wandb,
+        tell_counts,
+        tell_what_would_be_done,
+    )
     from alsweep.sweep import remarks
     from alsweep.sweep.deciding import extended
+    from alsweep.sweep.planning import not_there, plan_read
 
-    plan, folder = asked_for(space, out, set_ or [], plugin or [])
+    sweep, folder = read_space(space, out, set_ or [], plugin or [])
+    if dry_run and (missing := not_there(sweep, space)):
+        return tell_counts(sweep, missing)
+    plan = plan_read(sweep, space, folder, set_ or [], tell)
     if not dry_run:
-        return make(plan, folder, address, mix_numerics=mix_numerics)
+        return make(plan, folder, address, order, mix_numerics=mix_numerics)
     private = address is None
     check_place_and_device(folder, plan.sweep.resources, private=private)
     check_wandb(plan.sweep)
@@ -67,12 +79,20 @@ def asked_for(
     space: Path, out: Path | None, overrides: list[str], plugins: list[Path]
 ) -> "tuple[Plan, Path]":
     """The plan that a command names, and its run folder, absolute."""
-    from alsweep.config.load import load_sweep
     from alsweep.sweep.planning import plan_read
 
+    sweep, folder = read_space(space, out, overrides, plugins)
+    return plan_read(sweep, space, folder, overrides, tell), folder
+
+
+def read_space(
+    space: Path, out: Path | None, overrides: list[str], plugins: list[Path]
+) -> "tuple[SweepConfig, Path]":
+    """The sweep that a command names, and its run folder, absolute."""
+    from alsweep.config.load import load_sweep
+
     sweep = load_sweep(space, overrides, plugins)
-    folder = out or Path("runs") / sweep.name
-    return plan_read(sweep, space, folder, overrides, tell), folder.absolute()
+    return sweep, (out or Path("runs") / sweep.name).absolute()
 
 
 def tell(text: str) -> None:
@@ -99,7 +119,12 @@ class Terminal:
 
 
 def make(
-    plan: "Plan", run_folder: Path, address: str | None = None, *, mix_numerics: bool = False
+    plan: "Plan",
+    run_folder: Path,
+    address: str | None = None,
+    order: Order = Order.seeds,
+    *,
+    mix_numerics: bool = False,
 ) -> int:
     """Make what is missing of a plan by training, then results and report.
 
@@ -115,6 +140,7 @@ def make(
                 plan,
                 run_folder,
                 address=address,
+                order=order,
                 audience=Terminal(),
                 mix_numerics=mix_numerics,
             )

@@ -8,6 +8,7 @@ from typing import Any
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
+from alsweep.config.expansion import sections
 from alsweep.errors import ConfigError
 
 ENDLESS = "nested too deeply, or an alias (*name) stands inside what it names; write it out flat"
@@ -62,8 +63,12 @@ class Override:
         """Set the key.
 
         Raises:
-            ConfigError: The path runs through something that is no mapping.
+            ConfigError: The path runs through something that is no mapping, or names a setting
+                that is not there.
         """
+        if self.path.startswith("settings."):
+            self._apply_to_setting(raw)
+            return
         *parents, last = self.keys
         target = raw
         for index, parent in enumerate(parents):
@@ -74,6 +79,23 @@ class Override:
                 raise self._no_mapping(parents[: index + 1], inner)
             target = inner
         target[last] = self.value
+
+    def _apply_to_setting(self, raw: dict[str, Any]) -> None:
+        """``settings.NAME.KEY``: settings are a list, but each has a name, which may have dots."""
+        rest, named = self.path.removeprefix("settings."), named_settings(raw)
+        name = max((n for n in named if rest.startswith(f"{n}.")), key=len, default=None)
+        if name is None:
+            known = ", ".join(named) or "none"
+            raise ConfigError(
+                f"--set {self.written}: there is no such setting; write settings.NAME.KEY=VALUE, "
+                f"NAME one of: {known}"
+            )
+        key = rest.removeprefix(f"{name}.")
+        section, _, inner = key.partition(".")
+        if inner and isinstance(named[name].get(section), dict):
+            named[name][section][inner] = self.value
+        else:
+            named[name][key] = self.value
 
     def _no_mapping(self, parents: Sequence[str], found: object) -> ConfigError:
         """A strategy is often a bare name, so that its parameters have nowhere to go."""
@@ -86,9 +108,18 @@ class Override:
         )
 
 
+def named_settings(raw: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """The settings of raw YAML by name, as far as they have one."""
+    listed = raw.get("settings")
+    found = [one for one in listed if isinstance(one, dict)] if isinstance(listed, list) else []
+    return {str(one["name"]): one for one in found if "name" in one}
+
+
 def _before_index(path: str) -> str:
-    """The path up to the first part that is a number."""
+    """The path up to the first part that is a number; below settings there are names."""
     parts = path.split(".")
+    if parts[0] == "settings" and len(parts) > 2:
+        return path
     first = next((i for i, part in enumerate(parts) if part.isdigit()), len(parts))
     return ".".join(parts[:first])
 
@@ -98,14 +129,14 @@ def apply_overrides(raw: dict[str, Any], written: Sequence[str]) -> None:
 
     Raises:
         ConfigError: One cannot be set, or would do nothing: a later one replaces it, or it sets in
-            base what the grid sets for every trajectory.
+            base what grid, settings, points or sample set for every trajectory.
     """
     overrides = [Override.parse(one) for one in written]
     for override in overrides:
         override.apply(raw)
     for index, override in enumerate(overrides):
         _refuse_replaced(override, overrides[index + 1 :])
-        _refuse_idle(override, raw.get("grid"))
+        _refuse_idle(override, raw)
 
 
 def _refuse_replaced(override: Override, later: Sequence[Override]) -> None:
@@ -117,17 +148,44 @@ def _refuse_replaced(override: Override, later: Sequence[Override]) -> None:
             )
 
 
-def _refuse_idle(override: Override, grid: object) -> None:
+def _refuse_idle(override: Override, raw: Mapping[str, Any]) -> None:
     first, _, key = override.path.partition(".")
-    if first != "base" or not isinstance(grid, Mapping):
+    if first != "base":
         return
-    for axis in map(str, grid):
+    for axis, (who, mend) in _set_for_all(raw).items():
         for text in _hidden(key, override, axis):
-            mend = shlex.quote(f"grid.{axis}=[{text}]")
+            written = shlex.quote(mend.format(axis=axis, text=text))
             raise ConfigError(
-                f"--set {override.written}: does nothing, since the grid sets {axis} for every "
-                f"trajectory; write --set {mend}"
+                f"--set {override.written}: does nothing, since {who} {axis} for every "
+                f"trajectory; write --set {written}"
             )
+
+
+def _set_for_all(raw: Mapping[str, Any]) -> dict[str, tuple[str, str]]:
+    """Dotted key to who sets it for every trajectory, and what to write in place of base."""
+    grid, sample = raw.get("grid"), raw.get("sample")
+    over = sample.get("over") if isinstance(sample, Mapping) else None
+    points = () if grid else raw.get("points")
+    found: dict[str, tuple[str, str]] = {}
+    for keys, who, mend in (
+        (grid if isinstance(grid, Mapping) else (), "the grid sets", "grid.{axis}=[{text}]"),
+        (
+            _in_all([*named_settings(raw).values()]),
+            "all settings set",
+            "settings.NAME.{axis}={text}",
+        ),
+        (_in_all(points), "all points set", "points=[...]"),
+        (over if isinstance(over, Mapping) else (), "the sample sets", "sample.over={{...}}"),
+    ):
+        found |= {str(key): (who, mend) for key in keys}
+    return found
+
+
+def _in_all(partials: object) -> list[str]:
+    """Keys that each of several partial configs sets."""
+    listed = partials if isinstance(partials, list) else []
+    flats = [dict(sections(one)) if isinstance(one, Mapping) else {} for one in listed]
+    return [key for key in flats[0] if all(key in flat for flat in flats)] if flats else []
 
 
 def _hidden(key: str, override: Override, axis: str) -> Iterator[str]:

@@ -1,10 +1,9 @@
 """A search space: base, seeds and grid, and the trajectories that they mean."""
 
 import re
-from collections.abc import Container, Iterator, Mapping
-from itertools import product
+from collections.abc import Container, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
     Field,
@@ -12,18 +11,28 @@ from pydantic import (
     NonNegativeInt,
     PositiveFloat,
     PositiveInt,
+    ValidationInfo,
     field_validator,
+    model_validator,
 )
 
-from alsweep.config.base import Frozen, added
+from alsweep.config.base import Frozen, added, is_stored
+from alsweep.config.expansion import (
+    Cell,
+    SampleConfig,
+    SettingConfig,
+    expand,
+    partial,
+    refuse_two_ways,
+)
 from alsweep.config.trajectory import Seed, TrajectoryConfig
 from alsweep.config.validation import validated
 from alsweep.errors import ConfigError
 from alsweep.files import canonical_json
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 """Of RUN/sweep.yaml; an older one means for ever what it meant. 2: what presets imply is written
-out where the grid varies them."""
+out where the grid varies them. 3: settings, each on a dataset of its own, points and samples."""
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
@@ -78,24 +87,62 @@ class Implied(Frozen):
     base: dict[str, Any]
 
 
+class RecordedSetting(Frozen):
+    """What a named setting was when it was resolved.
+
+    Attributes:
+        name: Of the setting.
+        dataset_fingerprint: Of the dataset that it is on.
+        trajectories: Ids, in the order of points and seeds.
+    """
+
+    name: str
+    dataset_fingerprint: str
+    trajectories: tuple[str, ...]
+
+
 class Provenance(Frozen):
-    """Where a resolved sweep comes from; written into RUN/sweep.yaml by alsweep alone."""
+    """Where a resolved sweep comes from; written into RUN/sweep.yaml by alsweep alone.
+
+    Attributes:
+        dataset_fingerprint: Of the one dataset; None where settings are on several.
+        settings: Where there are named ones; they hold all trajectories.
+        draws: Of the sample, with all that they mean.
+    """
 
     version: str
     schema_version: int = added(SCHEMA_VERSION, neutral=1)
-    dataset_fingerprint: str
-    trajectories: tuple[str, ...] = Field(description="ids, in grid order")
+    dataset_fingerprint: str | None
+    trajectories: tuple[str, ...] = Field(description="ids: settings, points, seeds innermost")
     implied: tuple[Implied, ...] = added((), neutral=())
+    settings: tuple[RecordedSetting, ...] = added((), neutral=())
+    draws: tuple[dict[str, Any], ...] = added((), neutral=())
+
+    def fingerprint_of(self, setting: str | None) -> str | None:
+        """Of the dataset that a setting is on; None where the setting was not there then."""
+        if setting is None:
+            return self.dataset_fingerprint
+        named = (one.dataset_fingerprint for one in self.settings if one.name == setting)
+        return next(named, None)
+
+    @property
+    def fingerprints(self) -> tuple[str, ...]:
+        """Of all datasets, each once."""
+        found = [self.dataset_fingerprint, *(one.dataset_fingerprint for one in self.settings)]
+        return tuple(dict.fromkeys(print_ for print_ in found if print_ is not None))
 
 
 class SweepConfig(Frozen):
-    """A set of trajectories: the full product of ``grid`` over ``base``, once for each seed."""
+    """A set of trajectories: each setting with each point of the space, once for each seed."""
 
     name: str
-    dataset: Path
+    dataset: Path | None = Field(None, description="of all settings that name none of their own")
     base: dict[str, Any] = Field(default_factory=dict)
     seeds: Annotated[tuple[Seed, ...], Field(min_length=1)] = (0,)
+    settings: Annotated[tuple[SettingConfig, ...], Field(min_length=1)] | None = None
     grid: dict[str, Annotated[tuple[Any, ...], Field(min_length=1)]] = Field(default_factory=dict)
+    points: Annotated[tuple[dict[str, Any], ...], Field(min_length=1)] | None = None
+    sample: SampleConfig | None = None
     plugins: tuple[Path, ...] = Field((), description="files with strategies of one's own")
     resources: ResourcesConfig = ResourcesConfig()
     wandb: WandbConfig = WandbConfig()
@@ -132,72 +179,136 @@ class SweepConfig(Frozen):
         _refuse_top_level(grid)
         return grid
 
-    def cells(self) -> Iterator[dict[str, Any]]:
-        """Each point of the grid, as a mapping from dotted key to value."""
-        for values in product(*self.grid.values()):
-            yield dict(zip(self.grid, values, strict=True))
+    @field_validator("settings")
+    @classmethod
+    def _names_differ(
+        cls, settings: tuple[SettingConfig, ...] | None
+    ) -> tuple[SettingConfig, ...] | None:
+        names = [setting.name for setting in settings or ()]
+        twice = next((name for name in names if names.count(name) > 1), None)
+        if twice is not None:
+            first = names.index(twice)
+            second = names.index(twice, first + 1)
+            raise ValueError(
+                f"{first} and {second} (counted from 0) both bear the name '{twice}'; give one of "
+                "them another"
+            )
+        return settings
 
-    def raw_trajectories(self) -> Iterator[tuple[dict[str, Any], dict[str, Any]]]:
-        """Yield (grid cell, unvalidated trajectory config) for each point and seed.
+    @field_validator("points", mode="after")
+    @classmethod
+    def _points_in_dotted_keys(
+        cls, points: tuple[dict[str, Any], ...] | None
+    ) -> tuple[dict[str, Any], ...] | None:
+        return None if points is None else tuple(_partials(points))
+
+    @model_validator(mode="after")
+    def _every_setting_has_one_dataset(self, info: ValidationInfo) -> Self:
+        lacking = [one.name for one in self.settings or () if one.dataset is None]
+        if self.dataset is None and self.settings is None:
+            raise ValueError("dataset: is required")
+        if self.dataset is None and lacking:
+            raise ValueError(
+                f"settings.{lacking[0]}.dataset: is required, unless the top level has a 'dataset'"
+            )
+        if self.dataset is not None and self.settings and not lacking and not is_stored(info):
+            raise ValueError(
+                "dataset: does nothing, since every setting names its own; leave it out"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _each_key_is_set_once(self) -> Self:
+        homes = {f"settings.{one.name}": list(one.values) for one in self.settings or ()}
+        homes |= {"grid": list(self.grid)}
+        homes |= {f"points.{index}": list(one) for index, one in enumerate(self.points or ())}
+        homes |= {"sample.over": list(self.sample.over) if self.sample else []}
+        refuse_two_ways(homes)
+        return self
+
+    def cells(self) -> Iterator[Cell]:
+        """Each setting with each point of the space: all that the trajectories of a seed are.
 
         Raises:
-            ConfigError: A dotted key runs through something that is not a mapping.
+            ConfigError: The sample has too few draws.
         """
-        for cell in self.cells():
-            base = _copy(self.base)
-            for key, value in {**self._implied(cell), **cell}.items():
-                _assign(base, key, _copy(value))
-            for seed in self.seeds:
-                yield cell, {**base, "dataset": str(self.dataset), "seed": seed}
+        known = () if self.provenance is None else self.provenance.draws
+        draws = () if self.sample is None else self.sample.draws(known)
+        return expand(self.settings or (), self.grid, self.points or (), draws)
 
-    def trajectories(self) -> list[TrajectoryConfig]:
-        """All trajectories, in grid order, seeds innermost.
+    def expanded(self) -> list[tuple[Cell, TrajectoryConfig]]:
+        """All trajectories with their cells: settings, points, draws, and seeds innermost.
 
         Raises:
             ConfigError: A cell does not make a valid TrajectoryConfig; names the key.
         """
-        configs = []
-        for cell, raw in self.raw_trajectories():
-            places, stored = _locator(cell), self.provenance is not None
-            configs.append(validated(TrajectoryConfig, raw, places, "base.", stored=stored))
-        return configs
+        return [
+            (cell, self._trajectory(cell, base, seed))
+            for cell, base in self._bases()
+            for seed in self.seeds
+        ]
 
-    def _implied(self, cell: Mapping[str, Any]) -> Mapping[str, Any]:
-        """What a stored sweep says of a point of its grid beside the grid's own keys."""
-        implied = () if self.provenance is None else self.provenance.implied
-        where = canonical_json(without_strategy(cell))
-        return next((one.base for one in implied if canonical_json(one.where) == where), {})
+    def trajectories(self) -> list[TrajectoryConfig]:
+        """The same without their cells."""
+        return [config for _, config in self.expanded()]
+
+    def dataset_of(self, setting: str | None) -> Path:
+        """Where the dataset of a setting lies, as it was written."""
+        own = next((one.dataset for one in self.settings or () if one.name == setting), None)
+        found = own or self.dataset
+        assert found is not None, "checked by _every_setting_has_one_dataset"
+        return found
+
+    def _bases(self) -> Iterator[tuple[Cell, dict[str, Any]]]:
+        """What each cell makes of base."""
+        found = () if self.provenance is None else self.provenance.implied
+        implied = {canonical_json(one.where): one.base for one in found}
+        for cell in self.cells():
+            base = _copy(self.base)
+            _assign_all(base, implied.get(canonical_json(cell.where), {}))
+            _assign_all(base, cell.values, cell.places)
+            yield cell, base
+
+    def _trajectory(self, cell: Cell, base: dict[str, Any], seed: int) -> TrajectoryConfig:
+        raw = {**base, "dataset": str(cell.dataset or self.dataset), "seed": seed}
+        places = {"dataset": "dataset", "seed": "seeds", **cell.places}
+        stored = self.provenance is not None
+        return validated(TrajectoryConfig, raw, places, "base.", stored=stored)
 
 
-def without_strategy(cell: Mapping[str, Any]) -> dict[str, Any]:
-    """A point of the grid less what is the strategy's: no other key's value follows from that."""
-    return {key: value for key, value in cell.items() if key.split(".")[0] != "strategy"}
+def _partials(points: Sequence[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+    for index, point in enumerate(points):
+        try:
+            yield partial(point)
+        except ValueError as error:
+            raise ValueError(f"{index}: {error}") from None
 
 
 def _refuse_top_level(keys: Container[str]) -> None:
     """Refuse what the top level would overwrite without a word."""
-    for key, home in (("dataset", "dataset"), ("seed", "seeds")):
+    for key, home in (("dataset", "dataset', or into a setting"), ("seed", "seeds'")):
         if key in keys:
-            raise ValueError(f"'{key}' belongs to the top level, as '{home}'")
-
-
-def _locator(cell: dict[str, Any]) -> dict[str, str]:
-    """Where each dotted key of a trajectory stands in the YAML: in the grid or in base."""
-    return {"dataset": "dataset", "seed": "seeds"} | {key: f"grid.{key}" for key in cell}
+            raise ValueError(f"'{key}' belongs to the top level, as '{home}")
 
 
 def _copy(value: Any) -> Any:
     return {k: _copy(v) for k, v in value.items()} if isinstance(value, dict) else value
 
 
-def _assign(target: dict[str, Any], dotted: str, value: Any) -> None:
+def _assign_all(
+    target: dict[str, Any], values: Mapping[str, Any], places: Mapping[str, str] | None = None
+) -> None:
+    """Set dotted keys; whole sections come first, whatever the order in which they were written."""
+    for key in sorted(values, key=lambda key: key.count(".")):
+        _assign(target, key, _copy(values[key]), (places or {}).get(key, key))
+
+
+def _assign(target: dict[str, Any], dotted: str, value: Any, place: str) -> None:
     """Set ``target[a][b] = value`` for the key ``a.b``, making mappings on the way."""
     *parents, last = dotted.split(".")
     for parent in parents:
         inner = target.setdefault(parent, {})
         if not isinstance(inner, dict):
-            raise ConfigError(
-                f"grid.{dotted}: '{parent}' is not a mapping in base; write it as one"
-            )
+            raise ConfigError(f"{place}: '{parent}' is not a mapping in base; write it as one")
         target = inner
     target[last] = value

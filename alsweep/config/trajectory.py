@@ -154,6 +154,9 @@ FIRST_PRESETS["onecycle"] = FIRST_PRESETS["nnunet"] | {
 }
 """The presets of schema 1, for ever: a stored sweep of then that sweeps presets relies on them."""
 
+JUDGED_BY_PRESET: dict[str, dict[str, Any]] = {"nnunet": {"tta": True, "grid": "original"}}
+"""What a user's file means by the preset of its training, where it says nothing of evaluation."""
+
 PRESETS = FIRST_PRESETS
 """Training presets, the same on every device; a key that the user writes wins.
 
@@ -277,6 +280,11 @@ class InferenceConfig(Frozen):
 
     tta: bool = Field(False, description="average over mirrored inputs")
     step: TileStep = Field(0.75, description="tile step as a share of the window")
+    gaussian: bool = added(
+        True,
+        neutral=True,
+        description="weight overlapping windows by a Gaussian, not evenly (nnU-Net: use_gaussian)",
+    )
 
 
 class SurfaceConfig(Frozen):
@@ -290,8 +298,13 @@ class SurfaceConfig(Frozen):
 class EvaluationConfig(Frozen):
     """How labelled cases are predicted and judged; one protocol for all compute options."""
 
-    tta: bool = False
+    tta: bool = Field(False, description="average over mirrored inputs; preset nnunet: true")
     step: TileStep = 0.5
+    grid: Literal["resampled", "original"] = added(
+        "resampled",
+        neutral="resampled",
+        description="where predictions are held against labels; preset nnunet: original",
+    )
     surface: SurfaceConfig | None = Field(None, description="also judge surfaces, in mm")
     test: bool = Field(True, description="judge the test part too, where the dataset has one")
 
@@ -308,6 +321,20 @@ class TrajectoryConfig(Frozen):
     evaluation: EvaluationConfig = EvaluationConfig()
     annotator: AnnotatorConfig = added(AnnotatorConfig(), neutral=AnnotatorConfig())
     seed: Seed = 0
+
+    @model_validator(mode="before")
+    @classmethod
+    def _judge_as_the_preset_does(cls, value: Any, info: ValidationInfo) -> Any:
+        """What alsweep wrote has all values written out, or means what it did before."""
+        if is_stored(info) or not isinstance(value, dict):
+            return value
+        training, written = value.get("training"), value.get("evaluation", {})
+        preset = training.get("preset") if isinstance(training, dict) else None
+        if isinstance(training, TrainingConfig):
+            preset = training.preset
+        if not isinstance(preset, str) or not isinstance(written, dict):
+            return value
+        return value | {"evaluation": JUDGED_BY_PRESET.get(preset, {}) | written}
 
     @property
     def starting_patches(self) -> int:

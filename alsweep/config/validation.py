@@ -82,6 +82,7 @@ def _describe(
     keys = list(_location(detail))
     place = _place(".".join(keys), places, elsewhere)
     if detail["type"] == "extra_forbidden":
+        place = _place_above(".".join(keys), places) or place
         known = _keys_at(model, keys[:-1])
         near = get_close_matches(keys[-1], known, n=1)
         hint = f"did you mean '{near[0]}'?" if near else f"known here: {', '.join(known)}"
@@ -96,7 +97,7 @@ def _describe(
         message = f"{message}, or {words}"
     value = detail["input"]
     got = f", got {value!r}" if isinstance(value, (str, int, float, bool, list)) else ""
-    return f"{place}: {message[:1].lower()}{message[1:]}{got}"
+    return f"{f'{place}: ' if place else ''}{message[:1].lower()}{message[1:]}{got}"
 
 
 def _message(detail: ErrorDetails) -> str:
@@ -134,6 +135,14 @@ def _place(dotted: str, places: Mapping[str, str], elsewhere: str) -> str:
         if dotted == key or dotted.startswith(f"{key}."):
             return place + dotted[len(key) :]
     return elsewhere + dotted
+
+
+def _place_above(dotted: str, places: Mapping[str, str]) -> str | None:
+    """Where a key stands of which only a part was written, as ``trainin`` in ``trainin.epochs``."""
+    below = (
+        place[: len(dotted) - len(k)] for k, place in places.items() if k.startswith(f"{dotted}.")
+    )
+    return next(below, None)
 
 
 def _keys_at(model: type[BaseModel], keys: list[str]) -> list[str]:

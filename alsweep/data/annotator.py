@@ -7,7 +7,7 @@ from weakref import WeakValueDictionary
 
 import numpy as np
 
-from alsweep.data.case import REFERENCE_CHUNK, case_folder
+from alsweep.data.case import ORIGINAL_CHUNK, REFERENCE_CHUNK, case_folder
 from alsweep.errors import DatasetError
 from alsweep.geometry import box_slices
 
@@ -70,6 +70,24 @@ class ReferenceLabels:
             volume = np.memmap(path, np.uint8, "r", shape=info.shape)
             self._open[case] = volume
         return volume
+
+    def original(self, case: str) -> np.memmap[Any, np.dtype[np.uint8]]:
+        """All labels of a case on the grid of its source, uint8 ``(z, y, x)``, memory-mapped.
+
+        Raises:
+            DatasetError: There is no such case, or its labels are stored on the resampled grid
+                alone.
+        """
+        info = self._dataset.case(case)
+        if info.is_original:
+            return self.volume(case)
+        if info.original_sha256 is None:
+            raise DatasetError(
+                f"{self._dataset.path}: case '{case}' has no labels on its original grid; ingest "
+                "again"
+            )
+        path = case_folder(self._dataset.path, case) / ORIGINAL_CHUNK
+        return np.memmap(path, np.uint8, "r", shape=info.original_shape)
 
     @property
     def open_cases(self) -> int:

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 import numpy as np
 from pydantic import Field, PositiveInt, ValidationError, model_validator
 
-from alsweep.config.base import STORED, Frozen, fingerprint
+from alsweep.config.base import STORED, Frozen, added, fingerprint
+from alsweep.data.channels import Intensities, Normalisation
 from alsweep.errors import DatasetError
 from alsweep.files import read_json
 from alsweep.geometry import Triple, box_slices
@@ -29,12 +30,13 @@ REFERENCE = Path("labels/reference")
 REFERENCE_CHUNK = REFERENCE / "0/c/0/0/0"
 FREE = Path("labels/free")
 FREE_CHUNK = FREE / "0/c/0/0/0"
+ORIGINAL = Path("labels/original")
+ORIGINAL_CHUNK = ORIGINAL / "0/c/0/0/0"
 
 Spacing = tuple[float, float, float]
 AffineRow = tuple[float, float, float, float]
 Affine = tuple[AffineRow, AffineRow, AffineRow, AffineRow]
 Part = Literal["pool", "validation", "test"]
-Scheme = Literal["zscore", "ct", "none", "rescale_to_0_1", "rgb_to_0_1"]
 
 
 class Box(Frozen):
@@ -54,38 +56,6 @@ class Region(Frozen):
 
     name: str
     labels: tuple[int, ...]
-
-
-class Intensities(Frozen):
-    """Properties of one channel over the foreground of the pool, as nnU-Net's fingerprint has."""
-
-    mean: float
-    std: float
-    median: float
-    min: float
-    max: float
-    percentile_00_5: float
-    percentile_99_5: float
-
-
-class Normalisation(Frozen):
-    """How the intensities of one channel were changed before resampling.
-
-    Attributes:
-        scheme: Which rule.
-        masked: Whether a z-score is taken of the nonzero voxels alone, the others staying zero.
-        low: For CT: 0.5 percentile of the foreground, clipped below.
-        high: For CT: 99.5 percentile of the foreground, clipped above.
-        mean: For CT: subtracted.
-        std: For CT: divided by.
-    """
-
-    scheme: Scheme
-    masked: bool = False
-    low: float | None = None
-    high: float | None = None
-    mean: float | None = None
-    std: float | None = None
 
 
 class NetworkPlan(Frozen):
@@ -142,6 +112,8 @@ class CaseInfo(Frozen):
         reference_sha256: Of the stored uint8 reference labels; None for a case of the pool that has
             none, whose class_voxels are zeros.
         free_sha256: Of the stored uint8 free labels, if there are any.
+        original_sha256: Of the stored uint8 reference labels on the grid of the source; None where
+            that is the resampled grid, in the pool, and in a Dataset older than this field.
     """
 
     id: str
@@ -156,6 +128,7 @@ class CaseInfo(Frozen):
     image_sha256: str
     reference_sha256: str | None
     free_sha256: str | None = None
+    original_sha256: str | None = added(None, neutral=None)
 
     @property
     def voxels(self) -> int:
@@ -166,6 +139,23 @@ class CaseInfo(Frozen):
     def has_reference(self) -> bool:
         """Whether reference labels are stored."""
         return self.reference_sha256 is not None
+
+    @property
+    def is_original(self) -> bool:
+        """Whether the resampled grid is that of the source: nothing was cropped or resampled."""
+        return self.crop.size == self.original_shape == self.shape
+
+    @property
+    def has_original(self) -> bool:
+        """Whether reference labels are stored on the grid of the source."""
+        return self.original_sha256 is not None or (self.is_original and self.has_reference)
+
+    def content(self) -> dict[str, Any]:
+        """All of it that a result can follow from, as JSON values."""
+        stored = {"id", "part", "shape", "image_sha256", "reference_sha256", "free_sha256"}
+        if self.original_sha256 is not None:
+            stored |= {"original_sha256", "original_shape", "original_spacing", "crop"}
+        return self.model_dump(mode="json", include=stored)
 
     @model_validator(mode="after")
     def _judged_by_its_reference(self) -> Self:
@@ -203,9 +193,7 @@ class DatasetManifest(Frozen):
         Voxels, classes, channels, spacing, split, normalisation and plan enter; the name, the
         source files and where the folder lies do not.
         """
-        stored = {"id", "part", "shape", "image_sha256", "reference_sha256", "free_sha256"}
-        ordered = sorted(self.cases, key=lambda case: case.id)
-        cases = [case.model_dump(mode="json", include=stored) for case in ordered]
+        cases = [case.content() for case in sorted(self.cases, key=lambda case: case.id)]
         content = {k: v for k, v in self.identity().items() if k not in ("name", "fingerprint")}
         return fingerprint({**content, "cases": cases})
 
@@ -286,6 +274,12 @@ class Dataset:
         classes = enumerate(self.classes[1:], start=1)
         own = tuple(Region(name=name, labels=(label,)) for label, name in classes)
         return self.manifest.regions or own
+
+    def unreferenced(self, part: Part) -> tuple[str, ...]:
+        """Targets of which no case of a part has a voxel, so that none can be judged by it."""
+        counts = [self.cases[case].class_voxels for case in self._part(part)]
+        there = {label for voxels in counts for label, found in enumerate(voxels) if found}
+        return tuple(target.name for target in self.targets if there.isdisjoint(target.labels))
 
     def image(self, case: str) -> "np.memmap[Any, np.dtype[np.float32]]":
         """The normalised image of a case, float32 ``(channel, z, y, x)``, read-only.
@@ -381,6 +375,7 @@ def _check_sizes(folder: Path, case: CaseInfo, channels: int) -> None:
         (IMAGE_CHUNK, 4 * channels * case.voxels),
         *([(REFERENCE_CHUNK, case.voxels)] if case.has_reference else []),
         *([] if case.free_sha256 is None else [(FREE_CHUNK, case.voxels)]),
+        *([] if case.original_sha256 is None else [(ORIGINAL_CHUNK, prod(case.original_shape))]),
     ):
         path = case_folder(folder, case.id) / chunk
         try:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import zarr
 
-from alsweep.data.case import REFERENCE
+from alsweep.data.case import ORIGINAL, REFERENCE
 from alsweep.data.raw.layout import distinct
 from alsweep.files import write_json
 
@@ -43,7 +43,8 @@ def write_case_group(
 ) -> None:
     """Write one case: the image and ``labels/NAME``, each at level 0, uncompressed, in one chunk.
 
-    A single raw chunk is a plain binary file of the array, which is what makes memory mapping
+    Labels called ``original`` are on the grid of the source, all others on that of the image. A
+    single raw chunk is a plain binary file of the array, which is what makes memory mapping
     possible.
     """
     group = zarr.create_group(folder, zarr_format=3, attributes=_image_attributes(attributes))
@@ -53,6 +54,8 @@ def write_case_group(
     zarr.create_group(place, zarr_format=3, attributes=_label_list(names))
     for name in names:
         metadata = label_metadata(name, attributes.classes, attributes.spacing)
+        if name == ORIGINAL.name:
+            metadata["multiscales"] = [_on_source(attributes, image.shape[1:])]
         metadata["image-label"]["source"] = {"image": "../../"}
         label = zarr.create_group(place / name, zarr_format=3, attributes={"ome": metadata})
         _write_raw(label, labels[name].astype(np.uint8, copy=False), _SPACE)
@@ -134,6 +137,20 @@ def _multiscale(name: str, spacing: Spacing) -> dict[str, Any]:
         "axes": [{"name": axis, "type": "space", "unit": "millimeter"} for axis in _SPACE],
         "datasets": [{"path": "0", "coordinateTransformations": [scale]}],
     }
+
+
+def _on_source(a: CaseAttributes, shape: Sequence[int]) -> dict[str, Any]:
+    """The grid of the source in the coordinates of the image, in which voxel 0 lies at 0.
+
+    Outer faces of the cropped volume and of the image coincide, not the centres of their voxels.
+    """
+    multiscale = _multiscale(ORIGINAL.name, a.source.spacing)
+    axes = zip(a.source.crop.start, a.source.crop.size, a.source.spacing, shape, strict=True)
+    corner = [spacing * ((1 - size / new) / 2 - start) for start, size, spacing, new in axes]
+    multiscale["datasets"][0]["coordinateTransformations"].append(
+        {"type": "translation", "translation": corner}
+    )
+    return multiscale
 
 
 def _colour(label: int) -> list[int]:

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy import ndimage
 
-from alsweep.data.case import Box, Dataset, Normalisation, Source
+from alsweep.data.case import Box, Dataset, Source
+from alsweep.data.channels import Normalisation
 from alsweep.data.ingest.normalise import zscore
 from alsweep.data.ingest.splits import draw_validation
 from alsweep.data.ingest.writing import (

@@ -8,13 +8,14 @@ from alsweep.errors import DatasetError
 from alsweep.layout import DATASET, SPACE
 
 
-def open_recorded(named: Path, fingerprint: str, run: Path) -> Dataset:
+def open_recorded(named: Path, fingerprint: str, run: Path, key: str = "dataset") -> Dataset:
     """Open the dataset that a run was made on, and no other.
 
     Args:
         named: Where it lies, as RUN/sweep.yaml says.
         fingerprint: What its content must be.
         run: The run folder; a dataset in it is found although both were moved.
+        key: Where the dataset stands in RUN/sweep.yaml.
 
     Raises:
         DatasetError: It is nowhere; says how the run is told where it lies.
@@ -27,10 +28,10 @@ def open_recorded(named: Path, fingerprint: str, run: Path) -> Dataset:
             continue
         if dataset.fingerprint == fingerprint:
             return dataset
-    folder = shlex.quote(str(run))
+    folder, told = shlex.quote(str(run)), shlex.quote(f"{key}=PATH")
     raise DatasetError(
         f"{_what_is_wrong(named)}; put it back (a link will do), or say where it lies: "
-        f"alsweep run {folder}/{SPACE} --out {folder} --set dataset=PATH"
+        f"alsweep run {folder}/{SPACE} --out {folder} --set {told}"
     )
 
 

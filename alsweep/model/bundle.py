@@ -16,7 +16,7 @@ from alsweep.model.learner import Setup
 from alsweep.model.network import network_arguments
 
 if TYPE_CHECKING:
-    from alsweep.data.case import Normalisation
+    from alsweep.data.channels import Normalisation
 
 _SCHEMA = (
     "https://github.com/Project-MONAI/MONAI-extra-test-data/releases/download/0.8.1/"

@@ -1,7 +1,7 @@
 """Dice of predicted against complete reference labels."""
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -12,9 +12,25 @@ if TYPE_CHECKING:
     from alsweep.types import LabelMap
 
 
+_VOXELS_AT_ONCE = 1 << 22
+_LABELS = 256
+
+
+class CaseDice(NamedTuple):
+    """Of each target in one case.
+
+    Attributes:
+        dice: ``2 TP / (2 TP + FP + FN)``; None where it is in neither label map.
+        referenced: Whether the reference holds any voxel of it.
+    """
+
+    dice: list[float | None]
+    referenced: list[bool]
+
+
 def case_dice(
     predicted: "LabelMap", reference: "LabelMap", targets: "Sequence[Region]"
-) -> list[float | None]:
+) -> CaseDice:
     """Dice of each target in one case.
 
     Args:
@@ -22,40 +38,53 @@ def case_dice(
         reference: Labels, ``(z, y, x)``; voxels with the ignore label (255) are left out.
         targets: What is judged: classes, or regions.
 
-    Returns:
-        ``2 TP / (2 TP + FP + FN)`` for each target; None where it is in neither.
-
-    Source: Isensee et al. 2021 (nnU-Net), ``foreground_mean``.
+    Source: Isensee et al. 2021 (nnU-Net v2, 2.8), ``compute_metrics``.
     """
+    # A few planes at a time: counting takes twelve bytes a voxel.
+    step = max(1, _VOXELS_AT_ONCE // max(1, predicted[:1].size))
+    slabs = [slice(first, first + step) for first in range(0, len(predicted), step)]
+    confusion = sum(_confusion(predicted[slab], reference[slab]) for slab in slabs)
+    counts = [_counts(np.asarray(confusion), list(target.labels)) for target in targets]
+    return CaseDice(
+        [2 * both / (own + found) if own + found else None for both, own, found in counts],
+        [own > 0 for _, own, _ in counts],
+    )
+
+
+def _confusion(predicted: "LabelMap", reference: "LabelMap") -> np.ndarray:
+    """One pass for all targets: entry (i, j) counts voxels of label i that were predicted as j."""
     known = reference != IGNORE
     if not known.all():
         predicted, reference = predicted[known], reference[known]
-    named = [label for target in targets for label in target.labels]
-    labels = 1 + max([predicted.max(initial=0), reference.max(initial=0), *named])
-    # One pass for all targets: entry (i, j) counts voxels of label i that were predicted as j.
-    pairs = reference.astype(np.int32).ravel() * labels + predicted.ravel()
-    confusion = np.bincount(pairs, minlength=labels * labels).reshape(labels, labels)
-    return [_dice(confusion, list(target.labels)) for target in targets]
+    pairs = reference.astype(np.int32).ravel() * _LABELS + predicted.ravel()
+    return np.bincount(pairs, minlength=_LABELS**2).reshape(_LABELS, _LABELS)
 
 
-def _dice(confusion: np.ndarray, own: list[int]) -> float | None:
-    sizes = int(confusion[own].sum()) + int(confusion[:, own].sum())
-    return 2 * int(confusion[np.ix_(own, own)].sum()) / sizes if sizes else None
+def _counts(confusion: np.ndarray, labels: list[int]) -> tuple[int, int, int]:
+    """Voxels of a target that were found, that there are, and that were predicted."""
+    both = confusion[np.ix_(labels, labels)].sum()
+    return int(both), int(confusion[labels].sum()), int(confusion[:, labels].sum())
 
 
 def mean_over_cases(
-    by_case: Mapping[str, Sequence[float | None]],
+    by_case: Mapping[str, Sequence[float | None]], counted: Sequence[bool]
 ) -> tuple[float | None, list[float | None]]:
     """Mean over targets of the mean over cases, undefined entries left out.
 
+    nnU-Net's ``foreground_mean`` is the same, but for a target that no case has in its reference:
+    there it is NaN as long as none is predicted, and from the first false voxel on the mean falls
+    by that target's whole share. Such a target cannot be judged and is left out for good.
+
     Args:
         by_case: For each case, the Dice (or another value) of each target.
+        counted: Whether any case has a voxel of the target in its reference.
 
     Returns:
-        The mean, and the mean of each target; None where nothing is defined.
+        The mean over what is counted, and the mean of each target; None where nothing is defined.
     """
     per_class = [_mean(column) for column in zip(*by_case.values(), strict=True)]
-    return _mean(per_class), per_class
+    judged = [value for value, counts in zip(per_class, counted, strict=True) if counts]
+    return _mean(judged), per_class
 
 
 def _mean(values: Sequence[float | None]) -> float | None:

@@ -43,6 +43,7 @@ class Tiling:
         compute: Device and precision.
         regions: Whether each output goes through a sigmoid of its own, instead of a softmax.
         encoder: Of the learner; needed for ``embedding`` alone.
+        gaussian: Whether the middle of a window counts more than its rim, where windows overlap.
     """
 
     window: Triple
@@ -51,6 +52,7 @@ class Tiling:
     compute: Compute
     regions: bool = False
     encoder: Encoder | None = None
+    gaussian: bool = True
 
 
 @torch.no_grad()
@@ -150,7 +152,7 @@ def _slide(
         sw_batch_size=_WINDOWS_ON_CARD if volume.is_cuda else _WINDOWS,
         predictor=partial(_forward, network, tiling.compute, padding, on_windows),
         overlap=1 - tiling.step,
-        mode="gaussian",
+        mode="gaussian" if tiling.gaussian else "constant",
         sigma_scale=0.125,
         with_coord=True,
     )

@@ -39,11 +39,15 @@ def label_map(probs: "Probs", order: Sequence[int]) -> "LabelMap":
 
     Source: nnU-Net v2 (2.8), ``LabelManager.convert_probabilities_to_segmentation``.
     """
-    if not order:
-        labels = probs.argmax(dim=0).to(torch.uint8)
-    else:
-        labels = torch.zeros(probs.shape[1:], dtype=torch.uint8, device=probs.device)
+    labels = torch.zeros(probs.shape[1:], dtype=torch.uint8, device=probs.device)
+    if order:
         for channel, label in zip(probs, order, strict=True):
             labels.masked_fill_(channel > 0.5, label)
+    else:
+        # As argmax, the first of equals; that strides over the classes, four times as slow.
+        best = probs[0].clone()
+        for label, channel in enumerate(probs[1:], start=1):
+            labels.masked_fill_(channel > best, label)
+            torch.maximum(best, channel, out=best)
     painted: LabelMap = labels.to("cpu").numpy()
     return painted

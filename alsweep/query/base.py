@@ -112,6 +112,11 @@ class Strategy:
             raise StrategyError(f"{type(self).__name__} must define stages() or override query()")
         return Engine(composition, request, pool.foreground, rng).query(pool)
 
+    @property
+    def told(self) -> str:
+        """What its label says beside its name: the parameters off their default."""
+        return off_default(self)
+
     def resolved(self) -> "Strategy":
         """Itself, with nothing left that means something else in another working directory."""
         return self
@@ -154,6 +159,11 @@ class Composed(Strategy):
     def stages(self) -> Stages:
         """As they are spelled."""
         return self.spelled
+
+    @property
+    def told(self) -> str:
+        """The map, and whatever is off its default."""
+        return compose(self.spelled).label
 
 
 _STRATEGIES: Registry[type[Strategy]] = Registry("strategy")
@@ -257,10 +267,7 @@ def label_of(spec: StrategySpec) -> str:
     if spec.label is not None:
         return spec.label
     chosen = make_strategy(spec)
-    if isinstance(chosen, Composed):
-        changed = compose(chosen.stages()).label
-    else:
-        changed = off_default(chosen)
+    changed = chosen.told
     return strategy_name(spec.name) + (f"[{changed}]" if changed else "")
 
 

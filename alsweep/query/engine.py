@@ -128,7 +128,7 @@ class Engine:
         ranked = self._ranked(candidates)
         kept = self.composition.filter.keep(ranked, self.request, annotated)
         features = list(annotated.features)
-        limit = CaseLimit(self.request.per_case)
+        limit = CaseLimit(self.request.per_case * self.composition.case_limit)
         draws = self._draws(self.composition.select, "select")
         strata = self.composition.stratify
         shares = strata.query_shares(self.request, self.foreground, self._draws(strata, "shares"))

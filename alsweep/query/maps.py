@@ -238,7 +238,7 @@ class ClassWeightedEntropyMap(VoxelMap):
     The sum over all classes is the predictive entropy; to share a query out over the classes, use
     the stratification ``by_class``.
 
-    Source: Luth et al. 2025 (ClaSP PE), class-weighted entropy.
+    Source: Luth et al. 2026 (ClaSP PE), class-weighted entropy.
     """
 
     label: int = searchable(1, low=0, high=254, help="class id; 0 is background")

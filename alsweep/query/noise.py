@@ -21,9 +21,11 @@ class Noise(Stage):
 
     Attributes:
         candidates_factor: Candidates kept per case, as a multiple of the most per case.
+        case_limit: Patches of one case in a query, as a multiple of the most per case.
     """
 
     candidates_factor: ClassVar[int] = 1
+    case_limit = 1
 
     def on_windows(
         self, scores: np.ndarray, request: "Request", rng: np.random.Generator
@@ -76,7 +78,7 @@ class NoNoise(Noise):
 class Scheduled(Noise):
     """Gumbel noise whose inverse strength may change from query to query.
 
-    Source: schedules of Luth et al. 2025 (ClaSP PE).
+    Source: schedules of Luth et al. 2026 (ClaSP PE).
     """
 
     beta: float = searchable(
@@ -167,6 +169,14 @@ class SoftRank(Scheduled):
     """
 
     candidates_factor: ClassVar[int] = 2
+
+    case_limit: int = searchable(
+        1,
+        low=1,
+        high=2,
+        neutral=1,
+        help="most patches of one case in a query, as a multiple of query.per_case; nnActive: 2",
+    )
 
     def on_candidates(
         self, scores: np.ndarray, request: "Request", rng: np.random.Generator

@@ -45,6 +45,11 @@ def required(kind: type, *, help: str) -> Any:
     return field(metadata={"type": kind, "help": help})
 
 
+def text(*, help: str) -> Any:
+    """A parameter of words that may be left out, added at any time: then all is as without it."""
+    return field(default="", metadata={"type": str, "help": help, _NEUTRAL: ""})
+
+
 def same_as(owner: type, name: str, default: Value | None = None) -> Any:
     """The parameter that another class declares, so that range and help are written once.
 
@@ -192,7 +197,7 @@ def _described(declared: "Field[Any]") -> dict[str, Any]:
     return {
         "name": declared.name,
         "type": _type(declared).__name__,
-        "default": None if declared.default is MISSING else declared.default,
+        "default": None if declared.default in (MISSING, "") else declared.default,
         **{key: declared.metadata.get(key) for key in ("low", "high")},
         "log": bool(declared.metadata.get("log", False)),
         "choices": None if choices is None else list(choices),

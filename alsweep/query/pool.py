@@ -130,6 +130,15 @@ class Facts(Protocol):
     def trajectory(self, folder: str) -> "TrajectoryConfig":
         """Config of another trajectory; raises a StrategyError where the folder is none's."""
 
+    def source_in(
+        self, run: str, strategy: str, config: "TrajectoryConfig", *, start: bool = False
+    ) -> str:
+        """Folder of the trajectory of a run that has the seed of ``config``, to be replayed.
+
+        Raises a StrategyError unless there is just one of that strategy's label that would do; of
+        any strategy, for a start that all of them share.
+        """
+
 
 class Pool(Protocol):
     """What a strategy sees of the dataset."""
@@ -162,5 +171,9 @@ class Pool(Protocol):
         That is for strategies whose ``needs`` name it.
         """
 
-    def replayed(self, source: str) -> Sequence[QueriedPatch]:
-        """What another trajectory, in the folder ``source``, queried in this loop."""
+    def replayed(self, source: str, strategy: str = "") -> Sequence[QueriedPatch]:
+        """What another trajectory queried in this loop.
+
+        It is the one in the folder ``source``; or, where that is a run's, the one in it of the same
+        seed and of the strategy with this label.
+        """

@@ -76,6 +76,11 @@ class Composition:
         stages = (self.noise, self.filter, self.select)
         return max(stage.candidates_factor for stage in stages)
 
+    @property
+    def case_limit(self) -> int:
+        """Patches of one case in a query, as a multiple of the most per case."""
+        return max(self.noise.case_limit, self.select.case_limit)
+
     def plain(self) -> dict[str, Any]:
         """All stages with all parameters, as JSON values."""
         return {kind: made.plain() for kind, made in self.stages.items()}

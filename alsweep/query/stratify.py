@@ -72,7 +72,7 @@ class NoStrata(Stratify):
 class ByClass(Stratify):
     """A share of the query is split evenly over the predicted classes, the rest is general.
 
-    Source: Luth et al. 2025 (ClaSP PE), class-stratified querying. Where a class has too few
+    Source: Luth et al. 2026 (ClaSP PE), class-stratified querying. Where a class has too few
     candidates, the general channel takes its deficit; the original stops.
     """
 

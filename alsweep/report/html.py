@@ -98,9 +98,15 @@ def _page(shown: Sequence[Section], material: Material) -> str:
         plotly=get_plotlyjs(),
         title=material.study.title,
         cards=_cards(material.study),
-        notices=[*material.study.remarks, *captions.notices(material.study)],
+        notices=[*material.study.remarks, *_notices(material)],
         sections=[(section, list(section.blocks(material))) for section in shown],
     )
+
+
+def _notices(material: Material) -> list[str]:
+    opened = dict.fromkeys(material.datasets.values())
+    of_data = [one.notice for one in opened if one.notice is not None]
+    return [*of_data, *captions.notices(material.study)]
 
 
 def _cards(study: Study) -> list[tuple[str, str]]:

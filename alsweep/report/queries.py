@@ -75,7 +75,7 @@ def open_query(run: Path, trajectory: str, loop: int) -> Query:
     path = query_path(chosen.folder, loop)
     if chosen.config is None or not path.exists():
         raise RecordError(_no_query(chosen, loop))
-    return Query(run, chosen, loop, open_dataset(found), read_query(path))
+    return Query(run, chosen, loop, open_dataset(found, chosen), read_query(path))
 
 
 def draw_queries(

@@ -101,6 +101,11 @@ class Study:
         columns = map(str, self.table.columns)
         return [c.removeprefix("dice_") for c in columns if c.startswith("dice_")]
 
+    def classes_of(self, setting: str) -> list[str]:
+        """Foreground classes that a setting's dataset has, in its order."""
+        records = (r for t in self.trajectories for r in t.records if r.setting == setting)
+        return list(dict.fromkeys(name for record in records for name in record.dice))
+
     def configs(self) -> list[TrajectoryConfig]:
         """Configs of all trajectories that have begun."""
         return [t.config for t in self.trajectories if t.config is not None]

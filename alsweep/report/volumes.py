@@ -13,7 +13,7 @@ from alsweep.data.case import Dataset
 from alsweep.data.recorded import open_recorded
 from alsweep.errors import DatasetError
 from alsweep.report.study import Study
-from alsweep.results.records import RunFolder
+from alsweep.results.records import RunFolder, TrajectoryFolder
 from alsweep.results.settings import TIMES
 
 
@@ -68,10 +68,12 @@ class Opened:
     Attributes:
         description: One line for the checklist.
         volumes: None where the dataset is gone or has changed.
+        notice: What is to be said above all results that were made on it.
     """
 
     description: str
     volumes: Volumes | None
+    notice: str | None = None
 
 
 def open_datasets(study: Study) -> Mapping[str, Opened]:
@@ -79,27 +81,29 @@ def open_datasets(study: Study) -> Mapping[str, Opened]:
     opened: dict[tuple[Path, str], Opened] = {}
     found: dict[str, Opened] = {}
     for run in study.runs:
-        key = run.dataset, run.dataset_fingerprint
         for trajectory in run.trajectories:
             if trajectory.config is not None and trajectory.id not in found:
+                ground = run.ground(trajectory)
+                key = ground.dataset, ground.dataset_fingerprint
                 if key not in opened:
-                    opened[key] = _open(run)
+                    opened[key] = _open(run, trajectory)
                 found[trajectory.id] = opened[key]
     return found
 
 
-def open_dataset(run: RunFolder) -> Dataset:
-    """Open the dataset that a run was made on.
+def open_dataset(run: RunFolder, trajectory: TrajectoryFolder) -> Dataset:
+    """Open the dataset that a trajectory of a run was made on.
 
     Raises:
         DatasetError: It is gone, or has changed; says how the run is told where it lies.
     """
-    return open_recorded(run.dataset, run.dataset_fingerprint, run.path)
+    ground = run.ground(trajectory)
+    return open_recorded(ground.dataset, ground.dataset_fingerprint, run.path, ground.key)
 
 
-def _open(run: RunFolder) -> Opened:
+def _open(run: RunFolder, trajectory: TrajectoryFolder) -> Opened:
     try:
-        dataset = open_dataset(run)
+        dataset = open_dataset(run, trajectory)
     except DatasetError as error:
         return Opened(f"not available any more ({error})", None)
     parts = f"{len(dataset.pool)} pool, {len(dataset.validation)} validation"
@@ -109,4 +113,14 @@ def _open(run: RunFolder) -> Opened:
         f"{dataset.name}: {parts}{tests} cases; classes {', '.join(dataset.classes[1:])}; spacing "
         f"{spacing} mm (z, y, x); fingerprint, split included, {dataset.fingerprint[:12]}"
     )
-    return Opened(text, DatasetVolumes(dataset))
+    return Opened(text, DatasetVolumes(dataset), _notice(dataset))
+
+
+def _notice(dataset: Dataset) -> str | None:
+    names = dataset.unreferenced("validation")
+    if not names:
+        return None
+    return (
+        f"Warning: no validation case of {dataset.name} has a voxel of {', '.join(names)}. Mean "
+        "Dice is over the other classes, whatever is predicted of what it leaves out."
+    )

@@ -89,7 +89,8 @@ def read_references(runs: Iterable[RunFolder]) -> dict[str, tuple[FullDataRecord
         for trajectory in run.trajectories:
             if trajectory.config is None or not trajectory.records:
                 continue
-            key = reference_key(trajectory.config, run.dataset_fingerprint)
+            print_ = run.ground(trajectory).dataset_fingerprint
+            key = reference_key(trajectory.config, print_)
             record = read_reference(run.path, key)
             if record is not None:
                 of_setting = found.setdefault(trajectory.records[0].setting, {})

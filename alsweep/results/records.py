@@ -6,12 +6,13 @@ record).
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import Literal
 
 from alsweep.config.trajectory import TrajectoryConfig
-from alsweep.errors import RecordError, RunFolderError
+from alsweep.errors import RecordError
 from alsweep.geometry import QueriedPatch
-from alsweep.layout import config_path, query_path, record_path, space_path, trajectory_folder
+from alsweep.layout import config_path, query_path, record_path, trajectory_folder
+from alsweep.results.begun import Begun, Ground, read_begun
 from alsweep.results.decisions import read_decided
 from alsweep.results.failure import read_failure
 from alsweep.results.loops import LoopRecord, read_model, read_query, write_query
@@ -55,18 +56,20 @@ class TrajectoryFolder:
 
 @dataclass(frozen=True)
 class RunFolder:
-    """A run: what its sweep.yaml says, and its trajectories in the order of it; then those added.
-
-    ``dataset`` is where that lies now; a trajectory's config may still name an earlier place.
-    ``varied`` are the dotted keys of its grid.
-    """
+    """A run: what its sweep.yaml says, and its trajectories in that order; then those added."""
 
     path: Path
-    name: str
-    dataset: Path
-    dataset_fingerprint: str
+    begun: Begun
     trajectories: tuple[TrajectoryFolder, ...]
-    varied: tuple[str, ...] = ()
+
+    @property
+    def name(self) -> str:
+        """Of the sweep."""
+        return self.begun.name
+
+    def ground(self, trajectory: TrajectoryFolder) -> Ground:
+        """The dataset that a trajectory is on, and its setting."""
+        return self.begun.ground(trajectory.id, trajectory.config)
 
 
 def read_config(folder: Path) -> TrajectoryConfig:
@@ -102,68 +105,26 @@ def read_run(run: Path) -> RunFolder:
         RunFolderError: ``run`` is no run folder.
         RecordError: A file in it is broken, or a config is not its trajectory's.
     """
-    begun, decided = _read_sweep(space_path(run)), read_decided(run)
+    begun, decided = read_begun(run), read_decided(run)
     trajectories = tuple(
-        _read_trajectory(
-            trajectory_folder(run, id_), begun.dataset_fingerprint, id_ in decided.stopped
-        )
+        _read_trajectory(trajectory_folder(run, id_), begun, id_ in decided.stopped)
         for id_ in dict.fromkeys([*begun.ids, *decided.added])
     )
-    place, fingerprint = begun.dataset, begun.dataset_fingerprint
-    return RunFolder(run, begun.name, place, fingerprint, trajectories, begun.varied)
+    return RunFolder(run, begun, trajectories)
 
 
-class _Begun(NamedTuple):
-    """What readers need of sweep.yaml; the rest is the sweep's matter."""
-
-    name: str
-    dataset: Path
-    dataset_fingerprint: str
-    ids: tuple[str, ...]
-    varied: tuple[str, ...]
-
-
-def _read_sweep(path: Path) -> _Begun:
-    from ruamel.yaml import YAML
-    from ruamel.yaml.error import YAMLError
-
-    try:
-        raw = YAML(typ="safe", pure=True).load(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise RunFolderError(
-            f"{path.parent}: no sweep.yaml in it; name a run folder that 'alsweep run' wrote"
-        ) from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise RunFolderError(
-            f"{path}: cannot be read as text ({error}); restore it, or make the run again with "
-            "'alsweep run'"
-        ) from None
-    except YAMLError as error:
-        raise RunFolderError(f"{path}: not valid YAML ({str(error).splitlines()[0]})") from None
-    try:
-        begun = raw["provenance"]
-        ids = tuple(str(id_) for id_ in begun["trajectories"])
-        fingerprint = str(begun["dataset_fingerprint"])
-        varied = tuple(map(str, raw.get("grid") or ()))
-        return _Begun(str(raw["name"]), Path(raw["dataset"]), fingerprint, ids, varied)
-    except (AttributeError, KeyError, TypeError):
-        raise RunFolderError(
-            f"{path}: no 'name', 'dataset', 'provenance.dataset_fingerprint' and "
-            "'provenance.trajectories' in it; make the run again with 'alsweep run'"
-        ) from None
-
-
-def _read_trajectory(folder: Path, dataset_fingerprint: str, stopped: bool) -> TrajectoryFolder:
+def _read_trajectory(folder: Path, begun: Begun, stopped: bool) -> TrajectoryFolder:
     if not config_path(folder).exists():
         failure = None if stopped else read_failure(folder)
         status = _status(False, stopped, failure)
         return TrajectoryFolder(folder.name, folder, None, (), status, failure)
     config = read_config(folder)
     # The table says what the config says, so it must be the one that the records were made with.
-    if config.trajectory_id(dataset_fingerprint) != folder.name:
+    meant = config.trajectory_id(begun.ground(folder.name, config).dataset_fingerprint)
+    if meant != folder.name:
         raise RecordError(
             f"{config_path(folder)}: expected the config of trajectory {folder.name}, got that "
-            f"of {config.trajectory_id(dataset_fingerprint)}; restore the file, or move it "
+            f"of {meant}; restore the file, or move it "
             "elsewhere and resume the run, which writes it again"
         )
     records = read_records(folder)

@@ -100,13 +100,19 @@ def setting_of(run: RunFolder, trajectory: TrajectoryFolder, config: TrajectoryC
     """
     plain = config.model_dump(mode="json", exclude={"strategy", "seed", "dataset"})
     # Where nothing is finished, the folder is all that is known of the dataset's name.
-    told = (other.records[0].dataset for other in (trajectory, *run.trajectories) if other.records)
+    ground = run.ground(trajectory)
+    told = (
+        other.records[0].dataset
+        for other in (trajectory, *run.trajectories)
+        if other.records and run.ground(other).dataset_fingerprint == ground.dataset_fingerprint
+    )
     return Setting(
-        hash=config.setting_hash(run.dataset_fingerprint),
-        dataset=next(told, run.dataset.name),
+        hash=config.setting_hash(ground.dataset_fingerprint),
+        dataset=next(told, ground.dataset.name),
         values=dict(_flat(plain)),
-        varied=run.varied,
-        fingerprint=run.dataset_fingerprint,
+        varied=run.begun.varied,
+        name=ground.setting,
+        fingerprint=ground.dataset_fingerprint,
     )
 
 

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from alsweep.config.trajectory import COMPOSED
+from alsweep.files import canonical_json
 from alsweep.query.base import make_strategy
-from alsweep.sweep.space_file import agreed, leaves, own_values, set_by_grid
+from alsweep.sweep.space_file import Spelled, is_set, leaves, made, own_values, shared_values
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
+    from alsweep.config.expansion import Cell
     from alsweep.config.sweep import SweepConfig
-    from alsweep.config.trajectory import StrategySpec
+    from alsweep.config.trajectory import StrategySpec, TrajectoryConfig
     from alsweep.sweep.plan import Plan, Planned
 
 _START = "starting_budget.strategy"
@@ -29,17 +32,64 @@ def changed_defaults(stored: SweepConfig, plan: Plan) -> dict[str, tuple[Any, An
 
 
 def _changed_keys(stored: SweepConfig, plan: Plan) -> dict[str, tuple[Any, Any]]:
-    grid, written = plan.sweep.grid, dict(leaves(plan.sweep.base))
-    then = agreed([own_values(config, stored.grid) for config in stored.trajectories()])
-    now = agreed([own_values(one.config, grid) for one in plan.own])
+    """A default may follow from the space, as all do that a preset sets: point by point then."""
+    then, now = _points_then(stored), _points_now(plan)
+    shared = [where for where in now if where in then]
+    if not shared:
+        return _changes(plan, shared_values(stored.expanded()), shared_values(made(plan)))
+    changed = {where: _changes(plan, then[where], now[where]) for where in shared}
+    first = changed[shared[0]]
+    everywhere = {
+        key: pair
+        for key, pair in first.items()
+        if all(other.get(key) == pair for other in changed.values())
+    }
+    return everywhere | {
+        f"{key} (where {_shown(where)})": pair
+        for where, own in changed.items()
+        for key, pair in own.items()
+        if key not in everywhere
+    }
+
+
+def _points_then(stored: SweepConfig) -> dict[str, dict[str, Any]]:
+    """The values of each point of the space, less the strategy; of several seeds the first."""
+    return _points([(cell.where, cell, config) for cell, config in stored.expanded()])
+
+
+def _points_now(plan: Plan) -> dict[str, dict[str, Any]]:
+    spelled = Spelled(plan)
+    return _points([(spelled.full(cell).where, cell, config) for cell, config in made(plan)])
+
+
+def _points(
+    found: Sequence[tuple[Mapping[str, Any], Cell, TrajectoryConfig]],
+) -> dict[str, dict[str, Any]]:
+    every = {key for _, cell, _ in found for key in cell.values}
+    points: dict[str, dict[str, Any]] = {}
+    for where, cell, config in found:
+        key = canonical_json(where)
+        if key not in points:
+            points[key] = own_values(config, cell.values, every)
+    return points
+
+
+def _shown(where: str) -> str:
+    """A point of the space for people."""
+    return ", ".join(f"{key} is {value}" for key, value in json.loads(where).items())
+
+
+def _changes(
+    plan: Plan, then: Mapping[str, Any], now: Mapping[str, Any]
+) -> dict[str, tuple[Any, Any]]:
+    written = dict(leaves(plan.sweep.base))
     before = {key: _at(then, key, otherwise=now[key]) for key in now}
     return {
         key: (before[key], now[key])
         for key in now
         if before[key] != now[key]
         and not _same_strategy(before[key], now[key])
-        and not set_by_grid(key, grid)
-        and not set_by_grid(key, written)
+        and not is_set(key, written)
     }
 
 
@@ -76,7 +126,7 @@ def _changed(
     if (before.name, before.plugins) != (spec.name, spec.plugins):
         return {}
     key = _START if shown == _START else "strategy"
-    written = {*_written(plan.sweep.base, one.cell or {}, key)}
+    written = {*_written(plan.sweep.base, one.cell.values if one.cell else {}, key)}
     then, now = _parameters(before), _parameters(spec)
     return {
         f"{shown}.{name}": (then[name], now[name])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,9 +11,7 @@ from alsweep.errors import ConfigError, RecordError
 from alsweep.layout import decisions_path
 from alsweep.results.decisions import Decision, append_decisions, read_decided
 from alsweep.sweep.missing import loops_done
-from alsweep.sweep.plan import Planned, refuse_shared_labels
-from alsweep.trajectory.resolving import resolve
-from alsweep.trajectory.start import start_key
+from alsweep.sweep.plan import Planned, opened, refuse_shared_labels
 
 if TYPE_CHECKING:
     from alsweep.config.trajectory import TrajectoryConfig
@@ -39,11 +37,9 @@ def extended(plan: Plan, run: Path) -> Plan:
 def _added(plan: Plan, run: Path, configs: Mapping[str, TrajectoryConfig]) -> list[Planned]:
     if not configs:
         return []
-    from alsweep.data.case import Dataset
-
-    dataset = Dataset.open(plan.trajectories[0].config.dataset)
+    datasets = opened(plan)
     try:
-        added = [_planned(id_, config, dataset) for id_, config in configs.items()]
+        added = [_planned(id_, config, datasets) for id_, config in configs.items()]
         refuse_shared_labels([*plan.trajectories, *added])
     except ConfigError as error:
         raise RecordError(
@@ -52,12 +48,19 @@ def _added(plan: Plan, run: Path, configs: Mapping[str, TrajectoryConfig]) -> li
     return added
 
 
-def _planned(id_: str, config: TrajectoryConfig, dataset: Dataset) -> Planned:
-    resolved = resolve(config, dataset)
-    meant = resolved.trajectory_id(dataset.fingerprint)
-    if meant != id_:
-        raise ConfigError(f"expected the config of trajectory {id_}, got that of {meant}")
-    return Planned(id_, resolved, start_key(resolved, dataset), cell=None)
+def _planned(id_: str, config: TrajectoryConfig, datasets: Sequence[Dataset]) -> Planned:
+    """What was added is on that dataset of the run with which the config has its id."""
+    tried = [Planned.of(config, dataset) for dataset in _likely(id_, config, datasets)]
+    meant = next((planned for planned in tried if planned.id == id_), tried[0])
+    if meant.id != id_:
+        raise ConfigError(f"expected the config of trajectory {id_}, got that of {meant.id}")
+    return meant
+
+
+def _likely(id_: str, config: TrajectoryConfig, datasets: Sequence[Dataset]) -> Sequence[Dataset]:
+    """The dataset that a resolved config was resolved on; all where it is none's."""
+    found = [one for one in datasets if config.trajectory_id(one.fingerprint) == id_]
+    return found or datasets
 
 
 def cut_short(run: Path, plan: Plan) -> list[Planned]:

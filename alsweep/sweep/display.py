@@ -133,8 +133,11 @@ class LineDisplay(StateMonitor):
         """Say that a start is ready, unless it has failed: that has been said."""
         super().prepared(start)
         if start.key not in self._failed_starts:
-            seed = start.example.config.seed
-            self._say(f"the start of seed {seed} is ready, shared by {start.sharers}")
+            one = start.example
+            whose = "" if one.setting is None else f" in setting '{one.setting}'"
+            self._say(
+                f"the start of seed {one.config.seed}{whose} is ready, shared by {start.sharers}"
+            )
 
     def lost(self, planned: Planned) -> None:
         """Say that a worker is gone."""
@@ -146,7 +149,7 @@ class LineDisplay(StateMonitor):
         super().loop(planned, record)
         state = self.state
         self._say(
-            f"[{sum(state.loops.values())}/{state.plan.loops}] {planned.label} "
+            f"[{sum(state.loops.values())}/{state.plan.loops}] {planned.shown} "
             f"seed {planned.config.seed} loop {record.loop + 1}/{planned.config.query.loops}: "
             f"Dice {dice_text(record.mean_dice)}, "
             f"{left_in_words(state.pace.seconds_left)}"
@@ -209,7 +212,7 @@ class LiveDisplay(StateMonitor):
         # A sign of life from before the last finished loop says nothing of the loop at hand.
         fresh = beat if beat is not None and beat.loop >= done else None
         return (
-            escape(planned.label),
+            escape(planned.shown),
             str(planned.config.seed),
             f"{min(done + 1, loops)}/{loops}",
             *phase_cells(fresh),

@@ -13,6 +13,7 @@ from alsweep.disk import MIB, RESERVE, free_bytes, in_words, mount_point, requir
 from alsweep.layout import models_folder
 from alsweep.model.topology import make_topology, parameters
 from alsweep.sweep.missing import loops_done, to_do, unfinished
+from alsweep.sweep.plan import opened
 
 if TYPE_CHECKING:
     from alsweep.config.sweep import ResourcesConfig
@@ -96,17 +97,17 @@ def forecast(run: Path, plan: Plan, *, private: bool = True) -> Forecast | None:
     rest = unfinished(run, plan)
     if not rest:
         return None
-    dataset = Dataset.open(rest[0].config.dataset)
-    sizes = _Sizes(dataset)
-    largest = max(sizes.member(planned.config.training) for planned in rest)
+    by_place = {dataset.path: _Sizes(dataset) for dataset in opened(plan)}
+    sizes = {planned.id: by_place[planned.config.dataset] for planned in rest}
+    largest = max(sizes[planned.id].member(planned.config.training) for planned in rest)
     require_room(run, largest)
     at_once = min(len(rest), _workers(plan.sweep.resources) if private else len(rest))
     trainings = to_do(run, plan).trainings
     return Forecast(
         members=_members(run, plan, trainings, largest, at_once),
         checkpoints=_checkpoints(plan.sweep.resources, trainings, largest, at_once),
-        labels=sum(sizes.labels(planned) for planned in rest),
-        rest=_REPORT + sum(sizes.records(planned, run, plan) for planned in rest),
+        labels=sum(sizes[planned.id].labels(planned) for planned in rest),
+        rest=_REPORT + sum(sizes[one.id].records(one, run, plan) for one in rest),
         largest=largest,
         free=free_bytes(run),
         disk=mount_point(run),

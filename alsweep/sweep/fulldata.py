@@ -32,16 +32,18 @@ class Reference(Shared):
     @property
     def name(self) -> str:
         """For people: the seed, and what the grid says of training and evaluation."""
-        cell = (self.example.cell or {}).items()
-        parts = [f"{key}={value}" for key, value in cell if key.split(".")[0] in _PARTS]
-        return ", ".join([*parts, f"seed {self.example.config.seed}"])
+        cell, config = self.example.cell, self.example.config
+        values = {} if cell is None else cell.values
+        parts = [f"{key}={value}" for key, value in values.items() if key.split(".")[0] in _PARTS]
+        named = [] if cell is None or cell.dataset is None else [self.example.dataset_name]
+        return ", ".join([*named, *parts, f"seed {config.seed}"])
 
 
 def references(plan: Plan) -> list[Reference]:
     """The distinct references of a plan, in grid order."""
     sharers: dict[str, list[Planned]] = {}
     for planned in plan.trajectories:
-        key = reference_key(planned.config, plan.dataset_fingerprint)
+        key = reference_key(planned.config, planned.dataset_fingerprint)
         sharers.setdefault(key, []).append(planned)
     return [Reference(key, shared[0], len(shared)) for key, shared in sharers.items()]
 

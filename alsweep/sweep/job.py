@@ -11,7 +11,9 @@ from alsweep.config.sweep import ResourcesConfig
 from alsweep.layout import trajectory_folder
 from alsweep.results.failure import write_failure
 from alsweep.results.records import read_records
+from alsweep.sweep.missing import unfinished
 from alsweep.sweep.monitor import Monitor
+from alsweep.sweep.order import Order, in_order
 from alsweep.sweep.work import Work
 from alsweep.tracking.base import Tracked, Tracker
 
@@ -42,6 +44,7 @@ class Job:
         work: Makes trajectories.
         monitor: Hears what happens.
         tracker: Mirrors the records.
+        order: In which trajectories begin.
         errors: Why trajectories failed, by id; on a full disk nothing else knows.
     """
 
@@ -50,12 +53,17 @@ class Job:
     work: Work
     monitor: Monitor
     tracker: Tracker
+    order: Order = Order.seeds
     errors: dict[str, str] = field(default_factory=dict)
 
     @property
     def resources(self) -> ResourcesConfig:
         """What one worker gets."""
         return self.plan.sweep.resources
+
+    def unfinished(self) -> list[Planned]:
+        """Trajectories that lack a loop and are not stopped, in the order in which they begin."""
+        return in_order(unfinished(self.run, self.plan), self.plan.sweep, self.order)
 
     def folder(self, planned: Planned) -> Path:
         """Where a trajectory lies."""
@@ -65,8 +73,9 @@ class Job:
         """Bring the tracker up to the trajectory's records."""
         records = read_records(self.folder(planned))
         if records:
-            sweep, dataset = self.plan.sweep.name, self.plan.dataset_fingerprint
-            self.tracker.update(Tracked(planned.id, planned.config, sweep, dataset), records)
+            sweep, dataset = self.plan.sweep.name, planned.dataset_fingerprint
+            shown = Tracked(planned.id, planned.config, sweep, dataset, planned.setting)
+            self.tracker.update(shown, records)
 
     def fail(self, planned: Planned, error: str) -> None:
         """Write down that a trajectory cannot go on."""

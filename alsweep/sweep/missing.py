@@ -32,7 +32,7 @@ def finished(run: Path, plan: Plan) -> int:
 
 
 def missing_starts(run: Path, plan: Plan) -> list[Start]:
-    """Distinct starts that a trajectory still waits for, in grid order."""
+    """Distinct starts that a trajectory still waits for, in the plan's order."""
     waiting = [p for p in unfinished(run, plan) if loops_done(run, p) == 0]
     sharers = Counter(planned.start for planned in waiting)
     first: dict[str, Planned] = {}

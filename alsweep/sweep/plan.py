@@ -2,14 +2,16 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from pathlib import Path
 
 from alsweep.config.base import fingerprint
+from alsweep.config.expansion import Cell
 from alsweep.config.sweep import SweepConfig
 from alsweep.config.trajectory import TrajectoryConfig
 from alsweep.data.case import Dataset
 from alsweep.errors import ConfigError
 from alsweep.query.plugin_files import load_files
+from alsweep.sweep.replays import with_each_replayed
 from alsweep.trajectory.resolving import resolve
 from alsweep.trajectory.start import start_key
 
@@ -22,36 +24,59 @@ class Planned:
         id: Name of its folder.
         config: Resolved.
         start: Equal for all trajectories that share loop 0.
-        cell: The point of the grid that it stands for, as the user wrote it; None where it was
-            added while the sweep ran, so that no grid has it.
+        cell: The point of the space that it stands for, as the user wrote it; None where it was
+            added while the sweep ran, so that no search space has it.
+        dataset_name: Of its Dataset.
+        dataset_fingerprint: Of the Dataset's content.
     """
 
     id: str
     config: TrajectoryConfig
     start: str
-    cell: Mapping[str, Any] | None
+    cell: Cell | None
+    dataset_name: str
+    dataset_fingerprint: str
+
+    @classmethod
+    def of(cls, config: TrajectoryConfig, dataset: Dataset, cell: Cell | None = None) -> "Planned":
+        """Resolve a config against its dataset.
+
+        Raises:
+            ConfigError: It cannot work there.
+        """
+        resolved = resolve(config, dataset)
+        id_ = resolved.trajectory_id(dataset.fingerprint)
+        start = start_key(resolved, dataset)
+        return cls(id_, resolved, start, cell, dataset.name, dataset.fingerprint)
 
     @property
     def label(self) -> str:
         """The strategy as tables name it."""
         return self.config.strategy.shown
 
+    @property
+    def shown(self) -> str:
+        """The strategy, and before it the setting where settings have names."""
+        return self.label if self.setting is None else f"{self.setting}: {self.label}"
+
+    @property
+    def setting(self) -> str | None:
+        """Name of its setting, where the search space names settings."""
+        return None if self.cell is None else self.cell.setting
+
 
 @dataclass(frozen=True)
 class Plan:
-    """A sweep on a dataset.
+    """A sweep on its datasets.
 
     Attributes:
-        sweep: As the user wrote it.
-        dataset_name: Of the Dataset.
-        dataset_fingerprint: Of the Dataset's content.
-        trajectories: In grid order, seeds innermost; then what was added, in the order of that.
+        sweep: As the user wrote it; a replay of a run stands once for each strategy of that.
+        trajectories: Settings, points, draws, and seeds innermost; then what was added, in the
+            order of that. In this order they stand in sweep.yaml and in the table of results.
         stopped: Ids of those that are to do no further loops.
     """
 
     sweep: SweepConfig
-    dataset_name: str
-    dataset_fingerprint: str
     trajectories: tuple[Planned, ...]
     stopped: frozenset[str] = frozenset()
 
@@ -71,49 +96,69 @@ class Plan:
         return tuple(planned.id for planned in self.trajectories)
 
     @property
+    def datasets(self) -> dict[str, str]:
+        """Fingerprint to name of each dataset, in the order of the trajectories."""
+        return {one.dataset_fingerprint: one.dataset_name for one in self.trajectories}
+
+    @property
     def loops(self) -> int:
         """Trainings of ensembles over all trajectories."""
         return sum(planned.config.query.loops for planned in self.trajectories)
 
 
-def make_plan(sweep: SweepConfig, dataset: Dataset) -> Plan:
+def make_plan(sweep: SweepConfig, datasets: Dataset | Mapping[Path, Dataset]) -> Plan:
     """Resolve every trajectory of a sweep against its dataset.
+
+    Args:
+        sweep: What to plan.
+        datasets: By the place that the search space names; or one for all.
 
     Raises:
         ConfigError: A trajectory cannot work or is named twice, or two strategies share a label.
         StrategyError: A plug-in file cannot be loaded.
     """
     load_files(sweep.plugins)
-    cells = [cell for cell, _ in sweep.raw_trajectories()]
+    sweep = with_each_replayed(sweep)
     planned = [
-        _plan_one(config, cell, dataset)
-        for config, cell in zip(sweep.trajectories(), cells, strict=True)
+        _plan_one(config, cell, datasets if isinstance(datasets, Dataset) else datasets[place])
+        for cell, config in sweep.expanded()
+        for place in [config.dataset]
     ]
     _refuse_repeats(planned)
     refuse_shared_labels(planned)
-    return Plan(sweep, dataset.name, dataset.fingerprint, tuple(planned))
+    return Plan(sweep, tuple(planned))
 
 
-def _plan_one(config: TrajectoryConfig, cell: Mapping[str, Any], dataset: Dataset) -> Planned:
+def opened(plan: Plan) -> list[Dataset]:
+    """The datasets of a plan, each once, in the order of the trajectories.
+
+    Raises:
+        DatasetError: One cannot be opened any more.
+    """
+    places = {one.dataset_fingerprint: one.config.dataset for one in plan.trajectories}
+    return [Dataset.open(place) for place in places.values()]
+
+
+def _plan_one(config: TrajectoryConfig, cell: Cell, dataset: Dataset) -> Planned:
     try:
         if config.annotator.kind == "human":
             raise ConfigError(
                 "base.annotator.kind: human cannot be swept: nobody is asked while a sweep runs; "
                 "write oracle"
             )
-        resolved = resolve(config, dataset)
+        return Planned.of(config, dataset, cell)
     except ConfigError as error:
-        raise ConfigError(_at_the_grid(str(error), cell)) from error
-    id_ = resolved.trajectory_id(dataset.fingerprint)
-    return Planned(id_, resolved, start_key(resolved, dataset), cell)
+        raise ConfigError(_where_it_stands(str(error), cell)) from error
 
 
-def _at_the_grid(message: str, cell: Mapping[str, Any]) -> str:
-    """Name the grid where the faulty key stands there and not in base."""
-    for key in cell:
+def _where_it_stands(message: str, cell: Cell) -> str:
+    """Name the place of a faulty key that does not stand in base, and the setting at fault."""
+    for key, place in cell.places.items():
         if message.startswith((f"base.{key}:", f"base.{key}.")):
-            return "grid" + message.removeprefix("base")
-    return message
+            message = place + message.removeprefix(f"base.{key}")
+    if cell.setting is None or message.startswith(f"settings.{cell.setting}."):
+        return message
+    return f"{message} (in setting '{cell.setting}')"
 
 
 def _refuse_repeats(planned: list[Planned]) -> None:
@@ -122,8 +167,8 @@ def _refuse_repeats(planned: list[Planned]) -> None:
         twin = seen.setdefault(one.id, one)
         if twin is not one:
             raise ConfigError(
-                f"grid: {_written(twin.cell)} and {_written(one.cell)} mean the same "
-                f"trajectory {one.id}; leave one of them out"
+                f"{_home(one.cell)}: {twin.cell} and {one.cell} mean the same trajectory "
+                f"{one.id}; leave one of them out"
             )
 
 
@@ -138,10 +183,18 @@ def refuse_shared_labels(planned: Sequence[Planned]) -> None:
         identity = fingerprint(one.config.strategy.identity())
         if seen.setdefault(one.label, identity) != identity:
             raise ConfigError(
-                f"grid.strategy: two strategies bear the label '{one.label}'; "
+                f"{_strategy_place(one)}: two strategies bear the label '{one.label}'; "
                 "give one of them another 'label'"
             )
 
 
-def _written(cell: Mapping[str, Any] | None) -> str:
-    return ", ".join(f"{key}={value}" for key, value in (cell or {}).items()) or "base"
+def _home(cell: Cell | None) -> str:
+    """Where what tells a cell from others is written."""
+    if cell is None or not cell.places:
+        return "grid" if cell is None or cell.setting is None else "settings"
+    return [*cell.places.values()][-1].split(".")[0]
+
+
+def _strategy_place(planned: Planned) -> str:
+    places = {} if planned.cell is None else planned.cell.places
+    return next((place for key, place in places.items() if key == "strategy"), "grid.strategy")

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from alsweep.config.sweep import SweepConfig
+from alsweep.config.sweep import Provenance, SweepConfig
 from alsweep.errors import ConfigError, DatasetError
 from alsweep.layout import space_path
 from alsweep.sweep.audience import log
 from alsweep.sweep.environment import expanded
 
 if TYPE_CHECKING:
+    from alsweep.data.case import Dataset
     from alsweep.sweep.plan import Plan
 
 Tell = Callable[[str], None]
@@ -34,7 +35,8 @@ def plan_read(
         ConfigError: It cannot work on its dataset.
         DatasetError: Its dataset cannot be opened.
     """
-    return plan_of(sweep, space, _recorded_run(sweep, space, run, overrides), tell)
+    recorded = _recorded_run(sweep, space, run, overrides)
+    return plan_of(sweep, space, recorded, tell, moved=_moved(sweep, overrides))
 
 
 def _recorded_run(
@@ -47,7 +49,32 @@ def _recorded_run(
     if sweep.provenance is None or any(o.startswith("dataset=") for o in overrides):
         return None
     run = space.absolute().parent
-    return run if out.absolute() == run or not sweep.dataset.exists() else None
+    gone = not all(sweep.dataset_of(name).exists() for name in _setting_names(sweep))
+    return run if out.absolute() == run or gone else None
+
+
+def _moved(sweep: SweepConfig, overrides: Sequence[str]) -> frozenset[str]:
+    """Settings whose dataset an override names."""
+    names = {f"settings.{one.name}.dataset=": one.name for one in sweep.settings or ()}
+    return frozenset(name for o in overrides for key, name in names.items() if o.startswith(key))
+
+
+def _setting_names(sweep: SweepConfig) -> list[str | None]:
+    return [one.name for one in sweep.settings or ()] or [None]
+
+
+def not_there(sweep: SweepConfig, space: Path) -> list[Path]:
+    """Datasets that a user's search space names and that are not there; what is there may be wrong.
+
+    Raises:
+        ConfigError: A variable in a place is not set.
+    """
+    if sweep.provenance is not None:
+        return []
+    named = {sweep.dataset_of(one): _dataset_key(sweep, one) for one in _setting_names(sweep)}
+    return [
+        place for place, key in named.items() if not expanded(place, f"{space}: {key}").exists()
+    ]
 
 
 def stored_plan(run: Path, tell: Tell = log) -> Plan:
@@ -63,33 +90,62 @@ def stored_plan(run: Path, tell: Tell = log) -> Plan:
 
 
 def plan_of(
-    sweep: SweepConfig, space: Path | str, run: Path | None = None, tell: Tell = log
+    sweep: SweepConfig,
+    space: Path | str,
+    run: Path | None = None,
+    tell: Tell = log,
+    moved: Collection[str] = (),
 ) -> Plan:
-    """Resolve a sweep against its dataset; errors name the search space.
+    """Resolve a sweep against its datasets; errors name the search space.
 
     Args:
         sweep: What to plan.
         space: Where it was read.
-        run: Run folder that the sweep is a record of, whose dataset may have been moved with it.
+        run: Run folder that the sweep is a record of, whose datasets may have been moved with it.
         tell: Hears warnings.
+        moved: Settings of a recorded sweep whose datasets lie where it says now.
     """
-    from alsweep.data.case import Dataset
-    from alsweep.data.recorded import open_recorded
-    from alsweep.sweep.plan import make_plan
-    from alsweep.sweep.remarks import small_cases
+    from alsweep.sweep import remarks
+    from alsweep.sweep.plan import make_plan, opened
 
-    place = expanded(sweep.dataset, f"{space}: dataset").absolute()
-    if run is None or sweep.provenance is None:
-        try:
-            dataset = Dataset.open(place)
-        except DatasetError as error:
-            raise DatasetError(f"{space}: dataset: {error}") from error
-    else:
-        dataset = open_recorded(place, sweep.provenance.dataset_fingerprint, run)
+    recorded = None if run is None or sweep.provenance is None else (run, sweep.provenance)
+    datasets: dict[Path, Dataset] = {}
+    for setting in _setting_names(sweep):
+        place = sweep.dataset_of(setting)
+        if place not in datasets:
+            of_run = None if setting in moved else recorded
+            datasets[place] = _open(place, _dataset_key(sweep, setting), setting, space, of_run)
     try:
-        plan = make_plan(sweep, dataset)
+        plan = make_plan(sweep, datasets)
     except ConfigError as error:
         raise ConfigError(f"{space}: {error}") from error
-    for remark in small_cases(plan, dataset):
-        tell(remark)
+    for dataset in opened(plan):
+        for remark in remarks.of_data(plan, dataset):
+            tell(remark)
     return plan
+
+
+def _dataset_key(sweep: SweepConfig, setting: str | None) -> str:
+    """Where the dataset of a setting stands in the YAML."""
+    own = any(one.name == setting and one.dataset for one in sweep.settings or ())
+    return f"settings.{setting}.dataset" if own else "dataset"
+
+
+def _open(
+    place: Path,
+    key: str,
+    setting: str | None,
+    space: Path | str,
+    recorded: tuple[Path, Provenance] | None,
+) -> Dataset:
+    from alsweep.data.case import Dataset
+    from alsweep.data.recorded import open_recorded
+
+    lies = expanded(place, f"{space}: {key}").absolute()
+    known = None if recorded is None else recorded[1].fingerprint_of(setting)
+    if recorded is not None and known is not None:
+        return open_recorded(lies, known, recorded[0], key)
+    try:
+        return Dataset.open(lies)
+    except DatasetError as error:
+        raise DatasetError(f"{space}: {key}: {error}") from error

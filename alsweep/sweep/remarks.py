@@ -11,7 +11,7 @@ from alsweep.layout import space_path
 
 if TYPE_CHECKING:
     from alsweep.data.case import Dataset
-    from alsweep.sweep.plan import Plan
+    from alsweep.sweep.plan import Plan, Planned
 
 
 def shown(path: Path) -> Path:
@@ -20,11 +20,23 @@ def shown(path: Path) -> Path:
     return path.relative_to(here) if path.is_relative_to(here) else path
 
 
+def of_data(plan: Plan, dataset: Dataset) -> Iterator[str]:
+    """Say what of a dataset a plan may stumble over."""
+    yield from small_cases(plan, dataset)
+    yield from clipped(plan, dataset)
+    yield from unjudged(dataset)
+
+
+def _on(dataset: Dataset, plan: Plan) -> list[Planned]:
+    """The trajectories of a plan that are on a dataset."""
+    return [one for one in plan.trajectories if one.dataset_fingerprint == dataset.fingerprint]
+
+
 def small_cases(plan: Plan, dataset: Dataset) -> Iterator[str]:
-    """Name the cases of the pool that a training patch dwarfs, for each size of patch."""
+    """Name the cases of a pool that a training patch dwarfs, for each size of patch."""
     from alsweep.data.ingest.sizes import dwarfed, dwarfed_text, training_patch
 
-    asked = {planned.config.training.patch_size for planned in plan.trajectories}
+    asked = {planned.config.training.patch_size for planned in _on(dataset, plan)}
     for patch in sorted({training_patch(size, dataset) for size in asked}):
         cases = dwarfed((dataset.cases[case] for case in dataset.pool), patch)
         if cases:
@@ -32,6 +44,32 @@ def small_cases(plan: Plan, dataset: Dataset) -> Iterator[str]:
                 f"warning: {dwarfed_text(cases, patch)}; a smaller training.patch_size trains "
                 "more on what they hold"
             )
+
+
+def clipped(plan: Plan, dataset: Dataset) -> Iterator[str]:
+    """Name each patch size that no case of the pool has room for, of an axis by itself."""
+    largest = dataset.pool_shapes.max(axis=0)
+    queries = {planned.config.query for planned in _on(dataset, plan)}
+    sizes = {query.box for query in queries if query.patch_size != "whole"}
+    for size in sorted(sizes):
+        over = [a for a, n, limit in zip("zyx", size, largest, strict=True) if n > limit]
+        if over:
+            yield (
+                f"warning: patches of {'x'.join(map(str, size))} voxels are longer along "
+                f"{' and '.join(over)} than any case of the pool ({'x'.join(map(str, largest))}); "
+                "they are clipped to each case"
+            )
+
+
+def unjudged(dataset: Dataset) -> Iterator[str]:
+    """Name the classes that no validation case can judge."""
+    names = dataset.unreferenced("validation")
+    if names:
+        yield (
+            f"warning: no validation case has a voxel of {', '.join(names)}, which mean Dice "
+            "leaves out, whatever is predicted; ingest again with a split that has some there, "
+            "or do not conclude anything of it"
+        )
 
 
 def of_run(run: Path, plan: Plan) -> Iterator[str]:

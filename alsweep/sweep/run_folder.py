@@ -186,12 +186,22 @@ def check_same_sweep(run: Path, plan: Plan) -> None:
         raise RunFolderError(
             f"{run}: holds the sweep '{stored.name}', not '{plan.sweep.name}'; choose another --out"
         )
-    if begun.dataset_fingerprint != plan.dataset_fingerprint:
-        raise RunFolderError(
-            f"{run}: was begun on a dataset with fingerprint {begun.dataset_fingerprint[:12]}, but "
-            f"{plan.trajectories[0].config.dataset} has {plan.dataset_fingerprint[:12]}; "
-            "restore the dataset or choose another --out"
-        )
+    _refuse_other_data(run, begun, plan)
+
+
+def _refuse_other_data(run: Path, begun: Provenance, plan: Plan) -> None:
+    """Each setting stays on its data; settings that were not there before may be on any."""
+    for one in plan.own:
+        known = begun.fingerprint_of(one.setting)
+        if known is None and not set(begun.fingerprints) & set(plan.datasets):
+            known = begun.fingerprints[0]
+        if known not in (None, one.dataset_fingerprint):
+            which = "" if one.setting is None else f"setting '{one.setting}' of "
+            raise RunFolderError(
+                f"{run}: {which}it was begun on a dataset with fingerprint {known[:12]}, but "
+                f"{one.config.dataset} has {one.dataset_fingerprint[:12]}; restore the dataset or "
+                "choose another --out"
+            )
 
 
 def left_out(run: Path, plan: Plan) -> list[str]:

@@ -16,6 +16,7 @@ from alsweep.sweep import mixing, remarks
 from alsweep.sweep.audience import Audience, Listener, OnLoop
 from alsweep.sweep.deciding import extended, overrule
 from alsweep.sweep.environment import prepare_environment, unset_which_run, wandb_settings
+from alsweep.sweep.order import Order
 from alsweep.sweep.plan import Plan
 from alsweep.sweep.planning import plan_of, plan_read
 from alsweep.sweep.run_folder import check_same_sweep, driver_lock, refresh_configs, write_space
@@ -35,6 +36,7 @@ def run_sweep(
     run: Path | str,
     *,
     address: str | None = None,
+    order: Order = Order.seeds,
     work: Work | None = None,
     on_loop: OnLoop | None = None,
     report: bool | Callable[[Path], object] = True,
@@ -51,6 +53,7 @@ def run_sweep(
         sweep: What to make: a search space, the path of one, or a plan.
         run: The run folder; made where it is not there.
         address: Of a running Ray cluster; None starts a private Ray.
+        order: What is made first; results do not depend on it.
         work: Makes trajectories; by training, if left out.
         on_loop: Called with a trajectory's id and the record of each loop that is finished, in this
             call and before it is interrupted. What else there is to hear goes to Python's logging.
@@ -92,7 +95,7 @@ def run_sweep(
         plan = overrule(run, plan)
         refresh_configs(run, plan)
         with _mirror(wandb, run) as tracker, audience.watch(run, plan) as monitor:
-            job = Job(plan, run, work or training_in(run, plan), monitor, tracker)
+            job = Job(plan, run, work or training_in(run, plan), monitor, tracker, order)
             outcome = make_missing(job, address)
         write_results(run)
         if report is not False:

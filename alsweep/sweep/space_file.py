@@ -1,14 +1,16 @@
 """RUN/sweep.yaml: the sweep with every default written out, loadable like any search space."""
 
 import io
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from ruamel.yaml import YAML
 
 from alsweep import __version__
-from alsweep.config.sweep import Implied, Provenance, SweepConfig, without_strategy
+from alsweep.config.expansion import Cell, SettingConfig
+from alsweep.config.sweep import Implied, Provenance, RecordedSetting, SweepConfig
 from alsweep.config.trajectory import TrajectoryConfig
 from alsweep.files import canonical_json
 from alsweep.layout import PLUGINS
@@ -18,81 +20,146 @@ from alsweep.sweep.plan import Plan
 _LEAVES = ("strategy", "starting_budget.strategy")
 """Mappings with keys of the user's choosing; they are written flat and as a whole."""
 
+_LEARNER = "training.learner"
+
+Made = tuple[Cell, TrajectoryConfig]
+"""A trajectory and the point of the space that it stands for."""
+
 
 def resolved_sweep(plan: Plan) -> SweepConfig:
     """The sweep with defaults written out: it means the same trajectories as the plan.
 
-    A key of base is written where all trajectories agree on it and the grid does not set it.
+    A key of base is written where all trajectories whose cells do not set it agree on it.
     """
-    sweep, spelled = plan.sweep, _spelled(plan)
-    provenance = Provenance(
-        version=__version__,
-        dataset_fingerprint=plan.dataset_fingerprint,
-        trajectories=tuple(one.id for one in plan.own),
-        implied=_implied(plan),
-    )
+    sweep, spelled = plan.sweep, Spelled(plan)
+    base = shared_values(made(plan)) | _leaves_below_the_grid(sweep)
     return sweep.model_copy(
         update={
-            "dataset": plan.trajectories[0].config.dataset,
-            "base": _nested(_shared_values(plan) | _leaves_below_the_grid(sweep)),
+            "dataset": _shared_dataset(plan),
+            "base": _nested(base),
+            "settings": _settings(plan, spelled),
             "grid": {
-                key: tuple(spelled[key][repr(value)] for value in values)
+                key: tuple(spelled(f"grid.{key}", value) for value in values)
                 for key, values in sweep.grid.items()
             },
+            "points": sweep.points
+            and tuple(
+                spelled.all(f"points.{index}", point) for index, point in enumerate(sweep.points)
+            ),
             "plugins": tuple(Path(PLUGINS) / stored_name(file) for file in sweep.plugins),
-            "provenance": provenance,
+            "provenance": _provenance(plan, spelled),
         }
     )
 
 
 def to_yaml(sweep: SweepConfig) -> str:
-    """The text of a search space."""
+    """The text of a search space; what it leaves out at the top level is left out."""
     yaml = YAML(typ="safe", pure=True)
     yaml.default_flow_style = None  # lists of plain values on one line, mappings in blocks
     yaml.representer.sort_base_mapping_type_on_output = False
     yaml.width = 100
     stream = io.StringIO()
-    yaml.dump(sweep.plain(), stream)
+    yaml.dump({key: value for key, value in sweep.plain().items() if value is not None}, stream)
     return stream.getvalue()
 
 
-def _shared_values(plan: Plan) -> dict[str, Any]:
-    """Dotted key to the value on which all trajectories agree, less what the grid sets."""
-    return agreed([own_values(one.config, plan.sweep.grid) for one in plan.own])
+def made(plan: Plan) -> list[Made]:
+    """The trajectories of the search space itself."""
+    return [(one.cell, one.config) for one in plan.own if one.cell is not None]
 
 
-def _implied(plan: Plan) -> tuple[Implied, ...]:
-    """What points of the grid mean beyond their keys, where that is not the same for all."""
+def _provenance(plan: Plan, spelled: "Spelled") -> Provenance:
+    sweep, known = plan.sweep, plan.sweep.provenance
+    draws = sweep.sample.draws(() if known is None else known.draws) if sweep.sample else ()
+    prints = dict.fromkeys(one.dataset_fingerprint for one in plan.own)
+    return Provenance(
+        version=__version__,
+        dataset_fingerprint=next(iter(prints)) if len(prints) == 1 else None,
+        trajectories=tuple(one.id for one in plan.own),
+        implied=_implied(plan, spelled),
+        settings=tuple(_recorded(plan, one.name) for one in sweep.settings or ()),
+        draws=tuple(spelled.all("sample.over", one) for one in draws),
+    )
+
+
+def _recorded(plan: Plan, setting: str) -> RecordedSetting:
+    mine = [one for one in plan.own if one.setting == setting]
+    return RecordedSetting(
+        name=setting,
+        dataset_fingerprint=mine[0].dataset_fingerprint,
+        trajectories=tuple(one.id for one in mine),
+    )
+
+
+def _shared_dataset(plan: Plan) -> Path | None:
+    """Where the dataset lies of all settings that name none of their own."""
+    lies = (one.config.dataset for one in plan.own if one.cell and one.cell.dataset is None)
+    return next(lies, None)
+
+
+def _settings(plan: Plan, spelled: "Spelled") -> tuple[SettingConfig, ...] | None:
+    if plan.sweep.settings is None:
+        return None
+    lies = {one.setting: one.config.dataset for one in plan.own}
+    return tuple(
+        one.model_copy(
+            update={
+                "dataset": one.dataset and lies[one.name],
+                "values": spelled.all(f"settings.{one.name}", one.values),
+            }
+        )
+        for one in plan.sweep.settings
+    )
+
+
+def shared_values(ours: Sequence[Made]) -> dict[str, Any]:
+    """Dotted key to the value on which all trajectories agree, but those whose cells set it."""
+    every = {key for cell, _ in ours for key in cell.values}
+    flats = [(own_values(config, cell.values, every), cell.values) for cell, config in ours]
+    first: dict[str, Any] = {}
+    for flat, _ in flats:
+        first = flat | first
+    return {
+        key: value
+        for key, value in first.items()
+        if all(flat[key] == value if key in flat else is_set(key, keys) for flat, keys in flats)
+    }
+
+
+def _implied(plan: Plan, spelled: "Spelled") -> tuple[Implied, ...]:
+    """What points of the space mean beyond their keys, where that is not the same for all."""
     found: dict[str, Implied] = {}
-    shared, spelled = _shared_values(plan), _spelled(plan)
-    for one in plan.own:
-        cell = (one.cell or {}).items()
-        where = without_strategy({key: spelled[key][repr(value)] for key, value in cell})
-        own = own_values(one.config, plan.sweep.grid)
+    ours = made(plan)
+    shared, every = shared_values(ours), {key for cell, _ in ours for key in cell.values}
+    for cell, config in ours:
+        own = own_values(config, cell.values, every)
         values = {key: value for key, value in own.items() if key not in shared}
         if values:
+            where = spelled.full(cell).where
             found.setdefault(canonical_json(where), Implied(where=where, base=values))
     return tuple(found.values())
 
 
-def own_values(config: TrajectoryConfig, grid: Mapping[str, Any]) -> dict[str, Any]:
-    """Dotted key to value of a trajectory, less what the grid and the top level set."""
+def own_values(
+    config: TrajectoryConfig, cell: Collection[str], every: Collection[str]
+) -> dict[str, Any]:
+    """Dotted key to value of a trajectory, less what its cell and the top level set.
+
+    Args:
+        config: Of the trajectory.
+        cell: Keys that its cell sets.
+        every: Keys that any cell sets.
+    """
     plain = config.plain()
     learner = plain["training"]["learner"]
-    if isinstance(learner, str) and any(key.startswith("training.learner.") for key in grid):
-        # Without options it is written as its name alone, but here the grid sets options below it.
+    if isinstance(learner, str) and any(key.startswith(f"{_LEARNER}.") for key in every):
+        # Without options it is written as its name alone, but here options are set below it.
         plain["training"]["learner"] = {"name": learner}
     return {
         key: value
         for key, value in leaves(plain)
-        if not set_by_grid(key, grid) and key.split(".")[0] not in ("dataset", "seed")
+        if not is_set(key, cell) and key.split(".")[0] not in ("dataset", "seed")
     }
-
-
-def agreed(flats: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """The keys with one value in all of them."""
-    first = flats[0].items()
-    return {k: v for k, v in first if all(k in other and other[k] == v for other in flats)}
 
 
 def _leaves_below_the_grid(sweep: SweepConfig) -> dict[str, Any]:
@@ -112,9 +179,9 @@ def leaves(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, A
             yield key, value
 
 
-def set_by_grid(key: str, grid: Mapping[str, Any]) -> bool:
-    """Whether a grid key sets this key, one above it, or (in a flat strategy) one inside it."""
-    return any(key == g or key.startswith(f"{g}.") or g.startswith(f"{key}.") for g in grid)
+def is_set(key: str, keys: Collection[str]) -> bool:
+    """Whether keys set this one, one above it, or (in a flat strategy) one inside it."""
+    return any(key == k or key.startswith(f"{k}.") or k.startswith(f"{key}.") for k in keys)
 
 
 def _nested(flat: Mapping[str, Any]) -> dict[str, Any]:
@@ -128,19 +195,30 @@ def _nested(flat: Mapping[str, Any]) -> dict[str, Any]:
     return nested
 
 
-def _spelled(plan: Plan) -> dict[str, dict[str, Any]]:
-    """Grid key to the text of each of its values to all that it means, wherever it stands."""
-    spelled: dict[str, dict[str, Any]] = {}
-    for key in plan.sweep.grid:
-        written: dict[str, Any] = {}
-        meant: dict[str, list[Any]] = {}
-        for one in plan.own:
-            raw = (one.cell or {})[key]
-            written[repr(raw)] = raw
-            found = _value_at(one.config.plain(), key.split("."), raw)
-            meant.setdefault(repr(raw), []).append(found)
-        spelled[key] = {text: _common(raw, meant[text]) for text, raw in written.items()}
-    return spelled
+class Spelled:
+    """What each written value means in full, wherever in the search space it stands."""
+
+    def __init__(self, plan: Plan) -> None:
+        meant: dict[tuple[str, str], tuple[Any, list[Any]]] = {}
+        for cell, config in made(plan):
+            plain = config.plain()
+            for key, raw in cell.values.items():
+                _, found = meant.setdefault((cell.places[key], repr(raw)), (raw, []))
+                found.append(_value_at(plain, key.split("."), raw))
+        self._full = {place: _common(raw, found) for place, (raw, found) in meant.items()}
+
+    def __call__(self, place: str, raw: Any) -> Any:
+        """One value."""
+        return self._full[place, repr(raw)]
+
+    def all(self, home: str, values: Mapping[str, Any]) -> dict[str, Any]:
+        """All values of a partial config."""
+        return {key: self(f"{home}.{key}", raw) for key, raw in values.items()}
+
+    def full(self, cell: Cell) -> Cell:
+        """A cell with all that its values mean."""
+        values = {key: self(cell.places[key], raw) for key, raw in cell.values.items()}
+        return replace(cell, values=values)
 
 
 def _common(raw: Any, meant: Sequence[Any]) -> Any:

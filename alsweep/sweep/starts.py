@@ -14,7 +14,9 @@ def prepare_starts(job: Job) -> set[str]:
     Returns:
         Ids of the trajectories whose start failed.
     """
-    starts = {start.key: start for start in missing_starts(job.run, job.plan)}
+    missing = {start.example.id: start for start in missing_starts(job.run, job.plan)}
+    ordered = (missing[one.id] for one in job.unfinished() if one.id in missing)
+    starts = {start.key: start for start in ordered}
     job.monitor.preparing(tuple(starts.values()))
     tasks = {key: partial(job.work.prepare_start, s.example.config) for key, s in starts.items()}
     failed: set[str] = set()

@@ -6,7 +6,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal, get_args
 
-from alsweep.config.sweep import SweepConfig
+from alsweep.config.expansion import Cell
+from alsweep.config.sweep import Provenance, SweepConfig
 from alsweep.config.trajectory import TrajectoryConfig
 from alsweep.errors import RunFolderError
 from alsweep.layout import space_path, starts_folder
@@ -70,7 +71,7 @@ class RunStatus:
         name: Of the sweep.
         driver: Who is at work, or None.
         starts: Shared starts that are being prepared; trajectories wait for theirs.
-        trajectories: In grid order; then what was added.
+        trajectories: In the order of sweep.yaml; then what was added.
         seconds_left: Estimate; None where nothing can be said.
     """
 
@@ -132,12 +133,12 @@ def _planned(run: Path, sweep: SweepConfig) -> dict[str, TrajectoryConfig]:
         RunFolderError: The file was edited by hand, so that it means other trajectories.
     """
     origin = provenance_of(run, sweep)
-    configs = _by_id(sweep.trajectories(), origin.dataset_fingerprint)
+    made = sweep.expanded()
+    configs = _by_id(made, origin)
     if configs.keys() != set(origin.trajectories):
         # Where the grid sets a part of a strategy, what it leaves out is not spelled in the file.
         load_files(sweep.plugins)
-        written = [written_out(config) for config in sweep.trajectories()]
-        configs = _by_id(written, origin.dataset_fingerprint)
+        configs = _by_id([(cell, written_out(config)) for cell, config in made], origin)
     if configs.keys() != set(origin.trajectories):
         raise RunFolderError(
             f"{space_path(run)}: means other trajectories than provenance.trajectories lists; "
@@ -146,8 +147,11 @@ def _planned(run: Path, sweep: SweepConfig) -> dict[str, TrajectoryConfig]:
     return {**read_decided(run).added, **configs}
 
 
-def _by_id(configs: Iterable[TrajectoryConfig], fingerprint: str) -> dict[str, TrajectoryConfig]:
-    return {config.trajectory_id(fingerprint): config for config in configs}
+def _by_id(
+    made: Iterable[tuple[Cell, TrajectoryConfig]], origin: Provenance
+) -> dict[str, TrajectoryConfig]:
+    prints = ((origin.fingerprint_of(cell.setting) or "", config) for cell, config in made)
+    return {config.trajectory_id(fingerprint): config for fingerprint, config in prints}
 
 
 def _setting_names(run: RunFolder, configs: Mapping[str, TrajectoryConfig]) -> dict[str, str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,6 +10,7 @@ from alsweep.data.case import Dataset
 from alsweep.layout import models_folder, trajectory_folder
 from alsweep.results.records import read_records
 from alsweep.sweep.missing import missing_starts, unfinished
+from alsweep.sweep.plan import opened
 from alsweep.trajectory.budget import draw_start
 from alsweep.trajectory.query_log import QueryLog
 
@@ -34,20 +35,25 @@ def stored_members(run: Path, plan: Plan) -> int:
     # Torch and monai come along with it; a new run need not wait for them.
     from alsweep.trajectory.steps import Steps
 
-    dataset, resources = Dataset.open(plan.trajectories[0].config.dataset), plan.sweep.resources
+    resources = plan.sweep.resources
+    datasets = {dataset.path: dataset for dataset in opened(plan)}
     found = 0
-    for config, patches, parents in _next_trainings(run, plan, dataset):
+    for config, patches, parents in _next_trainings(run, plan, datasets):
+        dataset = datasets[config.dataset]
         steps = Steps.make(config, dataset, models, resources, "dry run", None)
         keys = steps.members.keys(steps.labels(sorted(patches)), parents)
         found += sum(steps.members.store.holds(key) for key in keys)
     return found
 
 
-def _next_trainings(run: Path, plan: Plan, dataset: Dataset) -> Iterator[_NextTraining]:
+def _next_trainings(
+    run: Path, plan: Plan, datasets: Mapping[Path, Dataset]
+) -> Iterator[_NextTraining]:
     """Config, patches and the loop before's members, for each distinct training that comes next."""
     for start in missing_starts(run, plan):
         config = start.example.config
-        yield config, [queried.patch for queried in draw_start(config, dataset)], ()
+        drawn = draw_start(config, datasets[config.dataset])
+        yield config, [queried.patch for queried in drawn], ()
     for planned in unfinished(run, plan):
         folder = trajectory_folder(run, planned.id)
         records = read_records(folder)

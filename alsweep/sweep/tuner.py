@@ -14,7 +14,7 @@ from alsweep.layout import log_path
 from alsweep.results.records import read_records
 from alsweep.sweep.crash import in_one_line, quiet_tune
 from alsweep.sweep.job import Job
-from alsweep.sweep.missing import loops_done, unfinished
+from alsweep.sweep.missing import loops_done
 from alsweep.sweep.trainable import Assignment, TrajectoryTrainable
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ def run_trajectories(job: Job, excluded: set[str]) -> None:
         job: The sweep.
         excluded: Ids of trajectories that have failed already.
     """
-    todo = [p for p in unfinished(job.run, job.plan) if p.id not in excluded]
+    todo = [p for p in job.unfinished() if p.id not in excluded]
     if not todo:
         return
     shutil.rmtree(job.run / ".tune", ignore_errors=True)  # left by an earlier version, if killed

@@ -102,7 +102,7 @@ class ArrayPool:
         values = self.references[patch.case][patch.slices].ravel()
         return np.bincount(values, minlength=len(self.classes))[: len(self.classes)]
 
-    def replayed(self, source: str) -> Sequence[QueriedPatch]:
+    def replayed(self, source: str, strategy: str = "") -> Sequence[QueriedPatch]:
         """The queried patches that the pool was given, whatever the source."""
         return self.queried
 

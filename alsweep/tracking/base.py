@@ -22,12 +22,14 @@ class Tracked:
         config: Resolved.
         sweep: Name of the sweep.
         dataset_fingerprint: Of the Dataset's content.
+        setting: Its name, where the search space names settings.
     """
 
     id: str
     config: TrajectoryConfig
     sweep: str
     dataset_fingerprint: str
+    setting: str | None = None
 
     @property
     def label(self) -> str:

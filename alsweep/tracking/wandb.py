@@ -129,7 +129,7 @@ class WandbTracker:
             entity=self._config.entity,
             id=id_,
             name=tracked.id,
-            group=records[0].setting,
+            group=tracked.setting or records[0].setting,
             job_type="trajectory",
             tags=[
                 tag[:_LONGEST_TAG]
@@ -226,6 +226,7 @@ def full_config(tracked: Tracked, first: LoopRecord) -> dict[str, Any]:
         "trajectory": tracked.id,
         "sweep": tracked.sweep,
         "setting": first.setting,
+        "setting_name": tracked.setting,
         "start_hash": first.start_hash,
         "dataset_name": first.dataset,
         "dataset_fingerprint": tracked.dataset_fingerprint,

@@ -2,16 +2,18 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from alsweep.config.trajectory import EvaluationConfig, SurfaceConfig
 from alsweep.data.annotator import ReferenceLabels
 from alsweep.data.case import Dataset
 from alsweep.model.evaluation import case_dice, mean_over_cases
 from alsweep.model.outputs import label_map
+from alsweep.model.regrid import original_labels
 from alsweep.results.loops import PartScores, SurfaceScores
 
 if TYPE_CHECKING:
+    from alsweep.data.case import Spacing
     from alsweep.model.surfaces import SurfaceDistance
     from alsweep.types import LabelMap, Probs
 
@@ -32,6 +34,12 @@ class Evaluation:
     validation: PartScores
     test: PartScores | None
     seconds: float
+
+
+class _Labels(NamedTuple):
+    predicted: "LabelMap"
+    true: "LabelMap"
+    spacing: "Spacing"
 
 
 @dataclass(frozen=True)
@@ -60,31 +68,43 @@ class Evaluator:
         return validation, self._part(test, len(self.dataset.validation), total)
 
     def _part(self, cases: Sequence[str], before: int, total: int) -> PartScores:
-        reference = ReferenceLabels(self.dataset)
-        order = self.dataset.manifest.regions_class_order
         dice: dict[str, list[float | None]] = {}
+        referenced = [False for _ in self.dataset.targets]
         surfaces: dict[str, Sequence[SurfaceDistance]] = {}
         for done, case in enumerate(cases, start=before):
             self.on_case(done, total)
-            predicted, true = label_map(self.predict(case), order), reference.volume(case)
-            dice[case] = case_dice(predicted, true, self.dataset.targets)
+            predicted, true, spacing = self._labels(case)
+            dice[case], there = case_dice(predicted, true, self.dataset.targets)
+            referenced = [a or b for a, b in zip(referenced, there, strict=True)]
             if self.config.surface is not None:
-                surfaces[case] = self._surfaces(predicted, true, self.config.surface)
-        mean, by_class, by_case = self._named(dice)
-        surface = self._surface_scores(surfaces) if surfaces else None
+                surfaces[case] = self._surfaces(predicted, true, spacing, self.config.surface)
+        mean, by_class, by_case = self._named(dice, referenced)
+        surface = self._surface_scores(surfaces, referenced) if surfaces else None
         return PartScores(mean_dice=mean, dice=by_class, case_dice=by_case, surface=surface)
 
+    def _labels(self, case: str) -> "_Labels":
+        """What is held against what, on the grid that the protocol names."""
+        info, spacing = self.dataset.case(case), self.dataset.manifest.spacing
+        order = self.dataset.manifest.regions_class_order
+        reference, probs = ReferenceLabels(self.dataset), self.predict(case)
+        if self.config.grid == "resampled" or info.is_original:
+            return _Labels(label_map(probs, order), reference.volume(case), spacing)
+        predicted = original_labels(probs, info, spacing, order)
+        return _Labels(predicted, reference.original(case), info.original_spacing)
+
     def _surfaces(
-        self, predicted: "LabelMap", true: "LabelMap", config: SurfaceConfig
+        self, predicted: "LabelMap", true: "LabelMap", spacing: "Spacing", config: SurfaceConfig
     ) -> "Sequence[SurfaceDistance]":
         from alsweep.model.surfaces import case_surfaces
 
-        spacing = self.dataset.manifest.spacing
         return case_surfaces(predicted, true, self.dataset.targets, spacing, config.tolerance_mm)
 
-    def _surface_scores(self, surfaces: "Mapping[str, Sequence[SurfaceDistance]]") -> SurfaceScores:
-        dice = self._named({c: [one.surface_dice for one in s] for c, s in surfaces.items()})
-        far = self._named({c: [one.hd95 for one in s] for c, s in surfaces.items()})
+    def _surface_scores(
+        self, surfaces: "Mapping[str, Sequence[SurfaceDistance]]", referenced: Sequence[bool]
+    ) -> SurfaceScores:
+        shares = {c: [one.surface_dice for one in s] for c, s in surfaces.items()}
+        distances = {c: [one.hd95 for one in s] for c, s in surfaces.items()}
+        dice, far = self._named(shares, referenced), self._named(distances, referenced)
         return SurfaceScores(
             surface_dice=dice[0],
             hd95=far[0],
@@ -95,10 +115,10 @@ class Evaluator:
         )
 
     def _named(
-        self, by_case: Mapping[str, Sequence[float | None]]
+        self, by_case: Mapping[str, Sequence[float | None]], referenced: Sequence[bool]
     ) -> tuple[float | None, dict[str, float | None], dict[str, dict[str, float | None]]]:
         """Mean, by class name, and by case and class name."""
         names = [target.name for target in self.dataset.targets]
-        mean, by_class = mean_over_cases(by_case)
+        mean, by_class = mean_over_cases(by_case, referenced)
         cases = {case: dict(zip(names, own, strict=True)) for case, own in by_case.items()}
         return mean, dict(zip(names, by_class, strict=True)), cases

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -13,7 +14,7 @@ from alsweep.data.label_store import PartialLabels
 from alsweep.errors import StrategyError
 from alsweep.geometry import Patch, QueriedPatch, by_case
 from alsweep.query.base import PoolCase, Prediction
-from alsweep.trajectory.replay import source_config
+from alsweep.trajectory.replay import find_source, source_config
 
 if TYPE_CHECKING:
     from jaxtyping import Int64
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from alsweep.types import LabelMap
 
 Predict = Callable[[str], Prediction]
-Replay = Callable[[str], Sequence[QueriedPatch]]
+Replay = Callable[[str, str], Sequence[QueriedPatch]]
 
 
 @dataclass(frozen=True)
@@ -52,6 +53,16 @@ class DatasetFacts:
         """
         return source_config(folder)
 
+    def source_in(
+        self, run: str, strategy: str, config: TrajectoryConfig, *, start: bool = False
+    ) -> str:
+        """The trajectory of a run that is to be replayed.
+
+        Raises:
+            StrategyError: There is none, or more than one.
+        """
+        return str(find_source(Path(run), strategy, config, start=start))
+
 
 class DatasetPool:
     """The pool cases of a dataset.
@@ -62,8 +73,8 @@ class DatasetPool:
         predict: The ensemble's prediction of a case; None before the first training.
         oracle: Ground truth for strategies that declare ``uses_oracle``; None for all others.
         labels: Of the annotated patches, for strategies that need them; None for all others.
-        replay: What the trajectory in a folder queried in this loop; None where nothing can be
-            replayed.
+        replay: What the trajectory in a folder, or of a strategy in a run's, queried in this loop;
+            None where nothing can be replayed.
         wanted: Says which cases are predicted; the others would only be thrown away.
         on_case: Called with the number of cases predicted so far.
         workers: Cases that may be scored at the same time.
@@ -141,7 +152,7 @@ class DatasetPool:
         counts = np.bincount(self._labels.crop(patch).ravel(), minlength=len(self.classes))
         return counts[: len(self.classes)]
 
-    def replayed(self, source: str) -> Sequence[QueriedPatch]:
+    def replayed(self, source: str, strategy: str = "") -> Sequence[QueriedPatch]:
         """What another trajectory queried in this loop.
 
         Raises:
@@ -149,4 +160,4 @@ class DatasetPool:
         """
         if self._replay is None:
             raise StrategyError("there is nothing to replay here; choose another strategy")
-        return self._replay(source)
+        return self._replay(source, strategy)

@@ -1,16 +1,17 @@
-"""The queries of another trajectory, read for the strategy that replays them."""
+"""The queries of another trajectory, or of all of a run, for the strategy that replays them."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
+from functools import lru_cache
 from pathlib import Path
 
 from alsweep.config.trajectory import TrajectoryConfig
 from alsweep.data.case import Dataset
 from alsweep.errors import AlsweepError, StrategyError
 from alsweep.geometry import Patch, QueriedPatch
-from alsweep.layout import query_path
+from alsweep.layout import config_path, query_path, space_path, trajectories_folder
 from alsweep.query.presets.replay import check_source, check_start_source
 from alsweep.results.loops import read_query
-from alsweep.results.records import read_config
+from alsweep.results.records import read_config, read_run
 from alsweep.trajectory.query_log import QueryLog
 
 
@@ -26,15 +27,102 @@ def source_config(source: str) -> TrajectoryConfig:
         raise StrategyError(f"source: {error}") from error
 
 
-def replayed_start(config: TrajectoryConfig, dataset: Dataset, source: str) -> list[QueriedPatch]:
-    """The starting patches of the trajectory in the folder ``source``.
+def find_source(run: Path, strategy: str, config: TrajectoryConfig, *, start: bool = False) -> Path:
+    """Folder of the trajectory of a run that a trajectory of the same seed replays.
+
+    Args:
+        run: A run folder.
+        strategy: Label of its strategy there; any, if it is empty.
+        config: Of the trajectory that replays.
+        start: Whether the starting patches alone are replayed, which strategies mostly share.
+
+    Raises:
+        StrategyError: There is none that would do, or there are several that differ.
+    """
+    of_seed = {f: c for f, c in begun_in(run).items() if c.seed == config.seed}
+    found = {f: c for f, c in of_seed.items() if strategy in ("", c.strategy.shown)}
+    if not found:
+        raise StrategyError(_nothing_there(run, strategy, config.seed, of_seed.values()))
+    check = check_start_source if start else check_source
+    refusals = {folder: _refusal(check, folder, theirs, config) for folder, theirs in found.items()}
+    fit = [folder for folder, refused in refusals.items() if refused is None]
+    if not fit:
+        raise next(refused for refused in refusals.values() if refused is not None)
+    if len(fit) > 1 and not (start and _begin_alike(fit)):
+        names = ", ".join(folder.name for folder in fit[:3])
+        raise StrategyError(
+            f"run: {run} has {len(fit)} trajectories of seed {config.seed} that could be replayed "
+            f"({names}{', ...' if len(fit) > 3 else ''}); say which by strategy, or name one as "
+            "source"
+        )
+    return fit[0]
+
+
+def begun_in(run: Path) -> Mapping[Path, TrajectoryConfig]:
+    """Folder and config of each trajectory of a run that has begun, in the order of the run.
+
+    Raises:
+        StrategyError: The folder is no run's.
+    """
+    try:
+        return _begun_in(run, trajectories_folder(run).stat().st_mtime_ns)
+    except (AlsweepError, OSError) as error:
+        raise StrategyError(f"run: {error}") from error
+
+
+@lru_cache(maxsize=4)
+def _begun_in(run: Path, changed: int) -> Mapping[Path, TrajectoryConfig]:
+    """Read once for all trajectories that replay it, until there are others in it."""
+    return {t.folder: t.config for t in read_run(run).trajectories if t.config is not None}
+
+
+def _nothing_there(
+    run: Path, strategy: str, seed: int, of_seed: Collection[TrajectoryConfig]
+) -> str:
+    if of_seed:
+        labels = ", ".join(dict.fromkeys(config.strategy.shown for config in of_seed))
+        return f"run: {run} has no strategy '{strategy}' with seed {seed}; it has {labels}"
+    seeds = sorted({config.seed for config in begun_in(run).values()})
+    there = ", ".join(map(str, seeds)) or "none"
+    return f"run: {run} has no trajectory with seed {seed} to replay; seeds there: {there}"
+
+
+def _refusal(
+    check: Callable[[object, TrajectoryConfig, TrajectoryConfig], None],
+    folder: Path,
+    theirs: TrajectoryConfig,
+    config: TrajectoryConfig,
+) -> StrategyError | None:
+    try:
+        check(folder, theirs, config)
+    except StrategyError as error:
+        return error
+    return None
+
+
+def _begin_alike(folders: Sequence[Path]) -> bool:
+    starts = [sorted(q.patch for q in read_query(query_path(f, 0))) for f in folders]
+    return all(start == starts[0] for start in starts)
+
+
+def _located(source: str, strategy: str, config: TrajectoryConfig, *, start: bool = False) -> Path:
+    folder = Path(source)
+    if config_path(folder).exists() or not space_path(folder).exists():
+        return folder
+    return find_source(folder, strategy, config, start=start)
+
+
+def replayed_start(
+    config: TrajectoryConfig, dataset: Dataset, source: str, strategy: str = ""
+) -> list[QueriedPatch]:
+    """The starting patches of the trajectory in the folder ``source``, or of one in a run's.
 
     Raises:
         StrategyError: It is of another setting, or its patches are not of this dataset.
         RecordError: It has none.
     """
-    folder = Path(source)
-    check_start_source(source, source_config(source), config)
+    folder = _located(source, strategy, config, start=True)
+    check_start_source(folder, source_config(str(folder)), config)
     queried = read_query(query_path(folder, 0))
     for patch in (one.patch for one in queried):
         if patch.case not in dataset.pool or not patch.inside(dataset.cases[patch.case].shape):
@@ -46,26 +134,27 @@ def replayed_start(config: TrajectoryConfig, dataset: Dataset, source: str) -> l
 
 
 def replayed(
-    config: TrajectoryConfig, taken: Sequence[Patch], loop: int, source: str
+    config: TrajectoryConfig, taken: Sequence[Patch], loop: int, source: str, strategy: str = ""
 ) -> list[QueriedPatch]:
-    """What the trajectory in the folder ``source`` queried in ``loop``, with its scores.
+    """What another trajectory queried in ``loop``, with its scores.
 
     Args:
         config: Of the trajectory that replays.
         taken: Its patches so far.
         loop: Whose networks would have been asked.
-        source: RUN/trajectories/ID.
+        source: RUN/trajectories/ID; or RUN, for the one with the seed of ``config``.
+        strategy: Its label, in a run.
 
     Raises:
         StrategyError: It is of another setting, or was annotated differently before this loop.
         RecordError: It has not got so far.
     """
-    folder = Path(source)
-    check_source(source, source_config(source), config)
+    folder = _located(source, strategy, config)
+    check_source(folder, source_config(str(folder)), config)
     if sorted(QueryLog(folder).patches(loop)) != sorted(taken):
         raise StrategyError(
-            f"source: {source} had other patches annotated at loop {loop}; a replay needs the same "
+            f"source: {folder} had other patches annotated at loop {loop}; a replay needs the same "
             f"dataset and start, and replays every query from the first; starting_budget: "
-            f"{{strategy: {{name: replay, source: {source}}}}} begins with its patches"
+            f"{{strategy: {{name: replay, source: {folder}}}}} begins with its patches"
         )
     return read_query(query_path(folder, loop + 1))

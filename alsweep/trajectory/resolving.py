@@ -23,8 +23,8 @@ def resolve(config: TrajectoryConfig, dataset: Dataset) -> TrajectoryConfig:
     """
     resolved = written_out(config).model_copy(update={"dataset": dataset.path})
     _check_references(resolved, dataset)
+    _check_grid(resolved, dataset)
     _check_strategies(resolved, dataset)
-    _check_patch_size(resolved, dataset)
     _check_room(resolved, dataset)
     return resolved
 
@@ -71,6 +71,20 @@ def _check_references(config: TrajectoryConfig, dataset: Dataset) -> None:
         )
 
 
+def _check_grid(config: TrajectoryConfig, dataset: Dataset) -> None:
+    """Predictions are held against labels on the grid of the source only where those are kept."""
+    if config.evaluation.grid == "resampled":
+        return
+    judged = (*dataset.validation, *(dataset.test if config.evaluation.test else ()))
+    lacking = [case for case in judged if not dataset.cases[case].has_original]
+    if lacking:
+        raise ConfigError(
+            f"base.evaluation.grid: original, which preset nnunet means too, needs labels on the "
+            f"grid of the source, but {dataset.path} has none of case '{lacking[0]}', as it was "
+            "ingested by an older alsweep; ingest it again, or write grid: resampled"
+        )
+
+
 def _check_strategies(config: TrajectoryConfig, dataset: Dataset) -> None:
     """Let the strategy, and that of the start, say whether they can work here."""
     start, facts = config.starting_budget.strategy, DatasetFacts(dataset)
@@ -101,19 +115,6 @@ def _resolve_strategy(spec: StrategySpec, place: str, *, labelled: bool = False)
         parameters=parameters(made),
         stored=True,
     )
-
-
-def _check_patch_size(config: TrajectoryConfig, dataset: Dataset) -> None:
-    if config.query.patch_size == "whole":
-        return
-    largest = dataset.pool_shapes.max(axis=0)
-    for axis, size, limit in zip("zyx", config.query.box, largest, strict=True):
-        if size > limit:
-            raise ConfigError(
-                f"base.query.patch_size: {size} voxels along {axis} are more than the "
-                f"largest pool case has ({'x'.join(map(str, largest))}); "
-                f"write at most {limit}, or patch_size: whole"
-            )
 
 
 def _check_room(config: TrajectoryConfig, dataset: Dataset) -> None:

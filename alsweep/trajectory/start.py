@@ -12,7 +12,12 @@ from alsweep.trajectory.progress import OnProgress
 
 def start_key(config: TrajectoryConfig, dataset: Dataset) -> str:
     """Hash, equal for all trajectories that share loop 0: labels, members and Dice."""
-    identity = config.identity_on(dataset.fingerprint)
+    return start_key_on(config, dataset.fingerprint)
+
+
+def start_key_on(config: TrajectoryConfig, dataset_fingerprint: str) -> str:
+    """The same for a dataset of which nothing else is known."""
+    identity = config.identity_on(dataset_fingerprint)
     query = {key: identity["query"][key] for key in ("patch_size", "on_shortfall")}
     shared = {"schema", "dataset", "starting_budget", "training", "evaluation", "annotator", "seed"}
     return fingerprint({"query": query} | {k: v for k, v in identity.items() if k in shared})

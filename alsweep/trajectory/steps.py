@@ -9,7 +9,7 @@ from typing import Any
 
 from alsweep.config.base import STORED, fingerprint
 from alsweep.config.sweep import ResourcesConfig
-from alsweep.config.trajectory import TrajectoryConfig
+from alsweep.config.trajectory import InferenceConfig, TrajectoryConfig
 from alsweep.data.annotator import Annotator, ReferenceLabels
 from alsweep.data.case import Dataset
 from alsweep.data.label_store import PartialLabels
@@ -131,10 +131,11 @@ class Steps:
     def _evaluate(self, loop: int, members: Sequence[Member]) -> dict[str, Any]:
         began = time.monotonic()
         protocol = self.config.evaluation
+        how = InferenceConfig(tta=protocol.tta, step=protocol.step)
         evaluator = Evaluator(
             self.dataset,
             protocol,
-            lambda case: self.predict(members, case, protocol.step, protocol.tta).mean_probs,
+            lambda case: self.predict(members, case, how).mean_probs,
             partial(self._tell, loop, "evaluate"),
         )
         validation, test = evaluator.scores()
@@ -149,15 +150,20 @@ class Steps:
         self,
         members: Sequence[Member],
         case: str,
-        step: float,
-        tta: bool,
+        how: InferenceConfig,
         needs: Collection[str] = ("probs",),
     ) -> Prediction:
         """What the ensemble says of a case, and no more of it than is needed."""
         setup = self.members.setup
-        axes, encoder = setup.axes if tta else (), self.members.learner.encoder
-        window = setup.topology.window
-        tiling = Tiling(window, step, axes, self.compute, setup.regions, encoder)
+        tiling = Tiling(
+            window=setup.topology.window,
+            step=how.step,
+            axes=setup.axes if how.tta else (),
+            compute=self.compute,
+            regions=setup.regions,
+            encoder=self.members.learner.encoder,
+            gaussian=how.gaussian,
+        )
         networks = [member.network for member in members]
         return predict(networks, self.dataset.image(case), tiling, needs)
 
@@ -177,9 +183,7 @@ class Steps:
         pool = DatasetPool(
             self.dataset,
             taken,
-            predict=lambda case: self.predict(
-                members, case, inference.step, inference.tta, chosen.needs
-            ),
+            predict=lambda case: self.predict(members, case, inference, chosen.needs),
             oracle=ReferenceLabels(self.dataset) if chosen.uses_oracle else None,
             labels=self.labels(taken) if "annotated_labels" in chosen.needs else None,
             replay=partial(replayed, self.config, taken, loop),

@@ -158,9 +158,7 @@ class StoredNetworks:
     def scored(self, case: str, score: VoxelMap) -> "tuple[LabelMap, NDArray[np.floating[Any]]]":
         """Predicted labels and voxel scores of a pool case, as the query saw them."""
         inference = self._steps.config.inference
-        prediction = self._steps.predict(
-            self._members, case, inference.step, inference.tta, score.needs
-        )
+        prediction = self._steps.predict(self._members, case, inference, score.needs)
         order = self._steps.dataset.manifest.regions_class_order
         labels = label_map(prediction.mean_probs, order)
         return labels, score(prediction).float().to("cpu").numpy()

@@ -25,7 +25,7 @@ def test_demo_makes_its_phantom_once_and_hands_the_sweep_on(
         assert call(monkeypatch, "demo", "--out", tmp_path / "demo") == 0
     (plan, out), (again, _) = made
     assert out == tmp_path / "demo"
-    assert plan.dataset_fingerprint == again.dataset_fingerprint
+    assert plan.datasets == again.datasets
     assert len(plan.trajectories) == 6
 
 

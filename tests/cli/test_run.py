@@ -1,3 +1,4 @@
+import json
 import os
 import sys
 from pathlib import Path
@@ -14,10 +15,9 @@ from alsweep.data.ingest.conversion import ingest
 from alsweep.sweep.environment import prepare_environment
 from alsweep.sweep.planning import plan_of
 from alsweep.sweep.run_folder import driver_lock, write_space
-from tests.data.raws import nnunet
+from tests.data.raws import nnunet, save, volume
 
 ROOT = Path(__file__).parents[2]
-SPACES = [*sorted((ROOT / "search_spaces").glob("*.yaml")), ROOT / "alsweep/cli/demo.yaml"]
 
 SPACE = """
 name: tiny
@@ -51,13 +51,6 @@ def space(dataset: Path, tmp_path: Path) -> Path:
     return path
 
 
-@pytest.mark.parametrize("path", SPACES, ids=lambda path: path.stem)
-def test_every_search_space_loads(path: Path) -> None:
-    sweep = load_sweep(path)
-    assert sweep.name == path.stem
-    assert len(sweep.trajectories()) >= 2
-
-
 def test_dry_run_tells_all_and_writes_nothing(
     space: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
 ) -> None:
@@ -70,6 +63,18 @@ def test_dry_run_tells_all_and_writes_nothing(
     assert "4 trajectories, 0 done, 4 to do with 12 loops" in text
     assert "2 shared starts; 20 trainings (24 without sharing)" in text
     assert text.count("0/3") == 4
+
+
+def test_a_dry_run_without_the_dataset_counts(
+    space: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+) -> None:
+    told = ("--set", f"dataset={tmp_path / 'gone'}")
+    assert call(monkeypatch, "run", space, *told, "--dry-run") == 0
+    said = capsys.readouterr()
+    assert said.err.startswith(f"warning: {tmp_path / 'gone'}: no such Dataset here")
+    assert "tiny: 4 trajectories\n2 shared starts; 20 trainings (24 without" in said.out
+    # A run needs it.
+    assert call(monkeypatch, "run", space, *told) == 2
 
 
 def test_the_dataset_of_a_search_space_is_expanded(
@@ -164,7 +169,6 @@ def test_default_run_folder_is_named_after_the_sweep(
         ("base.trainign.epochs=2", "base.trainign: unknown key; did you mean 'training'?"),
         ("grid.strategy=[randon]", "did you mean 'random'?"),
         ("base.query.patch_size=[8, -8, 8]", "base.query.patch_size.1"),
-        ("base.query.patch_size=[8, 99, 8]", "99 voxels along y are more than"),
         ("base.starting_budget.patches=5", "5 are too few"),
         ("dataset=/nowhere", "/nowhere"),
         ("seeds=[0, 0]", "a seed is named twice"),
@@ -201,6 +205,39 @@ def test_a_dry_run_warns_of_cases_that_a_training_patch_dwarfs(
     smaller = "base.training.patch_size=[20, 20, 20]"
     assert call(monkeypatch, *command, "--set", smaller) == 0
     assert warnings(capsys) == []
+
+
+def test_a_dry_run_says_that_patches_are_clipped(
+    space: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+) -> None:
+    fewer = ("--set", "base.query.loops=1", "--set")
+    command = ("run", space, "--out", tmp_path / "run", "--dry-run", *fewer)
+    assert call(monkeypatch, *command, "base.query.patch_size=[8, 99, 30]") == 0
+    assert warnings(capsys) == [
+        "warning: patches of 8x99x30 voxels are longer along y and x than any case of the pool "
+        "(24x24x24); they are clipped to each case"
+    ]
+    assert call(monkeypatch, *command, "base.query.patch_size=[8, 24, 24]") == 0
+    assert warnings(capsys) == []
+
+
+def test_a_dry_run_names_classes_that_no_validation_case_can_judge(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+) -> None:
+    raw = nnunet(tmp_path / "raw", cases=5, shapes=((24, 24, 24),))
+    cases = [f"case_{index}" for index in range(5)]
+    (raw / "splits_final.json").write_text(json.dumps([{"train": cases[1:], "val": cases[:1]}]))
+    labels = volume((24, 24, 24))[1]
+    labels[labels == 2] = 1
+    save(raw / "labelsTr" / "case_0.nii.gz", labels)
+    ingest(raw, tmp_path / "dataset")
+    (tmp_path / "space.yaml").write_text(SPACE.format(dataset=tmp_path / "dataset"))
+    command = ("run", tmp_path / "space.yaml", "--out", tmp_path / "run", "--dry-run")
+    assert call(monkeypatch, *command) == 0
+    (told,) = warnings(capsys)
+    assert told.startswith(
+        "warning: no validation case has a voxel of lesion, which mean Dice leaves out"
+    )
 
 
 @pytest.mark.parametrize("options", [[], ["--dry-run"]])

@@ -96,7 +96,7 @@ def test_a_moved_dataset_is_told_to_the_whole_run(place: Path, capsys, no_report
         assert MEND in last, words
     told = ["run", f"{run}/sweep.yaml", "--out", str(run), "--set", f"dataset={new}"]
     assert _exit_code(told, debug=False) == 0
-    assert read_run(run).dataset == new
+    assert read_run(run).begun.grounds[0].dataset == new
     assert {read_config(folder).dataset for folder in run.glob("trajectories/*")} == {new}
     assert _exit_code(readers(run, place / "again")[5], debug=False) == 0
 
@@ -107,7 +107,7 @@ def test_another_dataset_is_not_taken_for_the_moved_one(place: Path, capsys) -> 
     told = ["run", f"{run}/sweep.yaml", "--out", str(run), "--set", f"dataset={other}"]
     assert _exit_code(told, debug=False) == 2
     assert "was begun on a dataset with fingerprint" in capsys.readouterr().err.splitlines()[-1]
-    assert read_run(run).dataset == place / "dataset"
+    assert read_run(run).begun.grounds[0].dataset == place / "dataset"
 
 
 def test_a_run_that_is_moved_with_its_dataset_in_it_works_and_goes_on(
@@ -117,4 +117,4 @@ def test_a_run_that_is_moved_with_its_dataset_in_it_works_and_goes_on(
     moved = (place / "run").rename(place / "moved")
     for words in [readers(moved, place / "out")[5], ["resume", str(moved)]]:
         assert _exit_code(words, debug=False) == 0
-    assert read_run(moved).dataset == moved / "dataset"
+    assert read_run(moved).begun.grounds[0].dataset == moved / "dataset"

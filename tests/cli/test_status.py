@@ -88,7 +88,7 @@ def test_status_and_dry_run_of_a_run_in_which_something_was_decided(
     monkeypatch.setenv("COLUMNS", "200")
     monkeypatch.setenv("WANDB_MODE", "disabled")
     config = stored_plan(run).trajectories[0].config.model_copy(update={"seed": 7})
-    id_ = config.trajectory_id(read_run(run).dataset_fingerprint)
+    id_ = config.trajectory_id(read_run(run).begun.grounds[0].dataset_fingerprint)
     stops = [
         Decision(action="stopped", trajectory=one.id, by="race", why="it loses")
         for one in stored_plan(run).trajectories

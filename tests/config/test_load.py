@@ -185,7 +185,7 @@ def test_a_bad_patch_size_is_one_complaint_not_one_per_type(space):
         ("- a", "expected a mapping"),
         ("", "expected a mapping"),
         ("name: a\nname: b", "duplicate key"),
-        ("name: &a [*a]\n", "required"),
+        ("name: &a [*a]\n", "name: expected text"),
         ("name: a\ndataset: d\nbase: &b {query: *b}", "nested too deeply, or an alias"),
         ("name: " + 600 * "[", "nested too deeply"),
         ("name: \x01", "not valid YAML: unacceptable character"),

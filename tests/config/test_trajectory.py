@@ -6,7 +6,9 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from alsweep import TrajectoryConfig
+from alsweep.config.base import STORED
 from alsweep.config.sweep import ResourcesConfig
+from alsweep.config.trajectory import TrainingConfig
 
 QUERY = {"patches": 4, "patch_size": [8, 8, 8]}
 
@@ -21,7 +23,7 @@ def test_defaults_are_those_of_the_published_yaml():
     assert plain["training"]["members"] == plain["training"]["folds"] == 5
     assert plain["training"]["epochs"] == 4
     assert plain["training"]["iterations_per_epoch"] == 50
-    assert plain["inference"] == {"tta": False, "step": 0.75}
+    assert plain["inference"] == {"tta": False, "step": 0.75, "gaussian": True}
     assert plain["evaluation"] | {"tta": False, "step": 0.5} == plain["evaluation"]
     assert plain["starting_budget"]["strategy"] == {"name": "random_fg33_all_classes"}
 
@@ -38,6 +40,32 @@ def test_presets_fill_in_what_is_not_written():
     assert training.iterations_per_epoch == 250
     assert training.optimizer == "sgd_poly"
     assert (training.epochs, training.learning_rate) == (7, 0.5)
+
+
+@pytest.mark.parametrize(
+    ("written", "found"),
+    [
+        ({}, (True, "original")),
+        ({"tta": False}, (False, "original")),
+        ({"grid": "resampled"}, (True, "resampled")),
+        ({"step": 0.25}, (True, "original")),
+    ],
+    ids=str,
+)
+def test_preset_nnunet_judges_as_nnunet_does_where_nothing_is_written(written, found):
+    for training in ({"preset": "nnunet"}, TrainingConfig.model_validate({"preset": "nnunet"})):
+        judged = config(training=training, evaluation=written).evaluation
+        assert (judged.tta, judged.grid) == found
+    stored = TrajectoryConfig.model_validate(
+        {**config().plain(), "training": {"preset": "nnunet"}, "evaluation": written},
+        context=STORED,
+    ).evaluation
+    assert (stored.tta, stored.grid) == (
+        written.get("tta", False),
+        written.get("grid", "resampled"),
+    )
+    other = config(training={"preset": "onecycle"}, evaluation=written).evaluation
+    assert (other.tta, other.grid) == (written.get("tta", False), written.get("grid", "resampled"))
 
 
 def test_onecycle_is_nnunet_but_for_its_optimiser_and_augmentation():

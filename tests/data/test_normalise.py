@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from alsweep.data.case import Normalisation
+from alsweep.data.channels import Normalisation
 from alsweep.data.ingest.intensities import pooled, sketch
 from alsweep.data.ingest.normalise import ct_normalisation, normalise, scheme_for
 

@@ -33,7 +33,10 @@ CONFIGS: dict[str, dict[str, Any]] = {
         "strategy": {"stages": {"map": "margin", "noise": {"name": "power", "beta": 2}}},
         "inference": {"tta": True, "step": 0.5},
     },
-    "nnunet": {"training": {"preset": "nnunet", "patch_size": [16, 16, 16]}},
+    "nnunet": {
+        "training": {"preset": "nnunet", "patch_size": [16, 16, 16]},
+        "evaluation": {"tta": False, "grid": "resampled"},
+    },
     "onecycle": {"training": {"preset": "onecycle", "epochs": 7, "blocks": "residual"}},
     "snapshots": {"training": {"ensemble": "snapshots", "members": 3, "epochs": 7}},
     "seeds": {

@@ -1,4 +1,5 @@
 import gc
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -50,6 +51,28 @@ def test_overlapping_windows_reproduce_a_pointwise_network():
     expected = torch.sigmoid(torch.from_numpy(volume[0]) * 2)
     torch.testing.assert_close(found[1], expected, atol=1e-5, rtol=1e-5)
     torch.testing.assert_close(found.sum(dim=0), torch.ones(9, 12, 7))
+
+
+class Placed(nn.Module):
+    """Logits that depend on the place in the window alone, highest at one end."""
+
+    def forward(self, windows):
+        ramp = torch.arange(windows.shape[-1], dtype=torch.float32).expand(windows.shape)
+        return torch.cat([ramp * 0, ramp], dim=1)
+
+
+def test_overlapping_windows_count_evenly_only_where_that_is_asked_for():
+    volume, windows = image((4, 4, 6)), Tiling((4, 4, 4), 0.5, (), CPU)
+    gaussian, even = (
+        predict([Placed()], volume, replace(windows, gaussian=how)).mean_probs[1, 1, 1].logit()
+        for how in (True, False)
+    )
+    # Windows begin at 0 and 2 along x: voxels 2 and 3 are the third and first, fourth and second.
+    expected = torch.tensor([0, 1, (2 + 0) / 2, (3 + 1) / 2, 2, 3])
+    torch.testing.assert_close(even, expected)
+    weights = np.exp(-0.5 * ((np.arange(4) - 1.5) / (0.125 * 4)) ** 2)
+    uneven = torch.tensor([(2 * weights[2] + 0 * weights[0]) / (weights[2] + weights[0])])
+    torch.testing.assert_close(gaussian[2:3], uneven.float(), atol=0.02, rtol=0)
 
 
 def test_members_are_averaged_after_softmax():

@@ -16,6 +16,11 @@ def test_of_classes_the_likeliest_is_taken():
     assert label_map(probs, ()).ravel().tolist() == [0, 2]
 
 
+def test_of_equally_likely_classes_the_first_is_taken():
+    probs = torch.randint(0, 3, (4, 6, 5, 4), generator=torch.Generator().manual_seed(0)) / 2
+    assert (label_map(probs, ()) == probs.numpy().argmax(axis=0)).all()
+
+
 def test_classes_share_one_and_regions_do_not():
     logits = torch.randn(3, 2, 2, 2, generator=torch.Generator().manual_seed(0))
     torch.testing.assert_close(activate(logits, False).sum(dim=0), torch.ones(2, 2, 2))

@@ -54,6 +54,26 @@ def test_power_noise_is_drawn_per_window_from_the_stream_of_its_case():
     assert [(c.patch.start, c.patch.case) for c in found] == [e[1:] for e in sorted(expected)[:4]]
 
 
+@pytest.mark.parametrize(
+    ("strategy", "most"),
+    [
+        ({"name": "softrank_bald", "beta": 1000.0}, 2),
+        ({"name": "softrank_bald", "beta": 1000.0, "case_limit": 2}, 4),
+        ({"name": "kmeans_bald"}, 2),
+        ({"name": "kmeans_bald", "case_limit": 2}, 4),
+    ],
+    ids=str,
+)
+def test_a_query_holds_as_many_patches_of_a_case_as_nnactive_only_where_asked(strategy, most):
+    pool = make_pool(2)
+    found = Counter(
+        queried.patch.case
+        for queried in ask(strategy, pool, make_request(8, SIZE, strides=(2, 2, 2), per_case=2))
+    )
+    # Two cases cannot give more than that together, however good they are.
+    assert set(found.values()) == {most}
+
+
 def test_soft_rank_keeps_twice_the_candidates_and_ranks_them_over_all_cases():
     pool, request = make_pool(3), make_request(5, SIZE, strides=(2, 2, 2), per_case=4)
     candidates = []

@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 
 from alsweep import __version__
-from alsweep.report.html import _cards
+from alsweep.report.html import _cards, _notices
 from alsweep.report.section import Caption, Figures, Material, Tables
 from alsweep.report.sections import checklist, classes, compute, queries
 from alsweep.report.volumes import Opened
@@ -108,6 +108,22 @@ def test_configs_that_differ_are_all_told(study):
     tta = said(begun(study, inference=first.inference.model_copy(update={"tta": True})))
     assert tta["Ensemble and TTA"].split("; ")[1] == "queries with TTA, evaluation without TTA"
     assert len(tta["Ensemble and TTA"].split("; ")) == 4
+    even = said(begun(study, inference=first.inference.model_copy(update={"gaussian": False})))
+    assert (
+        "queries without TTA and with windows weighted evenly, evaluation"
+        in (even["Ensemble and TTA"])
+    )
+
+
+def test_the_checklist_says_on_which_grid_dice_is(study):
+    first = study.trajectories[0].config
+    assert said(study)["Dice"].startswith("on the resampled grid, against resampled labels")
+    judged = first.evaluation.model_copy(update={"grid": "original", "tta": True})
+    items = said(begun(study, evaluation=judged))
+    one, other = items["Dice"].split("; on the ")
+    assert one.startswith("on the grid of the source, before crop and resampling")
+    assert other.startswith("resampled grid")
+    assert "evaluation with TTA" in items["Ensemble and TTA"]
 
 
 def test_each_dataset_is_told_once(study):
@@ -115,6 +131,12 @@ def test_each_dataset_is_told_once(study):
     (statements,) = blocks(checklist, study, {"a": shared, "b": shared, "c": other})
     told = [text for item, text in statements.pairs if item == "Dataset"]
     assert told == ["phantom: 3 cases", "another"]
+
+
+def test_a_notice_of_a_dataset_stands_above_everything_once(study):
+    one = Opened("phantom", None, "no validation case has a lesion")
+    shared = dict.fromkeys([t.id for t in study.trajectories], one)
+    assert _notices(Material(study, shared)) == ["no validation case has a lesion"]
 
 
 def test_time_is_that_of_all_finished_workers(study):

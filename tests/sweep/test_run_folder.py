@@ -100,7 +100,7 @@ def test_another_sweep_is_refused_by_name(run: Path, plan_of: MakePlan) -> None:
 def test_a_changed_dataset_is_refused_by_fingerprint(run: Path, plan_of: MakePlan) -> None:
     write_space(run, plan_of())
     text = (run / "sweep.yaml").read_text()
-    fingerprint = plan_of().dataset_fingerprint
+    fingerprint = plan_of().trajectories[0].dataset_fingerprint
     (run / "sweep.yaml").write_text(text.replace(fingerprint, "f" * 64))
     with pytest.raises(
         RunFolderError, match=rf"fingerprint f{{12}}, but .* has {fingerprint[:12]}"

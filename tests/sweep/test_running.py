@@ -97,7 +97,7 @@ def test_a_run_is_taken_up_again_by_its_own_sweep_and_finds_its_dataset(
     (run / "sweep.yaml").write_text(text)
     for asked in (run / "sweep.yaml", load_sweep(run / "sweep.yaml")):
         assert run_sweep(asked, run, work=work, report=False).done == 4
-    assert read_run(run).dataset == run / "dataset"
+    assert read_run(run).begun.grounds[0].dataset == run / "dataset"
 
 
 def test_warnings_reach_the_log_or_the_audience(

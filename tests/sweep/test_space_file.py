@@ -24,6 +24,9 @@ GRIDS = [
     {"query.patches": [6, 7]},
     {"training": [{"preset": "small", "members": 1}, {"epochs": 2}]},
     {"training.epochs": [1, 2], "training.members": [1, 3]},
+    {"training.preset": ["small", "nnunet"]},
+    {"training.preset": ["small", "nnunet"], "evaluation.tta": [False, True]},
+    {"training": [{"preset": "nnunet", "members": 2}, {"epochs": 2}], "evaluation.step": [0.5, 1]},
     {"training.preset": ["small", "onecycle"], "training.augmentation": ["none", "nnunet"]},
     # What a value means may depend on another axis.
     {
@@ -37,6 +40,83 @@ GRIDS = [
     {"starting_budget.strategy": ["random_all_classes", "random_fg33_all_classes"]},
     {"starting_budget.strategy.name": ["random_all_classes", "random_fg33_all_classes"]},
 ]
+
+
+SPACES = {
+    "settings": {
+        "settings": [
+            {"name": "few", "query.patches": 7},
+            {"name": "many", "query.patches": 8, "training": {"preset": "onecycle"}},
+            {"name": "as base"},
+        ],
+    },
+    "points": {"points": [{"strategy": "random"}, {"query.loops": 3}, {"training.epochs": 2}, {}]},
+    "points beside a grid": {
+        "points": [{"strategy": {"name": "power_bald"}, "training.preset": "nnunet"}],
+        "grid": {"strategy": ["random", "margin"], "query.patches": [6, 7]},
+    },
+    "a learner in one point": {"points": [{"training.learner.name": "monai"}, {"query.loops": 3}]},
+    "sample": {
+        "sample": {
+            "n": 3,
+            "over": {
+                "training.learning_rate": {"low": 1e-4, "high": 1e-2, "log": True},
+                "training.preset": {"choices": ["small", "onecycle"]},
+                "strategy": ["margin", {"name": "power_bald", "beta": {"low": 1.0, "high": 9.0}}],
+            },
+        },
+    },
+    "all of them": {
+        "settings": [
+            {"name": "a", "query.patches": 6},
+            {"name": "b", "query.patch_size": [6, 6, 6]},
+        ],
+        "grid": {"strategy": ["random", {"name": "power_bald", "label": "noisy"}]},
+        "points": [{"strategy": "margin", "training.epochs": 3}],
+        "sample": {"n": 2, "seed": 4, "over": {"inference.step": {"low": 0.25, "high": 1.0}}},
+    },
+}
+
+
+@pytest.mark.parametrize("name", SPACES)
+def test_a_stored_space_means_the_same_and_no_default_of_tomorrow(
+    plan_of: MakePlan,
+    dataset: Dataset,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    name: str,
+) -> None:
+    space = {"grid": {}, "base": BASE} | SPACES[name]
+    plan = plan_of(**space)
+    run = reloaded_run(plan, tmp_path)
+    assert tuple(one.id for one in read_status(run).trajectories) == plan.ids
+    with_other_presets(monkeypatch, learning_rate=0.25, foreground_share=0.125)
+    again = reloaded(plan, dataset, tmp_path)
+    assert [one.config for one in again.trajectories] == [one.config for one in plan.trajectories]
+    assert [one.setting for one in again.trajectories] == [one.setting for one in plan.trajectories]
+    assert to_yaml(resolved_sweep(again)) == to_yaml(resolved_sweep(plan))
+    # The file of a user takes the presets of today.
+    assert plan_of(**space).ids != plan.ids
+    assert changed_defaults(resolved_sweep(plan), plan) == {}
+
+
+def test_a_base_that_only_some_settings_overrule_stays_in_base(plan_of: MakePlan) -> None:
+    written = resolved_sweep(plan_of(**SPACES["settings"], base=BASE)).base
+    assert written["query"]["patches"] == 6
+    assert written["training"]["preset"] == "small"
+    assert "learning_rate" not in written["training"]
+
+
+def test_a_longer_sample_keeps_the_draws_that_a_run_was_begun_with(
+    plan_of: MakePlan, dataset: Dataset, tmp_path: Path
+) -> None:
+    plan = plan_of(base=BASE, grid={}, **SPACES["sample"])
+    path = tmp_path / "sweep.yaml"
+    path.write_text(to_yaml(resolved_sweep(plan)))
+    longer = make_plan(load_sweep(path, ["sample.n=5"]), dataset)
+    assert longer.ids[: len(plan.ids)] == plan.ids
+    assert len(set(longer.ids)) == 5 * 2
+    assert make_plan(load_sweep(path, ["sample.n=2"]), dataset).ids == plan.ids[:4]
 
 
 def reloaded(plan: Plan, dataset: Dataset, folder: Path) -> Plan:
@@ -88,10 +168,12 @@ def test_defaults_and_provenance_are_written_out(plan_of: MakePlan, dataset: Dat
     assert written["grid"]["strategy"][0] == {"name": "random", "label": "random"}
     assert written["provenance"] == {
         "version": __version__,
-        "schema_version": 2,
+        "schema_version": 3,
         "dataset_fingerprint": dataset.fingerprint,
         "trajectories": list(plan.ids),
         "implied": [],
+        "settings": [],
+        "draws": [],
     }
 
 
@@ -101,6 +183,17 @@ def test_what_differs_between_trajectories_is_not_in_base(plan_of: MakePlan) -> 
     assert "features" not in training
     assert "preset" not in training
     assert training["members"] == 2
+
+
+def test_each_point_of_a_grid_over_presets_is_judged_as_its_preset_does(plan_of: MakePlan) -> None:
+    plan = plan_of(grid={"training.preset": ["small", "nnunet", "onecycle"]}, seeds=[0])
+    found = [(o.config.evaluation.tta, o.config.evaluation.grid) for o in plan.own]
+    assert found == [(False, "resampled"), (True, "original"), (False, "resampled")]
+    written = {**BASE, "evaluation": {"grid": "resampled"}}
+    (one,) = plan_of(
+        base=written, grid={"training.preset": ["nnunet"], "strategy": ["random"]}, seeds=[0]
+    ).own
+    assert (one.config.evaluation.tta, one.config.evaluation.grid) == (True, "resampled")
 
 
 def with_other_presets(monkeypatch: pytest.MonkeyPatch, **changes: object) -> None:
@@ -133,7 +226,10 @@ def test_a_stored_sweep_means_the_same_under_other_presets(
 def test_a_stored_sweep_of_schema_1_means_the_presets_of_then(
     plan_of: MakePlan, dataset: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    plan = plan_of(grid={"training.preset": ["small", "nnunet"]})
+    judged = {"tta": False, "grid": "resampled"}
+    plan = plan_of(
+        base={**BASE, "evaluation": judged}, grid={"training.preset": ["small", "nnunet"]}
+    )
     written = resolved_sweep(plan).plain()
     for later in ("schema_version", "implied"):
         del written["provenance"][later]
@@ -152,6 +248,31 @@ def test_a_default_that_changed_is_named_unless_the_user_wrote_it(
     assert changed_defaults(stored, plan_of()) == {"training.learning_rate": (5e-3, 0.25)}
     written = {**BASE, "training": {"members": 2, "learning_rate": 0.5}}
     assert changed_defaults(stored, plan_of(base=written)) == {}
+
+
+def before_presets_judged(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("alsweep.config.trajectory.JUDGED_BY_PRESET", {})
+
+
+@pytest.mark.parametrize("presets", [["nnunet"], ["small", "nnunet"]], ids=str)
+def test_runs_from_before_presets_judged_go_on_and_their_search_spaces_are_told(
+    plan_of: MakePlan, dataset: Dataset, tmp_path: Path, presets: list[str]
+) -> None:
+    grid = {"training.preset": presets, "strategy": ["random"]}
+    with pytest.MonkeyPatch.context() as patching:
+        before_presets_judged(patching)
+        plan = plan_of(grid=grid)
+        stored = resolved_sweep(plan)
+    written = stored.plain()
+    assert written["base"]["evaluation"].pop("grid") == "resampled"
+    path = tmp_path / "sweep.yaml"
+    path.write_text(json.dumps(written))
+    assert make_plan(load_sweep(path), dataset).ids == plan.ids
+    changed = {"evaluation.tta": (False, True), "evaluation.grid": ("resampled", "original")}
+    where = " (where training.preset is nnunet)" if len(presets) > 1 else ""
+    assert changed_defaults(stored, plan_of(grid=grid)) == {
+        f"{key}{where}": pair for key, pair in changed.items()
+    }
 
 
 def test_a_section_that_was_none_is_named(plan_of: MakePlan) -> None:

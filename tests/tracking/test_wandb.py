@@ -3,6 +3,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -77,6 +78,17 @@ def test_an_offline_run_holds_everything_once(tmp_path: Path, tracked_of: Tracke
     assert run.summary["n_patches"] == 18
     assert run.summary["finished"] is True
     assert run.exited
+
+
+def test_a_named_setting_is_the_group(tmp_path: Path, tracked_of: TrackedOf) -> None:
+    tracked, records = tracked_of(seed=3)
+    tracker = WandbTracker(tmp_path, OFFLINE)
+    tracker.update(replace(tracked, setting="amos-low"), records)
+    (folder,) = offline_folders(tmp_path)
+    run = read_offline_run(folder)
+    assert run.group == run.config["setting_name"] == "amos-low"
+    # Its name is for people: the run is the same.
+    assert run.id == run_id(tracked)
 
 
 def kill_while_mirroring(run: Path) -> None:

@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from alsweep import Dataset, Trajectory
-from alsweep.data.case import Normalisation
+from alsweep.data.channels import Normalisation
 from alsweep.data.exchange.orientation import axis_codes
 from alsweep.data.ingest.normalise import zscore
 from alsweep.data.ingest.resample import resample_image

@@ -6,6 +6,7 @@ import torch
 
 from alsweep import Patch, Trajectory
 from alsweep.config.sweep import ResourcesConfig
+from alsweep.config.trajectory import InferenceConfig
 from alsweep.data.annotator import ReferenceLabels
 from alsweep.model.outputs import label_map
 from alsweep.query.maps import entropy
@@ -46,7 +47,7 @@ def test_a_prediction_is_of_sigmoids_and_its_entropy_of_each_region(regions, tmp
     steps = Steps.make(config, regions, tmp_path / "models", ResourcesConfig(), "me", None)
     members = steps.train(0, [Patch(regions.pool[0], (0, 0, 0), (24, 24, 24))], ())
     case, needs = regions.validation[0], ("probs", "mean_entropy", "members")
-    found = steps.predict(members, case, 0.75, False, needs)
+    found = steps.predict(members, case, config.inference, needs)
     assert found.regions
     assert found.mean_probs.shape == (2, 24, 24, 24)
     assert not torch.allclose(found.mean_probs.sum(dim=0), torch.ones(24, 24, 24), atol=0.05)
@@ -60,8 +61,8 @@ def test_dice_is_that_of_the_painted_labels(regions, tmp_path):
     members = steps.train(0, [Patch(regions.pool[0], (0, 0, 0), (24, 24, 24))], ())
     found = steps.evaluate(0, members).validation
     for case, dice in found.case_dice.items():
-        protocol = config.evaluation
-        probs = steps.predict(members, case, protocol.step, protocol.tta).mean_probs
+        how = InferenceConfig(tta=config.evaluation.tta, step=config.evaluation.step)
+        probs = steps.predict(members, case, how).mean_probs
         painted, true = label_map(probs, (1, 2)), ReferenceLabels(regions).volume(case)
         for name, labels in (("whole", (1, 2)), ("lesion only", (2,))):
             masks = [np.isin(volume, labels) for volume in (painted, true)]

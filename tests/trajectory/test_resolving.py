@@ -31,7 +31,6 @@ def test_an_alias_is_the_same_trajectory(phantom):
         ({"strategy": "predictiv_entropy"}, ["base.strategy", "did you mean 'predictive_entropy'"]),
         ({"strategy": {"name": "random", "beta": 1}}, ["unknown parameter 'beta'"]),
         ({"query": {"patches": 4}}, ["starting_budget.patches: 4", "write at least 6"]),
-        ({"query": {"patch_size": [8, 8, 25]}}, ["25 voxels along x", "at most 24", "whole"]),
         ({"query": {"patches": 60}}, ["180 patches", "162", "lower query.patches"]),
         (
             {"starting_budget": {"strategy": "predictive_entropy"}},
@@ -63,6 +62,21 @@ def test_whole_cases_can_be_annotated(phantom):
     for queried in draw_start(resolve(config, phantom), phantom):
         assert queried.patch.start == (0, 0, 0)
         assert queried.patch.size == (24, 24, 24)
+
+
+def test_a_patch_longer_than_every_case_is_clipped(phantom):
+    config = resolve(
+        make_config(
+            phantom,
+            query={"patches": 5, "patch_size": [8, 99, 8], "loops": 1},
+            starting_budget={"strategy": "random_fg66"},
+        ),
+        phantom,
+    )
+    start = draw_start(config, phantom)
+    assert len(start) == 5
+    assert {queried.patch.size for queried in start} == {(8, 24, 8)}
+    assert {queried.patch.start[1] for queried in start} == {0}
 
 
 @pytest.mark.parametrize(("on_shortfall", "count"), [("take_all", 6), ("fill_random", 6)])

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from alsweep.data.case import CaseInfo, Dataset, Normalisation, case_folder
+from alsweep.data.case import CaseInfo, Dataset, case_folder
+from alsweep.data.channels import Normalisation
 from alsweep.data.ingest.checking import read_case
 from alsweep.data.ingest.crop import nonzero_mask
 from alsweep.data.ingest.intensities import pooled
@@ -45,7 +46,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
-    from alsweep.data.case import Intensities, Part, Spacing
+    from alsweep.data.case import Part, Spacing
+    from alsweep.data.channels import Intensities
     from alsweep.data.ingest.measuring import CaseFacts
     from alsweep.data.ingest.plans_file import Prescription
     from alsweep.data.raw.layout import RawCase, RawDataset
@@ -54,7 +56,7 @@ if TYPE_CHECKING:
 OnCase = Callable[[str, int, int], None]
 """Called with the phase, the number of finished cases and the number of all."""
 
-_NUMERICS = 2
+_NUMERICS = 3
 """Raised when a case is converted otherwise, so that old notes are not believed."""
 
 _SMALL_CROP = 0.75
@@ -316,7 +318,7 @@ def _prepared(target: _Target, task: _Task) -> PreparedCase:
     for index, how in enumerate(head.normalisation):
         values = normalise(channels[index], how, mask if how.masked else None)
         volume[index] = resample_image(values, shape, coarse)
-    free = images.free
+    free, moved = images.free, not source.crop.size == source.shape == shape
     return PreparedCase(
         id=case.id,
         part=task.part,
@@ -324,4 +326,5 @@ def _prepared(target: _Target, task: _Task) -> PreparedCase:
         reference=resample_labels(images.labels[part_of], shape, coarse),
         source=source,
         free=None if free is None else resample_labels(free[part_of], shape, coarse),
+        original=images.labels if moved and task.part != "pool" else None,
     )

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from alsweep.config.base import Frozen
-from alsweep.data.case import Intensities
+from alsweep.data.channels import Intensities
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

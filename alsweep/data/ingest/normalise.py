@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from alsweep.data.case import Normalisation
+from alsweep.data.channels import Normalisation
 
 if TYPE_CHECKING:
     from jaxtyping import Bool, Float32, Shaped
 
-    from alsweep.data.case import Intensities, Scheme
+    from alsweep.data.channels import Intensities, Scheme
 
     Mask = Bool[np.ndarray, "z y x"]
     Channel = Float32[np.ndarray, "z y x"]

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 from pydantic import Field, PositiveFloat, PositiveInt
 
-from alsweep.data.case import NetworkPlan, Normalisation
+from alsweep.data.case import NetworkPlan
+from alsweep.data.channels import Normalisation
 from alsweep.data.raw.foreign import Foreign, parsed, read_foreign
 from alsweep.errors import IngestError
 
@@ -15,7 +16,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from alsweep.data.case import Scheme, Spacing
+    from alsweep.data.case import Spacing
+    from alsweep.data.channels import Scheme
 
 CONFIGURATION = "3d_fullres"
 

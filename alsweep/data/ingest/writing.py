@@ -16,17 +16,17 @@ import numpy as np
 from alsweep.data.case import (
     FREE,
     MANIFEST,
+    ORIGINAL,
     REFERENCE,
     CaseInfo,
     Dataset,
     DatasetManifest,
-    Intensities,
     NetworkPlan,
-    Normalisation,
     Region,
     Source,
     case_folder,
 )
+from alsweep.data.channels import Intensities, Normalisation
 from alsweep.data.ingest.network_plan import make_plan
 from alsweep.data.inside import refuse_inside_dataset
 from alsweep.data.ome import CaseAttributes, write_case_group
@@ -64,7 +64,11 @@ class DatasetHead:
 
 @dataclass(frozen=True)
 class PreparedCase:
-    """A case as it will be stored: normalised float32 image and uint8 labels on one grid."""
+    """A case as it will be stored: normalised float32 image and uint8 labels on one grid.
+
+    Attributes:
+        original: Reference labels on the grid of the source, to judge predictions there.
+    """
 
     id: str
     part: Part
@@ -72,14 +76,19 @@ class PreparedCase:
     reference: LabelMap
     source: Source
     free: LabelMap | None = None
+    original: LabelMap | None = None
 
 
 def write_case(root: Path, head: DatasetHead, case: PreparedCase) -> CaseInfo:
     """Write one case durably below ``root`` and return what the manifest says of it."""
     image = np.ascontiguousarray(case.image, dtype="<f4")
-    labels = {REFERENCE.name: np.ascontiguousarray(case.reference, dtype=np.uint8)}
-    if case.free is not None:
-        labels[FREE.name] = np.ascontiguousarray(case.free, dtype=np.uint8)
+    given = {REFERENCE: case.reference, FREE: case.free, ORIGINAL: case.original}
+    labels = {
+        place.name: np.ascontiguousarray(volume, dtype=np.uint8)
+        for place, volume in given.items()
+        if volume is not None
+    }
+    digests = {name: _sha256(volume) for name, volume in labels.items()}
     folder = case_folder(root, case.id)
     if folder.exists():
         shutil.rmtree(folder)
@@ -101,8 +110,9 @@ def write_case(root: Path, head: DatasetHead, case: PreparedCase) -> CaseInfo:
         affine=case.source.affine,
         sources=case.source.files,
         image_sha256=_sha256(image),
-        reference_sha256=_sha256(labels[REFERENCE.name]),
-        free_sha256=None if case.free is None else _sha256(labels[FREE.name]),
+        reference_sha256=digests[REFERENCE.name],
+        free_sha256=digests.get(FREE.name),
+        original_sha256=digests.get(ORIGINAL.name),
     )
 
 

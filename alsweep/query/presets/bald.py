@@ -47,10 +47,12 @@ class SoftRankBald(Strategy):
     """
 
     beta: float = same_as(SoftRank, "beta")
+    case_limit: int = same_as(SoftRank, "case_limit")
 
     def stages(self) -> Stages:
         """Mutual information, box mean, soft-rank noise, greedy."""
-        return Stages(map="mutual_information", noise=SoftRank(beta=self.beta))
+        noise = SoftRank(beta=self.beta, case_limit=self.case_limit)
+        return Stages(map="mutual_information", noise=noise)
 
 
 @strategy("kmeans_bald")
@@ -62,7 +64,9 @@ class KMeansBald(Strategy):
     """
 
     mode: str = same_as(KMeansPlusPlus, "mode")
+    case_limit: int = same_as(KMeansPlusPlus, "case_limit")
 
     def stages(self) -> Stages:
         """Mutual information, box mean, k-means++ on encoder features."""
-        return Stages(map="mutual_information", select=KMeansPlusPlus(mode=self.mode))
+        select = KMeansPlusPlus(mode=self.mode, case_limit=self.case_limit)
+        return Stages(map="mutual_information", select=select)

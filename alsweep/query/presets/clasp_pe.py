@@ -12,7 +12,7 @@ from alsweep.query.stratify import ByClass
 class ClasPe(Strategy):
     """Predictive entropy, with a share of each query split evenly over the predicted classes.
 
-    Source: Luth et al. 2025 (ClaSP PE), ClaS PE.
+    Source: Luth et al. 2026 (ClaSP PE), ClaS PE.
     """
 
     r: float = same_as(ByClass, "r")
@@ -30,7 +30,7 @@ class ClasPe(Strategy):
 class ClaspPeConst(Strategy):
     """ClaS PE with power noise of the same strength at every query.
 
-    Source: Luth et al. 2025 (ClaSP PE), ClaSP PE const.
+    Source: Luth et al. 2026 (ClaSP PE), ClaSP PE const.
     """
 
     r: float = same_as(ByClass, "r")
@@ -63,7 +63,7 @@ def _ablations() -> dict[str, dict[str, float | str]]:
 class ClaspPe(Strategy):
     """ClaS PE with power noise that decays from query to query: varied first, precise later.
 
-    Source: Luth et al. 2025 (ClaSP PE); exponential schedule from 1 to 100.
+    Source: Luth et al. 2026 (ClaSP PE); exponential schedule from 1 to 100.
     """
 
     r: float = same_as(ByClass, "r")

@@ -8,7 +8,8 @@ from typing import Any, ClassVar
 from alsweep.config.trajectory import TrajectoryConfig
 from alsweep.errors import StrategyError
 from alsweep.geometry import QueriedPatch
-from alsweep.query.base import Facts, Pool, Request, Strategy, Streams, required, strategy
+from alsweep.query.base import Facts, Pool, Request, Strategy, Streams, strategy
+from alsweep.query.parameters import text
 
 
 @strategy("replay", aliases=("precomputed-queries",))
@@ -17,30 +18,53 @@ class Replay(Strategy):
     """The query that another trajectory made in the same loop, to train on it differently.
 
     Dataset, starting patches, patch size, query size and overlap must be the same. It needs no
-    labels by itself; what it replays may have been chosen with them.
+    labels by itself; what it replays may have been chosen with them. Of a run it takes the
+    trajectory with its own seed, so that a study over seeds is replayed as one.
 
     Source: Luth et al. 2025 (nnActive, TMLR), precomputed queries.
     """
 
     needs: ClassVar[tuple[str, ...]] = ()
 
-    source: str = required(str, help="trajectory folder, RUN/trajectories/ID")
+    source: str = text(help="trajectory folder, RUN/trajectories/ID")
+    run: str = text(help="run folder, in place of a source: the trajectory of the same seed in it")
+    strategy: str = text(help="label of that trajectory's strategy; in a grid, all if left out")
+
+    def __post_init__(self) -> None:
+        """Refuse what names no trajectory, or two."""
+        if bool(self.source) == bool(self.run):
+            told = "is missing" if not self.run else "and 'run' exclude each other"
+            raise StrategyError(
+                f"strategy 'replay': parameter 'source' {told}: trajectory folder, "
+                "RUN/trajectories/ID; or write run, a run folder"
+            )
+        if self.strategy and not self.run:
+            raise StrategyError("strategy 'replay': parameter 'strategy' is of a run; write run")
+
+    @property
+    def told(self) -> str:
+        """The strategy that it replays, where it is one of a run."""
+        return self.strategy or super().told
 
     def query(self, pool: Pool, request: Request, rng: Streams) -> list[QueriedPatch]:
         """The other trajectory's choices, with its scores."""
-        return list(pool.replayed(self.source))[: request.patches]
+        return list(pool.replayed(self.run or self.source, self.strategy))[: request.patches]
 
     def resolved(self) -> "Replay":
         """With the absolute path: a worker's working directory is not the user's."""
+        if self.run:
+            return replace(self, run=str(Path(self.run).resolve()))
         return replace(self, source=str(Path(self.source).resolve()))
 
     def check(self, config: TrajectoryConfig, dataset: Facts) -> None:
         """The source must have queried as this trajectory would; see :func:`check_source`."""
-        check_source(self.source, dataset.trajectory(self.source), config)
+        source = self.source or dataset.source_in(self.run, self.strategy, config)
+        check_source(source, dataset.trajectory(source), config)
 
     def check_start(self, config: TrajectoryConfig, dataset: Facts) -> None:
         """The source must have begun as this trajectory would."""
-        check_start_source(self.source, dataset.trajectory(self.source), config)
+        source = self.source or dataset.source_in(self.run, self.strategy, config, start=True)
+        check_start_source(source, dataset.trajectory(source), config)
 
 
 def check_source(source: object, theirs: TrajectoryConfig, config: TrajectoryConfig) -> None:

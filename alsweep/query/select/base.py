@@ -17,9 +17,11 @@ class Select(Stage):
 
     Attributes:
         candidates_factor: Candidates kept per case, as a multiple of the most per case.
+        case_limit: Patches of one case in a query, as a multiple of the most per case.
     """
 
     candidates_factor: ClassVar[int] = 1
+    case_limit = 1
 
     def __call__(
         self,

@@ -7,7 +7,8 @@ from typing import ClassVar
 import numpy as np
 
 from alsweep.query.candidates import Candidate, CaseLimit, features_of
-from alsweep.query.parameters import searchable
+from alsweep.query.noise import SoftRank
+from alsweep.query.parameters import same_as, searchable
 from alsweep.query.select.base import SELECTORS, Select
 from alsweep.query.stage import stage
 
@@ -74,6 +75,7 @@ class KMeansPlusPlus(FarthestFirst):
         choices=("maxselect", "stochastic"),
         help="next centre: the farthest, or drawn in proportion to the squared distance",
     )
+    case_limit: int = same_as(SoftRank, "case_limit")
 
     def _next(
         self, own: np.ndarray, distance: np.ndarray, free: np.ndarray, rng: np.random.Generator

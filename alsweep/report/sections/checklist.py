@@ -30,6 +30,7 @@ def _statements(study: Study, datasets: Iterable[Opened]) -> tuple[tuple[str, st
         ("Starting budget", _start(study, configs)),
         ("Training", _each(configs, _training)),
         ("Ensemble and TTA", _each(configs, _inference)),
+        ("Dice", _each(configs, _dice)),
         ("Oracle use", _oracle(study)),
         ("Loops in the tests", "All but loop 0, in tests and in the share of budgets."),
         ("Test", f"Two-sided paired t-test by seed, level {ALPHA:g}; uncorrected and Holm shown."),
@@ -101,9 +102,22 @@ def _inference(config: TrajectoryConfig) -> str:
     def on(tta: bool) -> str:
         return "with" if tta else "without"
 
+    even = "" if config.inference.gaussian else " and with windows weighted evenly"
     return (
-        f"{_ensemble(config)}; "
-        f"queries {on(config.inference.tta)} TTA, evaluation {on(config.evaluation.tta)} TTA"
+        f"{_ensemble(config)}; queries {on(config.inference.tta)} TTA{even}, "
+        f"evaluation {on(config.evaluation.tta)} TTA"
+    )
+
+
+def _dice(config: TrajectoryConfig) -> str:
+    where = {
+        "resampled": "on the resampled grid, against resampled labels (evaluation.grid: resampled)",
+        "original": "on the grid of the source, before crop and resampling (evaluation.grid: "
+        "original)",
+    }
+    return (
+        f"{where[config.evaluation.grid]}; mean over classes that validation cases have, of the "
+        "mean over cases that have the class or were predicted to"
     )
 
 

@@ -15,13 +15,21 @@ def _blocks(material: Material) -> Iterator[Block]:
 
 
 def _tables(study: Study) -> tuple[NamedTable, ...]:
-    names = study.class_names
+    return tuple(_table(study, setting) for setting in study.settings)
+
+
+def _table(study: Study, setting: str) -> NamedTable:
+    """One setting: other datasets have other classes."""
+    names = study.classes_of(setting)
 
     def cells(mine: pd.DataFrame) -> tuple[str, ...]:
         return tuple(mean_and_std(mine[f"dice_{name}"]) for name in names)
 
     columns = ("Strategy", *(f"{name} [%]" for name in names))
-    return per_setting(study, last_rows(study.done), columns, cells)
+    rows = last_rows(study.done)
+    here = per_setting(study, rows[rows["setting"] == setting], columns, cells)
+    shown = study.settings[setting]
+    return shown, dict(here)[shown]
 
 
 SECTION = Section(id="classes", title="Dice per class", place=60, blocks=_blocks)

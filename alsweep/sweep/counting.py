@@ -1,0 +1,45 @@
+"""How much a search space asks for; no dataset is needed to say that."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from alsweep.query.plugin_files import load_files
+from alsweep.trajectory.resolving import written_out
+from alsweep.trajectory.start import start_key_on
+
+if TYPE_CHECKING:
+    from alsweep.config.sweep import SweepConfig
+
+
+@dataclass(frozen=True)
+class Counted:
+    """What a search space asks for.
+
+    Attributes:
+        trajectories: How many.
+        starts: Distinct loops 0.
+        trainings: Networks to be trained, each loop 0 once for all that share it.
+        unshared_trainings: How many it would be if each trajectory trained its own loop 0.
+    """
+
+    trajectories: int
+    starts: int
+    trainings: int
+    unshared_trainings: int
+
+
+def count(sweep: SweepConfig) -> Counted:
+    """Count trajectories and trainings; datasets are told apart by their places.
+
+    Raises:
+        ConfigError: A trajectory cannot work on any dataset.
+        StrategyError: A plug-in file cannot be loaded.
+    """
+    load_files(sweep.plugins)
+    configs = [written_out(config) for config in sweep.trajectories()]
+    members = {start_key_on(one, str(one.dataset)): one.training.members for one in configs}
+    unshared = sum(one.query.loops * one.training.members for one in configs)
+    saved = sum(one.training.members for one in configs) - sum(members.values())
+    return Counted(len(configs), len(members), unshared - saved, unshared)

@@ -1,0 +1,38 @@
+"""In which order trajectories are made; nothing that a run holds depends on it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from alsweep.config.sweep import SweepConfig
+    from alsweep.sweep.plan import Planned
+
+
+class Order(StrEnum):
+    """What comes first."""
+
+    seeds = "seeds"
+    """Every strategy in every setting with the first seed, then with the second: a sweep that is
+    half done is a balanced study with half of its seeds."""
+    grid = "grid"
+    """Setting by setting and point by point, each with all of its seeds."""
+
+
+ORDER_HELP = "What comes first: seeds (all strategies and settings of one), or the grid's order."
+
+
+def in_order(planned: Iterable[Planned], sweep: SweepConfig, order: Order) -> list[Planned]:
+    """Trajectories in the order in which they begin.
+
+    Args:
+        planned: In the plan's order.
+        sweep: Says which seed is the first; seeds that were added while it ran are the last.
+        order: What comes first.
+    """
+    if order is Order.grid:
+        return list(planned)
+    place = {seed: index for index, seed in enumerate(sweep.seeds)}
+    return sorted(planned, key=lambda one: place.get(one.config.seed, len(place)))
