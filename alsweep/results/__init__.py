@@ -8,6 +8,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from alsweep.results.comparing import compare
     from alsweep.results.fulldata import full_dice
     from alsweep.results.metrics import aubc, fg_efficiency, final
     from alsweep.results.pairwise import minimal_difference, win_matrix, win_rates
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 __all__ = [
     "aubc",
     "collect",
+    "compare",
     "fg_efficiency",
     "final",
     "full_dice",
@@ -33,6 +35,7 @@ __all__ = [
 
 _HOMES = {
     "aubc": "metrics",
+    "compare": "comparing",
     "fg_efficiency": "metrics",
     "final": "metrics",
     "full_dice": "fulldata",

@@ -1,0 +1,170 @@
+"""The headline test: every strategy against each control, on one number a trajectory."""
+
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
+from difflib import get_close_matches
+from typing import Literal
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from alsweep.errors import RecordError
+from alsweep.results.cube import DONE, Floats
+from alsweep.results.metrics import aubc, final
+from alsweep.results.paired import Paired, further_seeds, half_width, holm, paired_tests
+
+_MEASURES = {"aubc": aubc, "final": final}
+
+
+@dataclass(frozen=True)
+class _Pairs:
+    """The pairs of one setting; entries belong together."""
+
+    setting: str
+    controls: tuple[str, ...]
+    strategies: tuple[str, ...]
+    tests: Paired
+    adjusted: Floats
+
+
+def compare(
+    table: pd.DataFrame,
+    controls: Sequence[str],
+    metric: Literal["aubc", "final"] = "aubc",
+    alpha: float = 0.05,
+    rope: float = 0.005,
+    *,
+    statuses: Collection[str] = DONE,
+) -> pd.DataFrame:
+    """Compare every strategy with each control, paired by the seeds that both have.
+
+    Many to one is what can be decided with few seeds: all pairs of nine strategies at four budgets
+    are 144 tests a setting, and with four seeds the smallest of their p-values must then belong to
+    a difference of 9.2 standard deviations; eight strategies against one control are 8 tests, 3.5.
+
+    Args:
+        table: The tidy table.
+        controls: Labels of strategies, such as ``["random_fg66", "random"]``.
+        metric: ``aubc`` or ``final``; higher is better.
+        alpha: Level held over all tests of a setting together.
+        rope: Half-width of the region of practical equivalence, in units of the metric.
+        statuses: Which trajectories enter.
+
+    Returns:
+        One row a setting, control that is in it, and other strategy, sorted by setting, by control
+        as declared, and by strategy; two controls meet once, where the one declared first is the
+        control. Columns: ``n``, common seeds; ``mean_difference``, strategy - control; ``low`` and
+        ``high``, its unadjusted 1 - alpha t interval; ``p``, two-sided paired t; ``p_adjusted``,
+        Holm over all rows of the setting that have a p; ``verdict``: ``better`` or ``worse`` where
+        ``p_adjusted < alpha``, else ``equivalent`` where the 1 - 2 alpha interval lies within
+        +-rope, else ``undecided``; ``seeds_to_decide``: fewest further seeds that would find the
+        observed mean and deviation with power 0.8 at level alpha / (rows with a p), 0 where it is
+        decided, null above 1,000 or for fewer than two seeds. Fewer than two common seeds: no
+        interval and no p.
+
+    Raises:
+        RecordError: A column is missing, a loop is there twice, no row bears a control's label, or
+            a number is out of its range.
+    """
+    wanted = _checked(table, controls, metric, alpha, rope)
+    scores = _MEASURES[metric](table, statuses=statuses)
+    found = [
+        _pairs(str(setting), group.pivot(index="strategy", columns="seed", values=metric), wanted)
+        for setting, group in scores.groupby("setting", sort=True)
+    ]
+    rows = [_rows(pairs, alpha, rope) for pairs in found if pairs.strategies]
+    return pd.concat(rows, ignore_index=True) if rows else _rows(_NONE, alpha, rope)
+
+
+def _checked(
+    table: pd.DataFrame, controls: Sequence[str], metric: str, alpha: float, rope: float
+) -> tuple[str, ...]:
+    """The controls, each once."""
+    if metric not in _MEASURES:
+        raise RecordError(f"metric: expected 'aubc' or 'final', got {metric!r}")
+    if not 0 < alpha < 0.5:
+        raise RecordError(f"alpha: expected a number between 0 and 0.5, got {alpha}")
+    if not rope >= 0:
+        raise RecordError(f"rope: expected a number >= 0, got {rope}")
+    wanted = tuple(dict.fromkeys([controls] if isinstance(controls, str) else controls))
+    labels = set(table["strategy"]) if "strategy" in table else set(wanted)
+    for control in wanted:
+        if control not in labels:
+            raise RecordError(f"controls: {no_such_label(control, labels)}")
+    return wanted
+
+
+def no_such_label(label: str, labels: Iterable[str]) -> str:
+    """What to say of a strategy that is not there: the nearest, or all there are."""
+    known = sorted(map(str, labels))
+    near = get_close_matches(label, known, n=1)
+    mend = f"did you mean '{near[0]}'?" if near else f"there are: {', '.join(known) or 'none'}"
+    return f"no strategy bears the label '{label}'; {mend}"
+
+
+def _pairs(setting: str, scores: pd.DataFrame, controls: Sequence[str]) -> _Pairs:
+    """Who meets whom in a setting, and how that went.
+
+    Args:
+        setting: Its hash.
+        scores: Strategies by seeds; NaN where there is none.
+        controls: In the order declared; those that are not in the setting meet nobody.
+    """
+    here = [control for control in controls if control in scores.index]
+    meetings = [
+        (control, str(strategy))
+        for place, control in enumerate(here)
+        for strategy in scores.index
+        if strategy not in here[: place + 1]
+    ]
+    against, strategies = zip(*meetings, strict=True) if meetings else ((), ())
+    one, other = (scores.loc[list(names)].to_numpy(np.float64) for names in (strategies, against))
+    tests = paired_tests(one - other)
+    return _Pairs(setting, against, strategies, tests, holm(tests.p))
+
+
+_NOTHING = np.empty(0)
+_NONE = _Pairs("", (), (), paired_tests(np.empty((0, 0))), _NOTHING)
+
+
+def _rows(pairs: _Pairs, alpha: float, rope: float) -> pd.DataFrame:
+    tests, width = pairs.tests, half_width(pairs.tests, alpha)
+    verdicts = _verdicts(pairs, alpha, rope)
+    columns = {
+        "setting": np.array([pairs.setting] * len(verdicts), dtype=object),
+        "control": np.array(pairs.controls, dtype=object),
+        "strategy": np.array(pairs.strategies, dtype=object),
+        "n": tests.n.astype(np.int64),
+        "mean_difference": tests.mean,
+        "low": tests.mean - width,
+        "high": tests.mean + width,
+        "p": tests.p,
+        "p_adjusted": pairs.adjusted,
+        "verdict": verdicts.astype(object),
+        "seeds_to_decide": _seeds_to_decide(pairs, verdicts, alpha),
+    }
+    return pd.DataFrame(columns).astype(
+        dict.fromkeys(("setting", "control", "strategy", "verdict"), "str")
+    )
+
+
+def _verdicts(pairs: _Pairs, alpha: float, rope: float) -> NDArray[np.str_]:
+    tests = pairs.tests
+    reach = np.abs(tests.mean) + half_width(tests, 2 * alpha)
+    significant = pairs.adjusted < alpha
+    cases = [significant & (tests.mean > 0), significant & (tests.mean < 0), reach <= rope]
+    return np.select(cases, ["better", "worse", "equivalent"], "undecided")
+
+
+def _seeds_to_decide(
+    pairs: _Pairs, verdicts: NDArray[np.str_], alpha: float
+) -> pd.arrays.IntegerArray:
+    tests, open_ones = pairs.tests, verdicts == "undecided"
+    seeds = np.where(open_ones, np.nan, 0.0)
+    # Equal differences are decided, or 0 and equivalent: what is left has a deviation.
+    asked = open_ones & (tests.n >= 2)
+    effect = np.abs(tests.mean[asked]) / tests.deviation[asked]
+    level = np.full(len(effect), alpha / max(1, int(np.isfinite(tests.p).sum())))
+    seeds[asked] = further_seeds(tests.n[asked], effect, level)
+    return pd.array([None if np.isnan(s) else int(s) for s in seeds], dtype="Int64")
