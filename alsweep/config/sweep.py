@@ -16,6 +16,7 @@ from pydantic import (
 )
 
 from alsweep.config.base import Frozen, added
+from alsweep.config.report import ReportConfig
 from alsweep.config.trajectory import Seed, TrajectoryConfig
 from alsweep.config.validation import validated
 from alsweep.errors import ConfigError
@@ -99,6 +100,7 @@ class SweepConfig(Frozen):
     plugins: tuple[Path, ...] = Field((), description="files with strategies of one's own")
     resources: ResourcesConfig = ResourcesConfig()
     wandb: WandbConfig = WandbConfig()
+    report: ReportConfig = added(ReportConfig(), neutral=ReportConfig())
     provenance: Provenance | None = None
 
     @field_validator("name")

@@ -1,14 +1,14 @@
 """The headline test: every strategy against each control, on one number a trajectory."""
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from difflib import get_close_matches
 from typing import Literal
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from alsweep.config.report import no_such_label
 from alsweep.errors import RecordError
 from alsweep.results.cube import DONE, Floats
 from alsweep.results.metrics import aubc, final
@@ -93,14 +93,6 @@ def _checked(
         if control not in labels:
             raise RecordError(f"controls: {no_such_label(control, labels)}")
     return wanted
-
-
-def no_such_label(label: str, labels: Iterable[str]) -> str:
-    """What to say of a strategy that is not there: the nearest, or all there are."""
-    known = sorted(map(str, labels))
-    near = get_close_matches(label, known, n=1)
-    mend = f"did you mean '{near[0]}'?" if near else f"there are: {', '.join(known) or 'none'}"
-    return f"no strategy bears the label '{label}'; {mend}"
 
 
 def _pairs(setting: str, scores: pd.DataFrame, controls: Sequence[str]) -> _Pairs:

@@ -66,6 +66,11 @@ class Plan:
         return replace(self, stopped=frozenset())
 
     @property
+    def names(self) -> dict[str, str]:
+        """Label of each strategy of the search space to its name."""
+        return {planned.label: planned.config.strategy.name for planned in self.own}
+
+    @property
     def ids(self) -> tuple[str, ...]:
         """Names of the trajectories' folders, in the order of them."""
         return tuple(planned.id for planned in self.trajectories)
@@ -80,7 +85,8 @@ def make_plan(sweep: SweepConfig, dataset: Dataset) -> Plan:
     """Resolve every trajectory of a sweep against its dataset.
 
     Raises:
-        ConfigError: A trajectory cannot work or is named twice, or two strategies share a label.
+        ConfigError: A trajectory cannot work or is named twice, two strategies share a label, or
+            the report shall compare with one that is not there.
         StrategyError: A plug-in file cannot be loaded.
     """
     load_files(sweep.plugins)
@@ -91,7 +97,9 @@ def make_plan(sweep: SweepConfig, dataset: Dataset) -> Plan:
     ]
     _refuse_repeats(planned)
     refuse_shared_labels(planned)
-    return Plan(sweep, dataset.name, dataset.fingerprint, tuple(planned))
+    plan = Plan(sweep, dataset.name, dataset.fingerprint, tuple(planned))
+    sweep.report.on(plan.names)
+    return plan
 
 
 def _plan_one(config: TrajectoryConfig, cell: Mapping[str, Any], dataset: Dataset) -> Planned:

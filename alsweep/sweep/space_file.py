@@ -39,6 +39,7 @@ def resolved_sweep(plan: Plan) -> SweepConfig:
                 key: tuple(spelled[key][repr(value)] for value in values)
                 for key, values in sweep.grid.items()
             },
+            "report": sweep.report.on(plan.names),
             "plugins": tuple(Path(PLUGINS) / stored_name(file) for file in sweep.plugins),
             "provenance": provenance,
         }
