@@ -8,11 +8,13 @@ from typing import Any
 
 import pandas as pd
 
+from alsweep.config.report import ReportConfig, joined
 from alsweep.config.trajectory import StrategySpec, TrajectoryConfig
 from alsweep.errors import StrategyError
 from alsweep.layout import plugins_folder
 from alsweep.query import make_strategy, strategies
 from alsweep.query.plugin_files import load_stored
+from alsweep.report.declared import declared
 from alsweep.results.fulldata import FullDataRecord, read_references
 from alsweep.results.records import (
     RunFolder,
@@ -80,6 +82,7 @@ class Study:
         settings: Hash to a readable name, in the order of the sweep.
         trajectories: All that have begun, each once.
         references: Full-data references by setting; settings without any are left out.
+        asked: Which strategies to compare with, and what difference is none.
     """
 
     runs: tuple[RunFolder, ...]
@@ -88,6 +91,7 @@ class Study:
     settings: Mapping[str, str]
     trajectories: tuple[TrajectoryFolder, ...]
     references: Mapping[str, tuple[FullDataRecord, ...]]
+    asked: ReportConfig
 
     @property
     def title(self) -> str:
@@ -127,7 +131,14 @@ def read_study(paths: Sequence[Path]) -> Study:
         _setting_names(trajectories),
         trajectories,
         read_references(runs),
+        joined((declared(run.path) for run in runs), _names(trajectories)),
     )
+
+
+def _names(trajectories: Iterable[TrajectoryFolder]) -> dict[str, str]:
+    """Label of each strategy to its name."""
+    specs = [t.config.strategy for t in trajectories if t.config is not None]
+    return {spec.shown: spec.name for spec in specs}
 
 
 def _each_once(runs: Iterable[RunFolder]) -> Iterable[TrajectoryFolder]:

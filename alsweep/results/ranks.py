@@ -108,7 +108,7 @@ def _scored(rows: pd.DataFrame, setting: str, metric: str) -> _Scored:
     # einsum adds up in one fixed order, so that equal scores stay equal and share their rank.
     means = np.einsum("as,ds->ad", common.to_numpy(), weights)
     scores = pd.DataFrame(means if common.shape[1] else None, index=common.index)
-    return _Scored(setting, tuple(common.columns), scores, left_out, values.shape[1])
+    return _Scored(setting, tuple(map(int, common.columns)), scores, left_out, values.shape[1])
 
 
 def _scored_rates(
@@ -120,7 +120,7 @@ def _scored_rates(
     ranked = rows["seed"].isin(common.columns) & rows["strategy"].isin(common.index)
     fits = setting_rates(rows[ranked], ceiling_of(setting, full_dice)) if ranked.any() else []
     scores = pd.DataFrame({fit.strategy: [fit.rate, *fit.draws] for fit in fits}).T
-    return _Scored(setting, tuple(common.columns), scores, left_out, values.shape[1])
+    return _Scored(setting, tuple(map(int, common.columns)), scores, left_out, values.shape[1])
 
 
 def _values(rows: pd.DataFrame, metric: str) -> pd.DataFrame:
