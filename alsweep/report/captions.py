@@ -9,6 +9,9 @@ from alsweep.report.study import Study
 
 ALPHA = 0.05
 
+_MOST = 8
+"""What a sentence can hold."""
+
 
 def seed_counts(study: Study) -> "pd.Series[int]":
     """Number of seeds of each finished (setting, strategy)."""
@@ -30,10 +33,10 @@ def span(numbers: Iterable[int], noun: str = "") -> str:
     return count(values[0], noun) if noun else str(values[0])
 
 
-def some(texts: Sequence[str], most: int = 6) -> str:
+def some(texts: Sequence[str], by: str = "; ") -> str:
     """The first of many, and how many more there are."""
-    more = [f"{len(texts) - most} more"] if len(texts) > most else []
-    return "; ".join([*texts[:most], *more])
+    more = [f"{len(texts) - _MOST} more"] if len(texts) > _MOST else []
+    return by.join([*texts[:_MOST], *more])
 
 
 def seeds_of(study: Study) -> dict[tuple[str, str], tuple[int, ...]]:
@@ -69,7 +72,7 @@ def unequal_seeds(study: Study) -> str:
 
 def listed(seeds: Sequence[int]) -> str:
     """The seeds, or their number where they are many."""
-    return ", ".join(map(str, seeds)) if len(seeds) <= 8 else count(len(seeds), "seed")
+    return ", ".join(map(str, seeds)) if len(seeds) <= _MOST else count(len(seeds), "seed")
 
 
 def over_seeds(study: Study) -> str:

@@ -84,7 +84,8 @@ def per_setting(
 
 
 def _own_seeds(seeds: Sequence[int], same: bool) -> str:
-    return str(len(seeds)) if same or len(seeds) > 8 else f"{len(seeds)} ({listed(seeds)})"
+    which = listed(seeds)
+    return str(len(seeds)) if same or which.endswith("s") else f"{len(seeds)} ({which})"
 
 
 def by_look(looks: Iterable[Look], rows: pd.DataFrame) -> Iterable[tuple[Look, pd.DataFrame]]:

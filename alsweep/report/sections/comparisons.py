@@ -1,7 +1,7 @@
 """The headline test: which strategies differ from the controls, and which do not."""
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import pandas as pd
@@ -16,6 +16,7 @@ from alsweep.report.section import (
     Figures,
     Material,
     Section,
+    Statements,
     Switch,
     Tables,
     switched,
@@ -33,7 +34,6 @@ _COLUMNS = (
     "n",
     "Difference [points]",
     "95 % interval",
-    "p",
     "p (Holm)",
     "Verdict",
     "Further seeds",
@@ -45,7 +45,7 @@ def _blocks(material: Material) -> Iterator[Block]:
     if rows.empty:
         yield Caption(_nothing(study))
         return
-    yield Caption(_headline(study, rows), strong=True)
+    yield Statements(_headlines(study, rows))
     against = [c for c in controls_of(study) if c in set(rows["control"])]
     if len(against) > 1:
         names = _names(study)
@@ -79,33 +79,33 @@ def _names(study: Study) -> dict[str, str]:
     return {look.strategy: look.name for look in study.looks}
 
 
-def _headline(study: Study, rows: pd.DataFrame) -> str:
+def _headlines(study: Study, rows: pd.DataFrame) -> tuple[tuple[str, str], ...]:
+    """For each control who is better, worse, equivalent, undecided."""
     names = _names(study)
     here = rows.groupby("control", sort=False)
-    return " ".join(
-        f"Against {names[str(control)]}: {_counted(study, mine)}." for control, mine in here
-    )
+    return tuple((f"Against {names[str(c)]}", _counted(study, mine)) for c, mine in here)
 
 
 def _counted(study: Study, rows: pd.DataFrame) -> str:
-    """Who is better, worse, equivalent: by name in one setting, else how often."""
-    if rows["setting"].nunique() > 1:
-        total = count(len(rows), "comparison")
+    """By name in one setting, else how often."""
+    settings = rows["setting"].nunique()
+    if settings > 1:
         counts = [f"{int((rows['verdict'] == v).sum())} {v}" for v in _VERDICTS]
-        return f"of {total} in {count(rows['setting'].nunique(), 'setting')} {', '.join(counts)}"
-    names, sides = _names(study), []
-    for verdict in _VERDICTS:
-        those = [names[str(s)] for s in rows.loc[rows["verdict"] == verdict, "strategy"]]
-        sides.append(f"{verdict} {some(those) if those else 'none'}")
-    return ", ".join(sides)
+        total = count(len(rows), "comparison")
+        return f"{', '.join(counts)}, of {total} in {settings} settings."
+    verdicts = dict(zip(rows["strategy"], rows["verdict"], strict=True))
+    sides = {
+        verdict: [look.name for look in study.looks if verdicts.get(look.strategy) == verdict]
+        for verdict in _VERDICTS
+    }
+    told = [f"{verdict}: {some(those, ', ')}" for verdict, those in sides.items() if those]
+    return f"{'; '.join(told)}."
 
 
 def _figure(study: Study, rows: pd.DataFrame, setting: str, against: Sequence[str]) -> Figure:
     """Mean difference and interval of each strategy, one control at a time."""
     here = rows[rows["setting"] == setting]
     data = {control: _traces(study, here[here["control"] == control]) for control in against}
-    names = _names(study)
-    titles = {c: f"AUBC less that of {plain(names[c])} [Dice points]" for c in against}
     rope = 100 * study.asked.rope
     band = {"type": "rect", "xref": "x", "yref": "paper", "x0": -rope, "x1": rope} | {
         "y0": 0,
@@ -116,18 +116,14 @@ def _figure(study: Study, rows: pd.DataFrame, setting: str, against: Sequence[st
     }
     most = max((len(one) for one in data.values()), default=0)
     return {
-        "data": _one_or_switched(data),
+        "data": switched(_AGAINST, data) if len(against) > 1 else data[against[0]],
         "layout": layout(
-            xaxis=axis(_one_or_switched(titles), zeroline=True, zerolinecolor="#8a94a3"),
+            xaxis=axis("difference in AUBC [Dice points]", zeroline=True, zerolinecolor="#8a94a3"),
             yaxis=axis("", autorange="reversed", showgrid=False),
             shapes=[band],
             height=130 + 46 * max(most, 1),
         ),
     }
-
-
-def _one_or_switched(of: Mapping[str, Any]) -> Any:
-    return switched(_AGAINST, of) if len(of) > 1 else next(iter(of.values()))
 
 
 def _traces(study: Study, rows: pd.DataFrame) -> list[Figure]:
@@ -182,7 +178,7 @@ def _line(names: dict[str, str], control: str, row: "pd.Series[Any]") -> tuple[s
         str(row["n"]),
         "—" if pd.isna(row["mean_difference"]) else f"{100 * row['mean_difference']:+.2f}",
         ends,
-        *(_probability(row[name]) for name in ("p", "p_adjusted")),
+        _probability(float(row["p_adjusted"])),
         str(row["verdict"]),
         _further(row),
     )
@@ -210,7 +206,13 @@ def _caption(study: Study, rows: pd.DataFrame) -> str:
         f"(grey); undecided: neither, which is no proof of equality.{_needed(rows)} Further seeds: "
         f"the fewest with which a test would find the observed difference, were it and its "
         f"deviation true, with a probability of {POWER:.0%}; a guess, from few seeds a rough one."
+        f"{_once(rows)}"
     )
+
+
+def _once(rows: pd.DataFrame) -> str:
+    met = set(rows["control"]) & set(rows["strategy"])
+    return " Two controls meet once, where the first is the control." if met else ""
 
 
 def _needed(rows: pd.DataFrame) -> str:

@@ -168,7 +168,7 @@ def _own_number(look: Look, means: dict[str, pd.DataFrame]) -> Figure:
         "x": switched(_METRIC, {m: _budgets(end) for m, end in ends.items()}),
         "y": switched(_METRIC, {m: _percent(end["mean"]) for m, end in ends.items()}),
         "text": switched(
-            _METRIC, {m: [f" n = {n}" for n in end["count"]] for m, end in ends.items()}
+            _METRIC, {m: [f"\u00a0\u00a0n = {n}" for n in end["count"]] for m, end in ends.items()}
         ),
         "textposition": "middle right",
         "textfont": {"size": 11, "color": look.colour},

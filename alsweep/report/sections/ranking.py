@@ -93,8 +93,8 @@ def _caption(study: Study, ranks: pd.DataFrame) -> str:
     return (
         "Strategies ranked by AUBC in each setting (1 is the highest, ties share the smallest "
         f"rank), over the seeds that all ranked ones share ({_common(study, ranks)}); mean over "
-        f"{count(settings, 'setting')}.{_left_out(study, ranks)}{_interval_text(ranks)}"
-        f"{_stability(study)}"
+        f"{count(settings, 'setting')}.{_fewer(ranks)}{_left_out(study, ranks)}"
+        f"{_interval_text(ranks)}{_stability(study)}"
     )
 
 
@@ -102,6 +102,15 @@ def _common(study: Study, ranks: pd.DataFrame) -> str:
     """The seeds that a ranking rests on."""
     each = {seeds for seeds in ranks.attrs["seeds"].values() if seeds}
     return listed(each.pop()) if len(each) == 1 else span(map(len, each), "seed") + " a setting"
+
+
+def _fewer(ranks: pd.DataFrame) -> str:
+    if ranks["settings"].nunique() == 1:
+        return ""
+    return (
+        " Not all are ranked in all of them (last column): their means are over other settings and "
+        "other rivals, and not to be compared without care."
+    )
 
 
 def _left_out(study: Study, ranks: pd.DataFrame) -> str:

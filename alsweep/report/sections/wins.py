@@ -177,20 +177,19 @@ def _holm_caption(material: Material) -> str:
     low, high = min(needed), max(needed)
     asked = f"{low:.2f}" if f"{low:.2f}" == f"{high:.2f}" else f"{low:.2f} to {high:.2f}"
     left = int((material.once(_holm) > 0).to_numpy().sum())
-    empty = (
-        " Hardly any difference between strategies is that large, so that with this design the "
-        "matrix is all but empty by construction, whatever the strategies are worth: it is a "
-        "picture, and the test is the comparison with the controls above."
-        if low > _LARGE
-        else ""
-    )
+    cells = f"{count(left, 'cell')} of that matrix {'is' if left == 1 else 'are'} above 0."
+    if not left and low > _LARGE:
+        cells = (
+            "Hardly any difference is that large, so that with this design that matrix is empty by "
+            "construction, whatever the strategies are worth: the test that can find something is "
+            "the one against the controls above, and this matrix is a picture."
+        )
     return (
         "With the Holm correction the level holds for all tests of a setting together. With "
         f"{span((seeds for _, seeds in settings), 'seed')} and "
         f"{span((family for family, _ in settings), 'test')} (all pairs at all budgets) the "
         f"largest mean difference must exceed {asked} times the standard deviation of the paired "
-        f"differences before anything is significant.{empty} "
-        f"{count(left, 'cell')} of this matrix {'is' if left == 1 else 'are'} above 0."
+        f"differences before anything is significant. {cells}"
     )
 
 
