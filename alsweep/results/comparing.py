@@ -19,13 +19,21 @@ _MEASURES = {"aubc": aubc, "final": final}
 
 @dataclass(frozen=True)
 class _Pairs:
-    """The pairs of one setting; entries belong together."""
+    """Who meets whom; entries belong together, ``differences`` are ``(pair, seed)``."""
 
     setting: str
     controls: tuple[str, ...]
     strategies: tuple[str, ...]
+    differences: Floats
+
+
+@dataclass(frozen=True)
+class _Tested:
+    """What came of all pairs; ``family`` is the number of tests in the pair's setting."""
+
     tests: Paired
     adjusted: Floats
+    family: Floats
 
 
 def compare(
@@ -69,12 +77,11 @@ def compare(
     """
     wanted = _checked(table, controls, metric, alpha, rope)
     scores = _MEASURES[metric](table, statuses=statuses)
-    found = [
+    pairs = [
         _pairs(str(setting), group.pivot(index="strategy", columns="seed", values=metric), wanted)
         for setting, group in scores.groupby("setting", sort=True)
     ]
-    rows = [_rows(pairs, alpha, rope) for pairs in found if pairs.strategies]
-    return pd.concat(rows, ignore_index=True) if rows else _rows(_NONE, alpha, rope)
+    return _frame(pairs, alpha, rope)
 
 
 def _checked(
@@ -111,52 +118,66 @@ def _pairs(setting: str, scores: pd.DataFrame, controls: Sequence[str]) -> _Pair
         if strategy not in here[: place + 1]
     ]
     against, strategies = zip(*meetings, strict=True) if meetings else ((), ())
-    one, other = (scores.loc[list(names)].to_numpy(np.float64) for names in (strategies, against))
-    tests = paired_tests(one - other)
-    return _Pairs(setting, against, strategies, tests, holm(tests.p))
+    places = [scores.index.get_indexer(pd.Index(names)) for names in (strategies, against)]
+    one, other = (scores.to_numpy(np.float64)[place] for place in places)
+    return _Pairs(setting, against, strategies, one - other)
 
 
-_NOTHING = np.empty(0)
-_NONE = _Pairs("", (), (), paired_tests(np.empty((0, 0))), _NOTHING)
-
-
-def _rows(pairs: _Pairs, alpha: float, rope: float) -> pd.DataFrame:
-    tests, width = pairs.tests, half_width(pairs.tests, alpha)
-    verdicts = _verdicts(pairs, alpha, rope)
+def _frame(pairs: Sequence[_Pairs], alpha: float, rope: float) -> pd.DataFrame:
+    found = _tested([one.differences for one in pairs])
+    tests, width = found.tests, half_width(found.tests, alpha)
+    verdicts = _verdicts(found, alpha, rope)
+    names = {
+        "setting": [one.setting for one in pairs for _ in one.strategies],
+        "control": [control for one in pairs for control in one.controls],
+        "strategy": [strategy for one in pairs for strategy in one.strategies],
+    }
     columns = {
-        "setting": np.array([pairs.setting] * len(verdicts), dtype=object),
-        "control": np.array(pairs.controls, dtype=object),
-        "strategy": np.array(pairs.strategies, dtype=object),
-        "n": tests.n.astype(np.int64),
+        **{name: pd.array(texts, dtype="str") for name, texts in names.items()},
+        "n": tests.n,
         "mean_difference": tests.mean,
         "low": tests.mean - width,
         "high": tests.mean + width,
         "p": tests.p,
-        "p_adjusted": pairs.adjusted,
-        "verdict": verdicts.astype(object),
-        "seeds_to_decide": _seeds_to_decide(pairs, verdicts, alpha),
+        "p_adjusted": found.adjusted,
+        "verdict": pd.array(verdicts.tolist(), dtype="str"),
+        "seeds_to_decide": _seeds_to_decide(found, verdicts, alpha),
     }
-    return pd.DataFrame(columns).astype(
-        dict.fromkeys(("setting", "control", "strategy", "verdict"), "str")
+    return pd.DataFrame(columns)
+
+
+def _tested(settings: Sequence[Floats]) -> _Tested:
+    """Test each pair; the tests of a setting are one family."""
+    each = [paired_tests(differences) for differences in settings] or [_NO_TESTS]
+    tests = Paired(
+        np.concatenate([one.n for one in each]),
+        np.concatenate([one.mean for one in each]),
+        np.concatenate([one.deviation for one in each]),
+        np.concatenate([one.p for one in each]),
     )
+    adjusted = np.concatenate([holm(one.p) for one in each])
+    sizes = [np.full(len(one.p), float(np.isfinite(one.p).sum())) for one in each]
+    return _Tested(tests, adjusted, np.concatenate(sizes))
 
 
-def _verdicts(pairs: _Pairs, alpha: float, rope: float) -> NDArray[np.str_]:
-    tests = pairs.tests
+_NO_TESTS = paired_tests(np.empty((0, 0)))
+
+
+def _verdicts(found: _Tested, alpha: float, rope: float) -> NDArray[np.str_]:
+    tests = found.tests
     reach = np.abs(tests.mean) + half_width(tests, 2 * alpha)
-    significant = pairs.adjusted < alpha
+    significant = found.adjusted < alpha
     cases = [significant & (tests.mean > 0), significant & (tests.mean < 0), reach <= rope]
     return np.select(cases, ["better", "worse", "equivalent"], "undecided")
 
 
 def _seeds_to_decide(
-    pairs: _Pairs, verdicts: NDArray[np.str_], alpha: float
+    found: _Tested, verdicts: NDArray[np.str_], alpha: float
 ) -> pd.arrays.IntegerArray:
-    tests, open_ones = pairs.tests, verdicts == "undecided"
+    tests, open_ones = found.tests, verdicts == "undecided"
     seeds = np.where(open_ones, np.nan, 0.0)
     # Equal differences are decided, or 0 and equivalent: what is left has a deviation.
     asked = open_ones & (tests.n >= 2)
     effect = np.abs(tests.mean[asked]) / tests.deviation[asked]
-    level = np.full(len(effect), alpha / max(1, int(np.isfinite(tests.p).sum())))
-    seeds[asked] = further_seeds(tests.n[asked], effect, level)
+    seeds[asked] = further_seeds(tests.n[asked], effect, alpha / found.family[asked])
     return pd.array([None if np.isnan(s) else int(s) for s in seeds], dtype="Int64")
