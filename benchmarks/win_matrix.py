@@ -1,4 +1,4 @@
-"""Win matrix and ranking: one vectorised pass against a t-test for each cell.
+"""Win matrix, ranking, comparisons: one vectorised pass against a t-test for each cell.
 
 Run: python benchmarks/win_matrix.py
 24 settings x 9 strategies x 5 budgets x 4 seeds; asserts that both give the same matrix.
@@ -11,11 +11,12 @@ import numpy as np
 import pandas as pd
 from scipy.stats import ttest_rel
 
-from alsweep.results import ranking, win_matrix
+from alsweep.results import compare, ranking, win_matrix
 from alsweep.results.metrics import DRAWS
 from alsweep.rng import stream
 
 SETTINGS, STRATEGIES, BUDGETS, SEEDS = 24, 9, 5, 4
+CONTROLS = ["a0", "a1", "a2"]
 
 
 def make_table() -> pd.DataFrame:
@@ -50,7 +51,7 @@ def naive_win_matrix(table: pd.DataFrame) -> pd.DataFrame:
 def main() -> None:
     """Time both and print the ratio."""
     table = make_table()
-    win_matrix(table), ranking(table)  # the first call pays for imports
+    win_matrix(table), ranking(table), compare(table, CONTROLS)  # the first call pays for imports
     begin = perf_counter()
     ours = win_matrix(table)
     fast = perf_counter() - begin
@@ -58,11 +59,15 @@ def main() -> None:
     ranking(table)
     ranked = perf_counter() - begin
     begin = perf_counter()
+    compared = compare(table, CONTROLS)
+    tested = perf_counter() - begin
+    begin = perf_counter()
     naive = naive_win_matrix(table)
     slow = perf_counter() - begin
     pd.testing.assert_frame_equal(ours, naive, rtol=0, atol=1e-12)
     print(f"win matrix: naive {slow:.2f} s, alsweep {1e3 * fast:.1f} ms, ratio {slow / fast:.0f}")
     print(f"ranking with {DRAWS} bootstrap draws: {1e3 * ranked:.1f} ms")
+    print(f"{len(compared)} comparisons with {len(CONTROLS)} controls: {1e3 * tested:.1f} ms")
 
 
 if __name__ == "__main__":

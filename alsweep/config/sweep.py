@@ -25,6 +25,7 @@ from alsweep.config.expansion import (
     partial,
     refuse_two_ways,
 )
+from alsweep.config.report import ReportConfig
 from alsweep.config.trajectory import Seed, TrajectoryConfig
 from alsweep.config.validation import validated
 from alsweep.errors import ConfigError
@@ -146,6 +147,7 @@ class SweepConfig(Frozen):
     plugins: tuple[Path, ...] = Field((), description="files with strategies of one's own")
     resources: ResourcesConfig = ResourcesConfig()
     wandb: WandbConfig = WandbConfig()
+    report: ReportConfig = added(ReportConfig(), neutral=ReportConfig())
     provenance: Provenance | None = None
 
     @field_validator("name")

@@ -90,6 +90,7 @@ def _page(shown: Sequence[Section], material: Material) -> str:
         lstrip_blocks=True,
     )
     environment.filters |= {"embedded": embeddable, "chip": chip}
+    made = [(section, list(section.blocks(material))) for section in shown]
     texts = resources.files("alsweep.report") / "templates"
     return environment.get_template("report.html").render(
         generator=f"{_MARK} {__version__}",
@@ -98,8 +99,8 @@ def _page(shown: Sequence[Section], material: Material) -> str:
         plotly=get_plotlyjs(),
         title=material.study.title,
         cards=_cards(material.study),
-        notices=[*material.study.remarks, *_notices(material)],
-        sections=[(section, list(section.blocks(material))) for section in shown],
+        notices=[*material.study.remarks, *captions.notices(material.study)],
+        sections=[(section, blocks) for section, blocks in made if blocks],
     )
 
 
@@ -113,22 +114,22 @@ def _cards(study: Study) -> list[tuple[str, str]]:
     """The study in a few numbers."""
     total = len({t.id for run in study.runs for t in run.trajectories})
     configs = study.configs()
-    loops = sorted({config.query.loops for config in configs})
-    budgets = sorted({config.patches_at(config.query.loops - 1) for config in configs})
+    loops = {config.query.loops for config in configs}
+    budgets = {config.patches_at(config.query.loops - 1) for config in configs}
     return [
         ("trajectories finished", f"{study.done['trajectory'].nunique()} of {total}"),
         ("strategies", str(len(study.looks))),
         ("settings", str(len(study.settings))),
-        ("seeds", str(len({config.seed for config in configs}))),
-        ("loops", _span(loops)),
-        ("patches at the end", _span(budgets)),
+        ("seeds", _seeds(study)),
+        ("loops", captions.span(loops)),
+        ("patches at the end", captions.span(budgets)),
     ]
 
 
-def _span(values: list[int]) -> str:
-    if not values:
-        return "—"
-    return str(values[0]) if len(values) == 1 else f"{values[0]} to {values[-1]}"
+def _seeds(study: Study) -> str:
+    """As many as each strategy has; all that have begun, where strategies have the same number."""
+    counts = captions.seed_counts(study).unique().tolist()
+    return captions.span(counts) if len(counts) > 1 else str(len({c.seed for c in study.configs()}))
 
 
 def embeddable(value: object) -> Markup:

@@ -67,6 +67,10 @@ def _draw_curves(axes: "Axes", study: Study, table: pd.DataFrame) -> None:
             x, 100 * (mean - std), 100 * (mean + std), color=look.colour, alpha=0.13, lw=0
         )
         _draw_line(axes, look, x, 100 * mean)
+        if len(mine) and mine["seeds"].iloc[-1] < table["seeds"].max():
+            # Where a line lacks seeds, their number stands at its end.
+            note, end = f"   n = {mine['seeds'].iloc[-1]}", (x[-1], 100 * mean[-1])
+            axes.annotate(note, end, color=look.colour, fontsize=7, va="center")
     axes.set_xlabel("Annotated patches")
     axes.set_ylabel("Mean Dice [%]")
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))

@@ -8,11 +8,13 @@ from typing import Any
 
 import pandas as pd
 
+from alsweep.config.report import ReportConfig, joined
 from alsweep.config.trajectory import StrategySpec, TrajectoryConfig
 from alsweep.errors import StrategyError
 from alsweep.layout import plugins_folder
 from alsweep.query import make_strategy, strategies
 from alsweep.query.plugin_files import load_stored
+from alsweep.report.declared import declared
 from alsweep.results.fulldata import FullDataRecord, read_references
 from alsweep.results.labels import fitted_runs
 from alsweep.results.load import each_once
@@ -74,6 +76,7 @@ class Study:
         settings: Hash to a readable name, in the order of the sweep.
         trajectories: All that have begun, each once.
         references: Full-data references by setting; settings without any are left out.
+        asked: Which strategies to compare with, and what difference is none.
         remarks: What is not shown as the runs have it, since it would not fit where they meet.
     """
 
@@ -83,6 +86,7 @@ class Study:
     settings: Mapping[str, str]
     trajectories: tuple[TrajectoryFolder, ...]
     references: Mapping[str, tuple[FullDataRecord, ...]]
+    asked: ReportConfig
     remarks: tuple[str, ...] = ()
 
     @property
@@ -134,8 +138,15 @@ def read_study(paths: Sequence[Path]) -> Study:
         names,
         trajectories,
         read_references(fitted),
+        joined((declared(run.path) for run in fitted), _names(trajectories)),
         (*remarks, *more),
     )
+
+
+def _names(trajectories: Iterable[TrajectoryFolder]) -> dict[str, str]:
+    """Label of each strategy to its name."""
+    specs = [t.config.strategy for t in trajectories if t.config is not None]
+    return {spec.shown: spec.name for spec in specs}
 
 
 def _each_once(runs: Iterable[RunFolder]) -> Iterable[TrajectoryFolder]:

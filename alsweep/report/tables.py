@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
+from alsweep.report.captions import listed, same_seeds, seeds_of
 from alsweep.report.study import Look, Study
 
 
@@ -31,11 +32,15 @@ def percent(value: float) -> str:
 
 
 def mean_and_std(values: "pd.Series[float]") -> str:
-    """Mean ± standard deviation (ddof 1) in percent; the mean alone for one value."""
+    """Mean ± standard deviation (ddof 1) in percent; the mean alone for one value.
+
+    Where some are undefined, the number of those that are not is told.
+    """
     known = values.dropna()
+    own = f" (n = {len(known)})" if 0 < len(known) < len(values) else ""
     if len(known) < 2:
-        return percent(float(known.mean()))
-    return f"{percent(float(known.mean()))} ± {percent(float(known.std(ddof=1)))}"
+        return percent(float(known.mean())) + own
+    return f"{percent(float(known.mean()))} ± {percent(float(known.std(ddof=1)))}{own}"
 
 
 def last_rows(rows: pd.DataFrame) -> pd.DataFrame:
@@ -48,21 +53,39 @@ def per_setting(
     rows: pd.DataFrame,
     columns: Sequence[str],
     cells: Callable[[pd.DataFrame], tuple[str, ...]],
+    *,
+    count_seeds: bool = False,
 ) -> tuple[NamedTable, ...]:
     """One table a setting, its rows the strategies that have finished trajectories there.
+
+    A last column tells the seeds of each wherever strategies have not the same.
 
     Args:
         study: For names and order.
         rows: With the columns ``setting`` and ``strategy``.
         columns: Headings, that of the strategies included.
         cells: Makes the cells of a strategy of its rows in a setting.
+        count_seeds: Tell how many seeds there are also where they are the same.
     """
+    seeds, same = seeds_of(study), same_seeds(study)
+    told = {
+        key: (_own_seeds(s, same),) if count_seeds or not same else () for key, s in seeds.items()
+    }
+    headings = (*columns, *(("Seeds",) if count_seeds or not same else ()))
     found = []
     for setting, name in study.settings.items():
         here = rows[rows["setting"] == setting]
-        lines = tuple((look.name, *cells(mine)) for look, mine in by_look(study.looks, here))
-        found.append((name, Table(tuple(columns), lines)))
+        lines = tuple(
+            (look.name, *cells(mine), *told.get((setting, look.strategy), ()))
+            for look, mine in by_look(study.looks, here)
+        )
+        found.append((name, Table(headings, lines)))
     return tuple(found)
+
+
+def _own_seeds(seeds: Sequence[int], same: bool) -> str:
+    which = listed(seeds)
+    return str(len(seeds)) if same or which.endswith("s") else f"{len(seeds)} ({which})"
 
 
 def by_look(looks: Iterable[Look], rows: pd.DataFrame) -> Iterable[tuple[Look, pd.DataFrame]]:

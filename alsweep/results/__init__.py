@@ -8,6 +8,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from alsweep.results.comparing import compare
     from alsweep.results.fulldata import full_dice
     from alsweep.results.load import load_results
     from alsweep.results.metrics import aubc, fg_efficiency, final
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 __all__ = [
     "aubc",
     "collect",
+    "compare",
     "fg_efficiency",
     "final",
     "full_dice",
@@ -35,6 +37,7 @@ __all__ = [
 
 _HOMES = {
     "aubc": "metrics",
+    "compare": "comparing",
     "fg_efficiency": "metrics",
     "final": "metrics",
     "full_dice": "fulldata",

@@ -196,8 +196,9 @@ def setting_rates(group: pd.DataFrame, ceiling: float) -> list[RateFit]:
 def _fit_strategy(
     strategy: str, rows: pd.DataFrame, starts: pd.Series, lowest: float, ceiling: float
 ) -> RateFit:
+    setting = str(rows["setting"].iloc[0])
     seeds, owner = np.unique(rows["seed"].to_numpy(), return_inverse=True)
-    weights = np.vstack([np.ones(len(seeds)), seed_weights(len(seeds))])
+    weights = np.vstack([np.ones(len(seeds)), seed_weights(len(seeds), setting)])
     start = starts.reindex(seeds).fillna(starts.mean()).to_numpy(dtype=np.float64)
     drop = ceiling - weights @ start / weights.sum(axis=1)
     drop[0] = ceiling - float(starts.mean())
@@ -208,11 +209,14 @@ def _fit_strategy(
     return RateFit(strategy, float(rates[0]), error, rates[1:])
 
 
-def seed_weights(seeds: int) -> Floats:
-    """How often each seed was drawn, ``(draw, seed)``; no draws of one seed, which tell nothing."""
+def seed_weights(seeds: int, setting: str) -> Floats:
+    """How often each seed was drawn, ``(draw, seed)``; no draws of one seed, which tell nothing.
+
+    Settings are drawn for independently: what chance does in one, it does not in the others.
+    """
     if seeds < 2:
         return np.empty((0, seeds))
-    drawn = stream(0, "bootstrap", seeds).integers(seeds, size=(DRAWS, seeds))
+    drawn = stream(0, "bootstrap", setting, seeds).integers(seeds, size=(DRAWS, seeds))
     counts: Floats = (drawn[:, :, None] == np.arange(seeds)).sum(axis=1).astype(np.float64)
     return counts
 

@@ -91,6 +91,11 @@ class Plan:
         return replace(self, stopped=frozenset())
 
     @property
+    def names(self) -> dict[str, str]:
+        """Label of each strategy of the search space to its name."""
+        return {planned.label: planned.config.strategy.name for planned in self.own}
+
+    @property
     def ids(self) -> tuple[str, ...]:
         """Names of the trajectories' folders, in the order of them."""
         return tuple(planned.id for planned in self.trajectories)
@@ -114,7 +119,8 @@ def make_plan(sweep: SweepConfig, datasets: Dataset | Mapping[Path, Dataset]) ->
         datasets: By the place that the search space names; or one for all.
 
     Raises:
-        ConfigError: A trajectory cannot work or is named twice, or two strategies share a label.
+        ConfigError: A trajectory cannot work or is named twice, two strategies share a label, or
+            the report shall compare with one that is not there.
         StrategyError: A plug-in file cannot be loaded.
     """
     load_files(sweep.plugins)
@@ -126,7 +132,9 @@ def make_plan(sweep: SweepConfig, datasets: Dataset | Mapping[Path, Dataset]) ->
     ]
     _refuse_repeats(planned)
     refuse_shared_labels(planned)
-    return Plan(sweep, tuple(planned))
+    plan = Plan(sweep, tuple(planned))
+    sweep.report.on(plan.names)
+    return plan
 
 
 def opened(plan: Plan) -> list[Dataset]:

@@ -46,6 +46,7 @@ def resolved_sweep(plan: Plan) -> SweepConfig:
             and tuple(
                 spelled.all(f"points.{index}", point) for index, point in enumerate(sweep.points)
             ),
+            "report": sweep.report.on(plan.names),
             "plugins": tuple(Path(PLUGINS) / stored_name(file) for file in sweep.plugins),
             "provenance": _provenance(plan, spelled),
         }

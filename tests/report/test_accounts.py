@@ -191,8 +191,18 @@ def test_compute_is_told_by_phase(study):
     assert table.columns[1:4] == ("Train [s]", "Evaluate [s]", "Query [s]")
     assert table.rows[1] == ("random_fg66 †", "14.0", "2.0", "2.2", "8.0", "2.0")
     assert "18 members were found stored (loop 0 is trained once for all" in caption
+    later = study.table.assign(cached_members=2)
+    assert (
+        "72 members were found stored (18 of them at loop 0: loop 0 is trained once"
+        in (parts(compute, replace(study, table=later))[2])
+    )
+    elsewhere = study.table.assign(cached_members=(study.table["loop"] == 2).astype(int))
+    assert (
+        " 9 members were found stored and cost"
+        in (parts(compute, replace(study, table=elsewhere))[2])
+    )
     without = replace(study, table=study.table.assign(cached_members=0))
-    assert parts(compute, without)[2].endswith("mean over seeds; wall-clock seconds.")
+    assert parts(compute, without)[2].endswith("mean over 3 seeds; wall-clock seconds.")
 
 
 def test_what_was_annotated_is_told_in_voxels_and_shares(study):
@@ -257,5 +267,7 @@ def test_numbers_that_differ_are_spans(study):
     first = study.trajectories[0].config
     cards = dict(_cards(begun(study, query=first.query.model_copy(update={"loops": 2}))))
     assert (cards["loops"], cards["patches at the end"]) == ("2 to 4", "12 to 24")
+    lacking = study.table[(study.table["strategy"] != "random") | (study.table["seed"] == 0)]
+    assert dict(_cards(replace(study, table=lacking)))["seeds"] == "1 to 3"
     empty = dict(_cards(replace(study, trajectories=())))
     assert (empty["loops"], empty["seeds"]) == ("—", "0")

@@ -108,7 +108,13 @@ def test_every_figure_is_drawn_in_its_place_and_nothing_complains(shown, width):
     shown.open(shown.page, width)
     drawn = shown.ask(DRAWN)
     sections = [figure["section"] for figure in drawn]
-    assert sections == ["curves"] * 2 + ["wins", "ranking"] + ["queries"] * 2 + ["compute"] * 2
+    assert sections == [
+        *["curves"] * 2,
+        *["comparisons"] * 2,
+        *["wins", "ranking"],
+        *["queries"] * 2,
+        *["compute"] * 2,
+    ]
     for figure in drawn:
         assert figure["marks"] > 0, figure
         assert figure["inside"], figure
@@ -119,8 +125,8 @@ def test_every_figure_is_drawn_in_its_place_and_nothing_complains(shown, width):
 def test_every_switch_changes_what_its_section_says_and_no_other(shown):
     shown.open(shown.page)
     controls = shown.ask(CONTROLS)
-    assert {c["section"] for c in controls} == {"curves", "wins"}
-    assert len({c["name"] for c in controls}) == 3 + 3 + 1
+    assert {c["section"] for c in controls} == {"curves", "comparisons", "wins"}
+    assert len({c["name"] for c in controls}) == 3 + 3 + 1 + 1
     by_name = {}
     for control in controls:
         by_name.setdefault((control["section"], control["name"]), []).append(control["value"])
@@ -169,8 +175,24 @@ def test_an_awkward_label_is_shown_as_it_was_written(shown):
     for figure in says(shown, "curves"):
         names = {trace["name"] for trace in figure["shown"] if trace.get("name")}
         assert names == {"random", "random_fg66 †"}
-    for section in ("wins", "ranking", "compute"):
+    for section in ("comparisons", "wins", "ranking", "compute"):
         assert all(AWKWARD in figure["texts"] for figure in says(shown, section)), section
+
+
+def test_differences_are_those_from_the_control_that_is_chosen(shown):
+    shown.open(shown.page)
+    table = pd.read_csv(shown.page.parent / "comparisons.csv")
+    for control, name in (("random", "random"), ("random_fg66", "random_fg66 †")):
+        turn(shown, "comparisons", "against", control)
+        found = says(shown, "comparisons")
+        assert len(found) == 2
+        drawn = [trace["x"][0] for figure in found for trace in figure["shown"]]
+        rows = table[table["control"] == control]
+        expected = 100 * rows["mean_difference"]
+        assert sorted(drawn) == pytest.approx(sorted(expected))
+        for figure in found:
+            assert name not in figure["texts"]
+            assert {"undecided", "better", "worse", "equivalent"} & set(figure["texts"])
 
 
 def test_the_win_matrix_follows_the_correction(shown):

@@ -1,5 +1,7 @@
 """Which patches the page shows, and what it says where it cannot."""
 
+from dataclasses import replace
+
 import pytest
 
 from alsweep.layout import query_path
@@ -81,3 +83,12 @@ def test_without_a_query_there_is_nothing_to_show(material, monkeypatch):
     monkeypatch.setattr(patches, "_existing", lambda trajectory: [])
     (caption,) = patches.SECTION.blocks(material)
     assert caption.text == "There is no query yet."
+
+
+def test_a_start_that_is_one_strategy_s_own_is_called_so(material, drawn):
+    study = material.study
+    entropy = study.table["strategy"] == "predictive_entropy"
+    apart = study.table.assign(start_hash=study.table["start_hash"].mask(entropy, "f" * 12))
+    changed = Material(replace(study, table=apart), material.datasets)
+    _, start, *_ = patches.SECTION.blocks(changed)
+    assert start.heading == "Starting budget, of random (all patches, axial)"

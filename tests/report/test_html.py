@@ -33,6 +33,7 @@ def test_the_report_has_all_its_files_and_the_results_table(page):
     assert page.parent.name == "report"
     assert {path.name for path in page.parent.iterdir()} == {
         "index.html",
+        "comparisons.csv",
         "win_matrix.csv",
         "win_matrix_holm.csv",
         "ranking.csv",

@@ -78,6 +78,95 @@ def test_the_caption_says_what_could_be_found_at_all(study, seeds, factor, remar
     assert "would be found with a probability of 80%" in text
 
 
+def test_the_holm_matrix_is_told_to_be_empty_where_the_design_makes_it_so(study):
+    noise = {"random": (0, 1, 2), "random_fg66": (1, 0, 2), "predictive_entropy": (2, 1, 0)}
+    alike = with_dice(study, lambda strategy, seed, loop: 0.5 + 0.01 * noise[strategy][seed])
+    text = texts(wins, alike)[-1]
+    # Nine tests of three seeds.
+    assert "With 3 seeds and 9 tests (all pairs at all budgets) the largest mean" in text
+    assert "must exceed 7.71 times the standard deviation of the paired differences" in text
+    assert "that matrix is empty by construction" in text
+    found = texts(wins, with_dice(study, rising))[-1]
+    assert "by construction" not in found
+    assert found.endswith("2 cells of that matrix are above 0.")
+
+
+def test_loop_0_is_the_same_only_where_it_is(study):
+    assert "Loop 0 is the same for all strategies and is left out" in texts(wins, study)[-1]
+    first, *others = study.trajectories
+    record = first.records[0].model_copy(update={"start_hash": "f" * 12})
+    other = replace(first, records=(record, *first.records[1:]))
+    text = texts(wins, replace(study, trajectories=(other, *others)))[-1]
+    assert "Loop 0 is left out of the tests" in text
+
+
+def test_with_one_strategy_there_is_neither_matrix_nor_ranking(study):
+    single = replace(study, table=study.table[study.table["strategy"] == "random"])
+    assert blocks(wins, single) == blocks(ranking, single) == []
+    assert wins.SECTION.files["win_matrix.png"](Material(single, {})) is None
+
+
+def test_without_a_test_there_is_a_sentence_and_no_matrix(study):
+    (only,) = blocks(wins, with_dice(study, rising, seeds=(0,)))
+    assert only.text.startswith("No test is possible")
+    (only,) = blocks(ranking, replace(study, table=study.table[study.table["loop"] == 0]))
+    assert only.text.startswith("No ranking")
+
+
+def test_who_is_not_ranked_is_told(study):
+    table = with_dice(study, rising).table
+    few = table[(table["strategy"] != "random") | (table["seed"] == 0)]
+    *_, caption = blocks(ranking, replace(study, table=few))
+    assert (
+        "Left out, with fewer than half of a setting's seeds: random with 1 of 3." in caption.text
+    )
+    assert "all ranked ones share (0, 1, 2)" in caption.text
+    apart = table[table["strategy"] != "random_fg66"].assign(setting="t")
+    apart = apart[(apart["strategy"] == "random") == (apart["seed"] == 0)]
+    both = replace(
+        study, table=pd.concat([table, apart]), settings={**study.settings, "t": "second"}
+    )
+    *_, caption = blocks(ranking, both)
+    assert "random with 1 of 3 (second)" in caption.text
+    assert "Not all are ranked in all of them (last column)" in caption.text
+    assert "(2 to 3 seeds a setting)" in caption.text
+
+
+def test_a_ranking_of_enough_seeds_has_intervals(study):
+    judged = with_dice(study, rising)
+    more = judged.table.assign(setting="t")
+    both = replace(
+        judged, table=pd.concat([judged.table, more]), settings={**judged.settings, "t": "second"}
+    )
+    beside, caption = blocks(ranking, both)
+    ((_, table),) = beside.right[0].named
+    assert table.rows[0] == ("predictive_entropy", "1.00", "1.00 to 1.00", "2")
+    assert "mean over 2 settings. Intervals: 95 % of 1,000 bootstrap draws" in caption.text
+    assert "in each setting for itself, the same seeds for all its strategies" in caption.text
+    assert "With 3 seeds such an interval is too narrow" in caption.text
+
+
+def test_an_area_of_one_seed_does_not_pass_for_two(study):
+    judged = with_dice(study, rising, seeds=(0, 1))
+    table = judged.table.copy()
+    hit = (table["strategy"] == "random") & (table["seed"] == 1) & (table["loop"] == 1)
+    table.loc[hit, "mean_dice"] = float("nan")
+    tables, _ = blocks(results, replace(judged, table=table))
+    strategy, last, area, seeds = tables.named[0][1].rows[0]
+    assert (strategy, seeds) == ("random", "2")
+    assert "±" in last
+    assert "n = " not in last
+    assert area.endswith("(n = 1)")
+
+
+def test_tables_tell_the_seeds_of_each_where_they_differ(study):
+    table = with_dice(study, rising).table
+    lacking = table[(table["strategy"] != "random") | (table["seed"] != 1)]
+    tables, caption = blocks(results, replace(study, table=lacking))
+    assert [row[-1] for row in tables.named[0][1].rows] == ["2 (0, 2)", *["3 (0, 1, 2)"] * 2]
+    assert caption.text.startswith("Mean ± standard deviation over 2 to 3 seeds, each of its own")
+
+
 def test_seeds_that_differ_are_told_as_a_span(study):
     table = with_dice(study, rising).table
     one = (table["strategy"] == "random") & (table["seed"] == 2)
@@ -118,12 +207,12 @@ def test_ranks_are_told_with_what_they_mean(study):
     assert table.columns == ("Strategy", "Mean rank", "95 % interval", "Settings")
     # Equal curves share the smaller rank.
     assert table.rows == (
-        ("predictive_entropy", "1.00", "1.00 to 1.00", "1"),
-        ("random", "2.00", "2.00 to 2.00", "1"),
-        ("random_fg66 †", "2.00", "2.00 to 2.00", "1"),
+        ("predictive_entropy", "1.00", "—", "1"),
+        ("random", "2.00", "—", "1"),
+        ("random_fg66 †", "2.00", "—", "1"),
     )
-    assert "mean over 1 setting. Intervals: 95 % of 1,000 bootstrap draws" in caption.text
-    assert "With 3 seeds such an interval is too narrow" in caption.text
+    assert "over the seeds that all ranked ones share (0, 1, 2); mean over 1" in caption.text
+    assert "There is no interval: 3 seeds in 1 setting are too few to draw from." in caption.text
     assert "Kendall's τ with this ranking is 1.00 each time." in caption.text
     ((_, figure),) = beside.left[0].panels
     assert figure["layout"]["xaxis"]["range"] == [0.5, 3.5]
@@ -213,6 +302,40 @@ def test_the_caption_says_what_lines_and_bands_are(study, seeds, said):
     (text,) = texts(curves, with_dice(study, rising, seeds))
     assert text.startswith(said)
     assert ("the band itself is uncertain" in text) is (len(seeds) == 2)
+    assert ("share the same starting budget and the same networks, seed by" in text) is bool(seeds)
+
+
+def test_a_line_that_lacks_seeds_has_their_number_at_its_end(study):
+    table = with_dice(study, rising).table
+    lacking = replace(study, table=table[(table["strategy"] != "random") | (table["seed"] == 1)])
+    _, _, figures, caption = blocks(curves, lacking)
+    state = {"x": "annotated_patches", "metric": "mean_dice", "seeds": "off"}
+    texts_ = [t for t in resolve(figures.panels[0][1], **state)["data"] if t["mode"] == "text"]
+    assert [(t["text"], t["x"]) for t in texts_] == [(["\u00a0\u00a0n = 1"], [24])]
+    assert "Seeds differ between strategies: random 1 of 0, 1, 2." in caption.text
+    _, _, figures, caption = blocks(curves, study)
+    whole = resolve(figures.panels[0][1], **state)["data"]
+    assert not [t for t in whole if t["mode"] == "text"]
+    assert "Seeds differ" not in caption.text
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        (
+            {"start_hash": "f" * 12},
+            "Strategies do NOT begin alike: their starting budgets differ in 1",
+        ),
+        ({"members": ("x",)}, "but in 1 of 3 settings and seeds not the same networks"),
+    ],
+)
+def test_strategies_that_begin_apart_are_told(study, changes, said):
+    first, *others = study.trajectories
+    record = first.records[0].model_copy(update=changes)
+    other = replace(first, records=(record, *first.records[1:]))
+    (text,) = texts(curves, replace(study, trajectories=(other, *others)))
+    assert said in text
+    assert "budget and the same networks" not in text
 
 
 def test_the_menus_offer_every_budget_and_class(study):

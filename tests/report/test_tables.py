@@ -10,8 +10,8 @@ from alsweep.errors import RunFolderError
 from alsweep.files import read_json, write_json
 from alsweep.layout import record_path
 from alsweep.report import write_report
-from alsweep.report.captions import count
-from alsweep.report.html import _span, embeddable
+from alsweep.report.captions import count, span
+from alsweep.report.html import embeddable
 from alsweep.report.section import Material, switched
 from alsweep.report.sections.curves import _numbers, _with_alpha, curve_table
 from alsweep.report.study import read_study
@@ -48,9 +48,9 @@ def test_fractions_are_percent_with_two_decimals(value, text):
     ("values", "text"),
     [
         ([0.1, 0.3], "20.00 ± 14.14"),
-        ([0.1, math.nan, 0.3], "20.00 ± 14.14"),
+        ([0.1, math.nan, 0.3], "20.00 ± 14.14 (n = 2)"),
         ([0.5], "50.00"),
-        ([0.5, math.nan], "50.00"),
+        ([0.5, math.nan], "50.00 (n = 1)"),
         ([math.nan], "—"),
     ],
 )
@@ -91,7 +91,8 @@ def test_words_and_numbers():
         "0 seeds",
     )
     assert count(2, "trajectory", "trajectories") == "2 trajectories"
-    assert [_span([]), _span([4]), _span([2, 3, 9])] == ["—", "4", "2 to 9"]
+    assert [span([]), span([4]), span([9, 2, 3, 2])] == ["—", "4", "2 to 9"]
+    assert [span([1], "seed"), span({3, 2}, "seed")] == ["1 seed", "2 to 3 seeds"]
     assert _numbers([0.123456, math.nan, 2]) == [0.1235, None, 2.0]
     assert _with_alpha("#0072B2", 0.13) == "rgba(0,114,178,0.13)"
     assert switched("x", {"a": 1}) == {"switch": "x", "of": {"a": 1}}

@@ -167,8 +167,9 @@ def test_points_at_the_start_alone_have_no_rate():
 
 
 def test_seeds_are_drawn_a_thousand_times_as_the_report_says():
-    weights = seed_weights(3)
+    weights = seed_weights(3, "s")
     assert weights.shape == (1000, 3)
     assert (weights.sum(axis=1) == 3).all()
     assert len(np.unique(weights, axis=0)) == 10
-    assert seed_weights(1).shape == (0, 1)
+    assert (weights != seed_weights(3, "t")).any()
+    assert seed_weights(1, "s").shape == (0, 1)

@@ -5,12 +5,11 @@ import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.stats import nct, ttest_rel
 from scipy.stats import t as student
-from scipy.stats import ttest_rel
 
 from alsweep.errors import RecordError
 from alsweep.results import minimal_difference, win_matrix, win_rates
-from alsweep.results.pairwise import holm_rejects
 from alsweep.rng import stream
 
 # Multiples of 1/256 add and subtract without rounding, so that exact claims can be made.
@@ -122,19 +121,6 @@ def test_an_unknown_correction_is_refused(make_table):
         win_matrix(example(make_table), correction="bonferroni")
 
 
-@pytest.mark.parametrize(
-    ("p", "rejected"),
-    [
-        ([0.01, 0.02, 0.04], [True, True, True]),
-        ([0.02, 0.02, 0.02], [False, False, False]),
-        ([0.04, 0.01, 0.03], [False, True, False]),
-        ([math.nan, 0.04], [False, True]),
-    ],
-)
-def test_holm_stops_at_the_first_failure(p, rejected):
-    assert holm_rejects(np.array(p), 0.05).tolist() == rejected
-
-
 def random_table(make_table, names: str, seeds: int, loops: int) -> pd.DataFrame:
     rng = stream(0, "test_pairwise")
     keys = [(name, seed) for name in names for seed in range(seeds)]
@@ -153,12 +139,24 @@ def test_every_cell_agrees_with_scipy(make_table):
     assert 0 < wins.stack().sum() < wins.size
 
 
-def test_minimal_difference_follows_its_formula(make_table):
+def test_the_minimal_difference_is_found_as_often_as_asked(make_table):
     table = example(make_table)
     deviation = np.std([0.02, 0.03, 0.025, 0.035], ddof=1)
-    factor = student.ppf(0.975, 3) + student.ppf(0.8, 3)
-    found = minimal_difference(table)["minimal"].item()
-    assert found == pytest.approx(factor * deviation / 2)
+    for kept, power in ((4, 0.8), (2, 0.8), (3, 0.5)):
+        found = minimal_difference(table[table["seed"] < kept], power=power)["minimal"].item()
+        spread = np.std([0.02, 0.03, 0.025, 0.035][:kept], ddof=1)
+        limit, shift = student.ppf(0.975, kept - 1), found / spread * kept**0.5
+        # What ends on the wrong side is less than a millionth.
+        found_by_test = nct.sf(limit, kept - 1, shift)
+        assert found_by_test == pytest.approx(power, abs=1e-6)
+    # Two quantiles added up are too little: with two seeds they have a power of 0.73.
+    usual = (student.ppf(0.975, 3) + student.ppf(0.8, 3)) * deviation / 2
+    assert minimal_difference(table)["minimal"].item() > 1.02 * usual
+
+
+def test_a_power_below_the_level_is_refused(make_table):
+    with pytest.raises(RecordError, match=r"between alpha, 0\.05, and 1, got 0\.01"):
+        minimal_difference(example(make_table), power=0.01)
 
 
 @settings(max_examples=30, deadline=None)

@@ -48,3 +48,16 @@ def test_error_in_base_names_base(plan_of: MakePlan) -> None:
     base = {"query": {"patches": 6, "patch_size": [99, 8, 8]}}
     with pytest.raises(ConfigError, match=r"^base\.query\.patch_size: 99 voxels"):
         plan_of(base=base)
+
+
+def test_controls_are_labels_of_the_sweep(plan_of: MakePlan) -> None:
+    strategies = [{"name": "random", "label": "R"}, "predictive_entropy"]
+    plan = plan_of(grid={"strategy": strategies}, report={"controls": ["R"]})
+    assert plan.names == {"R": "random", "predictive_entropy": "predictive_entropy"}
+    with pytest.raises(ConfigError, match=r"^report\.controls: .*'random'; did you mean"):
+        plan_of(grid={"strategy": ["random_fg66"]}, report={"controls": ["random"]})
+
+
+def test_what_a_report_asks_for_is_no_part_of_a_trajectory(plan_of: MakePlan) -> None:
+    asked = plan_of(report={"controls": ["predictive_entropy"], "rope": 0.5})
+    assert asked.ids == plan_of().ids

@@ -125,6 +125,14 @@ def reloaded(plan: Plan, dataset: Dataset, folder: Path) -> Plan:
     return make_plan(load_sweep(path), dataset)
 
 
+def test_controls_are_written_out(plan_of: MakePlan, dataset: Dataset, tmp_path: Path) -> None:
+    plan = plan_of(grid=GRIDS[1])
+    assert resolved_sweep(plan).report.controls == ("mine", "random")
+    assert reloaded(plan, dataset, tmp_path).sweep.report.controls == ("mine", "random")
+    none = plan_of(grid=GRIDS[1], report={"controls": [], "rope": 0.01})
+    assert to_yaml(resolved_sweep(none)).count("controls: []") == 1
+
+
 @pytest.mark.parametrize("grid", GRIDS, ids=lambda grid: "+".join(grid) or "none")
 def test_resolved_sweep_means_the_same_trajectories(
     plan_of: MakePlan, dataset: Dataset, tmp_path: Path, grid: dict

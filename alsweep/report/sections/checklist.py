@@ -7,7 +7,7 @@ import pandas as pd
 
 from alsweep import __version__
 from alsweep.config.trajectory import TrajectoryConfig
-from alsweep.report.captions import ALPHA, count, notices
+from alsweep.report.captions import ALPHA, controls_of, count, notices, seed_counts
 from alsweep.report.section import Block, Material, Section, Statements
 from alsweep.report.study import Study
 from alsweep.report.tables import percent
@@ -33,8 +33,8 @@ def _statements(study: Study, datasets: Iterable[Opened]) -> tuple[tuple[str, st
         ("Dice", _each(configs, _dice)),
         ("Oracle use", _oracle(study)),
         ("Loops in the tests", "All but loop 0, in tests and in the share of budgets."),
-        ("Test", f"Two-sided paired t-test by seed, level {ALPHA:g}; uncorrected and Holm shown."),
-        ("Intervals", "Bands ±1 standard deviation over seeds; ranks 95 % bootstrap over seeds."),
+        ("Test", _test(study)),
+        ("Intervals", _intervals(study)),
         ("Missing", " ".join(notices(study)) or "Nothing: every trajectory is finished."),
         *([("Where runs meet", " ".join(study.remarks))] if study.remarks else []),
         ("Full-data reference", _full_data(study)),
@@ -44,6 +44,29 @@ def _statements(study: Study, datasets: Iterable[Opened]) -> tuple[tuple[str, st
         ("Hardware", _hardware(study)),
         ("Code", _code(study)),
         ("Licence of the data", "Not recorded in a Dataset; see its source."),
+    )
+
+
+def _test(study: Study) -> str:
+    against = controls_of(study)
+    first = (
+        f"AUBC against {', '.join(against)} with Holm over the tests of a setting, equivalent "
+        f"within ±{100 * study.asked.rope:g} Dice points; "
+        if against
+        else ""
+    )
+    return (
+        f"Two-sided paired t-test by seed, level {ALPHA:g}; {first}"
+        "win matrix uncorrected and with Holm."
+    )
+
+
+def _intervals(study: Study) -> str:
+    if seed_counts(study).max() < 2:
+        return "None: there is one seed only."
+    return (
+        "Bands ±1 standard deviation over seeds; differences from controls 95 % t, unadjusted; "
+        "ranks 95 % bootstrap over seeds."
     )
 
 

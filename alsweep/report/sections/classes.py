@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 import pandas as pd
 
+from alsweep.report.captions import over_seeds
 from alsweep.report.section import Block, Caption, Material, Section, Tables
 from alsweep.report.study import Study
 from alsweep.report.tables import NamedTable, last_rows, mean_and_std, per_setting
@@ -11,7 +12,7 @@ from alsweep.report.tables import NamedTable, last_rows, mean_and_std, per_setti
 
 def _blocks(material: Material) -> Iterator[Block]:
     yield Tables(_tables(material.study))
-    yield Caption("After the last loop, mean ± standard deviation over seeds.")
+    yield Caption(f"After the last loop. {over_seeds(material.study)}")
 
 
 def _tables(study: Study) -> tuple[NamedTable, ...]:

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pandas as pd
 
-from alsweep.report.captions import count
+from alsweep.report.captions import count, same_seeds, seed_counts, span
 from alsweep.report.figures import axis, layout, panels, plain
 from alsweep.report.section import Block, Caption, Figure, Figures, Material, Section, Tables
 from alsweep.report.study import Study
@@ -68,15 +68,22 @@ def _tables(study: Study) -> tuple[NamedTable, ...]:
 
 def _caption(study: Study) -> str:
     """Why times of strategies are not simply comparable."""
-    stored = int(study.done["cached_members"].sum())
-    saved = (
-        f" {count(stored, 'member')} were found stored (loop 0 is trained once for all strategies "
-        "of a setting and seed) and cost no time here, so that totals differ from what a strategy "
-        "would need on its own."
-        if stored
-        else ""
+    sums = f"Sums over the loops of a trajectory, mean over {span(seed_counts(study), 'seed')}"
+    lacking = "" if same_seeds(study) else ", each strategy's own"
+    return f"{sums}{lacking}; wall-clock seconds.{_saved(study.done)}"
+
+
+def _saved(done: pd.DataFrame) -> str:
+    stored = int(done["cached_members"].sum())
+    if not stored:
+        return ""
+    first = int(done.loc[done["loop"] == 0, "cached_members"].sum())
+    shared = "loop 0 is trained once for all strategies of a setting and seed"
+    which = {stored: f" ({shared})", 0: ""}.get(first, f" ({first} of them at loop 0: {shared})")
+    return (
+        f" {count(stored, 'member')} were found stored{which} and cost no time here, so that "
+        "totals differ from what a strategy would need on its own."
     )
-    return f"Sums over the loops of a trajectory, mean over seeds; wall-clock seconds.{saved}"
 
 
 SECTION = Section(id="compute", title="Compute", place=90, blocks=_blocks)

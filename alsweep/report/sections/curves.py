@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from alsweep.report.captions import count, seed_counts
+from alsweep.report.captions import count, seed_counts, span, start_of, unequal_seeds
 from alsweep.report.figures import INK, axis, layout, marker, plain
 from alsweep.report.section import (
     Block,
@@ -85,11 +85,14 @@ def _figure(study: Study, setting: str, metrics: list[str]) -> Figure:
         for look, mine in there
         for trace in (_singles(look, mine, metrics), _line(look, _means(mine, metrics)))
     ]
+    every = rows["seed"].nunique()
+    lacking = [(look, mine) for look, mine in there if mine["seed"].nunique() < every]
+    lines += [_own_number(look, _means(mine, metrics)) for look, mine in lacking]
     level = _full_data(study, setting, metrics)
     return {
         "data": [*bands, *lines, *_height(rows, level)],
         "layout": layout(
-            margin={"l": 60, "r": 14, "t": 12, "b": 52},
+            margin={"l": 60, "r": 48 if lacking else 14, "t": 12, "b": 52},
             height=400,
             hovermode="closest",
             xaxis=axis(switched(_X.name, _BUDGETS)),
@@ -150,6 +153,25 @@ def _line(look: Look, means: dict[str, pd.DataFrame]) -> Figure:
         "customdata": switched(_METRIC, notes),
         "hovertemplate": f"<b>{plain(look.name)}</b><br>loop %{{customdata[0]}}: "
         "%{y:.2f}%{customdata[1]} % (n = %{customdata[2]})<extra></extra>",
+    }
+
+
+def _own_number(look: Look, means: dict[str, pd.DataFrame]) -> Figure:
+    """How many seeds a line has, at its end, where it has not all of the setting."""
+    ends = {metric: table.tail(1) for metric, table in means.items()}
+    return {
+        "type": "scatter",
+        "mode": "text",
+        "hoverinfo": "skip",
+        "cliponaxis": False,
+        "visible": _shown(look),
+        "x": switched(_METRIC, {m: _budgets(end) for m, end in ends.items()}),
+        "y": switched(_METRIC, {m: _percent(end["mean"]) for m, end in ends.items()}),
+        "text": switched(
+            _METRIC, {m: [f"\u00a0\u00a0n = {n}" for n in end["count"]] for m, end in ends.items()}
+        ),
+        "textposition": "middle right",
+        "textfont": {"size": 11, "color": look.colour},
     }
 
 
@@ -248,20 +270,55 @@ def _caption(study: Study) -> str:
     counts = seed_counts(study)
     if counts.empty:
         return "No trajectory is finished yet, so there is no curve to show."
-    low, high = int(counts.min()), int(counts.max())
-    seeds = count(low, "seed") if low == high else f"{low} to {high} seeds"
+    high = int(counts.max())
     band = (
-        f"Lines are means over {seeds}, bands ±1 standard deviation (ddof 1)"
+        f"Lines are means over {span(counts, 'seed')}, bands ±1 standard deviation (ddof 1)"
         if high > 1
         else "Lines are single trajectories (1 seed), so there is no band"
     )
     small = " With so few seeds the band itself is uncertain." if 1 < high < 5 else ""
     return (
-        f"{band}. Dice is measured on the validation cases.{small} "
-        "At the first point all strategies share the same starting budget and the same networks. "
-        f"Dashed with white markers: baselines that use no network.{_oracle_mark(study)}"
-        f"{_full_line(study)}"
+        f"{band}. Dice is measured on the validation cases.{small}{_unequal(study)}"
+        f"{_first_point(study)}{_baselines(study)}{_oracle_mark(study)}{_full_line(study)}"
     )
+
+
+def _unequal(study: Study) -> str:
+    differing = unequal_seeds(study)
+    if not differing:
+        return ""
+    return (
+        f" {differing} Each line is the mean of its own seeds, with their number at its end where "
+        "it lacks some, so that lines side by side differ by seeds too; what is compared below is "
+        "compared over common seeds."
+    )
+
+
+def _first_point(study: Study) -> str:
+    """What strategies share at the first point."""
+    start = start_of(study)
+    where = "settings and seeds"
+    if start.apart:
+        return (
+            f" Strategies do NOT begin alike: their starting budgets differ in {start.apart} of "
+            f"{count(start.groups, 'setting and seed', where)}, so that they are not paired there."
+        )
+    if start.retrained:
+        return (
+            " At the first point all strategies share the same starting budget, seed by seed, but "
+            f"in {start.retrained} of {count(start.groups, 'setting and seed', where)} not the "
+            "same networks, so that first points differ by training alone."
+        )
+    shared = (
+        " At the first point all strategies share the same starting budget and the same networks"
+    )
+    return f"{shared}, seed by seed." if start.groups else ""
+
+
+def _baselines(study: Study) -> str:
+    if not any(look.baseline for look in study.looks):
+        return ""
+    return " Dashed with white markers: baselines that use no network."
 
 
 def _oracle_mark(study: Study) -> str:
@@ -276,11 +333,8 @@ def _oracle_mark(study: Study) -> str:
 def _full_line(study: Study) -> str:
     if not study.references:
         return ""
-    fewest = min(len(records) for records in study.references.values())
-    return (
-        " Dotted: the same recipe trained on the fully annotated pool, mean over "
-        f"{count(fewest, 'seed')}."
-    )
+    counts = span((len(records) for records in study.references.values()), "seed")
+    return f" Dotted: the same recipe trained on the fully annotated pool, mean over {counts}."
 
 
 def _full_table(study: Study) -> pd.DataFrame:

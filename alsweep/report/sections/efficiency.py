@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 import pandas as pd
 
+from alsweep.report.captions import seed_counts, span
 from alsweep.report.section import Block, Caption, Material, Section, Tables
 from alsweep.report.study import Study
 from alsweep.report.tables import NamedTable, per_setting
@@ -47,7 +48,8 @@ def _caption(study: Study) -> str:
         "Rate at which mean Dice nears that of the fully annotated pool per annotated share of its "
         "foreground; higher is more Dice per annotated foreground voxel. Fitted to all seeds and "
         "loops of a strategy; the error is that of the fit, the interval a 95 % bootstrap over "
-        "seeds. An em dash: the reference does not exceed the start, or there is one seed only."
+        f"{span(seed_counts(study), 'seed')}, with few of them too narrow rather than too wide. An "
+        "em dash: the reference does not exceed the start, or there is one seed only."
         f"{lacking}"
     )
 

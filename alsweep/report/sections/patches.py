@@ -23,21 +23,23 @@ def _blocks(material: Material) -> Iterator[Block]:
     """Draw the first patches of some queries: per strategy one trajectory, few of its loops."""
     shown, datasets = list(_shown(material.study)), material.datasets
     lost = {datasets[t.id].description for _, t in shown if datasets[t.id].volumes is None}
-    groups = [group for group in _groups(shown, datasets) if group.pictures]
+    groups = [group for group in _groups(material.study, shown, datasets) if group.pictures]
     yield Caption(_caption(shown, sorted(lost), bool(groups)))
     yield from groups
 
 
 def _groups(
-    shown: Iterable[tuple[Look, TrajectoryFolder]], datasets: Mapping[str, Opened]
+    study: Study,
+    shown: Iterable[tuple[Look, TrajectoryFolder]],
+    datasets: Mapping[str, Opened],
 ) -> Iterator[Pictures]:
     started = False
     for look, trajectory in shown:
         volumes = datasets[trajectory.id].volumes
         if volumes is not None:
-            # The starting budget is the same for all strategies of a seed: shown once.
+            # One is enough: strategies of a setting and seed mostly share it.
             if not started:
-                yield _start(volumes, trajectory)
+                yield _start(volumes, trajectory, _whose(study, trajectory))
             started = True
             yield _queries(volumes, look, trajectory)
 
@@ -60,7 +62,17 @@ def _existing(trajectory: TrajectoryFolder) -> list[int]:
     return [loop for loop in loops if query_path(trajectory.folder, loop).exists()]
 
 
-def _start(volumes: Volumes, trajectory: TrajectoryFolder) -> Pictures:
+def _whose(study: Study, trajectory: TrajectoryFolder) -> str:
+    """Whose start that of a trajectory is: that of all strategies, if their hashes agree."""
+    assert trajectory.config is not None
+    own = study.table[study.table["trajectory"] == trajectory.id]
+    here = study.table[study.table["setting"].isin(own["setting"])]
+    hashes = here.loc[here["seed"] == trajectory.config.seed, "start_hash"]
+    shared = hashes.nunique() == 1 and len(study.looks) > 1
+    return "shared by all strategies" if shared else f"of {trajectory.config.strategy.shown}"
+
+
+def _start(volumes: Volumes, trajectory: TrajectoryFolder, whose: str) -> Pictures:
     assert trajectory.config is not None
     queried = read_query(query_path(trajectory.folder, 0))
     title = f"starting budget, seed {trajectory.config.seed}"
@@ -69,7 +81,7 @@ def _start(volumes: Volumes, trajectory: TrajectoryFolder) -> Pictures:
     which = (
         f"{len(shown)} of {len(queried)} patches" if len(shown) < len(queried) else "all patches"
     )
-    heading = f"Starting budget, shared by all strategies ({which}, axial)"
+    heading = f"Starting budget, {whose} ({which}, axial)"
     return Pictures(heading, pictures, wide=True)
 
 

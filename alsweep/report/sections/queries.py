@@ -4,22 +4,24 @@ from collections.abc import Iterator
 
 import pandas as pd
 
+from alsweep.report.captions import over_seeds, seed_counts, span
 from alsweep.report.figures import axis, layout, marker, panels, plain
 from alsweep.report.section import Block, Caption, Figure, Figures, Material, Section, Tables
 from alsweep.report.study import Look, Study
 from alsweep.report.tables import NamedTable, last_rows, mean_and_std, per_setting
 
-_CAPTION = (
-    "Curves: share of foreground among the voxels that each loop added, mean over seeds. Table: "
-    "what had been annotated at the last training. Patch sizes are clipped to the case; voxels are "
-    "counted once where patches overlap."
+_CURVES = "Curves: share of foreground among the voxels that each loop added"
+_TABLE = (
+    "Table: what had been annotated at the last training. Patch sizes are clipped to the case; "
+    "voxels are counted once where patches overlap."
 )
 
 
 def _blocks(material: Material) -> Iterator[Block]:
     yield Figures(panels(material.study, _foreground))
     yield Tables(_tables(material.study))
-    yield Caption(_CAPTION)
+    mean = span(seed_counts(material.study), "seed")
+    yield Caption(f"{_CURVES}, mean over {mean}. {_TABLE} {over_seeds(material.study)}")
 
 
 def _foreground(study: Study, setting: str) -> Figure:

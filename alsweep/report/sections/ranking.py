@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pandas as pd
 
-from alsweep.report.captions import count, seed_counts
+from alsweep.report.captions import alone, count, listed, some, span
 from alsweep.report.figures import axis, layout, marker, plain
 from alsweep.report.section import (
     Beside,
@@ -23,10 +23,13 @@ from alsweep.results import rank_stability, ranking
 
 def _blocks(material: Material) -> Iterator[Block]:
     study, ranks = material.study, material.once(_ranks)
-    yield Beside(
-        (Figures((("", _intervals(study, ranks)),)),),
-        (Tables((("", _table(study, ranks)),)),),
-    )
+    if alone(study):
+        return
+    if not ranks.empty:
+        yield Beside(
+            (Figures((("", _intervals(study, ranks)),)),),
+            (Tables((("", _table(study, ranks)),)),),
+        )
     yield Caption(_caption(study, ranks))
 
 
@@ -84,26 +87,74 @@ def _caption(study: Study, ranks: pd.DataFrame) -> str:
     if ranks.empty:
         return (
             "No ranking: it needs finished trajectories with at least two loops and a common seed."
+            f"{_left_out(study, ranks)}"
         )
     settings = int(ranks["settings"].max())
-    text = (
+    return (
         "Strategies ranked by AUBC in each setting (1 is the highest, ties share the smallest "
-        f"rank), mean over {count(settings, 'setting')}. "
+        f"rank), over the seeds that all ranked ones share ({_common(study, ranks)}); mean over "
+        f"{count(settings, 'setting')}.{_fewer(ranks)}{_left_out(study, ranks)}"
+        f"{_interval_text(ranks)}{_stability(study)}"
     )
-    if ranks["low"].isna().all():
-        return text + "There is no interval, since a setting has one common seed only."
-    seeds = int(seed_counts(study).min())
-    text += (
-        "Intervals: 95 % of 1,000 bootstrap draws of seeds within each setting, the same seeds for "
-        f"all strategies. With {count(seeds, 'seed')} such an interval is too narrow rather than "
-        "too wide, and it says nothing about other datasets. "
+
+
+def _common(study: Study, ranks: pd.DataFrame) -> str:
+    """The seeds that a ranking rests on."""
+    each = {seeds for seeds in ranks.attrs["seeds"].values() if seeds}
+    return listed(each.pop()) if len(each) == 1 else span(map(len, each), "seed") + " a setting"
+
+
+def _fewer(ranks: pd.DataFrame) -> str:
+    if ranks["settings"].nunique() == 1:
+        return ""
+    return (
+        " Not all are ranked in all of them (last column): their means are over other settings and "
+        "other rivals, and not to be compared without care."
     )
-    taus = rank_stability(study.table)["tau"].dropna()
-    if len(taus):
-        low, high = f"{taus.min():.2f}", f"{taus.max():.2f}"
-        span = f"is {low} each time" if low == high else f"lies between {low} and {high}"
-        text += f"Leaving out one seed at a time, Kendall's τ with this ranking {span}."
+
+
+def _left_out(study: Study, ranks: pd.DataFrame) -> str:
+    """Who is not ranked, and where nobody is."""
+    several = len(study.settings) > 1
+    names = {look.strategy: look.name for look in study.looks}
+    few = [
+        f"{names[strategy]} with {has} of {of}"
+        + (f" ({study.settings[setting]})" if several else "")
+        for setting, strategy, has, of in ranks.attrs["left_out"]
+    ]
+    nobody = [study.settings[s] for s, seeds in ranks.attrs["seeds"].items() if not seeds]
+    text = f" Left out, with fewer than half of a setting's seeds: {some(few)}." if few else ""
+    if nobody and several:
+        text += f" Not ranked for want of a common seed: {some(nobody)}."
     return text
+
+
+def _interval_text(ranks: pd.DataFrame) -> str:
+    counts = [len(seeds) for seeds in ranks.attrs["seeds"].values() if seeds]
+    if ranks["low"].isna().all() and min(counts) == 1:
+        return " There is no interval, since a setting has one common seed only."
+    if ranks["low"].isna().all():
+        few = f"{span(counts, 'seed')} in {count(len(counts), 'setting')}"
+        return f" There is no interval: {few} are too few to draw from."
+    lacking = (
+        " An em dash: too few seeds to draw from, in the settings of that strategy."
+        if ranks["low"].isna().any()
+        else ""
+    )
+    return (
+        " Intervals: 95 % of 1,000 bootstrap draws of seeds, in each setting for itself, the same "
+        f"seeds for all its strategies.{lacking} With {span(counts, 'seed')} such an interval is "
+        "too narrow rather than too wide, and it says nothing about other datasets."
+    )
+
+
+def _stability(study: Study) -> str:
+    taus = rank_stability(study.table)["tau"].dropna()
+    if taus.empty:
+        return ""
+    low, high = f"{taus.min():.2f}", f"{taus.max():.2f}"
+    between = f"is {low} each time" if low == high else f"lies between {low} and {high}"
+    return f" Leaving out one seed at a time, Kendall's τ with this ranking {between}."
 
 
 SECTION = Section(

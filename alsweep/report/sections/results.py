@@ -1,9 +1,10 @@
 """Final Dice and AUBC, and what else was measured after the last loop."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import pandas as pd
 
+from alsweep.report.captions import over_seeds
 from alsweep.report.section import Block, Caption, Material, Section, Tables
 from alsweep.report.study import Study
 from alsweep.report.tables import NamedTable, last_rows, mean_and_std, per_setting
@@ -16,25 +17,26 @@ _FURTHER = {
 }
 """Columns of results that not every run has."""
 
-_CAPTION = (
-    "Mean ± standard deviation over seeds. Final Dice: mean over the foreground classes after the "
-    "last loop. AUBC: area under the budget curve, scaled so that a constant Dice has itself as "
-    "area."
+_AREAS = (
+    "Final Dice: mean over the foreground classes after the last loop. AUBC: area under the budget "
+    "curve, scaled so that a constant Dice has itself as area."
 )
-_FURTHER_CAPTION = (
-    "After the last loop, mean ± standard deviation over seeds. Test Dice is measured on cases "
-    "that nothing was decided by; surfaces on the validation cases: HD95 is the mean over the "
-    "cases where it is defined, those in which both the prediction and the reference hold the "
-    "class."
-)
+_MEANINGS = {
+    "test_mean_dice": "Test Dice is measured on cases that nothing was decided by.",
+    "surface_dice": "Surface Dice is measured on the validation cases.",
+    "hd95": "HD95, on the validation cases, is the mean over the cases where it is defined, those "
+    "in which both the prediction and the reference hold the class.",
+}
 
 
 def _blocks(material: Material) -> Iterator[Block]:
     yield Tables(_result_tables(material.study, material.once(_result_rows)))
-    yield Caption(_CAPTION)
-    if further := _further_tables(material.study):
-        yield Tables(further)
-        yield Caption(_FURTHER_CAPTION)
+    yield Caption(f"{over_seeds(material.study)} {_AREAS}")
+    shown = _further(material.study)
+    if shown:
+        meanings = " ".join(_MEANINGS[name] for name in shown)
+        yield Tables(_further_tables(material.study, shown))
+        yield Caption(f"After the last loop. {over_seeds(material.study)} {meanings}")
 
 
 def _result_rows(study: Study) -> pd.DataFrame:
@@ -44,26 +46,29 @@ def _result_rows(study: Study) -> pd.DataFrame:
 
 
 def _result_tables(study: Study, rows: pd.DataFrame) -> tuple[NamedTable, ...]:
-    columns = ("Strategy", "Final Dice [%]", "AUBC [%]", "Seeds")
+    columns = ("Strategy", "Final Dice [%]", "AUBC [%]")
 
     def cells(mine: pd.DataFrame) -> tuple[str, ...]:
-        scores = (mean_and_std(mine[name]) for name in ("final_dice", "aubc"))
-        return (*scores, str(mine["seed"].nunique()))
+        return tuple(mean_and_std(mine[name]) for name in ("final_dice", "aubc"))
 
-    return per_setting(study, rows, columns, cells)
+    return per_setting(study, rows, columns, cells, count_seeds=True)
 
 
-def _further_tables(study: Study) -> tuple[NamedTable, ...]:
-    """Test Dice and surfaces, as far as they were measured."""
+def _further(study: Study) -> list[str]:
+    """What else was measured after the last loop."""
     last = last_rows(study.done)
-    shown = [name for name in _FURTHER if name in last and last[name].notna().any()]
+    return [name for name in _FURTHER if name in last and last[name].notna().any()]
+
+
+def _further_tables(study: Study, shown: Sequence[str]) -> tuple[NamedTable, ...]:
+    """Test Dice and surfaces."""
 
     def cells(mine: pd.DataFrame) -> tuple[str, ...]:
         in_mm = {"hd95": mean_and_std(mine["hd95"] / 100)} if "hd95" in shown else {}
         return tuple(in_mm.get(name) or mean_and_std(mine[name]) for name in shown)
 
     columns = ("Strategy", *(_FURTHER[name] for name in shown))
-    return per_setting(study, last, columns, cells) if shown else ()
+    return per_setting(study, last_rows(study.done), columns, cells)
 
 
 def _csv(study: Study, rows: pd.DataFrame) -> bytes:

@@ -4,9 +4,8 @@ from collections.abc import Iterable, Iterator
 
 import numpy as np
 import pandas as pd
-from scipy.special import stdtrit
 
-from alsweep.report.captions import ALPHA, count
+from alsweep.report.captions import ALPHA, alone, count, span, start_of
 from alsweep.report.figures import axis, layout, plain
 from alsweep.report.section import (
     Beside,
@@ -25,25 +24,41 @@ from alsweep.report.stills import png, win_matrix_figure
 from alsweep.report.study import Look, Study
 from alsweep.report.tables import Table, percent
 from alsweep.results import minimal_difference, win_matrix, win_rates
+from alsweep.results.paired import POWER, needed_effect
 
-_POWER = 0.8
+_LARGE = 3.0
+"""Standard deviations that a mean difference between strategies seldom has."""
+
 _CORRECTION = Switch("correction", "Correction", (("none", "Uncorrected"), ("holm", "Holm")))
 _RATES_CAPTION = "Mean win: mean of the strategy's row. Mean loss: mean of its column. Uncorrected."
 
 
 def _blocks(material: Material) -> Iterator[Block]:
     study, matrix = material.study, material.once(_plain)
+    if alone(study):
+        return
+    yield Caption(_power_caption(material.once(_tests)), strong=True)
+    if matrix.attrs["tests"]:
+        yield from _matrices(material)
+
+
+def _matrices(material: Material) -> Iterator[Block]:
+    study, matrix = material.study, material.once(_plain)
     maps = {"none": matrix, "holm": material.once(_holm)}
     figure = switched(
         _CORRECTION.name, {name: _heat_map(found, study.looks) for name, found in maps.items()}
     )
-    yield Caption(_power_caption(study), strong=True)
     yield Controls((_CORRECTION,))
     yield Beside(
         (Figures((("", figure),)),),
         (Tables((("", _rate_table(study, matrix)),)), Caption(_RATES_CAPTION)),
     )
-    yield Caption(_caption(matrix))
+    yield Caption(f"{_caption(study, matrix)} {_holm_caption(material)}")
+
+
+def _tests(study: Study) -> pd.DataFrame:
+    """Each test with what it could have found."""
+    return minimal_difference(study.table, alpha=ALPHA, power=POWER)
 
 
 def _plain(study: Study) -> pd.DataFrame:
@@ -111,34 +126,32 @@ def _rate_table(study: Study, matrix: pd.DataFrame) -> Table:
     return Table(("Strategy", "Mean win [%]", "Mean loss [%]", "Win - loss [%]"), rows)
 
 
-def _power_caption(study: Study) -> str:
+def _power_caption(tests: pd.DataFrame) -> str:
     """What the tests of this report could find at all."""
-    tests = minimal_difference(study.table, alpha=ALPHA, power=_POWER)
     if tests.empty:
         return (
             "No test is possible: a paired test needs two strategies in the same setting "
             "with at least 2 common seeds and a loop after the first."
         )
-    low, high = int(tests["seeds"].min()), int(tests["seeds"].max())
-    factor = float(stdtrit(low - 1, 1 - ALPHA / 2)) / low**0.5
-    seeds = count(low, "seed") if low == high else f"{low} to {high} seeds"
+    low = int(tests["seeds"].min())
     remark = (
         " With 2 seeds hardly any win can be significant, and one that is may owe it to two "
         "differences that are alike by chance."
         if low == 2
         else ""
     )
+    points = 100 * tests["minimal"]
     return (
-        f"What could be significant at all: with {seeds}, a mean difference must exceed "
-        f"{factor:.2f} times the standard deviation of the paired differences.{remark} "
-        f"A true difference of {100 * tests['minimal'].median():.2f} Dice points (median over the "
-        f"{count(len(tests), 'comparison')}; {100 * tests['minimal'].min():.2f} to "
-        f"{100 * tests['minimal'].max():.2f}) would be found with a probability of {_POWER:.0%}. "
+        f"What could be significant at all: with {span(tests['seeds'], 'seed')}, a mean difference "
+        f"must exceed {needed_effect(low, alpha=ALPHA):.2f} times the standard deviation of the "
+        f"paired differences.{remark} A true difference of {points.median():.2f} Dice points "
+        f"(median over the {count(len(tests), 'comparison')}; {points.min():.2f} to "
+        f"{points.max():.2f}) would be found with a probability of {POWER:.0%}. "
         "A cell of 0 is no proof that two strategies are equal."
     )
 
 
-def _caption(matrix: pd.DataFrame) -> str:
+def _caption(study: Study, matrix: pd.DataFrame) -> str:
     """How the win matrix was made, and what chance alone would give."""
     tests, constant = matrix.attrs["tests"], matrix.attrs["constant"]
     equal = (
@@ -146,13 +159,37 @@ def _caption(matrix: pd.DataFrame) -> str:
         if constant
         else ""
     )
+    start = "is the same for all strategies and " if start_of(study).same else ""
     return (
         "Share of budgets at which the row's strategy beats the column's significantly: two-sided "
-        f"paired t-test, pairs matched by seed, level {ALPHA:.0%}, mean over settings. Loop 0 is "
-        "the same for all strategies and is left out of the tests and of the share. "
-        f"{count(tests, 'test')}; were there no differences, about {ALPHA * tests:.1f} would be "
-        "significant by chance. With the Holm correction the level holds for all tests of a "
-        f"setting together.{equal}"
+        f"paired t-test, pairs matched by seed, level {ALPHA:.0%}, each pair over its own common "
+        f"seeds; mean over {count(len(study.settings), 'setting')}. Loop 0 {start}is left out of "
+        f"the tests and of the share. {count(tests, 'test')}; were there no differences, "
+        f"about {ALPHA * tests:.1f} would be significant by chance.{equal}"
+    )
+
+
+def _holm_caption(material: Material) -> str:
+    """What the correction for all pairs and budgets asks of a difference, and what is left."""
+    tests = material.once(_tests)
+    settings = [(len(one), int(one["seeds"].max())) for _, one in tests.groupby("setting")]
+    needed = [needed_effect(seeds, family, ALPHA) for family, seeds in settings]
+    low, high = min(needed), max(needed)
+    asked = f"{low:.2f}" if f"{low:.2f}" == f"{high:.2f}" else f"{low:.2f} to {high:.2f}"
+    left = int((material.once(_holm) > 0).to_numpy().sum())
+    cells = f"{count(left, 'cell')} of that matrix {'is' if left == 1 else 'are'} above 0."
+    if not left and low > _LARGE:
+        cells = (
+            "Hardly any difference is that large, so that with this design that matrix is empty by "
+            "construction, whatever the strategies are worth: the test that can find something is "
+            "the one against the controls above, and this matrix is a picture."
+        )
+    return (
+        "With the Holm correction the level holds for all tests of a setting together. With "
+        f"{span((seeds for _, seeds in settings), 'seed')} and "
+        f"{span((family for family, _ in settings), 'test')} (all pairs at all budgets) the "
+        f"largest mean difference must exceed {asked} times the standard deviation of the paired "
+        f"differences before anything is significant. {cells}"
     )
 
 
@@ -162,7 +199,7 @@ def _csv(matrix: pd.DataFrame) -> bytes:
 
 def _png(material: Material) -> bytes | None:
     matrix, study = material.once(_plain), material.study
-    if matrix.empty:
+    if not matrix.attrs["tests"]:
         return None
     names = {look.strategy: look.name for look in study.looks}
     title = f"{study.title}: budgets at which the row beats the column"
