@@ -11,9 +11,10 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from alsweep.config.sweep import ResourcesConfig
-from alsweep.config.trajectory import TrajectoryConfig
+from alsweep.config.trajectory import TrainingConfig, TrajectoryConfig
 from alsweep.data.case import Dataset
 from alsweep.geometry import Patch
+from alsweep.model.folds import Fold
 from alsweep.results.fulldata import reference_key
 from alsweep.trajectory.members import Member, Members
 from alsweep.trajectory.resolving import resolve
@@ -90,10 +91,15 @@ def _member_keys(config: TrajectoryConfig, dataset: Dataset, models: Path) -> li
     members: Members = steps.members
     training = config.training
     last = training.members - 1
-    folds = training.ensemble == "folds"
-    first = members.key(PATCHES, 0 if folds else None, 0, None)
+    first = members.key(PATCHES, _fold(training, 0), 0, None)
     parent = Member(first, steps.members.learner.network(steps.members.setup, 0), 0.0, False)
-    return [first, members.key(PATCHES, last % training.folds if folds else None, last, parent)]
+    return [first, members.key(PATCHES, _fold(training, last), last, parent)]
+
+
+def _fold(training: TrainingConfig, member: int) -> Fold | None:
+    if training.ensemble != "folds":
+        return None
+    return Fold([], [member % training.folds, training.folds])
 
 
 if __name__ == "__main__":
