@@ -45,6 +45,7 @@ class NnunetLearner(Learner):
         "learning_rate",
         "weight_decay",
         "deep_supervision",
+        "batch_dice",
         "foreground_share",
         "compile",
     )

@@ -26,6 +26,9 @@ FINGERPRINT = "5c" * 32
 
 PATCHES = (Patch("case_001", (0, 0, 0), (8, 8, 8)), Patch("case_000", (8, 0, 16), (8, 8, 8)))
 
+_DICE_OF_THEN = {"dice_over": "present", "batch_dice": False}
+"""What these presets say otherwise today."""
+
 CONFIGS: dict[str, dict[str, Any]] = {
     "defaults": {},
     "a parameter": {"strategy": {"name": "power_bald", "beta": 5}, "seed": 3},
@@ -34,8 +37,10 @@ CONFIGS: dict[str, dict[str, Any]] = {
         "strategy": {"stages": {"map": "margin", "noise": {"name": "power", "beta": 2}}},
         "inference": {"tta": True, "step": 0.5},
     },
-    "nnunet": {"training": {"preset": "nnunet", "patch_size": [16, 16, 16]}},
-    "onecycle": {"training": {"preset": "onecycle", "epochs": 7, "blocks": "residual"}},
+    "nnunet": {"training": {"preset": "nnunet", "patch_size": [16, 16, 16], **_DICE_OF_THEN}},
+    "onecycle": {
+        "training": {"preset": "onecycle", "epochs": 7, "blocks": "residual", **_DICE_OF_THEN}
+    },
     "snapshots": {"training": {"ensemble": "snapshots", "members": 3, "epochs": 7}},
     "seeds": {
         "training": {"ensemble": "seeds", "members": 1, "precision": "fp32"},

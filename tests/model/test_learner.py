@@ -1,7 +1,8 @@
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.metadata import EntryPoint
 
 import pytest
+import torch
 from torch import nn
 
 from alsweep.config import trajectory
@@ -11,6 +12,7 @@ from alsweep.errors import ConfigError, TrajectoryFailedError
 from alsweep.model import learners
 from alsweep.model.learner import Learner
 from alsweep.model.learners import make_learner, resolve_learner
+from alsweep.model.loss import DiceTerm, masked_dice_ce
 from alsweep.model.monai_learner import MonaiLearner
 from alsweep.testing.learner_contract import CHECKS, make_bench
 
@@ -23,6 +25,29 @@ def bench(tmp_path_factory):
 @pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__)
 def test_our_learner_keeps_the_contract(check, bench):
     check(MonaiLearner(), bench)
+
+
+TERMS = [DiceTerm(over, batch) for over in ("present", "all") for batch in (False, True)]
+
+
+@pytest.mark.parametrize(
+    ("over", "batch_dice"), [("all", "plan"), ("all", True), ("present", False)]
+)
+def test_the_loss_has_the_dice_of_the_recipe(bench, over, batch_dice):
+    training = bench.setup.training.model_copy(
+        update={"dice_over": over, "batch_dice": batch_dice, "deep_supervision": False}
+    )
+    setup = replace(bench.setup, training=training)
+    network = MonaiLearner().network(setup, 0)
+    images = torch.rand(2, 1, *setup.topology.window)
+    target = torch.zeros(2, *setup.topology.window, dtype=torch.uint8)
+    target[0, :4] = 1
+    found = MonaiLearner().objective(setup, network)(network, images, target)
+    # The phantom is no larger than its patch, for which nnU-Net plans no Dice over the batch.
+    dice = DiceTerm(over, batch_dice is True)
+    assert torch.equal(found, masked_dice_ce(network(images), target, dice))
+    others = {masked_dice_ce(network(images), target, term).item() for term in TERMS}
+    assert len(others) == len(TERMS)
 
 
 @pytest.mark.slow
