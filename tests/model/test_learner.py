@@ -27,6 +27,9 @@ def test_our_learner_keeps_the_contract(check, bench):
     check(MonaiLearner(), bench)
 
 
+NNACTIVE = {"name": "nnunetv2", "trainer": "nnactive"}
+
+
 TERMS = [DiceTerm(over, batch) for over in ("present", "all") for batch in (False, True)]
 
 
@@ -53,9 +56,23 @@ def test_the_loss_has_the_dice_of_the_recipe(bench, over, batch_dice):
 @pytest.mark.slow
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__)
-def test_nnunet_keeps_the_contract(check, bench):
+@pytest.mark.parametrize("learner", ["nnunetv2", NNACTIVE], ids=["nnunet", "nnactive"])
+def test_nnunet_keeps_the_contract(check, learner, bench):
     pytest.importorskip("nnunetv2")
-    check(make_learner("nnunetv2"), bench)
+    check(make_learner(learner), bench)
+
+
+def test_nnunet_can_be_told_to_train_as_nnactive_does(monkeypatch):
+    monkeypatch.setattr(learners, "find_spec", lambda name: name)
+
+    def written(learner):
+        training = TrainingConfig.model_validate({"preset": "nnunet", "learner": learner})
+        return resolve_learner(training).plain()["learner"]
+
+    assert written("nnunetv2") == written({"name": "nnunetv2", "trainer": "nnunet"}) == "nnunetv2"
+    assert written(NNACTIVE) == NNACTIVE
+    said = refusal(preset="nnunet", learner={"name": "nnunetv2", "trainer": "nnactiv"})
+    assert said.endswith("'trainer' must be one of nnunet, nnactive, got 'nnactiv'")
 
 
 def test_nnunet_refuses_to_be_compiled_where_it_would_not_be(tmp_path, monkeypatch):
