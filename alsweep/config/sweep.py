@@ -145,7 +145,8 @@ class SweepConfig(Frozen):
         """
         for cell in self.cells():
             base = _copy(self.base)
-            for key, value in {**self._implied(cell), **cell}.items():
+            # What is implied has keys of its own, some of them inside mappings of the grid.
+            for key, value in {**cell, **self._implied(cell)}.items():
                 _assign(base, key, _copy(value))
             for seed in self.seeds:
                 yield cell, {**base, "dataset": str(self.dataset), "seed": seed}

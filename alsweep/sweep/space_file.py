@@ -66,13 +66,27 @@ def _implied(plan: Plan) -> tuple[Implied, ...]:
     found: dict[str, Implied] = {}
     shared, spelled = _shared_values(plan), _spelled(plan)
     for one in plan.own:
-        cell = (one.cell or {}).items()
-        where = without_strategy({key: spelled[key][repr(value)] for key, value in cell})
+        cell = {key: spelled[key][repr(value)] for key, value in (one.cell or {}).items()}
+        where = without_strategy(cell)
         own = own_values(one.config, plan.sweep.grid)
         values = {key: value for key, value in own.items() if key not in shared}
+        values |= _left_open(one.config, cell)
         if values:
             found.setdefault(canonical_json(where), Implied(where=where, base=values))
     return tuple(found.values())
+
+
+def _left_open(config: TrajectoryConfig, cell: Mapping[str, Any]) -> dict[str, Any]:
+    """What mappings of the grid do not say, since it follows from another axis too."""
+    maps = {key: v for key, v in cell.items() if isinstance(v, dict) and key not in _LEAVES}
+    others = {key: value for key, value in cell.items() if key not in maps}
+    said = {leaf for key, value in maps.items() for leaf, _ in leaves(value, f"{key}.")}
+    return {
+        leaf: value
+        for leaf, value in leaves(config.plain())
+        if any(leaf.startswith(f"{key}.") for key in maps)
+        and not (value is None or leaf in said or set_by_grid(leaf, others))
+    }
 
 
 def own_values(config: TrajectoryConfig, grid: Mapping[str, Any]) -> dict[str, Any]:
