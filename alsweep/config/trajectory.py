@@ -155,17 +155,16 @@ FIRST_PRESETS["onecycle"] = FIRST_PRESETS["nnunet"] | {
 }
 """The presets of schema 1, for ever: a stored sweep of then that sweeps presets relies on them."""
 
-_AS_NNUNET = {"dice_over": "all", "batch_dice": "plan"}
-
 PRESETS = FIRST_PRESETS | {
-    "nnunet": FIRST_PRESETS["nnunet"] | _AS_NNUNET,
-    "onecycle": FIRST_PRESETS["onecycle"] | _AS_NNUNET,
+    "nnunet": FIRST_PRESETS["nnunet"] | {"dice_over": "all", "batch_dice": "plan"},
+    "onecycle": FIRST_PRESETS["onecycle"] | {"batch_dice": "plan"},
 }
 """Training presets, the same on every device; a key that the user writes wins.
 
 They may improve: what alsweep wrote has their values written out. ``onecycle`` is nnU-Net's
-network, loss and sampling with another optimiser and without its augmentations: ahead of ``nnunet``
-up to 4,000 iterations, see docs/training.md.
+network and sampling with another optimiser, without its augmentations, and with Dice over the
+classes in a window, which learns rare ones sooner: ahead of ``nnunet`` up to 4,000 iterations, see
+docs/training.md.
 """
 
 
