@@ -267,8 +267,9 @@ class SweepConfig(Frozen):
         implied = {canonical_json(one.where): one.base for one in found}
         for cell in self.cells():
             base = _copy(self.base)
-            _assign_all(base, implied.get(canonical_json(cell.where), {}))
             _assign_all(base, cell.values, cell.places)
+            # What is implied has keys of its own, some of them inside mappings of the cell.
+            _assign_all(base, implied.get(canonical_json(cell.where), {}))
             yield cell, base
 
     def _trajectory(self, cell: Cell, base: dict[str, Any], seed: int) -> TrajectoryConfig:

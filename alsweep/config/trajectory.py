@@ -28,6 +28,7 @@ COMPOSED = "stages"
 
 Voxels = tuple[PositiveInt, PositiveInt, PositiveInt]
 CaseSampling = Literal["uniform", "annotated_volume"]
+DiceOver = Literal["present", "all"]
 Seed = Annotated[int, Field(strict=True, ge=0, le=2**63 - 1)]
 """A seed that a table's column of 64-bit integers can hold; ``true`` and ``1.0`` are no seeds."""
 TileStep = Annotated[float, Field(gt=0, le=1)]
@@ -157,12 +158,16 @@ FIRST_PRESETS["onecycle"] = FIRST_PRESETS["nnunet"] | {
 JUDGED_BY_PRESET: dict[str, dict[str, Any]] = {"nnunet": {"tta": True, "grid": "original"}}
 """What a user's file means by the preset of its training, where it says nothing of evaluation."""
 
-PRESETS = FIRST_PRESETS
+PRESETS = FIRST_PRESETS | {
+    "nnunet": FIRST_PRESETS["nnunet"] | {"dice_over": "all", "batch_dice": "plan"},
+    "onecycle": FIRST_PRESETS["onecycle"] | {"batch_dice": "plan"},
+}
 """Training presets, the same on every device; a key that the user writes wins.
 
 They may improve: what alsweep wrote has their values written out. ``onecycle`` is nnU-Net's
-network, loss and sampling with another optimiser and without its augmentations: ahead of ``nnunet``
-up to 4,000 iterations, see docs/training.md.
+network and sampling with another optimiser, without its augmentations, and with Dice over the
+classes in a window, which learns rare ones sooner: ahead of ``nnunet`` up to 4,000 iterations, see
+docs/training.md.
 """
 
 
@@ -196,6 +201,18 @@ class TrainingConfig(Frozen):
     weight_decay: NonNegativeFloat
     momentum: float = Field(0.99, ge=0, lt=1, description="of sgd_poly, after Nesterov")
     deep_supervision: bool
+    dice_over: DiceOver = added(
+        "present",
+        neutral="present",
+        description="classes that the loss takes the mean Dice over: those in a window, or all of "
+        "the dataset as in nnU-Net, which makes Dice count the less the fewer a window holds",
+    )
+    batch_dice: bool | Literal["plan"] = added(
+        False,
+        neutral=False,
+        description="the loss takes Dice over the batch, not over each window; plan: as nnU-Net "
+        "plans it, where the plan's patch is small for the cases",
+    )
     foreground_share: float = Field(ge=0, le=1, description="samples centred on foreground")
     case_sampling: CaseSampling = Field(
         "uniform", description="cases equally often, or each in proportion to its annotated voxels"

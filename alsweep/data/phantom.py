@@ -1,9 +1,9 @@
-"""A synthetic dataset for people without data: a body with an organ and small lesions."""
+"""A synthetic dataset for people without data: a body with organs and small lesions."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -38,11 +38,17 @@ if TYPE_CHECKING:
 
 CLASSES = ("background", "organ", "lesion")
 FEWEST_CASES = 2
+FEWEST_CLASSES, MOST_CLASSES = 2, 30
+"""Without the background; of more, noise would leave no two apart."""
 SMALLEST_SHAPE = 16
 
 _ORGAN, _LESION = 1, 2
 _ORGAN_SHARE = 0.03
 _LESION_SHARE = 0.007
+_FURTHER_SHARE = 0.035
+_LARGEST_FURTHER = 0.01
+_FURTHER_SIZES = (1.5, 0.5, 1.0)
+_FURTHER_INTENSITIES = (0.5, 1.6)
 _BODY_RADIUS = 0.9
 _REACH = 0.9 * _BODY_RADIUS
 _CLUSTER = 0.42
@@ -65,6 +71,7 @@ def write_phantom(
     cases: int = 16,
     shape: Triple = (48, 48, 48),
     seed: int = 0,
+    classes: int = FEWEST_CLASSES,
     on_case: Callable[[int], None] | None = None,
 ) -> Dataset:
     """Write a phantom Dataset; equal arguments give equal voxels.
@@ -72,17 +79,20 @@ def write_phantom(
     A case does not depend on how many there are. Each holds both foreground classes: one or two
     organs, about 3 % of the voxels together, and two or three bright lesions, about 0.7 %, close
     together so that most random patches miss them. Hollow shells as bright as a lesion, a bias
-    field and noise make it less easy.
+    field and noise make it less easy. Further classes are an organ each, ``organ_3`` and so on, of
+    different sizes and intensities, about 3 % together.
 
     Args:
         out: The Dataset folder; must not exist.
         cases: Number of cases; a quarter of them is for validation.
         shape: Voxels ``(z, y, x)`` of every case.
         seed: All draws follow from it.
+        classes: How many, without the background.
         on_case: Called with the number of finished cases.
 
     Raises:
-        DatasetError: Too few cases, too small a shape, or ``out`` exists.
+        DatasetError: Too few cases, too small a shape, too few or too many classes, or ``out``
+            exists.
     """
     if cases < FEWEST_CASES:
         raise DatasetError(
@@ -93,6 +103,12 @@ def write_phantom(
             f"--shape {' '.join(map(str, shape))}: a lesion needs at least {SMALLEST_SHAPE} voxels "
             "on each axis; write larger numbers"
         )
+    if not FEWEST_CLASSES <= classes <= MOST_CLASSES:
+        raise DatasetError(
+            f"--classes {classes}: a phantom has {FEWEST_CLASSES} to {MOST_CLASSES} classes beside "
+            "the background"
+        )
+    head = _head(classes)
     names = [f"phantom_{index:03d}" for index in range(cases)]
     validation = draw_validation({name: name for name in names})
     source = Source(
@@ -105,18 +121,23 @@ def write_phantom(
     with new_dataset(out) as root:
         infos = []
         for name in names:
-            image, labels = make_case(stream(seed, "phantom", name), shape)
+            image, labels = make_case(stream(seed, "phantom", name), shape, classes)
             part: Part = "validation" if name in validation else "pool"
             prepared = PreparedCase(name, part, zscore(image)[None], labels, source)
-            infos.append(write_case(root, _HEAD, prepared))
+            infos.append(write_case(root, head, prepared))
             if on_case is not None:
                 on_case(len(infos))
-        write_manifest(root, _HEAD, infos)
+        write_manifest(root, head, infos)
     return Dataset.open(out)
 
 
+def _head(classes: int) -> DatasetHead:
+    further = (f"organ_{label}" for label in range(len(CLASSES), classes + 1))
+    return replace(_HEAD, classes=(*CLASSES, *further), outputs=classes + 1)
+
+
 def make_case(
-    rng: np.random.Generator, shape: Triple
+    rng: np.random.Generator, shape: Triple, classes: int = FEWEST_CLASSES
 ) -> tuple[Float32[np.ndarray, "z y x"], LabelMap]:
     """Draw one case.
 
@@ -129,6 +150,7 @@ def make_case(
     organs = scene.blobs(int(rng.integers(1, 3)), _ORGAN_SHARE)
     shells = scene.blobs(int(rng.integers(1, 4)), _LESION_SHARE * 1.5)
     values = np.where(scene.body, _INTENSITY["body"], _INTENSITY["air"])
+    _draw_further(scene, classes - FEWEST_CLASSES, labels, values)
     for blob in organs:
         labels[blob], values[blob] = _ORGAN, _INTENSITY["organ"]
     for blob in lesions:
@@ -138,6 +160,19 @@ def make_case(
     bias = np.exp(0.1 * _smooth(rng, shape))
     image = values * bias + rng.normal(0.0, _NOISE, shape)
     return image.astype(np.float32), labels
+
+
+def _draw_further(scene: _Scene, count: int, labels: LabelMap, values: Field) -> None:
+    """Draw an organ for each further class; neighbours in intensity differ in size."""
+    if count == 0:
+        return
+    share = min(_LARGEST_FURTHER, _FURTHER_SHARE / count)
+    shares = [share * _FURTHER_SIZES[index % len(_FURTHER_SIZES)] for index in range(count)]
+    intensities = np.linspace(*_FURTHER_INTENSITIES, count)
+    # The largest first: they find no room any more between the others.
+    for index in sorted(range(count), key=lambda one: -shares[one]):
+        organ = scene.organ(shares[index])
+        labels[organ], values[organ] = _LESION + 1 + index, intensities[index]
 
 
 @dataclass(frozen=True)
@@ -173,6 +208,11 @@ class _Scene:
         """
         return self._draw(count, share, self._anywhere)
 
+    def organ(self, share: float) -> Mask:
+        """Draw a blob anywhere in the body, smaller than asked for where there is no room."""
+        ball = self._place(float(np.cbrt(6.0 * share / np.pi)), self._anywhere, tries=1000)
+        return self._blob(ball, np.pi * ball.radius**3 / 6.0)
+
     def cluster(self, count: int, share: float) -> list[Mask]:
         """Draw blobs like :meth:`blobs`, but close together under the surface of the body.
 
@@ -191,10 +231,10 @@ class _Scene:
         balls = [self._place(float(np.cbrt(6.0 * s / np.pi)), centre) for s in shares]
         return [self._blob(ball, s) for ball, s in zip(balls, shares, strict=True)]
 
-    def _place(self, radius: float, centre: Callable[[float], Point]) -> _Ball:
+    def _place(self, radius: float, centre: Callable[[float], Point], tries: int = 50) -> _Ball:
         """A free place; radii shrink slowly in the search, so that it always ends."""
         while True:
-            for _ in range(50):
+            for _ in range(tries):
                 ball = _Ball(centre(radius), radius)
                 inside = np.linalg.norm(ball.centre) + radius <= _REACH
                 if inside and all(ball.clear_of(other) for other in self._taken):

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 from alsweep.config.trajectory import TrainingConfig
 from alsweep.data.case import Dataset
+from alsweep.data.ingest.network_plan import plans_batch_dice
 from alsweep.model.mirroring import mirror_axes
 from alsweep.model.topology import Topology, make_topology
 
@@ -69,6 +70,14 @@ class Setup:
     def outputs(self) -> int:
         """Channels of the logits: the classes, or the regions."""
         return len(self.dataset.manifest.regions or self.dataset.classes)
+
+    @property
+    def batch_dice(self) -> bool:
+        """Whether the loss sums overlaps over the batch before it takes Dice."""
+        asked, manifest = self.training.batch_dice, self.dataset.manifest
+        if asked == "plan":
+            return plans_batch_dice(manifest.plan, manifest.spacing, self.outputs)
+        return asked
 
     @property
     def regions(self) -> bool:

@@ -1,6 +1,7 @@
 """Cross-entropy plus soft Dice over annotated voxels alone."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from jaxtyping import Bool
     from torch import Tensor
 
+    from alsweep.config.trajectory import DiceOver
     from alsweep.data.case import Region
 
 Loss: TypeAlias = "Callable[[Tensor | tuple[Tensor, ...], Tensor], Tensor]"
@@ -22,21 +24,60 @@ Loss: TypeAlias = "Callable[[Tensor | tuple[Tensor, ...], Tensor], Tensor]"
 _TINY = 1e-8
 
 
-def masked_dice_ce(logits: "Tensor", target: "Tensor") -> "Tensor":
+@dataclass(frozen=True)
+class DiceTerm:
+    """How the Dice term averages over samples and classes.
+
+    Attributes:
+        over: ``present``: the mean is over the classes that are annotated in a sample. ``all``: it
+            is over all classes, as in nnU-Net, where those that are absent add nothing to the sum.
+            Gradients then are the smaller the fewer of the classes a window holds.
+        batch: Whether overlaps are summed over the batch before Dice is taken; else each sample has
+            a Dice of its own.
+    """
+
+    over: "DiceOver" = "present"
+    batch: bool = False
+
+    def __call__(self, probs: "Tensor", inside: "Tensor", annotated: "Tensor") -> "Tensor":
+        """One minus the mean soft Dice, a scalar.
+
+        Args:
+            probs: ``(batch, channel, z, y, x)``.
+            inside: Where each channel's structure is, of the same shape.
+            annotated: ``(batch, z, y, x)``.
+
+        There is no smoothing: with sparse labels a constant would reward empty predictions. A class
+        that is nowhere annotated has an overlap of 0 whatever is predicted, hence no gradient.
+
+        Source: nnU-Net v2 (2.8), ``MemoryEfficientSoftDiceLoss``, whose smoothing is 1e-5; Luth et
+        al. 2025 (nnActive), where it is 0. Values differ from theirs by what does not depend on the
+        prediction, since a class that is absent costs nothing here.
+        """
+        mask = annotated[:, None]
+        probs, inside = probs * mask, (inside & mask).to(probs.dtype)
+        axes = (0, 2, 3, 4) if self.batch else (2, 3, 4)
+        there = inside.sum(axes)
+        dice = 2 * (probs * inside).sum(axes) / (probs.sum(axes) + there).clamp_min(_TINY)
+        present = (there > 0).to(dice.dtype)
+        counted = present.sum().clamp_min(1) if self.over == "present" else present.numel()
+        return ((1 - dice) * present).sum() / counted
+
+
+PRESENT = DiceTerm()
+"""Over each sample's own classes."""
+
+
+def masked_dice_ce(logits: "Tensor", target: "Tensor", dice: DiceTerm = PRESENT) -> "Tensor":
     """CE + (1 - soft Dice), over annotated voxels.
 
     Args:
         logits: ``(batch, class, z, y, x)``.
         target: Class ids, ``(batch, z, y, x)``, ``IGNORE`` where not annotated.
+        dice: Of the foreground classes.
 
     Returns:
         A scalar; 0 where nothing is annotated.
-
-    Dice is over samples and their foreground classes, each by itself, without smoothing: with
-    sparse labels a smoothing constant would reward empty predictions. A class that is nowhere
-    annotated in a sample does not count there: its overlap is 0 whatever is predicted, so it would
-    add a constant and no gradient. Over the batch taken together a large structure in one sample
-    would hide a small one in another.
 
     Source: Isensee et al. 2021 (nnU-Net), loss; Luth et al. 2025 (nnActive), ignore mask.
     """
@@ -47,12 +88,15 @@ def masked_dice_ce(logits: "Tensor", target: "Tensor") -> "Tensor":
     ce = functional.cross_entropy(logits, safe, reduction="none")
     labels = torch.arange(classes, device=target.device).view(1, -1, 1, 1, 1)
     inside = safe[:, None] == labels
-    dice_loss = _dice_loss(logits.softmax(dim=1)[:, 1:], inside[:, 1:], annotated)
+    dice_loss = dice(logits.softmax(dim=1)[:, 1:], inside[:, 1:], annotated)
     return _annotated_mean(ce, annotated) + dice_loss
 
 
 def masked_region_dice_bce(
-    logits: "Tensor", target: "Tensor", table: "Bool[Tensor, 'region label']"
+    logits: "Tensor",
+    target: "Tensor",
+    table: "Bool[Tensor, 'region label']",
+    dice: DiceTerm = PRESENT,
 ) -> "Tensor":
     """Binary CE + (1 - soft Dice), over annotated voxels and all regions.
 
@@ -60,13 +104,13 @@ def masked_region_dice_bce(
         logits: ``(batch, region, z, y, x)``.
         target: Class ids, ``(batch, z, y, x)``, ``IGNORE`` where not annotated.
         table: See :func:`alsweep.model.outputs.membership`.
+        dice: Of all regions; there is no background here.
 
     Returns:
         A scalar; 0 where nothing is annotated.
 
-    See :func:`masked_dice_ce` for what Dice leaves out; there is no background here. Departs from
-    the source in the binary CE, which is the mean over regions with or without ignored voxels;
-    there it is their sum once a voxel is ignored.
+    Departs from the source in the binary CE, which is the mean over regions with or without ignored
+    voxels; there it is their sum once a voxel is ignored.
 
     Source: nnU-Net v2 (2.8), ``DC_and_BCE_loss``.
     """
@@ -76,29 +120,22 @@ def masked_region_dice_bce(
     bce = functional.binary_cross_entropy_with_logits(
         logits, inside.to(logits.dtype), reduction="none"
     ).mean(dim=1)
-    return _annotated_mean(bce, annotated) + _dice_loss(logits.sigmoid(), inside, annotated)
+    return _annotated_mean(bce, annotated) + dice(logits.sigmoid(), inside, annotated)
 
 
 def _annotated_mean(values: "Tensor", annotated: "Tensor") -> "Tensor":
     return (values * annotated).sum() / annotated.sum().clamp_min(1)
 
 
-def _dice_loss(probs: "Tensor", inside: "Tensor", annotated: "Tensor") -> "Tensor":
-    """One minus the mean soft Dice over samples and the channels that are annotated in them."""
-    mask = annotated[:, None]
-    probs, inside = probs * mask, (inside & mask).to(probs.dtype)
-    axes = (2, 3, 4)
-    there = inside.sum(axes)
-    dice = 2 * (probs * inside).sum(axes) / (probs.sum(axes) + there).clamp_min(_TINY)
-    counted = (there > 0).to(dice.dtype)
-    return ((1 - dice) * counted).sum() / counted.sum().clamp_min(1)
+def class_loss(dice: DiceTerm) -> Loss:
+    """The loss of networks whose outputs are classes, over all scales."""
+    return partial(deep_supervision_loss, at_scale=partial(masked_dice_ce, dice=dice))
 
 
-def region_loss(regions: "Sequence[Region]") -> Loss:
+def region_loss(regions: "Sequence[Region]", dice: DiceTerm = PRESENT) -> Loss:
     """The loss of networks whose outputs are regions, over all scales."""
-    return partial(
-        deep_supervision_loss, at_scale=partial(masked_region_dice_bce, table=membership(regions))
-    )
+    at_scale = partial(masked_region_dice_bce, table=membership(regions), dice=dice)
+    return partial(deep_supervision_loss, at_scale=at_scale)
 
 
 def deep_supervision_loss(

@@ -34,6 +34,8 @@ class MonaiLearner(Learner):
         "weight_decay",
         "momentum",
         "deep_supervision",
+        "dice_over",
+        "batch_dice",
         "foreground_share",
         "case_sampling",
         "augmentation",

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -21,11 +22,13 @@ from alsweep.model.compiling import refuse_races
 from alsweep.model.learner import Checkpoint, Learner, OnEpoch, Setup, TrainingData
 from alsweep.model.nnunet_files import CONFIGURATION, NAME, architecture, write_training_files
 from alsweep.model.nnunet_state import initial_state, read_state, write_state
+from alsweep.query import searchable
 from alsweep.rng import stream, torch_seed
 
 _log = logging.getLogger(__name__)
 
 
+@dataclass(frozen=True)
 class NnunetLearner(Learner):
     """nnU-Net v2's own training on the same images, labels, patch and network.
 
@@ -37,6 +40,13 @@ class NnunetLearner(Learner):
     Source: Isensee et al. 2021 (nnU-Net); package nnunetv2, extra ``nnunet``.
     """
 
+    trainer: str = searchable(
+        "nnunet",
+        choices=("nnunet", "nnactive"),
+        help="whose: nnactive shifts windows off annotated voxels and takes Dice unsmoothed",
+        neutral="nnunet",
+    )
+
     heeds = (
         "iterations_per_epoch",
         "batch_size",
@@ -45,6 +55,7 @@ class NnunetLearner(Learner):
         "learning_rate",
         "weight_decay",
         "deep_supervision",
+        "batch_dice",
         "foreground_share",
         "compile",
     )
@@ -89,7 +100,7 @@ class NnunetLearner(Learner):
             folder = Path(temporary)
             write_training_files(folder, setup, training_data)
             write_state(folder, start)
-            write_json(folder / "task.json", _task(setup, training_data.member))
+            write_json(folder / "task.json", _task(self, setup, training_data.member))
             with _worker(folder) as epochs:
                 for epoch, loss in epochs:
                     if not np.isfinite(loss):
@@ -114,13 +125,14 @@ def _check_compiles(device: torch.device) -> None:
     refuse_races()
 
 
-def _task(setup: Setup, member: int) -> dict[str, object]:
+def _task(learner: NnunetLearner, setup: Setup, member: int) -> dict[str, object]:
     training = setup.training
     seed = int(stream(setup.seed, "train", member).integers(2**31))
     copied = ("epochs", "iterations_per_epoch", "learning_rate", "weight_decay", "compile")
     return {
         "dataset": NAME,
         "configuration": CONFIGURATION,
+        "trainer": learner.trainer,
         "device": setup.compute.device.type,
         "threads": torch.get_num_threads(),
         "parent": os.getpid(),

@@ -124,7 +124,7 @@ def _plans(setup: Setup) -> dict[str, Any]:
         "spacing": list(manifest.spacing),
         "normalization_schemes": ["NoNormalization"] * channels,
         "use_mask_for_norm": [False] * channels,
-        "batch_dice": False,
+        "batch_dice": setup.batch_dice,
         "architecture": architecture(setup),
     }
     return {

@@ -16,6 +16,7 @@ import numpy as np
 import torch
 
 from alsweep.model.device import set_threads
+from alsweep.model.nnunet_active import follow_nnactive
 from alsweep.model.nnunet_state import read_state, resume, trained_state, write_state
 
 
@@ -74,6 +75,8 @@ def _trainer(folder: Path, task: dict[str, Any]) -> Any:
     trainer.initialize()
     trainer.dataloader_train, _ = trainer.get_dataloaders()
     _always_blur_alike(trainer.dataloader_train.data_loader.transforms)
+    if task["trainer"] == "nnactive":
+        follow_nnactive(trainer)
     trainer.set_deep_supervision_enabled(trainer.enable_deep_supervision)
     return trainer
 

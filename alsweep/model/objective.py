@@ -4,7 +4,7 @@ import torch
 from torch import nn
 
 from alsweep.model.learner import Setup
-from alsweep.model.loss import deep_supervision_loss, region_loss
+from alsweep.model.loss import DiceTerm, class_loss, region_loss
 
 
 class Objective(nn.Module):
@@ -20,8 +20,9 @@ class Objective(nn.Module):
     def __init__(self, setup: Setup) -> None:
         super().__init__()
         self.setup = setup
-        regions = setup.regions
-        self._loss = region_loss(setup.dataset.targets) if regions else deep_supervision_loss
+        dice = DiceTerm(setup.training.dice_over, setup.batch_dice)
+        regions = setup.dataset.targets if setup.regions else ()
+        self._loss = region_loss(regions, dice) if regions else class_loss(dice)
 
     def forward(self, network: nn.Module, *batch: torch.Tensor) -> torch.Tensor:
         """The loss of one step, a scalar.

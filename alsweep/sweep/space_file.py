@@ -133,12 +133,26 @@ def _implied(plan: Plan, spelled: "Spelled") -> tuple[Implied, ...]:
     ours = made(plan)
     shared, every = shared_values(ours), {key for cell, _ in ours for key in cell.values}
     for cell, config in ours:
-        own = own_values(config, cell.values, every)
+        full, own = spelled.full(cell), own_values(config, cell.values, every)
         values = {key: value for key, value in own.items() if key not in shared}
+        values |= _left_open(config, full.values)
         if values:
-            where = spelled.full(cell).where
+            where = full.where
             found.setdefault(canonical_json(where), Implied(where=where, base=values))
     return tuple(found.values())
+
+
+def _left_open(config: TrajectoryConfig, cell: Mapping[str, Any]) -> dict[str, Any]:
+    """What mappings of a cell do not say, since it follows from another axis too."""
+    maps = {key: v for key, v in cell.items() if isinstance(v, dict) and key not in _LEAVES}
+    others = [key for key in cell if key not in maps]
+    said = {leaf for key, value in maps.items() for leaf, _ in leaves(value, f"{key}.")}
+    return {
+        leaf: value
+        for leaf, value in leaves(config.plain())
+        if any(leaf.startswith(f"{key}.") for key in maps)
+        and not (value is None or leaf in said or is_set(leaf, others))
+    }
 
 
 def own_values(

@@ -57,6 +57,7 @@ _OTHER: dict[str, Any] = {
     "learning_rate": 2e-2,
     "weight_decay": 0.1,
     "momentum": 0.5,
+    "batch_dice": True,
     "foreground_share": 1.0,
     "case_sampling": "annotated_volume",
     "augmentation": AugmentationConfig.model_validate("none"),

@@ -16,7 +16,7 @@ from alsweep.data.label_store import PartialLabels
 from alsweep.errors import TrajectoryFailedError
 from alsweep.geometry import Patch
 from alsweep.model.checkpoint import ModelStore
-from alsweep.model.folds import make_folds
+from alsweep.model.folds import Fold, make_folds
 from alsweep.model.learner import Learner, Setup, TrainingData
 from alsweep.trajectory.member_processes import MemberProcesses
 from alsweep.trajectory.member_task import MemberTask
@@ -132,11 +132,9 @@ class Members:
             parents = ()
         if self._training.ensemble == "snapshots":
             return self._snapshots(labels, parents[-1] if parents else None, tally)
-        held_out = self._folds(labels)
         tasks = []
-        for index in range(self._training.members):
-            fold = None if held_out is None else index % len(held_out)
-            cases = [c for c in labels.cases if held_out is None or c not in held_out[fold or 0]]
+        for index, fold in enumerate(self._folds(labels)):
+            cases = [c for c in labels.cases if fold is None or c not in fold.cases]
             parent = parents[index] if parents else None
             tasks.append(self._task(TrainingData(index, labels, cases), fold, parent))
         return self._all(tasks, tally)
@@ -156,16 +154,9 @@ class Members:
                 parent = chain[-1] if chain else None
                 chain.append(_Key(self.key(patches, None, index, parent, digest)))
             return [one.key for one in chain[-self._training.members :]]
-        held_out = self._folds(labels)
         return [
-            self.key(
-                patches,
-                None if held_out is None else index % len(held_out),
-                index,
-                before[index] if before else None,
-                digest,
-            )
-            for index in range(self._training.members)
+            self.key(patches, fold, index, before[index] if before else None, digest)
+            for index, fold in enumerate(self._folds(labels))
         ]
 
     def _snapshots(
@@ -199,7 +190,7 @@ class Members:
     def key(
         self,
         patches: Sequence[Patch],
-        fold: int | None,
+        fold: Fold | None,
         index: int,
         parent: Keyed | None,
         labels: str | None = None,
@@ -222,7 +213,7 @@ class Members:
                 "window": self.setup.topology.window,
                 "axes": self.setup.axes,
                 "precision": self.setup.compute.precision,
-                "fold": None if fold is None else [fold, self._training.folds],
+                "fold": None if fold is None else fold.address,
                 "member": index,
                 "seed": self.setup.seed,
                 "parent": None if parent is None else parent.key,
@@ -230,10 +221,11 @@ class Members:
             }
         )
 
-    def _folds(self, labels: PartialLabels) -> list[list[str]] | None:
-        """Held-out cases per fold; None where all members train on all annotated cases."""
+    def _folds(self, labels: PartialLabels) -> list[Fold | None]:
+        """What each member does without: nothing where all train on all annotated cases."""
+        members = self._training.members
         if self._training.ensemble == "seeds":
-            return None
+            return [None] * members
         classes_of = {
             case: frozenset(np.flatnonzero(labels.class_voxels(case)).tolist())
             for case in labels.cases
@@ -243,10 +235,11 @@ class Members:
             _log.info(
                 "%s: folds are not possible; members train on all annotated cases", self.owner
             )
-        return folds
+            return [None] * members
+        return [folds[index % len(folds)] for index in range(members)]
 
     def _task(
-        self, training_data: TrainingData, fold: int | None, parent: Member | None
+        self, training_data: TrainingData, fold: Fold | None, parent: Member | None
     ) -> MemberTask:
         epochs = self._training.member_epochs(training_data.member)
         training = self._training.model_copy(update={"epochs": epochs})

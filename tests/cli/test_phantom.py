@@ -31,6 +31,7 @@ def test_phantom_makes_what_was_asked_for(monkeypatch, capfd, tmp_path):
         (["--cases", 1], "--cases 1: a phantom needs at least 2"),
         (["--shape", 8, 48, 48], "--shape 8 48 48: a lesion needs at least 16"),
         (["--seed", -1], "--seed"),
+        (["--classes", 1], "--classes 1: a phantom has 2 to 30 classes beside the background"),
     ],
 )
 def test_phantom_refuses_what_it_cannot_draw(monkeypatch, capfd, tmp_path, arguments, reason):

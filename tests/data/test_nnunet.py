@@ -8,7 +8,7 @@ import pytest
 
 from alsweep.data.annotator import ReferenceLabels
 from alsweep.data.ingest.conversion import IngestOptions, ingest
-from alsweep.data.ingest.network_plan import make_plan
+from alsweep.data.ingest.network_plan import make_plan, plans_batch_dice
 from alsweep.data.ingest.resample import (
     coarse_axis,
     resample_image,
@@ -93,7 +93,9 @@ def test_plans_for_lists_of_shapes_are_those_of_nnunet(name, entry):
     assert in_their_order(spacing, golden) == pytest.approx(golden["spacing"], rel=1e-9)
     pairs = zip(entry.shapes, entry.spacings, strict=True)
     shapes = [resampled_shape(shape, own, spacing) for shape, own in pairs]
-    check_topology(make_plan(shapes, spacing, entry.labels), golden)
+    plan = make_plan(shapes, spacing, entry.labels)
+    check_topology(plan, golden)
+    assert plans_batch_dice(plan, spacing, entry.labels) == golden["batch_dice"]
 
 
 @pytest.mark.parametrize(

@@ -49,6 +49,28 @@ def test_small_and_flat_shapes_hold_both_classes(tmp_path, shape):
         assert min(case.class_voxels) > 0
 
 
+@pytest.mark.parametrize(("classes", "shape"), [(3, (24, 24, 24)), (12, (16, 16, 16))])
+def test_every_case_holds_every_class(classes, shape):
+    for case in range(4):
+        _, labels = make_case(stream(0, case), shape, classes)
+        assert np.unique(labels).tolist() == list(range(classes + 1))
+
+
+def test_further_organs_differ_in_size_and_intensity():
+    cases = [make_case(stream(0, case), (32, 32, 32), 10) for case in range(3)]
+    organs = range(3, 11)
+    sizes = np.array([[(labels == one).sum() for one in organs] for _, labels in cases]).mean(0)
+    bright = [np.mean([image[labels == one].mean() for image, labels in cases]) for one in organs]
+    assert 0.02 < sizes.sum() / 32**3 < 0.05
+    assert sizes.max() > 2 * sizes.min()
+    assert (np.diff(bright) > 0.02).all()
+
+
+def test_a_phantom_of_more_classes_names_them(tmp_path):
+    dataset = write_phantom(tmp_path / "out", cases=2, shape=(16, 16, 16), classes=4)
+    assert dataset.classes == ("background", "organ", "lesion", "organ_3", "organ_4")
+
+
 def test_equal_arguments_give_equal_voxels_and_another_seed_others(tmp_path):
     prints = [
         write_phantom(tmp_path / name, cases=2, shape=(16, 16, 16), seed=seed).fingerprint
@@ -78,7 +100,12 @@ def test_images_are_normalised(phantom):
 
 @pytest.mark.parametrize(
     ("arguments", "message"),
-    [({"cases": 1}, "at least 2"), ({"shape": (48, 48, 15)}, "at least 16 voxels")],
+    [
+        ({"cases": 1}, "at least 2"),
+        ({"shape": (48, 48, 15)}, "at least 16 voxels"),
+        ({"classes": 1}, "--classes 1: a phantom has 2 to 30"),
+        ({"classes": 31}, "2 to 30 classes beside the background"),
+    ],
 )
 def test_what_cannot_be_drawn_is_refused(tmp_path, arguments, message):
     with pytest.raises(DatasetError, match=message):

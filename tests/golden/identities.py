@@ -11,9 +11,10 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from alsweep.config.sweep import ResourcesConfig
-from alsweep.config.trajectory import TrajectoryConfig
+from alsweep.config.trajectory import TrainingConfig, TrajectoryConfig
 from alsweep.data.case import Dataset
 from alsweep.geometry import Patch
+from alsweep.model.folds import Fold
 from alsweep.results.fulldata import reference_key
 from alsweep.trajectory.members import Member, Members
 from alsweep.trajectory.resolving import resolve
@@ -25,6 +26,9 @@ FINGERPRINT = "5c" * 32
 
 PATCHES = (Patch("case_001", (0, 0, 0), (8, 8, 8)), Patch("case_000", (8, 0, 16), (8, 8, 8)))
 
+_DICE_OF_THEN = {"dice_over": "present", "batch_dice": False}
+"""What these presets say otherwise today."""
+
 CONFIGS: dict[str, dict[str, Any]] = {
     "defaults": {},
     "a parameter": {"strategy": {"name": "power_bald", "beta": 5}, "seed": 3},
@@ -34,10 +38,12 @@ CONFIGS: dict[str, dict[str, Any]] = {
         "inference": {"tta": True, "step": 0.5},
     },
     "nnunet": {
-        "training": {"preset": "nnunet", "patch_size": [16, 16, 16]},
+        "training": {"preset": "nnunet", "patch_size": [16, 16, 16], **_DICE_OF_THEN},
         "evaluation": {"tta": False, "grid": "resampled"},
     },
-    "onecycle": {"training": {"preset": "onecycle", "epochs": 7, "blocks": "residual"}},
+    "onecycle": {
+        "training": {"preset": "onecycle", "epochs": 7, "blocks": "residual", **_DICE_OF_THEN}
+    },
     "snapshots": {"training": {"ensemble": "snapshots", "members": 3, "epochs": 7}},
     "seeds": {
         "training": {"ensemble": "seeds", "members": 1, "precision": "fp32"},
@@ -93,10 +99,15 @@ def _member_keys(config: TrajectoryConfig, dataset: Dataset, models: Path) -> li
     members: Members = steps.members
     training = config.training
     last = training.members - 1
-    folds = training.ensemble == "folds"
-    first = members.key(PATCHES, 0 if folds else None, 0, None)
+    first = members.key(PATCHES, _fold(training, 0), 0, None)
     parent = Member(first, steps.members.learner.network(steps.members.setup, 0), 0.0, False)
-    return [first, members.key(PATCHES, last % training.folds if folds else None, last, parent)]
+    return [first, members.key(PATCHES, _fold(training, last), last, parent)]
+
+
+def _fold(training: TrainingConfig, member: int) -> Fold | None:
+    if training.ensemble != "folds":
+        return None
+    return Fold([], [member % training.folds, training.folds])
 
 
 if __name__ == "__main__":

@@ -41,10 +41,10 @@ EVERY = 37
 """Of the preprocessed voxels one in so many is recorded."""
 
 
-def plan(dataset: str) -> dict:
+def plan(dataset: str, low_resolution: bool = False) -> dict:
     planner = ExperimentPlanner(dataset)
-    # Only 3d_fullres is of interest, and the search for a low resolution takes minutes.
-    planner.lowres_creation_threshold = 0
+    if not low_resolution:
+        planner.lowres_creation_threshold = 0
     return planner.plan_experiment()
 
 
@@ -118,7 +118,8 @@ def from_list(number: int, name: str, entry) -> dict:
         "median_relative_size_after_cropping": 1.0,
     }
     (done / "dataset_fingerprint.json").write_text(json.dumps(fingerprint))
-    return essence(plan(dataset))
+    plans = plan(dataset, low_resolution=True)
+    return essence(plans) | {"batch_dice": plans["configurations"]["3d_fullres"]["batch_dice"]}
 
 
 def resampled() -> dict:

@@ -1,7 +1,8 @@
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.metadata import EntryPoint
 
 import pytest
+import torch
 from torch import nn
 
 from alsweep.config import trajectory
@@ -11,6 +12,7 @@ from alsweep.errors import ConfigError, TrajectoryFailedError
 from alsweep.model import learners
 from alsweep.model.learner import Learner
 from alsweep.model.learners import make_learner, resolve_learner
+from alsweep.model.loss import DiceTerm, masked_dice_ce
 from alsweep.model.monai_learner import MonaiLearner
 from alsweep.testing.learner_contract import CHECKS, make_bench
 
@@ -25,12 +27,52 @@ def test_our_learner_keeps_the_contract(check, bench):
     check(MonaiLearner(), bench)
 
 
+NNACTIVE = {"name": "nnunetv2", "trainer": "nnactive"}
+
+
+TERMS = [DiceTerm(over, batch) for over in ("present", "all") for batch in (False, True)]
+
+
+@pytest.mark.parametrize(
+    ("over", "batch_dice"), [("all", "plan"), ("all", True), ("present", False)]
+)
+def test_the_loss_has_the_dice_of_the_recipe(bench, over, batch_dice):
+    training = bench.setup.training.model_copy(
+        update={"dice_over": over, "batch_dice": batch_dice, "deep_supervision": False}
+    )
+    setup = replace(bench.setup, training=training)
+    network = MonaiLearner().network(setup, 0)
+    images = torch.rand(2, 1, *setup.topology.window)
+    target = torch.zeros(2, *setup.topology.window, dtype=torch.uint8)
+    target[0, :4] = 1
+    found = MonaiLearner().objective(setup, network)(network, images, target)
+    # The phantom is no larger than its patch, for which nnU-Net plans no Dice over the batch.
+    dice = DiceTerm(over, batch_dice is True)
+    assert torch.equal(found, masked_dice_ce(network(images), target, dice))
+    others = {masked_dice_ce(network(images), target, term).item() for term in TERMS}
+    assert len(others) == len(TERMS)
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__)
-def test_nnunet_keeps_the_contract(check, bench):
+@pytest.mark.parametrize("learner", ["nnunetv2", NNACTIVE], ids=["nnunet", "nnactive"])
+def test_nnunet_keeps_the_contract(check, learner, bench):
     pytest.importorskip("nnunetv2")
-    check(make_learner("nnunetv2"), bench)
+    check(make_learner(learner), bench)
+
+
+def test_nnunet_can_be_told_to_train_as_nnactive_does(monkeypatch):
+    monkeypatch.setattr(learners, "find_spec", lambda name: name)
+
+    def written(learner):
+        training = TrainingConfig.model_validate({"preset": "nnunet", "learner": learner})
+        return resolve_learner(training).plain()["learner"]
+
+    assert written("nnunetv2") == written({"name": "nnunetv2", "trainer": "nnunet"}) == "nnunetv2"
+    assert written(NNACTIVE) == NNACTIVE
+    said = refusal(preset="nnunet", learner={"name": "nnunetv2", "trainer": "nnactiv"})
+    assert said.endswith("'trainer' must be one of nnunet, nnactive, got 'nnactiv'")
 
 
 def test_nnunet_refuses_to_be_compiled_where_it_would_not_be(tmp_path, monkeypatch):

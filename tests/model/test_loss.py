@@ -10,6 +10,8 @@ from torch.nn import functional
 from alsweep.data.case import Region
 from alsweep.data.label_store import IGNORE
 from alsweep.model.loss import (
+    DiceTerm,
+    class_loss,
     deep_supervision_loss,
     masked_dice_ce,
     masked_region_dice_bce,
@@ -79,10 +81,66 @@ def test_a_class_absent_from_a_sample_leaves_the_dice_of_the_others_alone():
     assert dice.item() == pytest.approx(expected.item(), rel=1e-5)
 
 
-def test_a_perfect_prediction_costs_nothing():
+TERMS = [DiceTerm(over, batch) for over in ("present", "all") for batch in (False, True)]
+
+
+@pytest.mark.parametrize("dice", TERMS)
+def test_a_perfect_prediction_costs_nothing(dice):
     _, target = batch(2)
-    logits = functional.one_hot(target.long(), 3).movedim(-1, 1).float() * 100
-    assert masked_dice_ce(logits, target).item() == pytest.approx(0, abs=1e-6)
+    target[0][target[0] == 2] = 0
+    logits = functional.one_hot(target.long(), 4).movedim(-1, 1).float() * 100
+    assert masked_dice_ce(logits, target, dice).item() == pytest.approx(0, abs=1e-6)
+
+
+def nnunet_loss(logits, target, over_batch):
+    """Cross-entropy minus the mean Dice, as nnU-Net writes it, without smoothing.
+
+    ``MemoryEfficientSoftDiceLoss`` with ``do_bg=False`` and a mask.
+    """
+    mask = (target != IGNORE)[:, None]
+    known = torch.where(mask[:, 0], target, 0).long()
+    onehot = functional.one_hot(known, logits.shape[1]).movedim(-1, 1)[:, 1:].float()
+    x = logits.softmax(1)[:, 1:]
+    sums = [(part * mask).sum((2, 3, 4)) for part in (x * onehot, x, onehot)]
+    intersect, pred, gt = (part.sum(0) if over_batch else part for part in sums)
+    dice = (2 * intersect / (gt + pred).clamp_min(1e-8)).mean()
+    reference = torch.where(mask[:, 0], target.long(), -100)
+    return functional.cross_entropy(logits, reference) - dice
+
+
+@pytest.mark.parametrize("over_batch", [False, True])
+@given(st.integers(0, 1000), st.integers(3, 9))
+def test_over_all_classes_gradients_are_those_of_nnunet(over_batch, seed, classes):
+    logits, target = batch(seed, classes, (2, 4, 4, 4))
+    target[0] = target[0].clamp_max(1)
+    target[:, :2] = IGNORE
+    found = masked_dice_ce(logits, target, DiceTerm("all", over_batch))
+    expected = nnunet_loss(logits, target, over_batch)
+    mine, theirs = (torch.autograd.grad(loss, logits)[0] for loss in (found, expected))
+    assert torch.allclose(mine, theirs, atol=1e-7)
+
+
+def test_over_all_classes_one_of_many_counts_its_share():
+    logits, target = batch(6, classes=9)
+    target = target.clamp_max(1)
+    ce = functional.cross_entropy(logits, target.long())
+    over_present, over_all = (
+        masked_dice_ce(logits, target, DiceTerm(over)) - ce for over in ("present", "all")
+    )
+    assert over_all.item() == pytest.approx(over_present.item() / 8, rel=1e-4)
+
+
+def test_over_the_batch_a_class_of_one_sample_alone_counts_what_the_other_predicts():
+    logits, target = batch(7)
+    target[0][target[0] == 2] = 0
+    ce = functional.cross_entropy(logits, target.long())
+    probs, dice = logits.softmax(dim=1), []
+    for label in (1, 2):
+        hit, own = target == label, probs[:, label]
+        dice.append(2 * own[hit].sum() / (own.sum() + hit.sum()))
+    for over in ("present", "all"):
+        found = masked_dice_ce(logits, target, DiceTerm(over, batch=True)) - ce
+        assert found.item() == pytest.approx(1 - sum(dice).item() / 2, rel=1e-5)
 
 
 def test_deep_supervision_weighs_scales_by_halves():
@@ -149,6 +207,19 @@ def test_a_batch_without_labels_of_regions_gives_zero_and_not_nan():
     (gradient,) = torch.autograd.grad(loss, logits)
     assert loss.item() == 0
     assert not gradient.isnan().any()
+
+
+def test_regions_and_scales_have_the_dice_that_is_asked_for():
+    logits, target, _ = region_batch(3)
+    target = target.clamp_max(1)
+    table, dice = membership(NESTED), DiceTerm("all", batch=True)
+    expected = masked_region_dice_bce(logits, target, table, dice).item()
+    assert region_loss(NESTED, dice)(logits, target).item() == pytest.approx(expected)
+    assert expected < masked_region_dice_bce(logits, target, table).item()
+    classes, labels = batch(3)
+    labels = labels.clamp_max(1)
+    expected = masked_dice_ce(classes, labels, dice).item()
+    assert class_loss(dice)(classes, labels).item() == pytest.approx(expected)
 
 
 def test_regions_are_supervised_at_every_scale():

@@ -6,7 +6,7 @@ import pytest
 
 from alsweep import __version__
 from alsweep.config.load import load_sweep
-from alsweep.config.trajectory import PRESETS
+from alsweep.config.trajectory import FIRST_PRESETS, PRESETS
 from alsweep.data.case import Dataset
 from alsweep.query.noise import Power
 from alsweep.query.presets.bald import PowerBald
@@ -216,6 +216,7 @@ def with_other_presets(monkeypatch: pytest.MonkeyPatch, **changes: object) -> No
         {"training.preset": ["small", "onecycle"], "strategy": ["random", "margin"]},
         {"training": [{"preset": "small", "members": 1}, {"epochs": 2}]},
         {"training.preset": ["small", "nnunet"], "training.augmentation": ["none", "nnunet"]},
+        {"training": [{"epochs": 2}, {"epochs": 3}], "training.preset": ["small", "onecycle"]},
     ],
     ids=str,
 )
@@ -234,6 +235,7 @@ def test_a_stored_sweep_means_the_same_under_other_presets(
 def test_a_stored_sweep_of_schema_1_means_the_presets_of_then(
     plan_of: MakePlan, dataset: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("alsweep.config.trajectory.PRESETS", FIRST_PRESETS)
     judged = {"tta": False, "grid": "resampled"}
     plan = plan_of(
         base={**BASE, "evaluation": judged}, grid={"training.preset": ["small", "nnunet"]}

@@ -14,6 +14,7 @@ from alsweep.config.sweep import ResourcesConfig
 from alsweep.disk import full_disk_told
 from alsweep.errors import DiskFullError, TrajectoryFailedError
 from alsweep.files import read_json
+from alsweep.model.folds import Fold
 from alsweep.trajectory import member_processes
 from alsweep.trajectory.budget import draw_start
 from alsweep.trajectory.members import Members
@@ -99,8 +100,11 @@ def test_a_key_holds_folds_and_optimiser_fields_only_where_they_count(phantom, t
     assert all_cases == key(None, ensemble="folds", folds=3)  # the fall-back of impossible folds
     assert all_cases == key(None, ensemble="seeds", warm_start=True)  # loop 0 has no parents
     assert all_cases == key(None, ensemble="seeds", momentum=0.5)
-    assert key(0, folds=2) != key(0, folds=3)
-    assert key(0, folds=2) != all_cases
+    first, of_three, searched = (
+        Fold(["a"], address) for address in ([0, 2], [0, 3], [0, 2, ["a"]])
+    )
+    assert len({all_cases, *map(key, (first, of_three, searched))}) == 4
+    assert key(first) == key(Fold(["b"], first.address))  # its cases follow from patches and index
 
 
 def test_snapshots_are_cycles_of_one_training(phantom, tmp_path):

@@ -15,6 +15,9 @@ _REFERENCE = 560_000_000
 _REFERENCE_BATCH = 2
 _SMALLEST_BATCH = 2
 _MOST_OF_DATASET = 0.05
+_ENOUGH_OF_CASE = 0.25
+_STEP, _MUCH_COARSER = 1.03, 2
+_WORTH_A_GRID = 2
 _FIRST_VOXELS = 256**3
 _SMALLEST_EDGE = 4
 _FIRST_FEATURES, _MOST_FEATURES = 32, 320
@@ -50,13 +53,10 @@ def make_plan(shapes: Sequence[Triple], spacing: Spacing, outputs: int) -> Netwo
     Source: nnU-Net v2 (2.8), ``ExperimentPlanner.get_plans_for_configuration``.
     """
     median = np.median(np.array(shapes, dtype=np.float64), axis=0)
-    coarsest = int(np.argmax(spacing))
-    # nnU-Net's order of axes, since the ties below depend on it.
-    axes = (coarsest, *(axis for axis in range(3) if axis != coarsest))
+    axes = _axes(spacing)
     shape, steps = [float(median[axis]) for axis in axes], [spacing[axis] for axis in axes]
-    topology = _topology(_first_patch(shape, steps), steps)
-    while (estimate := _estimate(topology, outputs)) > _REFERENCE:
-        topology = _smaller(topology, shape, steps)
+    topology = _fitting(shape, steps, outputs)
+    estimate = _estimate(topology, outputs)
     z, y, x = (axes.index(axis) for axis in range(3))
 
     def back(values: Triple) -> Triple:
@@ -69,6 +69,31 @@ def make_plan(shapes: Sequence[Triple], spacing: Spacing, outputs: int) -> Netwo
         kernels=tuple(back(kernel) for kernel in topology.kernels),
         median_shape=(shape[z], shape[y], shape[x]),
     )
+
+
+def plans_batch_dice(plan: NetworkPlan, spacing: Spacing, outputs: int) -> bool:
+    """Whether nnU-Net would take Dice over the batch: where it plans a low resolution too.
+
+    That is where the patch holds less than a quarter of the median case, and a grid on which it
+    holds as much has no more than half of the voxels.
+
+    Args:
+        plan: Of the full resolution.
+        spacing: Of its grid, mm.
+        outputs: As for :func:`make_plan`.
+
+    Source: nnU-Net v2 (2.8), ``ExperimentPlanner.plan_experiment``.
+    """
+    axes = [*_axes(spacing)]
+    median, full = np.array(plan.median_shape)[axes], np.array(spacing)[axes]
+    voxels, patch, low = median.prod(), prod(plan.patch_size), full.copy()
+    while patch < _ENOUGH_OF_CASE * voxels:
+        coarse = low.max() / low > _MUCH_COARSER
+        low[coarse if coarse.any() else ...] *= _STEP
+        shape = median * full / low
+        voxels, whole = shape.prod(), np.maximum(1, np.round(shape)).tolist()
+        patch = prod(_fitting(whole, low.tolist(), outputs).patch)
+    return bool(median.prod() >= _WORTH_A_GRID * voxels)
 
 
 def levels_of(
@@ -93,6 +118,21 @@ def levels_of(
     strides, kernels = topology.strides, topology.kernels
     # The deepest level of a U-Net that could go deeper is like any other level.
     return strides[:most], kernels[:most]
+
+
+def _axes(spacing: Spacing) -> Triple:
+    """nnU-Net's order of axes, on which ties depend."""
+    coarsest = int(np.argmax(spacing))
+    first, second = (axis for axis in range(3) if axis != coarsest)
+    return coarsest, first, second
+
+
+def _fitting(shape: Sequence[float], spacing: Sequence[float], outputs: int) -> _Topology:
+    """The topology of the largest patch whose U-Net fits the reference GPU."""
+    topology = _topology(_first_patch(shape, spacing), spacing)
+    while _estimate(topology, outputs) > _REFERENCE:
+        topology = _smaller(topology, shape, spacing)
+    return topology
 
 
 def _first_patch(shape: Sequence[float], spacing: Sequence[float]) -> list[float]:
