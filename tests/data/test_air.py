@@ -83,7 +83,7 @@ def test_of_ct_everything_below_minus_500_is_air_and_fat_is_not():
 
 
 def test_air_is_dark_in_every_channel():
-    first, inside = body()
+    first, _ = body()
     second = first.copy()
     second[:, :, :9] = 100
     both = air_mask([first, second], SPACING)
