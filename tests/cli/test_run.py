@@ -149,7 +149,7 @@ def test_dry_run_warns_of_what_a_run_would_warn_of(
         "warning: starting_budget.patche",
     ]
     assert call(monkeypatch, *dry) == 0
-    assert len(warnings(capsys)) == 1
+    assert len(warnings(capsys)) == 2
     # A cluster has other CPUs.
     assert call(monkeypatch, *dry, "--set", "resources.cpus=4096", "--address", "auto") == 0
 
