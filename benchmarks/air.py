@@ -18,7 +18,7 @@ from alsweep.data.phantom import write_phantom
 from alsweep.results.background import query_backgrounds
 
 PLACED, ROOMY = 6, 12
-_SHAPE = (40, 40, 40)
+_SHAPE = (32, 32, 32)
 
 
 def main() -> None:
@@ -28,7 +28,7 @@ def main() -> None:
     seeds = range(parser.parse_args().seeds)
     with TemporaryDirectory() as place:
         phantoms = {
-            air: write_phantom(Path(place, f"air {air}"), cases=12, shape=_SHAPE, free_air=air)
+            air: write_phantom(Path(place, f"air {air}"), cases=8, shape=_SHAPE, free_air=air)
             for air in (False, True)
         }
         print("start  free air  share of the query by seed   mean  Dice before, after")
@@ -53,13 +53,13 @@ def _one(dataset: Dataset, start: int, seed: int) -> tuple[float, float | None, 
             "dataset": dataset.path,
             "strategy": "predictive_entropy",
             "starting_budget": {"patches": start},
-            "query": {"patches": 24, "patch_size": [8, 8, 8], "loops": 2, "stride": 2},
+            "query": {"patches": 24, "patch_size": [6, 6, 6], "loops": 2, "stride": 2},
             "training": {
                 "epochs": 3,
                 "iterations_per_epoch": 40,
                 "members": 1,
                 "ensemble": "seeds",
-                "patch_size": [24, 24, 24],
+                "patch_size": [16, 16, 16],
             },
             "seed": seed,
         }

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from alsweep.layout import query_path, space_path, trajectory_folder
+from alsweep.layout import space_path
 
 if TYPE_CHECKING:
     from alsweep.data.case import Dataset
@@ -77,21 +77,18 @@ def _other_defaults(run: Path, plan: Plan) -> Iterator[str]:
 
 
 def _crowded_starts(run: Path, plan: Plan) -> Iterator[str]:
-    """Say where a start that is still to be drawn has fewer random patches than guaranteed ones.
+    """Say where a start that is still to be trained has fewer random patches than guaranteed ones.
 
     What was learned on classes alone asks for whatever is unlike them: the air round a body.
     """
     from alsweep.data.case import Dataset
     from alsweep.query.base import make_strategy
     from alsweep.query.checks import guaranteed
+    from alsweep.sweep.missing import missing_starts
     from alsweep.trajectory.pool import DatasetFacts
 
-    starts = {
-        planned.start: planned.config.start
-        for planned in plan.trajectories
-        if not query_path(trajectory_folder(run, planned.id), 0).exists()
-    }
-    asked = {s.patches for s in starts.values() if make_strategy(s.strategy).all_classes}
+    starts = [start.example.config.start for start in missing_starts(run, plan)]
+    asked = {start.patches for start in starts if make_strategy(start.strategy).all_classes}
     if not asked:
         return
     needed = guaranteed(DatasetFacts(Dataset.open(plan.trajectories[0].config.dataset)))

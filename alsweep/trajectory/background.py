@@ -26,6 +26,7 @@ _log = logging.getLogger(__name__)
 _LONGEST = 96
 """Blocks along an axis; a case of 512 voxels is looked at in blocks of six."""
 
+_MASKED_SHARE = 0.5
 
 _ONE_BLOCK = (MARGIN_MM, MARGIN_MM, MARGIN_MM)
 """Spacing by which air is eroded by a single block."""
@@ -37,7 +38,9 @@ class Backgrounds:
     The latter means: in every channel, the mean over the patch is below the threshold that parts
     the case into dark and bright (Otsu's, of the means of blocks of at least 2 x 2 x 2 voxels of
     the stored image). In a case without air at its border, as ``data.air`` tells it, that is no
-    patch: what is dark there is tissue.
+    patch: what is dark there is tissue. Where channels are normalised within the nonzero mask,
+    which leaves tissue on either side of the zero outside, it means that over half of the patch is
+    zero in all of these.
 
     Args:
         dataset: Its images are read, a case when it is first asked for.
@@ -47,16 +50,20 @@ class Backgrounds:
         self._dataset = dataset
         self._limits = cache(self._limits_of)
         self._shows = cache(self._is_dark)
+        how = dataset.manifest.normalisation
+        self._masked = [channel for channel, one in enumerate(how) if one.masked]
 
     def count(self, labels: PartialLabels, patches: Iterable[Patch]) -> int:
         """How many of some annotated patches are so."""
         return sum(self._shows(p) and not _has_foreground(labels, p) for p in patches)
 
     def _is_dark(self, patch: Patch) -> bool:
+        crop = self._dataset.image(patch.case)[(slice(None), *patch.slices)]
+        if self._masked:
+            return bool((crop[self._masked] == 0).all(axis=0).mean() > _MASKED_SHARE)
         limits = self._limits(patch.case)
         if limits is None:
             return False
-        crop = self._dataset.image(patch.case)[(slice(None), *patch.slices)]
         means = crop.mean(axis=(1, 2, 3), dtype=np.float64)
         return all(mean < limit for mean, limit in zip(means, limits, strict=True))
 
@@ -83,7 +90,7 @@ def _blocks(channel: Float32[np.ndarray, "z y x"]) -> Float32[np.ndarray, "z y x
     for axis, length in enumerate(channel.shape):
         block = max(2, -(-length // _LONGEST)) if length >= 8 else 1
         count = length // block
-        whole = np.take(channel, range(count * block), axis=axis)
+        whole = channel[(slice(None),) * axis + (slice(count * block),)]
         split = (*whole.shape[:axis], count, block, *whole.shape[axis + 1 :])
         channel = whole.reshape(split).mean(axis=axis + 1, dtype=np.float32)
     return channel

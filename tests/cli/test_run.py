@@ -12,11 +12,12 @@ from alsweep.config.load import load_sweep
 from alsweep.config.sweep import ResourcesConfig
 from alsweep.config.trajectory import PRESETS
 from alsweep.data.ingest.conversion import ingest
-from alsweep.layout import query_path, trajectory_folder
-from alsweep.results.loops import write_query
+from alsweep.layout import trajectory_folder
 from alsweep.sweep.environment import prepare_environment
 from alsweep.sweep.planning import plan_of
 from alsweep.sweep.run_folder import driver_lock, write_space
+from alsweep.testing.runs import synthetic_record
+from alsweep.trajectory.query_log import QueryLog
 from tests.data.raws import nnunet
 
 ROOT = Path(__file__).parents[2]
@@ -221,19 +222,18 @@ def test_a_start_with_more_guaranteed_than_random_patches_is_warned_of(
         assert warnings(capsys) == []
 
 
-def test_a_start_that_is_drawn_already_is_not_warned_of(
+def test_a_start_that_is_trained_already_is_not_warned_of(
     space: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
 ) -> None:
     command = ("run", space, "--out", tmp_path / "run", "--dry-run")
     plan, run = asked_for(space, tmp_path / "run", [], [])
     write_space(run, plan)
-    for planned in plan.trajectories[:3]:
-        write_query(query_path(trajectory_folder(run, planned.id), 0), 0, [])
-    assert call(monkeypatch, *command) == 0
-    assert len(warnings(capsys)) == 1, "one of four is still to be drawn"
-    write_query(query_path(trajectory_folder(run, plan.ids[3]), 0), 0, [])
-    assert call(monkeypatch, *command) == 0
-    assert warnings(capsys) == []
+    for done, planned in enumerate(plan.trajectories, start=1):
+        folder = trajectory_folder(run, planned.id)
+        QueryLog(folder).claim(planned.config)
+        synthetic_record(planned.config, 0, 0.5).write(folder)
+        assert call(monkeypatch, *command) == 0
+        assert len(warnings(capsys)) == (done < len(plan.trajectories))
 
 
 @pytest.mark.parametrize("options", [[], ["--dry-run"]])

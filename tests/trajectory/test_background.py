@@ -66,6 +66,19 @@ def test_in_a_case_without_air_dark_tissue_is_not_counted(phantom_32, monkeypatc
     assert count(phantom_32, Patch(phantom_32.pool[0], (0, 0, 0), (4, 4, 4))) == 0
 
 
+def test_where_intensities_are_masked_what_is_zero_counts(phantom_32, monkeypatch):
+    manifest = phantom_32.manifest
+    masked = (manifest.normalisation[0].model_copy(update={"masked": True}),)
+    changed = Dataset(phantom_32.path, manifest.model_copy(update={"normalisation": masked}))
+    # Tissue of either sign, and zeros beside it in which there is a label nowhere.
+    image = np.random.default_rng(0).normal(0, 1, (1, *SHAPE)).astype(np.float32)
+    image[:, :, :, :6] = 0
+    monkeypatch.setattr(Dataset, "image", lambda self, case: image)
+    case = changed.pool[0]
+    assert count(changed, Patch(case, (0, 0, 0), (4, 4, 8))) == 1
+    assert count(changed, Patch(case, (0, 0, 4), (4, 4, 8))) == 0
+
+
 def test_blocks_are_means_and_short_axes_stay():
     channel = np.arange(4 * 9 * 200, dtype=np.float32).reshape(4, 9, 200)
     blocks = _blocks(channel)
