@@ -230,8 +230,10 @@ def test_a_start_that_is_trained_already_is_not_warned_of(
     write_space(run, plan)
     for done, planned in enumerate(plan.trajectories, start=1):
         folder = trajectory_folder(run, planned.id)
-        QueryLog(folder).claim(planned.config)
+        log = QueryLog(folder)
+        log.claim(planned.config)
         synthetic_record(planned.config, 0, 0.5).write(folder)
+        log.commit(1, [])
         assert call(monkeypatch, *command) == 0
         assert len(warnings(capsys)) == (done < len(plan.trajectories))
 
