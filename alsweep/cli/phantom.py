@@ -18,11 +18,18 @@ def phantom(
     classes: Annotated[
         int, typer.Option(help="Organ, lesions, then further organs; no background counted.")
     ] = 2,
+    free_air: Annotated[
+        bool,
+        typer.Option(
+            "--free-air", help="Label the air round the body as background, at no cost to a budget."
+        ),
+    ] = False,
 ) -> None:
     """Make a synthetic Dataset: an organ (3 % of the voxels) and small lesions (0.7 %) in a body.
 
     Example: alsweep phantom --out data/phantom --cases 16 --shape 48 48 48
     """
+    from alsweep.cli.ingest import free_line
     from alsweep.data.phantom import write_phantom
 
     with CaseProgress("phantom") as progress:
@@ -32,8 +39,10 @@ def phantom(
             shape=shape,
             seed=seed,
             classes=classes,
+            free_air=free_air,
             on_case=lambda done: progress.show("drawing", done, cases),
         )
+    typer.echo(free_line(dataset), nl=False)
     typer.echo(
         f"{out}: {len(dataset.pool)} pool and {len(dataset.validation)} validation cases of "
         f"{'x'.join(map(str, shape))} voxels, fingerprint {dataset.fingerprint[:12]}"

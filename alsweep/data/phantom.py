@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy import ndimage
 
+from alsweep.data.air import air_mask
 from alsweep.data.case import Box, Dataset, Source
 from alsweep.data.channels import Normalisation
+from alsweep.data.ingest.free import free_air as derive
 from alsweep.data.ingest.normalise import zscore
 from alsweep.data.ingest.splits import draw_validation
 from alsweep.data.ingest.writing import (
@@ -72,6 +74,7 @@ def write_phantom(
     shape: Triple = (48, 48, 48),
     seed: int = 0,
     classes: int = FEWEST_CLASSES,
+    free_air: bool = False,
     on_case: Callable[[int], None] | None = None,
 ) -> Dataset:
     """Write a phantom Dataset; equal arguments give equal voxels.
@@ -88,6 +91,7 @@ def write_phantom(
         shape: Voxels ``(z, y, x)`` of every case.
         seed: All draws follow from it.
         classes: How many, without the background.
+        free_air: Label the air round the bodies of the pool at no cost, as ingest does.
         on_case: Called with the number of finished cases.
 
     Raises:
@@ -123,7 +127,8 @@ def write_phantom(
         for name in names:
             image, labels = make_case(stream(seed, "phantom", name), shape, classes)
             part: Part = "validation" if name in validation else "pool"
-            prepared = PreparedCase(name, part, zscore(image)[None], labels, source)
+            free = _free(image, labels) if free_air and part == "pool" else None
+            prepared = PreparedCase(name, part, zscore(image)[None], labels, source, free)
             infos.append(write_case(root, head, prepared))
             if on_case is not None:
                 on_case(len(infos))
@@ -134,6 +139,10 @@ def write_phantom(
 def _head(classes: int) -> DatasetHead:
     further = (f"organ_{label}" for label in range(len(CLASSES), classes + 1))
     return replace(_HEAD, classes=(*CLASSES, *further), outputs=classes + 1)
+
+
+def _free(image: Float32[np.ndarray, "z y x"], labels: LabelMap) -> LabelMap | None:
+    return derive(air_mask([image], _HEAD.spacing), labels)[1]
 
 
 def make_case(
