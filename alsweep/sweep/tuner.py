@@ -11,11 +11,14 @@ from typing import TYPE_CHECKING, Any
 from ray import tune
 
 from alsweep.layout import log_path
+from alsweep.results.loops import LoopRecord
 from alsweep.results.records import read_records
 from alsweep.sweep.crash import in_one_line, quiet_tune
 from alsweep.sweep.job import Job
 from alsweep.sweep.missing import loops_done, unfinished
+from alsweep.sweep.reuse import used_again
 from alsweep.sweep.trainable import Assignment, TrajectoryTrainable
+from alsweep.sweep.turns import InTurn, let_few_wait, workers_at_once
 
 if TYPE_CHECKING:
     from alsweep.sweep.plan import Planned
@@ -39,8 +42,10 @@ def run_trajectories(job: Job, excluded: set[str]) -> None:
     by_id = {planned.id: planned for planned in todo}
     for result in results:
         planned = by_id[result.config["trajectory"]]
+        if result.error is None or planned.id in job.errors:
+            continue
         # A trajectory may also lose its worker after its last loop: then nothing is missing.
-        if result.error is not None and loops_done(job.run, planned) < planned.config.query.loops:
+        if loops_done(job.run, planned) < planned.config.query.loops:
             job.fail(planned, in_one_line(result.error, log_path(job.folder(planned))))
 
 
@@ -52,6 +57,8 @@ def build_tuner(job: Job, todo: Sequence[Planned], storage: Path) -> tune.Tuner:
         todo: Trajectories, in the order in which they begin.
         storage: Where Tune may write.
     """
+    at_once = workers_at_once(job.resources)
+    let_few_wait(at_once)
     assignment = Assignment(job.run, job.work, {p.id: p.config for p in todo})
     trainable = tune.with_resources(
         tune.with_parameters(TrajectoryTrainable, assignment=assignment),
@@ -61,7 +68,8 @@ def build_tuner(job: Job, todo: Sequence[Planned], storage: Path) -> tune.Tuner:
         trainable,
         param_space={"trajectory": tune.grid_search([planned.id for planned in todo])},
         tune_config=tune.TuneConfig(
-            reuse_actors=False,  # clean CUDA state, and no race between setup and reset
+            scheduler=InTurn(at_once),
+            reuse_actors=used_again(job.resources, (p.config for p in todo)),
             trial_name_creator=_trial_name,
             trial_dirname_creator=_trial_name,
         ),
@@ -88,7 +96,8 @@ class Follower(tune.Callback):
     def __init__(self, job: Job, todo: Sequence[Planned]) -> None:
         self._job = job
         self._planned = {planned.id: planned for planned in todo}
-        self._told = {planned.id: loops_done(job.run, planned) for planned in todo}
+        # Of those at work alone, so that memory does not grow with the sweep.
+        self._records: dict[str, tuple[LoopRecord, ...]] = {}
 
     def __getstate__(self) -> dict[str, Any]:
         # Tune pickles the callbacks with its own state, which is never read again.
@@ -99,7 +108,11 @@ class Follower(tune.Callback):
 
     def on_trial_start(self, iteration: int, trials: Any, trial: Any, **info: Any) -> None:
         """A worker begins, also after a retry."""
-        self._job.monitor.began(self._of(trial))
+        planned = self._of(trial)
+        if planned.id not in self._records:
+            # What was finished before this run is no news.
+            self._records[planned.id] = read_records(self._job.folder(planned))
+        self._job.monitor.began(planned)
 
     def on_trial_recover(self, iteration: int, trials: Any, trial: Any, **info: Any) -> None:
         """A worker was lost."""
@@ -113,13 +126,17 @@ class Follower(tune.Callback):
         self._tell_new_loops(planned)
         if result["failed"]:
             self._job.failed(planned, result["failed"])
+            trial.max_failures = 0  # its worker leaves now; the next would fail as well
         elif result["done"]:
             self._job.monitor.ended(planned)
+        if result["failed"] or result["done"]:
+            del self._records[planned.id]
 
     def _tell_new_loops(self, planned: Planned) -> None:
         """What is durable counts: a retry may tell Tune of a loop twice, or skip one."""
-        records = read_records(self._job.folder(planned))
-        for record in records[self._told[planned.id] :]:
+        told = self._records.get(planned.id, ())
+        records = read_records(self._job.folder(planned), told)
+        for record in records[len(told) :]:
             self._job.monitor.loop(planned, record)
-        self._told[planned.id] = len(records)
-        self._job.mirror(planned)
+        self._records[planned.id] = records
+        self._job.mirror(planned, records)
