@@ -77,6 +77,9 @@ class Looked:
             log.commit(loop + 1, queried(loop + 1))
         return record
 
+    def close(self) -> None:
+        """Nothing is at work."""
+
 
 def queried(loop: int) -> list[QueriedPatch]:
     """Twenty patches."""

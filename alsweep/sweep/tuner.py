@@ -32,30 +32,51 @@ def run_trajectories(job: Job, excluded: set[str]) -> None:
         excluded: Ids of trajectories that have failed already.
     """
     todo = [p for p in unfinished(job.run, job.plan) if p.id not in excluded]
-    if not todo:
-        return
     shutil.rmtree(job.run / ".tune", ignore_errors=True)  # left by an earlier version, if killed
+    # Where a worker dies while it is handed its next trajectory, Tune gives that up without a try.
+    never_begun = _run(job, todo)
+    for planned, crash in _run(job, [planned for planned, _ in never_begun]):
+        _fail(job, planned, crash)
+
+
+def _run(job: Job, todo: Sequence[Planned]) -> list[tuple[Planned, Exception]]:
+    """Run trajectories; return those that no worker has begun, with the last crash."""
+    if not todo:
+        return []
+    follower = Follower(job, todo)
     # Outside the run: nothing in it is kept, and a run's disk that is full must not stop Tune.
     temporary = TemporaryDirectory(prefix="alsweep-tune-", ignore_cleanup_errors=True)
     with temporary as storage, quiet_tune():
-        results = build_tuner(job, todo, Path(storage)).fit()
-    by_id = {planned.id: planned for planned in todo}
+        results = build_tuner(job, todo, Path(storage), follower).fit()
+    never_begun = []
     for result in results:
-        planned = by_id[result.config["trajectory"]]
+        # Where there was no result there is no config either.
+        planned = follower.named(Path(result.path).name)
         if result.error is None or planned.id in job.errors:
             continue
-        # A trajectory may also lose its worker after its last loop: then nothing is missing.
-        if loops_done(job.run, planned) < planned.config.query.loops:
-            job.fail(planned, in_one_line(result.error, log_path(job.folder(planned))))
+        if planned.id in follower.begun:
+            _fail(job, planned, result.error)
+        else:
+            never_begun.append((planned, result.error))
+    return never_begun
 
 
-def build_tuner(job: Job, todo: Sequence[Planned], storage: Path) -> tune.Tuner:
+def _fail(job: Job, planned: Planned, crash: Exception) -> None:
+    """A trajectory may also lose its worker after its last loop: then nothing is missing."""
+    if loops_done(job.run, planned) < planned.config.query.loops:
+        job.fail(planned, in_one_line(crash, log_path(job.folder(planned))))
+
+
+def build_tuner(
+    job: Job, todo: Sequence[Planned], storage: Path, follower: Follower
+) -> tune.Tuner:
     """A Tune experiment with one trial a trajectory.
 
     Args:
         job: The sweep.
         todo: Trajectories, in the order in which they begin.
         storage: Where Tune may write.
+        follower: Hears what happens.
     """
     at_once = workers_at_once(job.resources)
     let_few_wait(at_once)
@@ -80,7 +101,7 @@ def build_tuner(job: Job, todo: Sequence[Planned], storage: Path) -> tune.Tuner:
             checkpoint_config=tune.CheckpointConfig(
                 checkpoint_frequency=0, checkpoint_at_end=False
             ),
-            callbacks=[Follower(job, todo)],
+            callbacks=[follower],
             verbose=0,
         ),
     )
@@ -91,11 +112,16 @@ def _trial_name(trial: Any) -> str:
 
 
 class Follower(tune.Callback):
-    """Carries what Tune says of trials over to monitor and tracker, each loop once."""
+    """Carries what Tune says of trials over to monitor and tracker, each loop once.
+
+    Attributes:
+        begun: Ids of the trajectories that a worker has begun and not been lost with.
+    """
 
     def __init__(self, job: Job, todo: Sequence[Planned]) -> None:
         self._job = job
         self._planned = {planned.id: planned for planned in todo}
+        self.begun: set[str] = set()
         # Of those at work alone, so that memory does not grow with the sweep.
         self._records: dict[str, tuple[LoopRecord, ...]] = {}
 
@@ -103,8 +129,12 @@ class Follower(tune.Callback):
         # Tune pickles the callbacks with its own state, which is never read again.
         return {}
 
+    def named(self, id_: str) -> Planned:
+        """One of the trajectories that it follows."""
+        return self._planned[id_]
+
     def _of(self, trial: Any) -> Planned:
-        return self._planned[trial.config["trajectory"]]
+        return self.named(trial.config["trajectory"])
 
     def on_trial_start(self, iteration: int, trials: Any, trial: Any, **info: Any) -> None:
         """A worker begins, also after a retry."""
@@ -112,11 +142,14 @@ class Follower(tune.Callback):
         if planned.id not in self._records:
             # What was finished before this run is no news.
             self._records[planned.id] = read_records(self._job.folder(planned))
+        self.begun.add(planned.id)
         self._job.monitor.began(planned)
 
     def on_trial_recover(self, iteration: int, trials: Any, trial: Any, **info: Any) -> None:
         """A worker was lost."""
-        self._job.monitor.lost(self._of(trial))
+        planned = self._of(trial)
+        self.begun.discard(planned.id)
+        self._job.monitor.lost(planned)
 
     def on_trial_result(
         self, iteration: int, trials: Any, trial: Any, result: dict[str, Any], **info: Any
