@@ -118,14 +118,13 @@ class TrajectoryTrainable(tune.Trainable):
 
     def _release(self) -> None:
         """Let go of a trajectory and of all that it leaves in the process."""
-        if self._held is not None:
-            if self._stepper is not None:
-                self._stepper.close()
+        if self._stepper is not None:
+            self._stepper.close()
             self._stepper = None
-            self._slate.wipe()
-            # Last, so that nothing of it is at work in the folder any more.
+        if self._held is not None:
             self._held.close()
             self._held = None
+            self._slate.wipe()
 
     def _loops_done(self) -> int:
         return 0 if self._stepper is None else len(self._stepper.records)

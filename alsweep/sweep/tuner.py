@@ -67,9 +67,7 @@ def _fail(job: Job, planned: Planned, crash: Exception) -> None:
         job.fail(planned, in_one_line(crash, log_path(job.folder(planned))))
 
 
-def build_tuner(
-    job: Job, todo: Sequence[Planned], storage: Path, follower: Follower
-) -> tune.Tuner:
+def build_tuner(job: Job, todo: Sequence[Planned], storage: Path, follower: Follower) -> tune.Tuner:
     """A Tune experiment with one trial a trajectory.
 
     Args:

@@ -154,9 +154,7 @@ def test_what_a_dying_worker_was_handed_is_run_once_more(
     assert "died" in job.errors[handed]
 
 
-def test_what_is_known_to_fail_is_not_tried_again(
-    plan: Plan, job: Job
-) -> None:
+def test_what_is_known_to_fail_is_not_tried_again(plan: Plan, job: Job) -> None:
     follower, one = Follower(job, plan.trajectories), trial(plan.ids[0])
     follower.on_trial_result(0, [], one, said("no room"))
     assert one.max_failures == 0
