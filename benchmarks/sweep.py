@@ -1,7 +1,7 @@
 """What a sweep costs beside its learner: seconds, memory and files, with numbers from a table.
 
-    python benchmarks/sweep.py [--trajectories 60] [--loops 5]     # and plain Ray actors beside it
-    python benchmarks/sweep.py --real 8                            # one and two trajectories at once
+    python benchmarks/sweep.py [--trajectories 60] [--loops 5]   # and plain Ray actors beside it
+    python benchmarks/sweep.py --real 8                          # one and two trajectories at once
 
 The learner looks a Dice up, so that what is left is what Ray, Tune, new processes, the driver and
 the files take. Each part runs in a process of its own with all that it starts, of which another

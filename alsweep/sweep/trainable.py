@@ -80,7 +80,7 @@ class TrajectoryTrainable(tune.Trainable):
         that Tune ends the process.
         """
         if self._failed:
-            raise GaveUp(self._id)
+            raise GaveUpError(self._id)
         try:
             with full_disk_told(self._folder):
                 return self._next_loop()
@@ -137,7 +137,7 @@ class TrajectoryTrainable(tune.Trainable):
         """Nothing: a trajectory opened over its folder goes on where its query log ends."""
 
 
-class GaveUp(Exception):
+class GaveUpError(Exception):
     """A worker that has told why its trajectory failed leaves; the name is all that it says."""
 
 

@@ -5,7 +5,7 @@ import os
 import sys
 import weakref
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 import torch
@@ -112,7 +112,7 @@ def test_a_slate_is_as_it_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
 class Watched(TableWork):
     """Table-lookup trajectories of which one can see whether they are still in memory."""
 
-    made: weakref.WeakSet[Any] = weakref.WeakSet()
+    made: ClassVar[weakref.WeakSet[Any]] = weakref.WeakSet()
 
     def trajectory(self, config: TrajectoryConfig, folder: Path, tell: Any) -> TableTrajectory:
         stepper = super().trajectory(config, folder, tell)

@@ -12,7 +12,7 @@ from alsweep.layout import log_path, trajectory_folder
 from alsweep.results.records import read_records
 from alsweep.sweep import trainable
 from alsweep.sweep.plan import Plan, Planned
-from alsweep.sweep.trainable import Assignment, GaveUp, LoggedHeartbeat, TrajectoryTrainable
+from alsweep.sweep.trainable import Assignment, GaveUpError, LoggedHeartbeat, TrajectoryTrainable
 from alsweep.trajectory.progress import Progress
 from tests.sweep.conftest import MakePlan
 from tests.sweep.fakes import BUG, ERROR, TableWork, plant_fault, table_record
@@ -84,7 +84,7 @@ def test_an_error_that_would_come_again_ends_the_trajectory(run: Path, plan: Pla
     assert steps.step() == {"loop": 1, "mean_dice": 0.0, "failed": error, "done": False}
     assert read_json(folder / "error.json") == {"error": error, "loop": 1}
     # It is told; now Tune has to be rid of the process, and may not take it for another.
-    with pytest.raises(GaveUp):
+    with pytest.raises(GaveUpError):
         steps.step()
 
 
