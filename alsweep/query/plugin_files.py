@@ -65,6 +65,12 @@ def load_files(paths: Sequence[Path]) -> None:
         load_file(path)
 
 
+def forget_files() -> None:
+    """Drop all files that were loaded; who needs one loads it again, as in a new process."""
+    if any(name.startswith(f"{_PREFIX}.") for name in sys.modules):
+        _forget(f"{_PREFIX}.")
+
+
 def _content(path: Path) -> bytes:
     try:
         return path.read_bytes()

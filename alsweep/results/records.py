@@ -81,13 +81,15 @@ def read_config(folder: Path) -> TrajectoryConfig:
     return read_model(TrajectoryConfig, config_path(folder))
 
 
-def read_records(folder: Path) -> tuple[LoopRecord, ...]:
+def read_records(folder: Path, known: Sequence[LoopRecord] = ()) -> tuple[LoopRecord, ...]:
     """Return the records of a trajectory's finished loops, contiguous from loop 0.
+
+    Those ``known``, which were read before, are not read again.
 
     Raises:
         RecordError: A record is broken.
     """
-    records: list[LoopRecord] = []
+    records = list(known)
     while record_path(folder, len(records)).exists():
         loop = len(records)
         if not query_path(folder, loop + 1).exists() and loop + 1 < read_config(folder).query.loops:

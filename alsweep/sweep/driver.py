@@ -1,6 +1,7 @@
 """Make what is missing of a sweep: shared starts first, then the trajectories."""
 
 from alsweep.results.failure import forget_failure, read_failure
+from alsweep.results.records import read_records
 from alsweep.sweep.job import Job, Outcome
 from alsweep.sweep.missing import finished, unfinished
 from alsweep.sweep.ray_session import ray_session
@@ -21,7 +22,7 @@ def make_missing(job: Job, address: str | None = None) -> Outcome:
     """
     for planned in job.plan.trajectories:
         forget_failure(job.folder(planned))
-        job.mirror(planned)
+        job.mirror(planned, read_records(job.folder(planned)))
     if unfinished(job.run, job.plan):
         with ray_session(job.resources, address):
             run_trajectories(job, excluded=prepare_starts(job))

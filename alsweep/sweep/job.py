@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from alsweep.config.sweep import ResourcesConfig
 from alsweep.layout import trajectory_folder
 from alsweep.results.failure import write_failure
+from alsweep.results.loops import LoopRecord
 from alsweep.results.records import read_records
 from alsweep.sweep.missing import unfinished
 from alsweep.sweep.monitor import Monitor
@@ -69,9 +70,8 @@ class Job:
         """Where a trajectory lies."""
         return trajectory_folder(self.run, planned.id)
 
-    def mirror(self, planned: Planned) -> None:
-        """Bring the tracker up to the trajectory's records."""
-        records = read_records(self.folder(planned))
+    def mirror(self, planned: Planned, records: Sequence[LoopRecord]) -> None:
+        """Bring the tracker up to the trajectory's records: all of them, from loop 0."""
         if records:
             sweep, dataset = self.plan.sweep.name, planned.dataset_fingerprint
             shown = Tracked(planned.id, planned.config, sweep, dataset, planned.setting)

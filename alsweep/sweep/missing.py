@@ -7,8 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from alsweep.layout import trajectory_folder
-from alsweep.results.records import read_records
+from alsweep.layout import query_path, record_path, trajectory_folder
 from alsweep.sweep.monitor import Start
 
 if TYPE_CHECKING:
@@ -16,8 +15,14 @@ if TYPE_CHECKING:
 
 
 def loops_done(run: Path, planned: Planned) -> int:
-    """Finished loops of a trajectory."""
-    return len(read_records(trajectory_folder(run, planned.id)))
+    """Finished loops of a trajectory: a record, and the query after it; neither is read."""
+    folder, loops = trajectory_folder(run, planned.id), planned.config.query.loops
+    done = 0
+    while done < loops and record_path(folder, done).exists():
+        if done + 1 < loops and not query_path(folder, done + 1).exists():
+            break
+        done += 1
+    return done
 
 
 def unfinished(run: Path, plan: Plan) -> list[Planned]:

@@ -1,7 +1,9 @@
 """How far a run is, read from its folder alone: also from another terminal, also after a crash."""
 
+import gc
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal, get_args
@@ -11,7 +13,6 @@ from alsweep.config.sweep import Provenance, SweepConfig
 from alsweep.config.trajectory import TrajectoryConfig
 from alsweep.errors import RunFolderError
 from alsweep.layout import space_path, starts_folder
-from alsweep.query.plugin_files import load_files
 from alsweep.results.decisions import read_decided
 from alsweep.results.records import RunFolder, TrajectoryFolder, read_run
 from alsweep.results.settings import setting_names, setting_of
@@ -21,7 +22,6 @@ from alsweep.sweep.run_folder import (
     provenance_of,
     stored_sweep,
 )
-from alsweep.trajectory.resolving import written_out
 
 State = Literal["done", "running", "failed", "truncated", "waiting"]
 
@@ -101,6 +101,23 @@ def read_status(run: Path) -> RunStatus:
         RunFolderError: ``run`` is no run folder, or its sweep.yaml was edited by hand.
         RecordError: A file in it is broken.
     """
+    with _all_kept():
+        return _read_status(run)
+
+
+@contextmanager
+def _all_kept() -> Iterator[None]:
+    """Keep the collector from walking again and again over thousands of values that all stay."""
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()
+
+
+def _read_status(run: Path) -> RunStatus:
     sweep = stored_sweep(run)
     driver = active_driver(run)
     found = read_run(run)
@@ -137,6 +154,10 @@ def _planned(run: Path, sweep: SweepConfig) -> dict[str, TrajectoryConfig]:
     configs = _by_id(made, origin)
     if configs.keys() != set(origin.trajectories):
         # Where the grid sets a part of a strategy, what it leaves out is not spelled in the file.
+        # Imported here, since that takes longer than all else of a status.
+        from alsweep.query.plugin_files import load_files
+        from alsweep.trajectory.resolving import written_out
+
         load_files(sweep.plugins)
         configs = _by_id([(cell, written_out(config)) for cell, config in made], origin)
     if configs.keys() != set(origin.trajectories):

@@ -6,6 +6,7 @@ import os
 import socket
 import time
 from collections.abc import Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
@@ -18,6 +19,7 @@ from alsweep.errors import AlsweepError
 from alsweep.layout import log_path, trajectory_folder, worker_lock_path
 from alsweep.results.failure import write_failure
 from alsweep.sweep.heartbeat import Heartbeat
+from alsweep.sweep.reuse import Slate
 from alsweep.sweep.work import Stepper, Work
 from alsweep.trajectory.progress import Progress
 
@@ -42,30 +44,52 @@ class Assignment:
 
 
 class TrajectoryTrainable(tune.Trainable):
-    """A worker; nothing is opened before its first step, since Tune may never come to that."""
+    """A worker; nothing is opened before its first step, since Tune may never come to that.
+
+    It may do one trajectory after the other, but none after one that failed.
+    """
 
     def setup(self, config: dict[str, Any], assignment: Assignment) -> None:
         """Remember what to do."""
-        self._id: str = config["trajectory"]
         self._assignment = assignment
-        self._folder = trajectory_folder(assignment.run, self._id)
+        self._slate = Slate()
+        self._take(config)
+
+    def reset_config(self, new_config: dict[str, Any]) -> bool:
+        """Take another trajectory, as if the process were new."""
+        self._release()
+        self._take(new_config)
+        return True
+
+    def cleanup(self) -> None:
+        """Let go of the folder, which another worker may be waiting for."""
+        self._release()
+
+    def _take(self, config: dict[str, Any]) -> None:
+        self._id: str = config["trajectory"]
+        self._folder = trajectory_folder(self._assignment.run, self._id)
         self._stepper: Stepper | None = None
-        self._lock: IO[str] | None = None
+        self._held: ExitStack | None = None
+        self._failed = False
 
     def step(self) -> dict[str, Any]:
         """Do the next missing loop; say whether it was the last.
 
         An AlsweepError would come again, so it ends the trajectory as failed; any other death is
-        Tune's to retry.
+        Tune's to retry. What failed is told in a result; the step after it never comes back, so
+        that Tune ends the process.
         """
+        if self._failed:
+            raise GaveUpError(self._id)
         try:
             with full_disk_told(self._folder):
                 return self._next_loop()
         except AlsweepError as error:
             done = self._loops_done()
             write_failure(self._folder, str(error), done)
+            self._failed = True
             # Told as well, since it cannot be written to a disk that is full.
-            return {"loop": done, "mean_dice": 0.0, "failed": str(error), "done": True}
+            return {"loop": done, "mean_dice": 0.0, "failed": str(error), "done": False}
         except Exception:
             # Here, since the driver tells people the last line alone.
             _log.exception("the worker stops")
@@ -73,26 +97,34 @@ class TrajectoryTrainable(tune.Trainable):
 
     def _next_loop(self) -> dict[str, Any]:
         stepper = self._open()
-        if not stepper.finished:
-            stepper.step()
-        record = stepper.records[-1]
+        record = stepper.records[-1] if stepper.finished else stepper.step()
         # A search must never see NaN; a Dice that is not defined counts as the worst.
-        dice = record.mean_dice or 0.0
-        return {
-            "loop": record.loop,
-            "mean_dice": dice,
-            "failed": None,
-            "done": stepper.finished,
-        }
+        dice, done = record.mean_dice or 0.0, stepper.finished
+        if done:
+            # Now, since nobody knows when the next trajectory comes.
+            del stepper
+            self._release()
+        return {"loop": record.loop, "mean_dice": dice, "failed": None, "done": done}
 
     def _open(self) -> Stepper:
         if self._stepper is None:
             self._folder.mkdir(parents=True, exist_ok=True)
-            self._lock = _lock_folder(self._folder)
-            beat = LoggedHeartbeat(self._id, self._folder)
+            self._held = held = ExitStack()
+            held.enter_context(_lock_folder(self._folder))
+            beat = held.enter_context(LoggedHeartbeat(self._id, self._folder))
             config = self._assignment.configs[self._id]
             self._stepper = self._assignment.work.trajectory(config, self._folder, beat)
         return self._stepper
+
+    def _release(self) -> None:
+        """Let go of a trajectory and of all that it leaves in the process."""
+        if self._stepper is not None:
+            self._stepper.close()
+            self._stepper = None
+        if self._held is not None:
+            self._held.close()
+            self._held = None
+            self._slate.wipe()
 
     def _loops_done(self) -> int:
         return 0 if self._stepper is None else len(self._stepper.records)
@@ -103,6 +135,10 @@ class TrajectoryTrainable(tune.Trainable):
 
     def load_checkpoint(self, checkpoint: dict[str, Any] | None) -> None:
         """Nothing: a trajectory opened over its folder goes on where its query log ends."""
+
+
+class GaveUpError(Exception):
+    """A worker that has told why its trajectory failed leaves; the name is all that it says."""
 
 
 def _lock_folder(folder: Path) -> IO[str]:
@@ -136,9 +172,17 @@ class LoggedHeartbeat:
             logging.Formatter(f"%(asctime)s {place} {name} loop %(loop)s %(levelname)s %(message)s")
         )
         handler.addFilter(self._add_loop)
-        logger = logging.getLogger("alsweep")
+        self._handler, logger = handler, logging.getLogger("alsweep")
         logger.addHandler(handler)
         logger.setLevel(logging.INFO)
+
+    def __enter__(self) -> "LoggedHeartbeat":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Write no more of the log."""
+        logging.getLogger("alsweep").removeHandler(self._handler)
+        self._handler.close()
 
     def _add_loop(self, record: logging.LogRecord) -> bool:
         record.loop = self._loop

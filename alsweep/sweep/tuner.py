@@ -11,11 +11,14 @@ from typing import TYPE_CHECKING, Any
 from ray import tune
 
 from alsweep.layout import log_path
+from alsweep.results.loops import LoopRecord
 from alsweep.results.records import read_records
 from alsweep.sweep.crash import in_one_line, quiet_tune
 from alsweep.sweep.job import Job
 from alsweep.sweep.missing import loops_done
+from alsweep.sweep.reuse import used_again
 from alsweep.sweep.trainable import Assignment, TrajectoryTrainable
+from alsweep.sweep.turns import InTurn, let_few_wait, workers_at_once
 
 if TYPE_CHECKING:
     from alsweep.sweep.plan import Planned
@@ -29,29 +32,52 @@ def run_trajectories(job: Job, excluded: set[str]) -> None:
         excluded: Ids of trajectories that have failed already.
     """
     todo = [p for p in job.unfinished() if p.id not in excluded]
-    if not todo:
-        return
     shutil.rmtree(job.run / ".tune", ignore_errors=True)  # left by an earlier version, if killed
+    # Where a worker dies while it is handed its next trajectory, Tune gives that up without a try.
+    never_begun = _run(job, todo)
+    for planned, crash in _run(job, [planned for planned, _ in never_begun]):
+        _fail(job, planned, crash)
+
+
+def _run(job: Job, todo: Sequence[Planned]) -> list[tuple[Planned, Exception]]:
+    """Run trajectories; return those that no worker has begun, with the last crash."""
+    if not todo:
+        return []
+    follower = Follower(job, todo)
     # Outside the run: nothing in it is kept, and a run's disk that is full must not stop Tune.
     temporary = TemporaryDirectory(prefix="alsweep-tune-", ignore_cleanup_errors=True)
     with temporary as storage, quiet_tune():
-        results = build_tuner(job, todo, Path(storage)).fit()
-    by_id = {planned.id: planned for planned in todo}
+        results = build_tuner(job, todo, Path(storage), follower).fit()
+    never_begun = []
     for result in results:
-        planned = by_id[result.config["trajectory"]]
-        # A trajectory may also lose its worker after its last loop: then nothing is missing.
-        if result.error is not None and loops_done(job.run, planned) < planned.config.query.loops:
-            job.fail(planned, in_one_line(result.error, log_path(job.folder(planned))))
+        # Where there was no result there is no config either.
+        planned = follower.named(Path(result.path).name)
+        if result.error is None or planned.id in job.errors:
+            continue
+        if planned.id in follower.begun:
+            _fail(job, planned, result.error)
+        else:
+            never_begun.append((planned, result.error))
+    return never_begun
 
 
-def build_tuner(job: Job, todo: Sequence[Planned], storage: Path) -> tune.Tuner:
+def _fail(job: Job, planned: Planned, crash: Exception) -> None:
+    """A trajectory may also lose its worker after its last loop: then nothing is missing."""
+    if loops_done(job.run, planned) < planned.config.query.loops:
+        job.fail(planned, in_one_line(crash, log_path(job.folder(planned))))
+
+
+def build_tuner(job: Job, todo: Sequence[Planned], storage: Path, follower: Follower) -> tune.Tuner:
     """A Tune experiment with one trial a trajectory.
 
     Args:
         job: The sweep.
         todo: Trajectories, in the order in which they begin.
         storage: Where Tune may write.
+        follower: Hears what happens.
     """
+    at_once = workers_at_once(job.resources)
+    let_few_wait(at_once)
     assignment = Assignment(job.run, job.work, {p.id: p.config for p in todo})
     trainable = tune.with_resources(
         tune.with_parameters(TrajectoryTrainable, assignment=assignment),
@@ -61,7 +87,8 @@ def build_tuner(job: Job, todo: Sequence[Planned], storage: Path) -> tune.Tuner:
         trainable,
         param_space={"trajectory": tune.grid_search([planned.id for planned in todo])},
         tune_config=tune.TuneConfig(
-            reuse_actors=False,  # clean CUDA state, and no race between setup and reset
+            scheduler=InTurn(at_once),
+            reuse_actors=used_again(job.resources, (p.config for p in todo)),
             trial_name_creator=_trial_name,
             trial_dirname_creator=_trial_name,
         ),
@@ -72,7 +99,7 @@ def build_tuner(job: Job, todo: Sequence[Planned], storage: Path) -> tune.Tuner:
             checkpoint_config=tune.CheckpointConfig(
                 checkpoint_frequency=0, checkpoint_at_end=False
             ),
-            callbacks=[Follower(job, todo)],
+            callbacks=[follower],
             verbose=0,
         ),
     )
@@ -83,27 +110,44 @@ def _trial_name(trial: Any) -> str:
 
 
 class Follower(tune.Callback):
-    """Carries what Tune says of trials over to monitor and tracker, each loop once."""
+    """Carries what Tune says of trials over to monitor and tracker, each loop once.
+
+    Attributes:
+        begun: Ids of the trajectories that a worker has begun and not been lost with.
+    """
 
     def __init__(self, job: Job, todo: Sequence[Planned]) -> None:
         self._job = job
         self._planned = {planned.id: planned for planned in todo}
-        self._told = {planned.id: loops_done(job.run, planned) for planned in todo}
+        self.begun: set[str] = set()
+        # Of those at work alone, so that memory does not grow with the sweep.
+        self._records: dict[str, tuple[LoopRecord, ...]] = {}
 
     def __getstate__(self) -> dict[str, Any]:
         # Tune pickles the callbacks with its own state, which is never read again.
         return {}
 
+    def named(self, id_: str) -> Planned:
+        """One of the trajectories that it follows."""
+        return self._planned[id_]
+
     def _of(self, trial: Any) -> Planned:
-        return self._planned[trial.config["trajectory"]]
+        return self.named(trial.config["trajectory"])
 
     def on_trial_start(self, iteration: int, trials: Any, trial: Any, **info: Any) -> None:
         """A worker begins, also after a retry."""
-        self._job.monitor.began(self._of(trial))
+        planned = self._of(trial)
+        if planned.id not in self._records:
+            # What was finished before this run is no news.
+            self._records[planned.id] = read_records(self._job.folder(planned))
+        self.begun.add(planned.id)
+        self._job.monitor.began(planned)
 
     def on_trial_recover(self, iteration: int, trials: Any, trial: Any, **info: Any) -> None:
         """A worker was lost."""
-        self._job.monitor.lost(self._of(trial))
+        planned = self._of(trial)
+        self.begun.discard(planned.id)
+        self._job.monitor.lost(planned)
 
     def on_trial_result(
         self, iteration: int, trials: Any, trial: Any, result: dict[str, Any], **info: Any
@@ -113,13 +157,17 @@ class Follower(tune.Callback):
         self._tell_new_loops(planned)
         if result["failed"]:
             self._job.failed(planned, result["failed"])
+            trial.max_failures = 0  # its worker leaves now; the next would fail as well
         elif result["done"]:
             self._job.monitor.ended(planned)
+        if result["failed"] or result["done"]:
+            del self._records[planned.id]
 
     def _tell_new_loops(self, planned: Planned) -> None:
         """What is durable counts: a retry may tell Tune of a loop twice, or skip one."""
-        records = read_records(self._job.folder(planned))
-        for record in records[self._told[planned.id] :]:
+        told = self._records.get(planned.id, ())
+        records = read_records(self._job.folder(planned), told)
+        for record in records[len(told) :]:
             self._job.monitor.loop(planned, record)
-        self._told[planned.id] = len(records)
-        self._job.mirror(planned)
+        self._records[planned.id] = records
+        self._job.mirror(planned, records)

@@ -27,6 +27,9 @@ class Stepper(Protocol):
     def step(self) -> LoopRecord:
         """Do the next missing loop, up to its commit."""
 
+    def close(self) -> None:
+        """Leave nothing at work that a next trajectory in this process could meet."""
+
 
 class Work(Protocol):
     """Makes trajectories in a worker process; it is pickled, so it holds plain values only."""

@@ -239,6 +239,13 @@ class Trajectory:
         if self._view is not None:
             self._view.result()
 
+    def close(self) -> None:
+        """Wait for what is still being written; a trajectory that is dropped then leaves nothing.
+
+        The folder is complete without it.
+        """
+        self._wait_for_view()
+
     def _record(
         self,
         loop: int,

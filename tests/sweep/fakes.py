@@ -2,6 +2,7 @@
 
 import os
 import signal
+import threading
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -26,6 +27,7 @@ ERROR = "error"
 KILL = "kill"
 BUG = "bug"
 FULL = "full"
+LATE = "late"
 
 
 @dataclass(frozen=True)
@@ -45,6 +47,9 @@ class TableTrajectory:
 
     def step(self) -> LoopRecord:
         loop = len(self.records)
+        self.folder.mkdir(parents=True, exist_ok=True)
+        with (self.folder / "pids").open("a") as pids:
+            pids.write(f"{os.getpid()}\n")
         log = QueryLog(self.folder)
         log.claim(self.config)
         if not log.has(0):
@@ -58,6 +63,8 @@ class TableTrajectory:
         if loop + 1 < self.config.query.loops:
             write_query(query_path(self.folder, loop + 1), loop + 1, [queried(self.config, loop)])
         return record
+
+    def close(self) -> None: ...
 
 
 @dataclass(frozen=True)
@@ -162,6 +169,9 @@ def fault(folder: Path, loop: int) -> None:
         path.write_text(f"{kind} {int(times) - 1}")
     if kind == KILL:
         os.kill(os.getpid(), signal.SIGKILL)
+    if kind == LATE:
+        threading.Timer(0.05, os.kill, (os.getpid(), signal.SIGKILL)).start()
+        return
     if kind == FULL:
         fill(folder)
         return

@@ -20,7 +20,7 @@ from alsweep.sweep.run_folder import write_space
 from alsweep.sweep.space_file import to_yaml
 from tests.small_disk import fill, small_disk
 from tests.sweep.conftest import MakePlan, sweep_of
-from tests.sweep.fakes import BUG, ERROR, FULL, KILL, plant_fault
+from tests.sweep.fakes import BUG, ERROR, FULL, KILL, LATE, plant_fault
 from tests.tracking.wandb_files import read_offline_run
 
 pytestmark = pytest.mark.ray
@@ -156,6 +156,30 @@ def test_a_killed_worker_is_replaced_within_the_run(
 
 
 @pytest.mark.slow
+def test_workers_are_used_again_and_none_after_a_failure(
+    driver: Driver, plan_of: MakePlan, unbroken: Path
+) -> None:
+    plan = plan_of(seeds=[3, 2, 1, 0])
+    driver.space.write_text(to_yaml(plan.sweep))
+    begin(driver, plan)
+    folders = [trajectory_folder(driver.run, id_) for id_ in plan.ids]
+    for folder, kind, loop in zip(folders, (ERROR, LATE, KILL), (1, 2, 1), strict=False):
+        plant_fault(folder, kind, loop)
+    code, _, err = driver.complete()
+    assert code == 3, err
+    # What died after its last loop had nothing left to do, and cost the next one nothing.
+    assert [line for line in err.splitlines() if line.startswith("failed")] == [
+        f"failed: {plan.ids[0]}: the pool is empty; lower query.patches"
+    ]
+    pids = [(folder / "pids").read_text().split() for folder in folders]
+    # A loop each, and the one again in which a worker was killed.
+    assert [len(each) for each in pids] == [2, 3, 4, *[3] * 5]
+    assert not any(pids[0][0] in each for each in pids[1:]), "used again after a failure"
+    assert len({each[-1] for each in pids[3:]}) < 5, "none was used again"
+    alone = queries_of(unbroken)
+    assert alone.items() <= queries_of(driver.run).items()
+
+
 def test_deterministic_failures_are_not_retried_and_a_new_run_tries_again(
     driver: Driver, unbroken: Path, plan: Plan
 ) -> None:

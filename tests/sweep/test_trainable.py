@@ -12,7 +12,7 @@ from alsweep.layout import log_path, trajectory_folder
 from alsweep.results.records import read_records
 from alsweep.sweep import trainable
 from alsweep.sweep.plan import Plan, Planned
-from alsweep.sweep.trainable import Assignment, LoggedHeartbeat, TrajectoryTrainable
+from alsweep.sweep.trainable import Assignment, GaveUpError, LoggedHeartbeat, TrajectoryTrainable
 from alsweep.trajectory.progress import Progress
 from tests.sweep.conftest import MakePlan
 from tests.sweep.fakes import BUG, ERROR, TableWork, plant_fault, table_record
@@ -20,10 +20,12 @@ from tests.sweep.fakes import BUG, ERROR, TableWork, plant_fault, table_record
 
 @pytest.fixture(autouse=True)
 def _quiet_log() -> Iterator[None]:
-    """A worker's handler stays for the life of its process; here the process is the tests'."""
+    """A worker's level stays for the life of its process; here the process is the tests'."""
     logger = logging.getLogger("alsweep")
     handlers, level = list(logger.handlers), logger.level
     yield
+    for handler in {*logger.handlers} - {*handlers}:
+        handler.close()
     logger.handlers[:] = handlers
     logger.setLevel(level)
 
@@ -58,7 +60,6 @@ def test_a_worker_that_finds_all_loops_done_makes_none(run: Path, plan: Plan) ->
     (planned,) = plan.trajectories
     first = worker(run, planned)
     told = [first.step() for _ in range(3)][-1]
-    first._lock.close()
     assert worker(run, planned).step() == told
     assert len(read_records(trajectory_folder(run, planned.id))) == 3
 
@@ -80,8 +81,11 @@ def test_an_error_that_would_come_again_ends_the_trajectory(run: Path, plan: Pla
     steps = worker(run, planned)
     assert not steps.step()["done"]
     error = "the pool is empty; lower query.patches"
-    assert steps.step() == {"loop": 1, "mean_dice": 0.0, "failed": error, "done": True}
+    assert steps.step() == {"loop": 1, "mean_dice": 0.0, "failed": error, "done": False}
     assert read_json(folder / "error.json") == {"error": error, "loop": 1}
+    # It is told; now Tune has to be rid of the process, and may not take it for another.
+    with pytest.raises(GaveUpError):
+        steps.step()
 
 
 def test_an_error_before_the_first_loop_is_of_loop_zero(
@@ -116,7 +120,7 @@ def test_a_second_worker_waits_and_gives_up(
     with pytest.raises(BlockingIOError):
         trainable._lock_folder(trajectory_folder(run, planned.id))
     assert waits == [0.2, 0.2]
-    first._lock.close()
+    first.cleanup()
     monkeypatch.setattr(trainable.time, "monotonic", lambda: 0.0)
     trainable._lock_folder(trajectory_folder(run, planned.id)).close()
 

@@ -1,5 +1,6 @@
 """What is made of Tune's words: each loop is told once, and a crash is written down once."""
 
+from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -83,30 +84,77 @@ def test_lost_and_failed_workers_are_told(plan: Plan, job: Job, ears: Ears) -> N
     assert job.errors == {one: "no room"}
 
 
+class Runs:
+    """Stands for Tune: notes what it is asked to run, and lets a script say what comes of it."""
+
+    def __init__(self, script: Callable[[Follower], dict[str, Exception]]) -> None:
+        self.asked: list[list[str]] = []
+        self._script = script
+
+    def build(self, job: Job, todo: Any, storage: Path, follower: Follower) -> Any:
+        self.asked.append([planned.id for planned in todo])
+        assert storage.is_dir()
+        assert not storage.is_relative_to(job.run)
+        return SimpleNamespace(fit=lambda: self._fit(follower))
+
+    def _fit(self, follower: Follower) -> list[Any]:
+        crashes = self._script(follower)
+        # As Tune does, where there never was a result: no config.
+        return [
+            SimpleNamespace(path=f"/tune/{id_}", config=None, error=crashes.get(id_))
+            for id_ in self.asked[-1]
+        ]
+
+
 def test_what_is_done_or_excluded_is_not_run_and_only_real_crashes_are_failures(
     run: Path, plan: Plan, job: Job, ears: Ears, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     done, excluded, crashed, late = plan.ids
     do_loops(run, plan, 0, 3)
-    asked = []
 
-    def fit() -> list[Any]:
+    def script(follower: Follower) -> dict[str, Exception]:
+        for id_ in (crashed, late):
+            follower.on_trial_start(0, [], trial(id_))
         do_loops(run, plan, 3, 3)
-        crash = RuntimeError("boom")
-        return [SimpleNamespace(config={"trajectory": i}, error=crash) for i in (crashed, late)]
+        return dict.fromkeys((crashed, late), RuntimeError("boom"))
 
-    def build(job: Job, todo: Any, storage: Path) -> Any:
-        asked.extend(planned.id for planned in todo)
-        assert storage.is_dir()
-        assert not storage.is_relative_to(run)
-        return SimpleNamespace(fit=fit)
-
-    monkeypatch.setattr(tuner, "build_tuner", build)
+    runs = Runs(script)
+    monkeypatch.setattr(tuner, "build_tuner", runs.build)
     run_trajectories(job, {excluded})
-    assert asked == [crashed, late]
+    assert runs.asked == [[crashed, late]]
     assert list(job.errors) == [crashed]
     assert "boom" in job.errors[crashed]
-    asked.clear()
     run_trajectories(job, {excluded, crashed})
-    assert asked == []
+    assert runs.asked == [[crashed, late]]
     assert (done, late) == (plan.ids[0], plan.ids[3])
+
+
+def test_what_a_dying_worker_was_handed_is_run_once_more(
+    run: Path, plan: Plan, job: Job, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    handed, failed, lost, _ = plan.ids
+    crash = RuntimeError("the worker process has died")
+
+    def script(follower: Follower) -> dict[str, Exception]:
+        if len(runs.asked) == 2:
+            return {handed: crash}
+        for id_ in (failed, lost):
+            follower.on_trial_start(0, [], trial(id_))
+        follower.on_trial_result(0, [], trial(failed), said("no room"))
+        follower.on_trial_recover(0, [], trial(lost))
+        follower.on_trial_start(0, [], trial(lost))
+        return dict.fromkeys((handed, failed, lost), crash)
+
+    runs = Runs(script)
+    monkeypatch.setattr(tuner, "build_tuner", runs.build)
+    run_trajectories(job, set())
+    assert runs.asked == [list(plan.ids), [handed]]
+    assert set(job.errors) == {handed, failed, lost}
+    assert job.errors[failed] == "no room"
+    assert "died" in job.errors[handed]
+
+
+def test_what_is_known_to_fail_is_not_tried_again(plan: Plan, job: Job) -> None:
+    follower, one = Follower(job, plan.trajectories), trial(plan.ids[0])
+    follower.on_trial_result(0, [], one, said("no room"))
+    assert one.max_failures == 0

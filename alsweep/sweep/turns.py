@@ -1,0 +1,64 @@
+"""Which trajectory begins next: the one whose turn it is, as far as workers let that be."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+import ray
+from ray.tune.schedulers import FIFOScheduler
+
+from alsweep.config.sweep import ResourcesConfig
+
+_MOST_WAITING = "TUNE_MAX_PENDING_TRIALS_PG"
+
+
+class InTurn(FIFOScheduler):
+    """Trajectories in order, and no worker in vain.
+
+    Tune gives a worker that is free to a trajectory that waits, and ends the process that has begun
+    to start for it. Where trajectories are shorter than a start, the workers that were first would
+    so keep all others from ever coming. So as long as others are on their way, the first that wait
+    are left to them.
+
+    Args:
+        at_once: Workers that there is room for.
+    """
+
+    def __init__(self, at_once: int) -> None:
+        super().__init__()
+        self._at_once = at_once
+        # Of its own, since Tune's list grows with the sweep.
+        self._waiting: list[Any] = []
+        self._running: set[Any] = set()
+        self._begun = False
+
+    def on_trial_add(self, tune_controller: Any, trial: Any) -> None:
+        """It waits, also after a retry."""
+        self._waiting.append(trial)
+
+    def choose_trial_to_run(self, tune_controller: Any) -> Any | None:
+        """The next in order, or the last that waits where the others have workers on their way."""
+        self._running |= {trial for trial in self._waiting if trial.status == trial.RUNNING}
+        self._running = {trial for trial in self._running if trial.status == trial.RUNNING}
+        self._waiting = [trial for trial in self._waiting if trial.status == trial.PENDING]
+        self._begun = self._begun or bool(self._running)
+        if not self._waiting:
+            return None
+        others_come = self._begun and len(self._running) + 1 < self._at_once
+        return self._waiting[-1 if others_come else 0]
+
+
+def let_few_wait(at_once: int) -> None:
+    """Let Tune ask Ray for no more workers than may come next: each that waits costs time and turn.
+
+    Where Ray has room for none yet, a machine that joins brings some.
+    """
+    os.environ[_MOST_WAITING] = str(at_once + 1)
+
+
+def workers_at_once(resources: ResourcesConfig) -> int:
+    """Workers that Ray has room for now."""
+    there = ray.cluster_resources()
+    wanted = {"CPU": resources.cpus, "GPU": resources.gpus}
+    return int(min(there.get(name, 0) // amount for name, amount in wanted.items() if amount))
