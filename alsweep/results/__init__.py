@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from alsweep.results.load import load_results
     from alsweep.results.metrics import aubc, fg_efficiency, final
     from alsweep.results.pairwise import minimal_difference, win_matrix, win_rates
+    from alsweep.results.race_replay import simulate_race
     from alsweep.results.ranks import kendall_tau, rank_stability, ranking
     from alsweep.results.records import read_run
     from alsweep.results.table import collect, write_results
@@ -30,6 +31,7 @@ __all__ = [
     "rank_stability",
     "ranking",
     "read_run",
+    "simulate_race",
     "win_matrix",
     "win_rates",
     "write_results",
@@ -44,6 +46,7 @@ _HOMES = {
     "minimal_difference": "pairwise",
     "win_matrix": "pairwise",
     "win_rates": "pairwise",
+    "simulate_race": "race_replay",
     "kendall_tau": "ranks",
     "rank_stability": "ranks",
     "ranking": "ranks",
