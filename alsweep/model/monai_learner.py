@@ -36,6 +36,8 @@ class MonaiLearner(Learner):
         "deep_supervision",
         "foreground_share",
         "case_sampling",
+        "foreground_sampling",
+        "foreground_place",
         "augmentation",
         "gradient_clip",
         "precision",
@@ -101,6 +103,8 @@ class MonaiLearner(Learner):
             setup.topology.window,
             training.foreground_share,
             case_sampling=training.case_sampling,
+            foreground_sampling=training.foreground_sampling,
+            foreground_place=training.foreground_place,
             margin=augmentation.margin,
         )
         return Batches(sampler, augmentation, setup, training_data.member, self.unlabelled(setup))
