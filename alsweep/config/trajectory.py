@@ -30,6 +30,8 @@ COMPOSED = "stages"
 Voxels = tuple[PositiveInt, PositiveInt, PositiveInt]
 CaseSampling = Literal["uniform", "annotated_volume"]
 DiceOver = Literal["present", "all"]
+ForegroundSampling = Literal["case_first", "class_first"]
+ForegroundPlace = Literal["centre", "anywhere"]
 Seed = Annotated[int, Field(strict=True, ge=0, le=2**63 - 1)]
 """A seed that a table's column of 64-bit integers can hold; ``true`` and ``1.0`` are no seeds."""
 TileStep = Annotated[float, Field(gt=0, le=1)]
@@ -231,6 +233,18 @@ class TrainingConfig(Frozen):
     foreground_share: float = Field(ge=0, le=1, description="samples centred on foreground")
     case_sampling: CaseSampling = Field(
         "uniform", description="cases equally often, or each in proportion to its annotated voxels"
+    )
+    foreground_sampling: ForegroundSampling = added(
+        "case_first",
+        neutral="case_first",
+        description="what is drawn first for a sample centred on foreground: its case, as nnU-Net "
+        "does, or its class, so that one that is annotated in few cases is seen as often as others",
+    )
+    foreground_place: ForegroundPlace = added(
+        "centre",
+        neutral="centre",
+        description="where such a sample holds its foreground voxel: in its middle, as with "
+        "nnU-Net, or anywhere, so that the network also learns what lies at a window's border",
     )
     augmentation: AugmentationConfig
     gradient_clip: PositiveFloat = 12.0

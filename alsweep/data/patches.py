@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from jaxtyping import Bool, Float32, Int64, UInt8
 
-    from alsweep.config.trajectory import CaseSampling
+    from alsweep.config.trajectory import CaseSampling, ForegroundPlace, ForegroundSampling
     from alsweep.data.case import Dataset
     from alsweep.data.label_store import PartialLabels
     from alsweep.geometry import Triple
@@ -93,6 +93,42 @@ class _WeightedDraw:
         return self._indices[bisect_right(self._tickets, rng.integers(self._tickets[-1]))]
 
 
+class _CaseFirst:
+    """A case with foreground, then a class among those annotated in it."""
+
+    def __init__(self, indices: Sequence[_CaseIndex], case_sampling: CaseSampling) -> None:
+        self._cases = _WeightedDraw(indices, case_sampling)
+
+    def draw(self, rng: np.random.Generator) -> tuple[_CaseIndex, int]:
+        index = self._cases.draw(rng)
+        return index, int(index.foreground[rng.integers(len(index.foreground))])
+
+
+class _ClassFirst:
+    """A class among all that are annotated, then a case among those with it."""
+
+    def __init__(self, indices: Sequence[_CaseIndex], case_sampling: CaseSampling) -> None:
+        self._classes = sorted({int(label) for index in indices for label in index.foreground})
+        self._cases = [
+            _WeightedDraw([i for i in indices if label in i.foreground], case_sampling)
+            for label in self._classes
+        ]
+
+    def draw(self, rng: np.random.Generator) -> tuple[_CaseIndex, int]:
+        place = int(rng.integers(len(self._classes)))
+        return self._cases[place].draw(rng), self._classes[place]
+
+
+def _foreground_draw(
+    indices: Sequence[_CaseIndex], case_sampling: CaseSampling, order: ForegroundSampling
+) -> _CaseFirst | _ClassFirst | None:
+    """What forced samples are drawn from; None where no foreground is annotated."""
+    having = [index for index in indices if len(index.foreground)]
+    if not having:
+        return None
+    return (_ClassFirst if order == "class_first" else _CaseFirst)(having, case_sampling)
+
+
 class _Images:
     """Windows of a dataset's images, zero where an image ends."""
 
@@ -155,6 +191,10 @@ class PatchSampler:
         patch_size: Training patch ``(z, y, x)``, voxels.
         foreground_share: Share of a batch, in 0..1, that is centred on foreground.
         case_sampling: Whether each case is drawn equally often, or each annotated voxel.
+        foreground_sampling: Whether a forced sample's case is drawn before its class, as nnU-Net
+            does, or after it, so that a class that few cases hold is drawn as often as others.
+        foreground_place: Whether a forced sample's foreground voxel is its middle, or as likely at
+            any place in it.
         margin: Voxels ``(z, y, x)`` that are read on either side of each training patch besides.
 
     Raises:
@@ -173,6 +213,8 @@ class PatchSampler:
         foreground_share: float,
         *,
         case_sampling: CaseSampling = "uniform",
+        foreground_sampling: ForegroundSampling = "case_first",
+        foreground_place: ForegroundPlace = "centre",
         margin: Triple = (0, 0, 0),
     ) -> None:
         self._margin = margin
@@ -180,6 +222,7 @@ class PatchSampler:
         self._labels = labels
         self._size = patch_size
         self._share = foreground_share
+        self._centred = foreground_place == "centre"
         indices = [_index(labels, case, len(dataset.classes)) for case in sorted(set(cases))]
         annotated = [index for index in indices if index.voxels]
         if not annotated:
@@ -188,18 +231,15 @@ class PatchSampler:
                 "raise the starting budget"
             )
         self._annotated = _WeightedDraw(annotated, case_sampling)
-        with_foreground = [index for index in annotated if len(index.foreground)]
-        self._with_foreground = (
-            _WeightedDraw(with_foreground, case_sampling) if with_foreground else None
-        )
+        self._foreground = _foreground_draw(annotated, case_sampling, foreground_sampling)
         self._images = _Images(dataset)
 
     def batch(self, rng: np.random.Generator, n: int) -> Batch:
         """Draw ``n`` training patches.
 
         The first ``round(n * foreground_share)`` are centred on a foreground voxel, its class drawn
-        uniformly among those annotated in the case, and moved inside the image, as the windows lie
-        at inference. The others hold an annotated voxel of any class; each window inside the image
+        uniformly among those annotated in the case, or in all cases and before the case, and moved
+        inside the image, as the windows lie at inference. The others hold an annotated voxel of any class; each window inside the image
         that holds it is as likely.
 
         Args:
@@ -215,7 +255,7 @@ class PatchSampler:
         outer = (z + 2 * mz, y + 2 * my, x + 2 * mx)
         images = np.empty((n, len(self._dataset.channels), *outer), dtype=np.float32)
         targets = np.empty((n, *outer), dtype=np.uint8)
-        forced = floor(n * self._share + 0.5) if self._with_foreground else 0
+        forced = floor(n * self._share + 0.5) if self._foreground else 0
         for i in range(n):
             case, (z, y, x) = self._draw(rng, i < forced)
             start = (z - mz, y - my, x - mx)
@@ -225,17 +265,17 @@ class PatchSampler:
 
     def _draw(self, rng: np.random.Generator, forced: bool) -> tuple[str, Triple]:
         """Case and lowest corner of one window."""
-        urn = self._with_foreground if forced and self._with_foreground else self._annotated
-        index = urn.draw(rng)
+        if forced and self._foreground:
+            index, label = self._foreground.draw(rng)
+        else:
+            index, label = self._annotated.draw(rng), None
         shape = self._dataset.cases[index.case].shape
-        if forced:
-            label = int(index.foreground[rng.integers(len(index.foreground))])
-            z, y, x = self._voxel(rng, index, label)
+        z, y, x = voxel = self._voxel(rng, index, label)
+        if label is not None and self._centred:
             dz, dy, dx = (size // 2 for size in self._size)
             return index.case, _inside((z - dz, y - dy, x - dx), self._size, shape)
-        voxel = self._voxel(rng, index, None)
-        z, y, x = (_start_round(rng, *axis) for axis in zip(voxel, self._size, shape, strict=True))
-        return index.case, (z, y, x)
+        axes = zip(voxel, self._size, shape, strict=True)
+        return index.case, triple(_start_round(rng, *axis) for axis in axes)
 
     def _voxel(self, rng: np.random.Generator, index: _CaseIndex, label: int | None) -> Triple:
         """An annotated voxel of a case, of class ``label`` if given: its box, then its place."""

@@ -38,6 +38,8 @@ class MonaiLearner(Learner):
         "batch_dice",
         "foreground_share",
         "case_sampling",
+        "foreground_sampling",
+        "foreground_place",
         "augmentation",
         "gradient_clip",
         "precision",
@@ -103,6 +105,8 @@ class MonaiLearner(Learner):
             setup.topology.window,
             training.foreground_share,
             case_sampling=training.case_sampling,
+            foreground_sampling=training.foreground_sampling,
+            foreground_place=training.foreground_place,
             margin=augmentation.margin,
         )
         return Batches(sampler, augmentation, setup, training_data.member, self.unlabelled(setup))

@@ -124,5 +124,4 @@ def _areas(curves: Floats, end: int) -> Floats:
     """
     if end == 0:
         return curves[:, 0]
-    areas: Floats = np.trapezoid(curves[:, : end + 1], axis=1) / end
-    return areas
+    return np.asarray(np.trapezoid(curves[:, : end + 1], axis=1) / end)

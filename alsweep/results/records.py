@@ -4,6 +4,7 @@ A loop is finished when its record is there and the query after it is too (the l
 record).
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
