@@ -8,6 +8,7 @@ import typer
 from alsweep.cli.progress import CaseProgress
 
 if TYPE_CHECKING:
+    from alsweep.data.case import Dataset
     from alsweep.data.ingest.conversion import Ingested
 
 
@@ -48,6 +49,12 @@ def ingest(
             help="How far files of a case may lie apart (default 0.5; a warning from 0.05).",
         ),
     ] = None,
+    free_air: Annotated[
+        bool,
+        typer.Option(
+            "--free-air", help="Label the air round the body as background, at no cost to a budget."
+        ),
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="For machines: one object.")] = False,
 ) -> None:
     """Check, split, normalise and resample a raw dataset, once; every run then shares the result.
@@ -65,6 +72,7 @@ def ingest(
         plans=None if plans is None else expanded(plans, "--plans"),
         follow_links=follow_links,
         affine_tolerance=_tolerance(affine_tolerance),
+        free_air=free_air,
     )
     with CaseProgress("ingest") as progress:
         ingested = room.ingest(expanded(raw, "RAW"), out, options, progress.show)
@@ -106,6 +114,8 @@ def _tolerance(voxels: float | None) -> float:
 
 
 def _summary(ingested: "Ingested") -> dict[str, Any]:
+    from alsweep.data.ingest.free import free_shares
+
     dataset = ingested.dataset
     return {
         "dataset": str(dataset.path),
@@ -121,6 +131,7 @@ def _summary(ingested: "Ingested") -> dict[str, Any]:
         "channels": dataset.channels,
         "spacing": dataset.manifest.spacing,
         "plan": dataset.manifest.plan.plain(),
+        "free_shares": free_shares(dataset),
         "warnings": ingested.remarks,
     }
 
@@ -134,6 +145,14 @@ def _text(out: Path, ingested: "Ingested") -> str:
     spacing = " x ".join(f"{value:g}" for value in dataset.manifest.spacing)
     return (
         f"{out}: {len(dataset.cases)} cases ({parts}{skipped}), {len(dataset.classes)} classes, "
-        f"{spacing} mm, fingerprint {dataset.fingerprint[:12]}\n"
+        f"{spacing} mm, fingerprint {dataset.fingerprint[:12]}\n{free_line(dataset)}"
         f"look at it with: alsweep inspect {out}"
     )
+
+
+def free_line(dataset: "Dataset") -> str:
+    """The line on free labels, or nothing where there are none."""
+    from alsweep.data.ingest.free import free_shares, free_text
+
+    shares = free_shares(dataset)
+    return f"free labels {free_text(dataset, shares)}\n" if shares else ""

@@ -42,8 +42,10 @@ def inspect(
 
 
 def _summary(dataset: "Dataset") -> dict[str, Any]:
+    from alsweep.data.ingest.free import free_shares
     from alsweep.data.ingest.remarks_of_content import remarks_of_content
 
+    free = free_shares(dataset)
     cases = [
         case.model_dump(
             mode="json",
@@ -57,7 +59,7 @@ def _summary(dataset: "Dataset") -> dict[str, Any]:
                 "crop",
             },
         )
-        | {"foreground_share": _foreground_share([case])}
+        | {"foreground_share": _foreground_share([case]), "free_share": free.get(case.id)}
         for case in dataset.cases.values()
     ]
     return {
@@ -126,6 +128,7 @@ def _class_table(dataset: "Dataset") -> "Table":
 
 
 def _facts(dataset: "Dataset") -> dict[str, str]:
+    from alsweep.data.ingest.free import free_shares, free_text
     from alsweep.data.raw.layout import distinct
 
     manifest, plan = dataset.manifest, dataset.manifest.plan
@@ -133,7 +136,7 @@ def _facts(dataset: "Dataset") -> dict[str, str]:
     regions = "; ".join(f"{r.name}: {', '.join(map(str, r.labels))}" for r in manifest.regions)
     share = _foreground_share(list(dataset.cases.values()))
     unlabelled = sum(not case.has_reference for case in dataset.cases.values())
-    free = sum(case.free_sha256 is not None for case in dataset.cases.values())
+    free = free_shares(dataset)
     return {
         "cases": f"{len(dataset.pool)} pool, {len(dataset.validation)} validation, "
         f"{len(dataset.test)} test",
@@ -144,7 +147,7 @@ def _facts(dataset: "Dataset") -> dict[str, str]:
         f"halvings {_by(plan.pooling)}, median shape {_by(plan.median_shape)}",
         **({"regions": regions} if regions else {}),
         **({"without reference": f"{unlabelled} cases of the pool"} if unlabelled else {}),
-        **({"free labels": f"in {free} cases"} if free else {}),
+        **({"free labels": free_text(dataset, free)} if free else {}),
         "fingerprint": dataset.fingerprint,
     }
 

@@ -15,11 +15,18 @@ def phantom(
         tuple[int, int, int], typer.Option(metavar="Z Y X", help="Voxels of every case.")
     ] = (48, 48, 48),
     seed: Annotated[int, typer.Option(min=0, help="Another seed gives other cases.")] = 0,
+    free_air: Annotated[
+        bool,
+        typer.Option(
+            "--free-air", help="Label the air round the body as background, at no cost to a budget."
+        ),
+    ] = False,
 ) -> None:
     """Make a synthetic Dataset: an organ (3 % of the voxels) and small lesions (0.7 %) in a body.
 
     Example: alsweep phantom --out data/phantom --cases 16 --shape 48 48 48
     """
+    from alsweep.cli.ingest import free_line
     from alsweep.data.phantom import write_phantom
 
     with CaseProgress("phantom") as progress:
@@ -28,8 +35,10 @@ def phantom(
             cases=cases,
             shape=shape,
             seed=seed,
+            free_air=free_air,
             on_case=lambda done: progress.show("drawing", done, cases),
         )
+    typer.echo(free_line(dataset), nl=False)
     typer.echo(
         f"{out}: {len(dataset.pool)} pool and {len(dataset.validation)} validation cases of "
         f"{'x'.join(map(str, shape))} voxels, fingerprint {dataset.fingerprint[:12]}"

@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy import ndimage
 
+from alsweep.data.air import air_mask
 from alsweep.data.case import Box, Dataset, Normalisation, Source
+from alsweep.data.ingest.free import free_air as derive
 from alsweep.data.ingest.normalise import zscore
 from alsweep.data.ingest.splits import draw_validation
 from alsweep.data.ingest.writing import (
@@ -64,6 +66,7 @@ def write_phantom(
     cases: int = 16,
     shape: Triple = (48, 48, 48),
     seed: int = 0,
+    free_air: bool = False,
     on_case: Callable[[int], None] | None = None,
 ) -> Dataset:
     """Write a phantom Dataset; equal arguments give equal voxels.
@@ -78,6 +81,7 @@ def write_phantom(
         cases: Number of cases; a quarter of them is for validation.
         shape: Voxels ``(z, y, x)`` of every case.
         seed: All draws follow from it.
+        free_air: Label the air round the bodies of the pool at no cost, as ingest does.
         on_case: Called with the number of finished cases.
 
     Raises:
@@ -106,12 +110,17 @@ def write_phantom(
         for name in names:
             image, labels = make_case(stream(seed, "phantom", name), shape)
             part: Part = "validation" if name in validation else "pool"
-            prepared = PreparedCase(name, part, zscore(image)[None], labels, source)
+            free = _free(image, labels) if free_air and part == "pool" else None
+            prepared = PreparedCase(name, part, zscore(image)[None], labels, source, free)
             infos.append(write_case(root, _HEAD, prepared))
             if on_case is not None:
                 on_case(len(infos))
         write_manifest(root, _HEAD, infos)
     return Dataset.open(out)
+
+
+def _free(image: Float32[np.ndarray, "z y x"], labels: LabelMap) -> LabelMap | None:
+    return derive(air_mask([image], _HEAD.spacing), labels)[1]
 
 
 def make_case(

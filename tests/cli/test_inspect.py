@@ -79,7 +79,7 @@ def test_inspect_tells_of_regions_masks_and_free_labels(monkeypatch, capfd, tmp_
     assert run(monkeypatch, "inspect", tmp_path / "out") == 0
     text = " ".join(capfd.readouterr().out.split())
     assert "regions whole: 1, 2; core: 2" in text
-    assert "free labels in 1 cases" in text
+    assert "free labels in 1 of 3 pool cases" in text
     assert "MR: zscore of the nonzero voxels" in text
 
 

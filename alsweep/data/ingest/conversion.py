@@ -10,9 +10,18 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from alsweep.config.base import Frozen
+from alsweep.data.air import air_mask
 from alsweep.data.case import CaseInfo, Dataset, Normalisation, case_folder
 from alsweep.data.ingest.checking import read_case
 from alsweep.data.ingest.crop import nonzero_mask
+from alsweep.data.ingest.free import (
+    Derivation,
+    free_air,
+    outside_mask,
+    remarks_of_free,
+    unlabelled,
+)
 from alsweep.data.ingest.intensities import pooled
 from alsweep.data.ingest.measuring import measure
 from alsweep.data.ingest.normalise import ct_normalisation, masked_by_default, normalise, scheme_for
@@ -45,16 +54,19 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
+    from jaxtyping import Shaped
+
     from alsweep.data.case import Intensities, Part, Spacing
+    from alsweep.data.ingest.crop import Mask
     from alsweep.data.ingest.measuring import CaseFacts
     from alsweep.data.ingest.plans_file import Prescription
     from alsweep.data.raw.layout import RawCase, RawDataset
-    from alsweep.types import Volume
+    from alsweep.types import LabelMap, Volume
 
 OnCase = Callable[[str, int, int], None]
 """Called with the phase, the number of finished cases and the number of all."""
 
-_NUMERICS = 2
+_NUMERICS = 3
 """Raised when a case is converted otherwise, so that old notes are not believed."""
 
 _SMALL_CROP = 0.75
@@ -83,6 +95,7 @@ class IngestOptions:
         follow_links: Read files that links, or paths in ``dataset.json``, name outside the folder.
         affine_tolerance: Voxels by which files of a case may lie apart.
         workers: Processes; None means what CPUs, memory and the amount of data suggest.
+        free_air: Label the air round the body background at no cost; see ``data.air``.
     """
 
     skip_bad: bool = False
@@ -93,6 +106,7 @@ class IngestOptions:
     follow_links: bool = False
     affine_tolerance: float = AFFINE_TOLERANCE
     workers: int | None = None
+    free_air: bool = False
 
 
 @dataclass(frozen=True)
@@ -117,6 +131,14 @@ class _Target:
     raw: RawDataset
     notes: Notes
     head: DatasetHead
+    free_air: bool
+
+
+class _Converted(Frozen):
+    """A written case, and what is to be said of its free labels."""
+
+    info: CaseInfo
+    free: Derivation
 
 
 @dataclass(frozen=True)
@@ -166,14 +188,17 @@ def ingest(
         parts = assign_parts(dataset, list(found.facts), options.fold, options.group_by)
         head = _head(dataset, found.facts, parts, options.spacing, prescribed)
         check_resampling(dataset, found.facts, head.spacing)
-        infos = pool.map(
-            partial(_convert, _Target(replace(dataset, cases=()), notes, head)),
+        converted = pool.map(
+            partial(_convert, _Target(replace(dataset, cases=()), notes, head, options.free_air)),
             [_Task(case, facts, parts[case.id]) for case, facts in found.facts.items()],
             _counting(on_case, "writing", len(found.facts)),
         )
-        write_manifest(root, head, infos)
+        write_manifest(root, head, [one.info for one in converted])
     made = Dataset.open(out)
-    return Ingested(made, found.skipped, remarks(Findings(dataset, found.facts, made, prescribed)))
+    said = remarks(Findings(dataset, found.facts, made, prescribed))
+    derived = {one.info.id: one.free for one in converted}
+    of_free = remarks_of_free(derived, air_asked=options.free_air)
+    return Ingested(made, found.skipped, (*said, *of_free))
 
 
 def _prescribed(options: IngestOptions, channels: int) -> Prescription | None:
@@ -276,12 +301,13 @@ def _normalisation(channel: str, found: Intensities | None, masked: bool) -> Nor
 # Second pass
 
 
-def _convert(target: _Target, task: _Task) -> CaseInfo:
+def _convert(target: _Target, task: _Task) -> _Converted:
     case, head = task.case, target.head
     key = {
         "numerics": _NUMERICS,
         "source": task.facts.source.plain(),
         "free": None if case.free is None else str(case.free),
+        "free_air": target.free_air,
         "part": task.part,
         "ignore": target.raw.labels.ignore,
         "reorient": target.raw.reorient,
@@ -290,15 +316,16 @@ def _convert(target: _Target, task: _Task) -> CaseInfo:
         "spacing": head.spacing,
         "normalisation": [how.plain() for how in head.normalisation],
     }
-    known = target.notes.known("case", case.id, key, CaseInfo)
+    known = target.notes.known("case", case.id, key, _Converted)
     if known is not None and case_folder(target.notes.root, case.id).is_dir():
         return known
-    info = write_case(target.notes.root, head, _prepared(target, task))
-    target.notes.keep("case", case.id, key, info)
-    return info
+    prepared, free = _prepared(target, task)
+    made = _Converted(info=write_case(target.notes.root, head, prepared), free=free)
+    target.notes.keep("case", case.id, key, made)
+    return made
 
 
-def _prepared(target: _Target, task: _Task) -> PreparedCase:
+def _prepared(target: _Target, task: _Task) -> tuple[PreparedCase, Derivation]:
     """The case, cropped, normalised and resampled."""
     case, head, source = task.case, target.head, task.facts.source
     images = read_case(target.raw, case)
@@ -309,6 +336,7 @@ def _prepared(target: _Target, task: _Task) -> PreparedCase:
         )
     part_of = source.crop.slices
     channels = [channel[part_of] for channel in images.channels]
+    labels = images.labels[part_of]
     shape = resampled_shape(source.crop.size, source.spacing, head.spacing)
     coarse = coarse_axis(source.spacing, head.spacing)
     mask = nonzero_mask(channels) if any(how.masked for how in head.normalisation) else None
@@ -316,12 +344,29 @@ def _prepared(target: _Target, task: _Task) -> PreparedCase:
     for index, how in enumerate(head.normalisation):
         values = normalise(channels[index], how, mask if how.masked else None)
         volume[index] = resample_image(values, shape, coarse)
-    free = images.free
-    return PreparedCase(
-        id=case.id,
-        part=task.part,
-        image=volume,
-        reference=resample_labels(images.labels[part_of], shape, coarse),
-        source=source,
-        free=None if free is None else resample_labels(free[part_of], shape, coarse),
-    )
+    reference = resample_labels(labels, shape, coarse)
+    derived, free = Derivation(), images.free
+    if free is not None:
+        free = resample_labels(free[part_of], shape, coarse)
+    elif task.part == "pool":
+        derived, own = _derived(target, channels, labels, mask, source.spacing)
+        free = None if own is None else unlabelled(resample_labels(own, shape, coarse), reference)
+    prepared = PreparedCase(case.id, task.part, volume, reference, source, free)
+    return prepared, derived
+
+
+def _derived(
+    target: _Target,
+    channels: Sequence[Shaped[np.ndarray, "z y x"]],
+    labels: LabelMap,
+    mask: Mask | None,
+    spacing: Spacing,
+) -> tuple[Derivation, LabelMap | None]:
+    """Free labels of a case that brings none of its own."""
+    if mask is not None:
+        return outside_mask(mask, labels)
+    if target.free_air:
+        how = target.head.normalisation
+        ct = [index for index, one in enumerate(how) if one.scheme == "ct"]
+        return free_air(air_mask(channels, spacing, ct), labels)
+    return Derivation(), None
