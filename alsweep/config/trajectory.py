@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import (
     Field,
     NonNegativeFloat,
+    NonNegativeInt,
     PositiveFloat,
     PositiveInt,
     ValidationInfo,
@@ -92,7 +93,21 @@ class StartingBudgetConfig(Frozen):
     """The patches annotated before the first training; independent of the strategy."""
 
     strategy: StrategySpec = StrategySpec(name="random_fg33_all_classes")
-    patches: PositiveInt | None = Field(None, description="as many as query.patches if left out")
+    patches: NonNegativeInt | None = Field(
+        None, description="as many as query.patches if left out; 0 where whole cases are enough"
+    )
+    whole_cases: NonNegativeInt = added(
+        0, neutral=0, description="cases annotated whole besides; each counts as one patch"
+    )
+    free_label_share: float | None = added(
+        None, neutral=0.4, ge=0, le=1, description="as query.free_label_share if left out"
+    )
+
+    @model_validator(mode="after")
+    def _not_empty(self) -> Self:
+        if self.patches == 0 and self.whole_cases == 0:
+            raise ValueError("a start of 0 patches needs whole_cases; write at least 1 of either")
+        return self
 
 
 class QueryConfig(Frozen):
@@ -310,9 +325,21 @@ class TrajectoryConfig(Frozen):
     seed: Seed = 0
 
     @property
+    def start(self) -> StartingBudgetConfig:
+        """The starting budget with what it takes from the query written out."""
+        start, query = self.starting_budget, self.query
+        patches, share = start.patches, start.free_label_share
+        return start.model_copy(
+            update={
+                "patches": query.patches if patches is None else patches,
+                "free_label_share": query.free_label_share if share is None else share,
+            }
+        )
+
+    @property
     def starting_patches(self) -> int:
-        """Patches annotated before the first training."""
-        return self.starting_budget.patches or self.query.patches
+        """Patches annotated before the first training, whole cases included."""
+        return (self.start.patches or 0) + self.starting_budget.whole_cases
 
     def patches_at(self, loop: int) -> int:
         """Patches annotated when training ``loop`` begins."""
@@ -320,8 +347,7 @@ class TrajectoryConfig(Frozen):
 
     def identity_on(self, dataset_fingerprint: str) -> dict[str, Any]:
         """What the results follow from; the dataset enters by fingerprint, the label not."""
-        identity = self.identity()
-        identity["starting_budget"]["patches"] = self.starting_patches
+        identity = self.model_copy(update={"starting_budget": self.start}).identity()
         return {**identity, "schema": SCHEMA, "dataset": dataset_fingerprint}
 
     def setting_hash(self, dataset_fingerprint: str) -> str:

@@ -28,6 +28,11 @@ def check_map(score_map: ScoreMapStage, config: TrajectoryConfig, dataset: Facts
         )
 
 
+def guaranteed(dataset: Facts) -> int:
+    """Patches of a strategy that guarantees all classes which are placed for that."""
+    return PER_CLASS * len(dataset.classes)
+
+
 def check_classes(name: str, config: TrajectoryConfig, dataset: Facts) -> None:
     """Refuse a start too small for its guaranteed patches, and a class in fewer than two cases.
 
@@ -35,10 +40,10 @@ def check_classes(name: str, config: TrajectoryConfig, dataset: Facts) -> None:
         ConfigError: The start is too small.
         StrategyError: Names the class.
     """
-    needed = PER_CLASS * len(dataset.classes)
-    if config.starting_patches < needed:
+    needed, patches = guaranteed(dataset), config.start.patches or 0
+    if patches < needed:
         raise ConfigError(
-            f"base.starting_budget.patches: {config.starting_patches} are too few: {PER_CLASS} "
+            f"base.starting_budget.patches: {patches} are too few: {PER_CLASS} "
             f"patches for each of {len(dataset.classes)} classes are guaranteed; "
             f"write at least {needed}"
         )

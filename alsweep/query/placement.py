@@ -56,6 +56,11 @@ class Placer:
         self._voxels: dict[tuple[str, int, Mode], np.ndarray] = {}
         self.placed: list[Patch] = []
 
+    @property
+    def whole(self) -> set[str]:
+        """Cases that were annotated whole before anything was placed."""
+        return {c.case for c in self._cases.values() if any(p.size == c.shape for p in c.taken)}
+
     def fill(self, n: int, modes: Sequence[Mode], rng: np.random.Generator) -> None:
         """Place up to ``n`` patches, one per case visited, cycling through shuffled cases.
 
@@ -194,7 +199,7 @@ def guarantee_classes(
     """Place two patches for every class, rarest class first, each in another case.
 
     Cases without a patch come first, so that the patches spread; they are used again once none is
-    left.
+    left. A case that is annotated whole needs no patch for any of its classes.
 
     Raises:
         PoolExhaustedError: A class is in fewer than two cases, or no patch fits on it; names the
@@ -230,9 +235,10 @@ def _place_class(
     rng: np.random.Generator,
 ) -> set[str]:
     shuffled = [str(case) for case in rng.permutation(cases)]
-    taken: set[str] = set()
+    taken = placer.whole & set(cases)
     for case in sorted(shuffled, key=lambda c: c in used):
-        if len(taken) < PER_CLASS and placer.place_on(case, label, rng):
+        new = case not in taken and len(taken) < PER_CLASS
+        if new and placer.place_on(case, label, rng):
             taken.add(case)
     if len(taken) < PER_CLASS:
         raise PoolExhaustedError(

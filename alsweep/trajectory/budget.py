@@ -38,17 +38,53 @@ def draw_start(config: TrajectoryConfig, dataset: Dataset) -> list[QueriedPatch]
     They follow from seed, dataset, starting budget and patch size alone, so that strategies and
     compute options stay paired; or they are those of the trajectory that a replay names.
 
+    Returns:
+        The cases that are annotated whole, then the patches in the others.
+
     Raises:
         PoolExhaustedError: They do not fit.
     """
     start = make_strategy(config.starting_budget.strategy)
     oracle = ReferenceLabels(dataset) if start.uses_oracle else None
-    count = config.starting_patches
-    # Its own values where a query's could come in: the start follows from nothing else.
-    request = Request(count, config.query.box, (1, 1, 1), 0.0, count, 0, config.query.loops)
-    pool = DatasetPool(dataset, (), oracle=oracle, replay=partial(replayed_start, config, dataset))
     rng: Streams = partial(stream, config.seed, "start")
-    return settle(start.query(pool, request, rng), pool, request, rng, config.query.on_shortfall)
+    whole = _whole_cases(config.starting_budget.whole_cases, dataset, rng)
+    request = _start_request(config)
+    if not request.patches:
+        return whole
+    taken, replay = [one.patch for one in whole], partial(replayed_start, config, dataset)
+    pool = DatasetPool(dataset, taken, oracle=oracle, replay=replay)
+    chosen = start.query(pool, request, rng)
+    return whole + settle(chosen, pool, request, rng, config.query.on_shortfall)
+
+
+def _start_request(config: TrajectoryConfig) -> Request:
+    """What the start's strategy is asked for: nothing that differs between a sweep's queries."""
+    start = config.start
+    count, share = start.patches, start.free_label_share
+    # For the type checker: they are written out.
+    assert count is not None
+    assert share is not None
+    return Request(
+        patches=count,
+        patch_size=config.query.box,
+        strides=(1, 1, 1),
+        overlap=0.0,
+        per_case=count,
+        loop=0,
+        loops=config.query.loops,
+        free_label_share=share,
+    )
+
+
+def _whole_cases(count: int, dataset: Dataset, rng: Streams) -> list[QueriedPatch]:
+    """Cases of the pool drawn to be annotated whole.
+
+    Source: Luth et al. 2025 (nnActive), fully annotated images of a starting budget. There patches
+    may be placed in them as well, which would buy nothing.
+    """
+    order = rng("whole cases").permutation(len(dataset.pool)) if count else ()
+    drawn = [dataset.pool[index] for index in order[:count]]
+    return [QueriedPatch(Patch(c, (0, 0, 0), dataset.cases[c].shape), None) for c in drawn]
 
 
 def settle(

@@ -77,7 +77,7 @@ def _query(loops: Path, read: Sequence[Sequence[Patch]], dataset: Dataset) -> di
     counts = [len(patches) for patches in read[1:]] or [len(read[0])]
     query = {
         "patches": max(counts),
-        "patch_size": _patch_size(loops, every, dataset),
+        "patch_size": _patch_size(loops, read, dataset),
         "loops": len(read),
         "overlap": _overlap(loops, every),
     }
@@ -85,8 +85,14 @@ def _query(loops: Path, read: Sequence[Sequence[Patch]], dataset: Dataset) -> di
     return query if min(counts) == max(counts) else {**query, "on_shortfall": "take_all"}
 
 
-def _patch_size(loops: Path, patches: Sequence[Patch], dataset: Dataset) -> Triple | str:
-    """The size that gives every patch once it is clipped to its case; 'whole' for whole cases."""
+def _patch_size(loops: Path, read: Sequence[Sequence[Patch]], dataset: Dataset) -> Triple | str:
+    """The size that gives every patch once it is clipped to its case; 'whole' for whole cases.
+
+    A start may hold whole cases beside patches.
+    """
+    start, *queries = read
+    parts = [patch for patch in start if patch.size != dataset.cases[patch.case].shape]
+    patches = [*parts, *(patch for query in queries for patch in query)]
     if all(patch.size == dataset.cases[patch.case].shape for patch in patches):
         return "whole"
     size = triple(max(lengths) for lengths in zip(*(p.size for p in patches), strict=True))

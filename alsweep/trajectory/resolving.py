@@ -35,14 +35,13 @@ def written_out(config: TrajectoryConfig) -> TrajectoryConfig:
     Raises:
         ConfigError: A strategy or learner, or a parameter of it, is unknown or wrong.
     """
-    start = config.starting_budget
+    start = config.start
     resolved = config.model_copy(
         update={
             "strategy": _resolve_strategy(config.strategy, "base.strategy", labelled=True),
             "starting_budget": start.model_copy(
                 update={
-                    "strategy": _resolve_strategy(start.strategy, "base.starting_budget.strategy"),
-                    "patches": config.starting_patches,
+                    "strategy": _resolve_strategy(start.strategy, "base.starting_budget.strategy")
                 }
             ),
         }
@@ -118,13 +117,23 @@ def _check_patch_size(config: TrajectoryConfig, dataset: Dataset) -> None:
 
 def _check_room(config: TrajectoryConfig, dataset: Dataset) -> None:
     """Refuse budgets that cannot fit whatever is chosen; querying finds tighter limits."""
+    shapes, whole = dataset.pool_shapes, config.starting_budget.whole_cases
+    if whole > len(shapes):
+        raise ConfigError(
+            f"base.starting_budget.whole_cases: {whole} are more than the {len(shapes)} cases of "
+            "the pool; write fewer"
+        )
     if config.query.overlap or config.query.on_shortfall == "take_all":
         return
-    wanted = config.patches_at(config.query.loops - 1)
-    shapes = dataset.pool_shapes
-    most = int((shapes // np.minimum(shapes, config.query.box)).prod(axis=1).sum())
+    wanted = config.patches_at(config.query.loops - 1) - whole
+    room = np.sort((shapes // np.minimum(shapes, config.query.box)).prod(axis=1))
+    # Which cases are annotated whole is drawn later: the smallest, if all goes well.
+    most = int(room[whole:].sum())
     if wanted > most:
+        beside = f" beside {whole} whole cases" if whole else ""
+        fewer = ", starting_budget.whole_cases" if whole else ""
         raise ConfigError(
             f"base.query.patches: {wanted} patches over all loops are more than the {most} that "
-            f"the pool has room for; lower query.patches, query.loops or query.patch_size"
+            f"the pool has room for{beside}; lower query.patches, query.loops{fewer} or "
+            "query.patch_size"
         )

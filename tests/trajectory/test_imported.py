@@ -3,10 +3,13 @@ import json
 import pytest
 
 from alsweep.errors import DatasetError
+from alsweep.geometry import Patch
 from alsweep.layout import query_path
 from alsweep.results.loops import read_query
 from alsweep.results.records import read_config
+from alsweep.trajectory.budget import draw_start
 from alsweep.trajectory.imported import import_loops
+from alsweep.trajectory.resolving import resolve
 
 
 def write(folder, loops):
@@ -54,6 +57,22 @@ def test_a_size_that_cases_clip_is_found_and_whole_cases_are_called_so(phantom, 
     (tmp_path / "b").mkdir()
     whole = made(phantom, tmp_path / "b", [box(case, 0, 0, 0, size="whole")])
     assert whole.query.patch_size == "whole"
+
+
+def test_a_start_may_hold_whole_cases_beside_patches(phantom, tmp_path):
+    first, second = phantom.pool[:2]
+    start = [box(second, 0, 8, 8), box(first, 0, 0, 0, size="whole")]
+    config = made(phantom, tmp_path, start, [box(second, 8, 0, 0)])
+    assert (config.query.patch_size, config.query.patches) == ((8, 8, 8), 1)
+    assert config.starting_patches == 2
+    drawn = draw_start(resolve(config, phantom), phantom)
+    assert [one.patch for one in drawn] == [
+        Patch(second, (0, 8, 8), (8, 8, 8)),
+        Patch(first, (0, 0, 0), (24, 24, 24)),
+    ]
+    (tmp_path / "b").mkdir()
+    with pytest.raises(DatasetError, match="the patches of a trajectory have one size"):
+        made(phantom, tmp_path / "b", [box(second, 0, 8, 8)], start[1:], [box(second, 8, 0, 0)])
 
 
 def test_overlap_is_that_of_the_union_rounded_up(phantom, tmp_path):

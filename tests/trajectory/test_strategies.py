@@ -196,6 +196,9 @@ def test_any_strategy_may_go_on_from_the_start_of_another_trajectory(phantom, cl
 def test_a_start_of_another_setting_or_dataset_is_refused(phantom, clasp, tmp_path):
     told = refusal(phantom, **start_of(clasp, patches=8))
     assert "starting patches 6, but here it is 8" in told
+    told = refusal(phantom, **start_of(clasp, patches=4, whole_cases=2))
+    assert "brings its own whole cases" in told
+    assert "write patches: 6" in told
     other = Path(shutil.copytree(clasp, tmp_path / "other"))
     alien = [QueriedPatch(Patch("who", (0, 0, 0), (8, 8, 8)))] * 6
     write_query(query_path(other, 0), 0, alien)

@@ -40,6 +40,11 @@ class Replay(Strategy):
 
     def check_start(self, config: TrajectoryConfig, dataset: Facts) -> None:
         """The source must have begun as this trajectory would."""
+        if config.starting_budget.whole_cases:
+            raise StrategyError(
+                "a replayed start brings its own whole cases; leave starting_budget.whole_cases "
+                f"out and write patches: {config.starting_patches}"
+            )
         check_start_source(self.source, dataset.trajectory(self.source), config)
 
 

@@ -78,9 +78,10 @@ def _each(configs: Iterable[TrajectoryConfig], say: Callable[[TrajectoryConfig],
 
 
 def _budget(config: TrajectoryConfig) -> str:
-    query = config.query
+    query, whole = config.query, config.starting_budget.whole_cases
+    cases = f" and {count(whole, 'whole case')}" if whole else ""
     return (
-        f"{config.starting_patches} patches at the start, {query.patches} a query, "
+        f"{config.starting_patches - whole} patches{cases} at the start, {query.patches} a query, "
         f"{count(query.loops, 'loop')} ({count(query.loops - 1, 'query', 'queries')}), patches of "
         f"{query.patch_size_text} voxels"
     )
