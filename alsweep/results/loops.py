@@ -60,6 +60,8 @@ class LoopRecord(Frozen):
         start_hash: First 12 hex digits of the hash of the starting budget.
         foreground_fraction: Annotated share of all foreground voxels in the pool; None where a case
             of the pool has no reference labels.
+        background_patches: How many of the annotated patches hold no foreground and are as dark as
+            what is round the body; see ``trajectory.background``. None in older records.
         mean_dice: Mean over foreground classes on the validation cases; None where undefined.
         dice: Foreground class name to its mean over validation cases; None where undefined.
         case_dice: Validation case to class name to Dice; None where a class is absent from both
@@ -86,6 +88,7 @@ class LoopRecord(Frozen):
     foreground_voxels: int
     foreground_fraction: float | None
     annotated_cases: int
+    background_patches: int | None = None
     mean_dice: float | None
     dice: dict[str, float | None]
     case_dice: dict[str, dict[str, float | None]]

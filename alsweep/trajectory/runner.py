@@ -17,6 +17,7 @@ from alsweep.layout import labels_folder, models_folder
 from alsweep.results.loops import LoopRecord
 from alsweep.results.records import read_records
 from alsweep.trajectory.annotator import make_annotator
+from alsweep.trajectory.background import Backgrounds, tell_backgrounds
 from alsweep.trajectory.budget import draw_start
 from alsweep.trajectory.evaluation import Evaluation
 from alsweep.trajectory.human import acknowledge
@@ -84,6 +85,11 @@ class Trajectory:
             self._on_progress,
             self._annotator,
         )
+
+    @cached_property
+    def _backgrounds(self) -> Backgrounds:
+        """Reads a case when a patch of it is first annotated."""
+        return Backgrounds(self.dataset)
 
     @property
     def records(self) -> tuple[LoopRecord, ...]:
@@ -224,6 +230,8 @@ class Trajectory:
         labels = self._steps.labels(patches)
         counts = labels.class_voxels()
         foreground = int(counts[1:].sum())
+        background = self._backgrounds.count(labels, patches)
+        self._tell_background(loop, labels, background)
         return LoopRecord(
             loop=loop,
             dataset=self.dataset.name,
@@ -234,6 +242,7 @@ class Trajectory:
             foreground_voxels=foreground,
             foreground_fraction=self._share_of_pool(foreground),
             annotated_cases=len(labels.cases),
+            background_patches=background,
             mean_dice=evaluation.validation.mean_dice,
             dice=evaluation.validation.dice,
             case_dice=evaluation.validation.case_dice,
@@ -249,6 +258,12 @@ class Trajectory:
             precision=self._steps.compute.precision,
             members=tuple(member.key for member in members),
         )
+
+    def _tell_background(self, loop: int, labels: PartialLabels, so_far: int) -> None:
+        """Tell the log how many of the latest patches show nothing but background."""
+        before = self._log.patches(loop - 1) if loop else ()
+        earlier = self._backgrounds.count(labels, before)
+        tell_backgrounds(loop, so_far - earlier, len(labels.patches) - len(before))
 
     def _share_of_pool(self, foreground: int) -> float | None:
         """Share of the pool's foreground voxels, as far as all of them are known."""

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from alsweep.report.backgrounds import background_notices
 from alsweep.report.captions import count, seed_counts
 from alsweep.report.figures import INK, axis, layout, marker, plain
 from alsweep.report.section import (
@@ -45,6 +46,7 @@ _SEEDS = Box("seeds", "single seeds")
 
 def _blocks(material: Material) -> Iterator[Block]:
     study = material.study
+    yield from (Caption(text, strong=True) for text in background_notices(study))
     metrics = {"mean_dice": "all classes (mean)"} | {f"dice_{c}": c for c in study.class_names}
     menu = Switch(_METRIC, "Dice of", tuple(metrics.items()), menu=True)
     yield Controls((_X, menu, _SEEDS))

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 import pandas as pd
 
+from alsweep.report.backgrounds import backgrounds, queried_share
 from alsweep.report.figures import axis, layout, marker, panels, plain
 from alsweep.report.section import Block, Caption, Figure, Figures, Material, Section, Tables
 from alsweep.report.study import Look, Study
@@ -12,7 +13,9 @@ from alsweep.report.tables import NamedTable, last_rows, mean_and_std, per_setti
 _CAPTION = (
     "Curves: share of foreground among the voxels that each loop added, mean over seeds. Table: "
     "what had been annotated at the last training. Patch sizes are clipped to the case; voxels are "
-    "counted once where patches overlap."
+    "counted once where patches overlap. Nothing but background: patches without foreground whose "
+    "mean intensity is, in every channel, below the threshold (Otsu's) of their case, where that "
+    "has air at its border; queries alone, without the starting budget."
 )
 
 
@@ -63,16 +66,20 @@ def _tables(study: Study) -> tuple[NamedTable, ...]:
         "Foreground in patches [%]",
         "Share of the pool's foreground [%]",
         "Cases",
+        "Queried patches with nothing but background [%]",
     )
+    background = {key: queried_share(loops) for key, loops in backgrounds(study).items()}
 
     def cells(mine: pd.DataFrame) -> tuple[str, ...]:
         means = mine[["annotated_patches", "annotated_voxels", "foreground_voxels"]].mean()
         share = mine["foreground_voxels"] / mine["annotated_voxels"]
+        nothing = background.get((mine["setting"].iloc[0], mine["strategy"].iloc[0]))
         return (
             *(f"{value:,.0f}" for value in means),
             mean_and_std(share),
             mean_and_std(mine["foreground_fraction"]),
             f"{mine['annotated_cases'].mean():.1f}",
+            "—" if nothing is None else f"{100 * nothing:.1f}",
         )
 
     return per_setting(study, last_rows(study.done), columns, cells)
