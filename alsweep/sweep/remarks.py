@@ -38,6 +38,7 @@ def of_run(run: Path, plan: Plan) -> Iterator[str]:
     """Say where a plan and what its run folder holds already do not go together."""
     yield from _left_out(run, plan)
     yield from _other_defaults(run, plan)
+    yield from _crowded_starts(run, plan)
     yield from _overruled(run, plan)
 
 
@@ -73,6 +74,31 @@ def _other_defaults(run: Path, plan: Plan) -> Iterator[str]:
         f"(alsweep {version}): {what}; new trajectories are made. To go on with the old ones: "
         f"alsweep resume {shlex.quote(str(shown(run)))}"
     )
+
+
+def _crowded_starts(run: Path, plan: Plan) -> Iterator[str]:
+    """Say where a start that is still to be trained has fewer random patches than guaranteed ones.
+
+    What was learned on classes alone asks for whatever is unlike them: the air round a body.
+    """
+    from alsweep.data.case import Dataset
+    from alsweep.query.base import make_strategy
+    from alsweep.query.checks import guaranteed
+    from alsweep.sweep.missing import missing_starts
+    from alsweep.trajectory.pool import DatasetFacts
+
+    starts = [start.example.config.start for start in missing_starts(run, plan)]
+    asked = {start.patches for start in starts if make_strategy(start.strategy).all_classes}
+    if not asked:
+        return
+    needed = guaranteed(DatasetFacts(Dataset.open(plan.trajectories[0].config.dataset)))
+    few = sorted(patches for patches in asked if patches is not None and patches < 2 * needed)
+    if few:
+        yield (
+            f"warning: starting_budget.patches: of {', '.join(map(str, few))} patches, {needed} "
+            "are placed on classes, so that networks see little of the rest and strategies query "
+            f"it first; {2 * needed} leave room for as many random ones"
+        )
 
 
 def _overruled(run: Path, plan: Plan) -> Iterator[str]:

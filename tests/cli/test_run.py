@@ -7,13 +7,17 @@ import pytest
 from alsweep import __version__
 from alsweep.cli.failures import tell_failures
 from alsweep.cli.main import main
+from alsweep.cli.run import asked_for
 from alsweep.config.load import load_sweep
 from alsweep.config.sweep import ResourcesConfig
 from alsweep.config.trajectory import PRESETS
 from alsweep.data.ingest.conversion import ingest
+from alsweep.layout import trajectory_folder
 from alsweep.sweep.environment import prepare_environment
 from alsweep.sweep.planning import plan_of
 from alsweep.sweep.run_folder import driver_lock, write_space
+from alsweep.testing.runs import synthetic_record
+from alsweep.trajectory.query_log import QueryLog
 from tests.data.raws import nnunet
 
 ROOT = Path(__file__).parents[2]
@@ -143,9 +147,10 @@ def test_dry_run_warns_of_what_a_run_would_warn_of(
         "warning: WANDB_SWEEP_ID is not ",
         "warning: another alsweep (proce",
         "warning: 2 trajectories of this",
+        "warning: starting_budget.patche",
     ]
     assert call(monkeypatch, *dry) == 0
-    assert len(warnings(capsys)) == 1
+    assert len(warnings(capsys)) == 2
     # A cluster has other CPUs.
     assert call(monkeypatch, *dry, "--set", "resources.cpus=4096", "--address", "auto") == 0
 
@@ -192,7 +197,8 @@ def test_a_dry_run_warns_of_cases_that_a_training_patch_dwarfs(
     raw = nnunet(tmp_path / "raw", cases=5, shapes=((24, 24, 24),) * 4 + ((18, 18, 18),))
     ingest(raw, tmp_path / "dataset")
     (tmp_path / "space.yaml").write_text(SPACE.format(dataset=tmp_path / "dataset"))
-    command = ("run", tmp_path / "space.yaml", "--out", tmp_path / "run", "--dry-run")
+    roomy = ("--set", "base.starting_budget.patches=12")
+    command = ("run", tmp_path / "space.yaml", "--out", tmp_path / "run", "--dry-run", *roomy)
     assert call(monkeypatch, *command) == 0
     assert warnings(capsys) == [
         "warning: smaller than a training patch of 24x24x24 voxels, of which zeros fill the rest: "
@@ -201,6 +207,35 @@ def test_a_dry_run_warns_of_cases_that_a_training_patch_dwarfs(
     smaller = "base.training.patch_size=[20, 20, 20]"
     assert call(monkeypatch, *command, "--set", smaller) == 0
     assert warnings(capsys) == []
+
+
+def test_a_start_with_more_guaranteed_than_random_patches_is_warned_of(
+    space: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+) -> None:
+    command = ("run", space, "--out", tmp_path / "run", "--dry-run", "--set")
+    assert call(monkeypatch, *command, "base.starting_budget.patches=11") == 0
+    (line,) = warnings(capsys)
+    assert line.startswith("warning: starting_budget.patches: of 11 patches, 6 are placed on class")
+    assert "12 leave room for as many random ones" in line
+    for enough in ("base.starting_budget.patches=12", "base.starting_budget.strategy=random_fg66"):
+        assert call(monkeypatch, *command, enough) == 0
+        assert warnings(capsys) == []
+
+
+def test_a_start_that_is_trained_already_is_not_warned_of(
+    space: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+) -> None:
+    command = ("run", space, "--out", tmp_path / "run", "--dry-run")
+    plan, run = asked_for(space, tmp_path / "run", [], [])
+    write_space(run, plan)
+    for done, planned in enumerate(plan.trajectories, start=1):
+        folder = trajectory_folder(run, planned.id)
+        log = QueryLog(folder)
+        log.claim(planned.config)
+        synthetic_record(planned.config, 0, 0.5).write(folder)
+        log.commit(1, [])
+        assert call(monkeypatch, *command) == 0
+        assert len(warnings(capsys)) == (done < len(plan.trajectories))
 
 
 @pytest.mark.parametrize("options", [[], ["--dry-run"]])
