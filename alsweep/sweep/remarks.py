@@ -130,13 +130,17 @@ def _crowded_starts(run: Path, plan: Plan) -> Iterator[str]:
     from alsweep.sweep.missing import missing_starts
     from alsweep.trajectory.pool import DatasetFacts
 
-    starts = [start.example.config.start for start in missing_starts(run, plan)]
-    asked = {start.patches for start in starts if make_strategy(start.strategy).all_classes}
-    if not asked:
-        return
-    needed = guaranteed(DatasetFacts(Dataset.open(plan.trajectories[0].config.dataset)))
-    few = sorted(patches for patches in asked if patches is not None and patches < 2 * needed)
-    if few:
+    configs = [start.example.config for start in missing_starts(run, plan)]
+    asked: dict[Path, set[int]] = {}
+    for config in configs:
+        start = config.start
+        if start.patches is not None and make_strategy(start.strategy).all_classes:
+            asked.setdefault(config.dataset, set()).add(start.patches)
+    for dataset, counts in asked.items():
+        needed = guaranteed(DatasetFacts(Dataset.open(dataset)))
+        few = sorted(patches for patches in counts if patches < 2 * needed)
+        if not few:
+            continue
         yield (
             f"warning: starting_budget.patches: of {', '.join(map(str, few))} patches, {needed} "
             "are placed on classes, so that networks see little of the rest and strategies query "
