@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     import pandas as pd
     import pyarrow as pa
 
-_AFTER_NAME = r"-p(whole|\d+x\d+x\d+)-s\d+-[0-9a-f]{8}$"
-"""What stands behind the strategy's name in a trajectory's id."""
+_AFTER_NAME = r"-p(whole|\d+x\d+x\d+)(-s\d*)?-[0-9a-f]{8}$"
+"""What stands behind the strategy's name in a trajectory's id, which is cut where it is long."""
 
 TABLE_SCHEMA = 1
 """Version of results.parquet, kept in the file's metadata under ``alsweep.schema``."""

@@ -1,5 +1,6 @@
 """One trajectory in any Python process: the folder says what is missing."""
 
+import logging
 import time
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -29,6 +30,8 @@ from alsweep.trajectory.resolving import resolve
 from alsweep.trajectory.steps import Steps
 
 __all__ = ["Progress", "Trajectory"]
+
+_log = logging.getLogger(__name__)
 
 
 class Trajectory:
@@ -72,6 +75,7 @@ class Trajectory:
         self._resources = resources or ResourcesConfig()
         self._on_progress = on_progress or (lambda progress: None)
         self._members: Sequence[Member] = ()
+        self._mixing_told = False
         self._view: Future[None] | None = None
 
     @cached_property
@@ -146,6 +150,7 @@ class Trajectory:
     def _next_loop(self) -> LoopRecord:
         self._begin()
         self._take_up()
+        self._tell_of_mixing()
         if self._steps.members.loaders:
             # They are forks, which must not come while another thread holds a lock.
             self._wait_for_view()
@@ -174,6 +179,19 @@ class Trajectory:
             self._on_progress(Progress(0, "start", 0, 1))
             self._submit(0, draw_start(self.config, self.dataset))
             self._show_labels()
+
+    def _tell_of_mixing(self) -> None:
+        """Say once that finished loops have other numerics; a sweep asks for leave before."""
+        others = {r.numerics for r in self.records} - {None, NUMERICS}
+        if others and not self._mixing_told:
+            _log.warning(
+                "warning: %s goes on with numerics %d, and has loops of %s: equal configs give "
+                "other numbers",
+                self.id,
+                NUMERICS,
+                " and ".join(map(str, sorted(filter(None, others)))),
+            )
+        self._mixing_told = True
 
     def _submit(self, loop: int, queried: list[QueriedPatch]) -> None:
         """Commit a query, or keep it until its patches are labelled."""

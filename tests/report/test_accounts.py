@@ -67,7 +67,20 @@ def test_the_checklist_tells_what_made_the_loops(study):
         "an alsweep that did not tell its version in records yet: 9 loops. Numerics are MIXED: "
         f"equal configs give other numbers. This page: {now}."
     )
+    unsure = said(replace(study, table=table[table["loop"] != 1]))["Code"]
+    assert "Whether all have the same numerics is not recorded." in unsure
     assert said(replace(study, table=table[:0]))["Code"] == f"no loop yet. This page: {now}."
+
+
+def test_the_checklist_tells_of_a_reference_of_other_numerics(study, tmp_path):
+    config = study.trajectories[0].config
+    (setting,) = study.settings
+    made = write_reference(tmp_path, config, 0.9)
+    for numerics, mixed in ((NUMERICS, False), (NUMERICS - 1, True)):
+        told = made.model_copy(update={"version": "0.0.9", "numerics": numerics})
+        code = said(replace(study, references={setting: (told,)}))["Code"]
+        assert f"Full-data references: alsweep 0.0.9, numerics {numerics}." in code
+        assert ("MIXED" in code) == mixed
 
 
 def test_what_was_made_to_fit_is_told_where_runs_meet(study):

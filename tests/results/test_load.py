@@ -119,11 +119,11 @@ def test_older_and_newer_tables_are_joined(pair, tmp_path, caplog):
     assert not caplog.records
 
 
-@pytest.mark.parametrize("size", ["20x20x20", "whole"])
-def test_a_strategys_name_is_read_from_an_older_tables_ids(size, pair):
+@pytest.mark.parametrize("end", ["20x20x20-s12", "whole-s0", "128x128x128-s", "128x128x1"])
+def test_a_strategys_name_is_read_from_an_older_tables_ids(end, pair):
     path = write_results(pair[0])
     table = pq.read_table(path).drop_columns(LATER)
-    ids = pa.array([f"power-p_s1-x-p{size}-s12-0123abcd"] * len(table))
+    ids = pa.array([f"power-p_s1-x-p{end}-0123abcd"] * len(table))
     place = table.column_names.index("trajectory")
     pq.write_table(table.set_column(place, "trajectory", ids), path)
     assert set(load_results(path)["strategy_name"]) == {"power-p_s1-x"}

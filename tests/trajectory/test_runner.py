@@ -164,6 +164,18 @@ def test_member_keys_know_neither_the_order_of_patches_nor_the_number_of_members
     assert longer._steps.members.key(patches, 0, 0, None) != key
 
 
+def test_a_trajectory_that_goes_on_with_other_numerics_says_so_once(phantom, tmp_path, caplog):
+    config = make_config(phantom, training={"members": 1}, strategy="random")
+    record = Trajectory(config, tmp_path / "t", dataset=phantom).step()
+    record.model_copy(update={"numerics": NUMERICS - 1}).write(tmp_path / "t")
+    caplog.clear()
+    resumed = Trajectory(config, tmp_path / "t", dataset=phantom)
+    resumed.step()
+    resumed.step()
+    (said,) = [text for text in caplog.messages if "numerics" in text]
+    assert said.startswith(f"warning: {resumed.id} goes on with numerics {NUMERICS}")
+
+
 def test_a_warm_start_goes_on_from_the_loop_before_also_after_a_resume(phantom, tmp_path):
     config = make_config(phantom, training={"warm_start": True, "members": 1}, strategy="random")
     unbroken = Trajectory(config, tmp_path / "a", dataset=phantom)

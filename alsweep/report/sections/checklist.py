@@ -186,9 +186,16 @@ def _code(study: Study) -> str:
     references = [record for records in study.references.values() for record in records]
     others = dict.fromkeys(_made_by(r.version, r.numerics) for r in references)
     full = f" Full-data references: {'; '.join(others)}." if others else ""
-    kinds = study.table["numerics"].drop_duplicates()
-    mixed = " Numerics are MIXED: equal configs give other numbers." if len(kinds) > 1 else ""
+    mixed = _mixed([*study.table["numerics"], *(record.numerics for record in references)])
     return f"{made or 'no loop yet'}.{full}{mixed} This page: alsweep {__version__}."
+
+
+def _mixed(numerics: Iterable[int | None]) -> str:
+    """Say where equal configs give other numbers, or where that is not known."""
+    kinds = {None if pd.isna(one) else int(one) for one in numerics}
+    if len(kinds - {None}) > 1:
+        return " Numerics are MIXED: equal configs give other numbers."
+    return " Whether all have the same numerics is not recorded." if len(kinds) > 1 else ""
 
 
 def _made_by(version: str | None, numerics: int | None) -> str:
