@@ -60,7 +60,8 @@ class LoopRecord(Frozen):
         start_hash: First 12 hex digits of the hash of the starting budget.
         foreground_fraction: Annotated share of all foreground voxels in the pool; None where a case
             of the pool has no reference labels.
-        mean_dice: Mean over foreground classes on the validation cases; None where undefined.
+        mean_dice: Mean over the foreground classes that the validation cases have; None where
+            undefined.
         dice: Foreground class name to its mean over validation cases; None where undefined.
         case_dice: Validation case to class name to Dice; None where a class is absent from both
             label maps.

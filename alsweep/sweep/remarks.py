@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from alsweep.layout import space_path
 
 if TYPE_CHECKING:
-    from alsweep.data.case import Dataset
+    from alsweep.data.case import Dataset, Part
     from alsweep.sweep.plan import Plan, Planned
 
 
@@ -62,14 +62,19 @@ def clipped(plan: Plan, dataset: Dataset) -> Iterator[str]:
 
 
 def unjudged(dataset: Dataset) -> Iterator[str]:
-    """Name the classes that no validation case can judge."""
-    names = dataset.unreferenced("validation")
-    if names:
-        yield (
-            f"warning: no validation case has a voxel of {', '.join(names)}, which mean Dice "
-            "leaves out, whatever is predicted; ingest again with a split that has some there, "
-            "or do not conclude anything of it"
-        )
+    """Name the classes that the cases of a part cannot judge."""
+    parts: tuple[tuple[Part, tuple[str, ...], str], ...] = (
+        ("validation", dataset.validation, "mean Dice"),
+        ("test", dataset.test, "test Dice"),
+    )
+    for part, cases, mean in parts:
+        names = dataset.unreferenced(part) if cases else ()
+        if names:
+            yield (
+                f"warning: no {part} case has a voxel of {', '.join(names)}, which {mean} leaves "
+                "out, whatever is predicted; ingest again with a split that has some there, or do "
+                "not conclude anything of it"
+            )
 
 
 def of_run(run: Path, plan: Plan) -> Iterator[str]:

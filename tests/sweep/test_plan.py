@@ -40,11 +40,11 @@ def test_one_label_for_two_strategies_is_an_error(plan_of: MakePlan) -> None:
 
 
 def test_error_in_a_grid_cell_names_the_grid(plan_of: MakePlan) -> None:
-    with pytest.raises(ConfigError, match=r"^grid\.query\.patch_size: 99 voxels"):
-        plan_of(grid={"query.patch_size": [[8, 8, 8], [99, 8, 8]]})
+    with pytest.raises(ConfigError, match=r"^grid\.query\.patches: 999\d* patches over all"):
+        plan_of(grid={"query.patches": [6, 3333]})
 
 
 def test_error_in_base_names_base(plan_of: MakePlan) -> None:
-    base = {"query": {"patches": 6, "patch_size": [99, 8, 8]}}
-    with pytest.raises(ConfigError, match=r"^base\.query\.patch_size: 99 voxels"):
+    base = {"query": {"patches": 3333, "patch_size": [8, 8, 8], "loops": 3}}
+    with pytest.raises(ConfigError, match=r"^base\.query\.patches: 9999 patches over all"):
         plan_of(base=base)
