@@ -156,7 +156,14 @@ FIRST_PRESETS["onecycle"] = FIRST_PRESETS["nnunet"] | {
 }
 """The presets of schema 1, for ever: a stored sweep of then that sweeps presets relies on them."""
 
-PRESETS = FIRST_PRESETS
+PRESETS = FIRST_PRESETS | {
+    "small": FIRST_PRESETS["small"]
+    | {
+        "learning_rate": 2e-2,
+        "foreground_sampling": "class_first",
+        "foreground_place": "anywhere",
+    },
+}
 """Training presets, the same on every device; a key that the user writes wins.
 
 They may improve: what alsweep wrote has their values written out. ``onecycle`` is nnU-Net's

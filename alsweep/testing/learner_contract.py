@@ -59,6 +59,8 @@ _OTHER: dict[str, Any] = {
     "momentum": 0.5,
     "foreground_share": 1.0,
     "case_sampling": "annotated_volume",
+    "foreground_sampling": "class_first",
+    "foreground_place": "anywhere",
     "augmentation": AugmentationConfig.model_validate("none"),
     "gradient_clip": 1e-3,
 }
