@@ -15,6 +15,9 @@ def phantom(
         tuple[int, int, int], typer.Option(metavar="Z Y X", help="Voxels of every case.")
     ] = (48, 48, 48),
     seed: Annotated[int, typer.Option(min=0, help="Another seed gives other cases.")] = 0,
+    noise: Annotated[
+        float, typer.Option(min=0, help="Standard deviation; a lesion is 1 brighter than air.")
+    ] = 0.12,
 ) -> None:
     """Make a synthetic Dataset: an organ (3 % of the voxels) and small lesions (0.7 %) in a body.
 
@@ -28,6 +31,7 @@ def phantom(
             cases=cases,
             shape=shape,
             seed=seed,
+            noise=noise,
             on_case=lambda done: progress.show("drawing", done, cases),
         )
     typer.echo(

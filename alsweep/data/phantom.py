@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 CLASSES = ("background", "organ", "lesion")
 FEWEST_CASES = 2
 SMALLEST_SHAPE = 16
+NOISE = 0.12
 
 _ORGAN, _LESION = 1, 2
 _ORGAN_SHARE = 0.03
@@ -45,7 +46,6 @@ _LESION_SHARE = 0.007
 _BODY_RADIUS = 0.9
 _REACH = 0.9 * _BODY_RADIUS
 _CLUSTER = 0.42
-_NOISE = 0.12
 _INTENSITY = {"air": 0.0, "body": 0.35, "organ": 0.65, "lesion": 1.0}
 _HEAD = DatasetHead(
     name="phantom",
@@ -64,6 +64,7 @@ def write_phantom(
     cases: int = 16,
     shape: Triple = (48, 48, 48),
     seed: int = 0,
+    noise: float = NOISE,
     on_case: Callable[[int], None] | None = None,
 ) -> Dataset:
     """Write a phantom Dataset; equal arguments give equal voxels.
@@ -78,6 +79,7 @@ def write_phantom(
         cases: Number of cases; a quarter of them is for validation.
         shape: Voxels ``(z, y, x)`` of every case.
         seed: All draws follow from it.
+        noise: Standard deviation; a lesion is 1 brighter than air.
         on_case: Called with the number of finished cases.
 
     Raises:
@@ -104,7 +106,7 @@ def write_phantom(
     with new_dataset(out) as root:
         infos = []
         for name in names:
-            image, labels = make_case(stream(seed, "phantom", name), shape)
+            image, labels = make_case(stream(seed, "phantom", name), shape, noise=noise)
             part: Part = "validation" if name in validation else "pool"
             prepared = PreparedCase(name, part, zscore(image)[None], labels, source)
             infos.append(write_case(root, _HEAD, prepared))
@@ -115,7 +117,7 @@ def write_phantom(
 
 
 def make_case(
-    rng: np.random.Generator, shape: Triple
+    rng: np.random.Generator, shape: Triple, *, noise: float = NOISE
 ) -> tuple[Float32[np.ndarray, "z y x"], LabelMap]:
     """Draw one case.
 
@@ -135,7 +137,7 @@ def make_case(
     for blob in shells:
         values[blob & ~ndimage.binary_erosion(blob)] = _INTENSITY["lesion"]
     bias = np.exp(0.1 * _smooth(rng, shape))
-    image = values * bias + rng.normal(0.0, _NOISE, shape)
+    image = values * bias + rng.normal(0.0, noise, shape)
     return image.astype(np.float32), labels
 
 
