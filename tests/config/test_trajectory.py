@@ -40,6 +40,14 @@ def test_presets_fill_in_what_is_not_written():
     assert (training.epochs, training.learning_rate) == (7, 0.5)
 
 
+def test_forced_samples_as_they_were_first_drawn_enter_no_identity():
+    first = {"foreground_sampling": "case_first", "foreground_place": "centre"}
+    as_before, now = config(training=first), config()
+    assert not set(first) & set(as_before.training.identity())
+    assert set(first) <= set(now.training.identity())
+    assert now.trajectory_id("f") != as_before.trajectory_id("f")
+
+
 def test_onecycle_is_nnunet_but_for_its_optimiser_and_augmentation():
     ours, theirs = (config(training={"preset": p}).training.plain() for p in ("onecycle", "nnunet"))
     assert {key for key in ours if ours[key] != theirs[key]} == {
