@@ -145,8 +145,11 @@ class SweepConfig(Frozen):
         """
         for cell in self.cells():
             base = _copy(self.base)
-            for key, value in {**self._implied(cell), **cell}.items():
-                _assign(base, key, _copy(value))
+            implied = self._implied(cell)
+            inside = {k: v for k, v in implied.items() if any(k.startswith(f"{g}.") for g in cell)}
+            for values in (implied, cell, inside):
+                for key, value in values.items():
+                    _assign(base, key, _copy(value))
             for seed in self.seeds:
                 yield cell, {**base, "dataset": str(self.dataset), "seed": seed}
 

@@ -70,9 +70,25 @@ def _implied(plan: Plan) -> tuple[Implied, ...]:
         where = without_strategy({key: spelled[key][repr(value)] for key, value in cell})
         own = own_values(one.config, plan.sweep.grid)
         values = {key: value for key, value in own.items() if key not in shared}
+        values |= _left_open(one.config, where)
         if values:
             found.setdefault(canonical_json(where), Implied(where=where, base=values))
     return tuple(found.values())
+
+
+def _left_open(config: TrajectoryConfig, where: Mapping[str, Any]) -> dict[str, Any]:
+    """Dotted key to value of what the grid sets as a part of a mapping that does not say it.
+
+    A value that follows from another axis too, such as a preset's, is in no mapping of the grid.
+    """
+    said: dict[str, Any] = {}
+    for key, value in where.items():
+        said |= dict(leaves(value, f"{key}.")) if isinstance(value, dict) else {key: value}
+    return {
+        key: value
+        for key, value in leaves(config.plain())
+        if any(key.startswith(f"{g}.") for g in where) and not set_by_grid(key, said)
+    }
 
 
 def own_values(config: TrajectoryConfig, grid: Mapping[str, Any]) -> dict[str, Any]:

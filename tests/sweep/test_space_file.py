@@ -6,7 +6,7 @@ import pytest
 
 from alsweep import __version__
 from alsweep.config.load import load_sweep
-from alsweep.config.trajectory import PRESETS
+from alsweep.config.trajectory import FIRST_PRESETS, PRESETS
 from alsweep.data.case import Dataset
 from alsweep.query.noise import Power
 from alsweep.query.presets.bald import PowerBald
@@ -79,7 +79,7 @@ def test_resolving_a_resolved_sweep_changes_no_byte(
 def test_defaults_and_provenance_are_written_out(plan_of: MakePlan, dataset: Dataset) -> None:
     plan = plan_of()
     written = resolved_sweep(plan).plain()
-    assert written["base"]["training"]["learning_rate"] == 5e-3
+    assert written["base"]["training"]["learning_rate"] == PRESETS["small"]["learning_rate"]
     assert written["base"]["starting_budget"]["patches"] == 6
     assert (
         written["base"]["evaluation"] | {"tta": False, "step": 0.5} == written["base"]["evaluation"]
@@ -115,6 +115,7 @@ def with_other_presets(monkeypatch: pytest.MonkeyPatch, **changes: object) -> No
         {"training.preset": ["small", "onecycle"], "strategy": ["random", "margin"]},
         {"training": [{"preset": "small", "members": 1}, {"epochs": 2}]},
         {"training.preset": ["small", "nnunet"], "training.augmentation": ["none", "nnunet"]},
+        {"training": [{"epochs": 2}, {"epochs": 3}], "training.preset": ["small", "onecycle"]},
     ],
     ids=str,
 )
@@ -133,6 +134,7 @@ def test_a_stored_sweep_means_the_same_under_other_presets(
 def test_a_stored_sweep_of_schema_1_means_the_presets_of_then(
     plan_of: MakePlan, dataset: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("alsweep.config.trajectory.PRESETS", FIRST_PRESETS)
     plan = plan_of(grid={"training.preset": ["small", "nnunet"]})
     written = resolved_sweep(plan).plain()
     for later in ("schema_version", "implied"):
@@ -149,7 +151,9 @@ def test_a_default_that_changed_is_named_unless_the_user_wrote_it(
     stored = resolved_sweep(plan_of())
     assert changed_defaults(stored, plan_of()) == {}
     with_other_presets(monkeypatch, learning_rate=0.25)
-    assert changed_defaults(stored, plan_of()) == {"training.learning_rate": (5e-3, 0.25)}
+    assert changed_defaults(stored, plan_of()) == {
+        "training.learning_rate": (PRESETS["small"]["learning_rate"], 0.25)
+    }
     written = {**BASE, "training": {"members": 2, "learning_rate": 0.5}}
     assert changed_defaults(stored, plan_of(base=written)) == {}
 
