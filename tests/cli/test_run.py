@@ -352,7 +352,8 @@ def test_a_default_that_changed_since_is_named_before_new_trajectories_are_made(
     monkeypatch.setattr("alsweep.config.trajectory.PRESETS", better)
     assert call(monkeypatch, "run", space, "--out", out, "--dry-run") == 0
     said = capsys.readouterr().err
-    assert f"(alsweep {__version__}): training.learning_rate 0.005 -> 0.25; new" in said
+    before = PRESETS["small"]["learning_rate"]
+    assert f"(alsweep {__version__}): training.learning_rate {before} -> 0.25; new" in said
     assert "To go on with the old ones: alsweep resume" in said
     assert call(monkeypatch, "run", out / "sweep.yaml", "--out", out, "--dry-run") == 0
     told = capsys.readouterr()
