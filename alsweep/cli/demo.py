@@ -11,10 +11,10 @@ if TYPE_CHECKING:
     from alsweep.config.sweep import SweepConfig
 
 _SPACE = "demo.yaml"
-_SHAPE = (32, 32, 32)
-_NOISE = 0.06
-"""Small cases with little noise: a network learns them in seconds, and an organ or a lesion that
-it does not find is one of which it has seen too few labels."""
+_SHAPE = (24, 24, 24)
+_NOISE, _LESION_SHARE = 0.06, 0.015
+"""Small cases with little noise, whose lesions are still more than a few voxels: a network learns
+them in seconds, and what it does not find is what it has seen too few labels of."""
 
 
 def demo(
@@ -67,4 +67,4 @@ def _make_phantom(out: Path, dataset: Path) -> None:
         if dataset.exists():
             return
         typer.echo(f"making a phantom in {dataset}, a second or two", err=True)
-        write_phantom(dataset, shape=_SHAPE, noise=_NOISE)
+        write_phantom(dataset, shape=_SHAPE, noise=_NOISE, lesion_share=_LESION_SHARE)

@@ -44,10 +44,10 @@ FEWEST_CLASSES, MOST_CLASSES = 2, 30
 """Without the background; of more, noise would leave no two apart."""
 SMALLEST_SHAPE = 16
 NOISE = 0.12
+LESION_SHARE = 0.007
 
 _ORGAN, _LESION = 1, 2
 _ORGAN_SHARE = 0.03
-_LESION_SHARE = 0.007
 _FURTHER_SHARE = 0.035
 _LARGEST_FURTHER = 0.01
 _FURTHER_SIZES = (1.5, 0.5, 1.0)
@@ -76,6 +76,7 @@ def write_phantom(
     classes: int = FEWEST_CLASSES,
     free_air: bool = False,
     noise: float = NOISE,
+    lesion_share: float = LESION_SHARE,
     on_case: Callable[[int], None] | None = None,
 ) -> Dataset:
     """Write a phantom Dataset; equal arguments give equal voxels.
@@ -94,6 +95,7 @@ def write_phantom(
         classes: How many, without the background.
         free_air: Label the air round the bodies of the pool at no cost, as ingest does.
         noise: Standard deviation; a lesion is 1 brighter than air.
+        lesion_share: Of a case's voxels, of all its lesions together, on average.
         on_case: Called with the number of finished cases.
 
     Raises:
@@ -128,7 +130,7 @@ def write_phantom(
         infos = []
         for name in names:
             drawn = stream(seed, "phantom", name)
-            image, labels = make_case(drawn, shape, classes, noise=noise)
+            image, labels = make_case(drawn, shape, classes, noise=noise, lesion_share=lesion_share)
             part: Part = "validation" if name in validation else "pool"
             free = _free(image, labels) if free_air and part == "pool" else None
             prepared = PreparedCase(name, part, zscore(image)[None], labels, source, free)
@@ -154,6 +156,7 @@ def make_case(
     classes: int = FEWEST_CLASSES,
     *,
     noise: float = NOISE,
+    lesion_share: float = LESION_SHARE,
 ) -> tuple[Float32[np.ndarray, "z y x"], LabelMap]:
     """Draw one case.
 
@@ -162,9 +165,9 @@ def make_case(
     """
     scene = _Scene(rng, shape)
     labels = np.zeros(shape, dtype=np.uint8)
-    lesions = scene.cluster(int(rng.integers(2, 4)), _LESION_SHARE)
+    lesions = scene.cluster(int(rng.integers(2, 4)), lesion_share)
     organs = scene.blobs(int(rng.integers(1, 3)), _ORGAN_SHARE)
-    shells = scene.blobs(int(rng.integers(1, 4)), _LESION_SHARE * 1.5)
+    shells = scene.blobs(int(rng.integers(1, 4)), lesion_share * 1.5)
     values = np.where(scene.body, _INTENSITY["body"], _INTENSITY["air"])
     _draw_further(scene, classes - FEWEST_CLASSES, labels, values)
     for blob in organs:
