@@ -86,7 +86,7 @@ def train(
             "dataset": dataset.path,
             "query": {"patches": options.patches or 1, "patch_size": options.patch, "loops": 1},
             "training": training,
-            "evaluation": {"step": 0.5, "tta": False},
+            "evaluation": {"step": 0.5, "tta": False, "grid": "resampled"},
             "seed": seed,
         }
     )

@@ -62,7 +62,8 @@ class LoopRecord(Frozen):
             of the pool has no reference labels.
         background_patches: How many of the annotated patches hold no foreground and are as dark as
             what is round the body; see ``trajectory.background``. None in older records.
-        mean_dice: Mean over foreground classes on the validation cases; None where undefined.
+        mean_dice: Mean over the foreground classes that the validation cases have; None where
+            undefined.
         dice: Foreground class name to its mean over validation cases; None where undefined.
         case_dice: Validation case to class name to Dice; None where a class is absent from both
             label maps.

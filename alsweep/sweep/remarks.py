@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from alsweep.layout import space_path
 
 if TYPE_CHECKING:
-    from alsweep.data.case import Dataset
+    from alsweep.data.case import Dataset, Part
     from alsweep.sweep.plan import Plan, Planned
 
 
@@ -62,14 +62,19 @@ def clipped(plan: Plan, dataset: Dataset) -> Iterator[str]:
 
 
 def unjudged(dataset: Dataset) -> Iterator[str]:
-    """Name the classes that no validation case can judge."""
-    names = dataset.unreferenced("validation")
-    if names:
-        yield (
-            f"warning: no validation case has a voxel of {', '.join(names)}, which mean Dice "
-            "leaves out, whatever is predicted; ingest again with a split that has some there, "
-            "or do not conclude anything of it"
-        )
+    """Name the classes that the cases of a part cannot judge."""
+    parts: tuple[tuple[Part, tuple[str, ...], str], ...] = (
+        ("validation", dataset.validation, "mean Dice"),
+        ("test", dataset.test, "test Dice"),
+    )
+    for part, cases, mean in parts:
+        names = dataset.unreferenced(part) if cases else ()
+        if names:
+            yield (
+                f"warning: no {part} case has a voxel of {', '.join(names)}, which {mean} leaves "
+                "out, whatever is predicted; ingest again with a split that has some there, or do "
+                "not conclude anything of it"
+            )
 
 
 def of_run(run: Path, plan: Plan) -> Iterator[str]:
@@ -125,13 +130,17 @@ def _crowded_starts(run: Path, plan: Plan) -> Iterator[str]:
     from alsweep.sweep.missing import missing_starts
     from alsweep.trajectory.pool import DatasetFacts
 
-    starts = [start.example.config.start for start in missing_starts(run, plan)]
-    asked = {start.patches for start in starts if make_strategy(start.strategy).all_classes}
-    if not asked:
-        return
-    needed = guaranteed(DatasetFacts(Dataset.open(plan.trajectories[0].config.dataset)))
-    few = sorted(patches for patches in asked if patches is not None and patches < 2 * needed)
-    if few:
+    configs = [start.example.config for start in missing_starts(run, plan)]
+    asked: dict[Path, set[int]] = {}
+    for config in configs:
+        start = config.start
+        if start.patches is not None and make_strategy(start.strategy).all_classes:
+            asked.setdefault(config.dataset, set()).add(start.patches)
+    for dataset, counts in asked.items():
+        needed = guaranteed(DatasetFacts(Dataset.open(dataset)))
+        few = sorted(patches for patches in counts if patches < 2 * needed)
+        if not few:
+            continue
         yield (
             f"warning: starting_budget.patches: of {', '.join(map(str, few))} patches, {needed} "
             "are placed on classes, so that networks see little of the rest and strategies query "

@@ -64,9 +64,10 @@ def begun_in(run: Path) -> Mapping[Path, TrajectoryConfig]:
     Raises:
         StrategyError: The folder is no run's.
     """
+    folder = trajectories_folder(run)
     try:
-        return _begun_in(run, trajectories_folder(run).stat().st_mtime_ns)
-    except (AlsweepError, OSError) as error:
+        return _begun_in(run, folder.stat().st_mtime_ns if folder.exists() else 0)
+    except AlsweepError as error:
         raise StrategyError(f"run: {error}") from error
 
 

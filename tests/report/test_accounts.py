@@ -221,6 +221,7 @@ def test_what_was_annotated_is_told_in_voxels_and_shares(study):
         "16.67 ± 8.33",
         "20.00 ± 10.00",
         "3.0",
+        "—",
     )
     # Every loop adds six patches with 256, 512 and 768 voxels of foreground.
     assert [trace["y"] for trace in figure["data"]] == [[16.6667] * 4] * 3

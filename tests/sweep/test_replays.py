@@ -125,7 +125,10 @@ def test_the_trajectory_of_the_same_setting_is_taken(dataset: Dataset, study: Pa
             {"grid": {"strategy": [{"name": "replay", "run": "RUN", "strategy": "bald"}]}},
             "has no strategy 'bald' with seed 0; it has random_fg66, power_pe[beta=5]",
         ),
-        ({"grid": {"strategy": [{"name": "replay", "run": "nowhere"}]}}, "nowhere/trajectories"),
+        (
+            {"grid": {"strategy": [{"name": "replay", "run": "nowhere"}]}},
+            "nowhere: no sweep.yaml in it",
+        ),
         (
             {"grid": {"strategy": [{"name": "replay", "run": "RUN", "source": "x"}]}},
             "exclude each other",
