@@ -183,7 +183,7 @@ PRESETS = FIRST_PRESETS | {
 
 They may improve: what alsweep wrote has their values written out. ``onecycle`` is nnU-Net's
 network and sampling with another optimiser, without its augmentations, and with Dice over the
-classes in a window, which learns rare ones sooner: ahead of ``nnunet`` up to 4,000 iterations, see
+classes in a window, as it was measured: ahead of ``nnunet`` up to 4,000 iterations, see
 docs/training.md.
 """
 
