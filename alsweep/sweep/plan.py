@@ -5,8 +5,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from alsweep.config.base import fingerprint
-from alsweep.config.report import no_such_label
 from alsweep.config.expansion import Cell
+from alsweep.config.report import no_such_label
 from alsweep.config.sweep import SweepConfig
 from alsweep.config.trajectory import TrajectoryConfig
 from alsweep.data.case import Dataset

@@ -91,8 +91,8 @@ class Runs:
         self.asked: list[list[str]] = []
         self._script = script
 
-    def build(self, job: Job, todo: Any, storage: Path, follower: Follower) -> Any:
-        self.asked.append([planned.id for planned in todo])
+    def build(self, job: Job, storage: Path, follower: Follower, *_: Any) -> Any:
+        self.asked.append([planned.id for planned in follower.followed])
         assert storage.is_dir()
         assert not storage.is_relative_to(job.run)
         return SimpleNamespace(fit=lambda: self._fit(follower))
