@@ -106,6 +106,8 @@ def _run(
         made[:, seed] = np.where(np.isin(curves.strategies, list(running)), whole[:, seed], 0)
         for end in ends:
             racing = np.isin(curves.strategies, list(running))
+            # What was stopped within the seed has no value for it.
+            seen[:, seed] = np.nan
             seen[racing, seed] = areas(curves.values[0, racing, :, seed], end)
             look = race.look(seen, sorted(running))
             stops = np.isin(curves.strategies, list(look.settled))

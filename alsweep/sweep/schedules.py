@@ -73,7 +73,7 @@ def stop(job: Job, decided: Sequence[tuple[Planned, str, str | None]], by: str) 
     new = [
         (planned, why, against)
         for planned, why, against in decided
-        if planned.id not in job.plan.stopped and _goes_on(job.run, planned)
+        if planned.id not in job.plan.stopped | job.errors.keys() and _goes_on(job.run, planned)
     ]
     append_decisions(job.run, [stopping(job.run, *one, by=by) for one in new])
     for planned, why, _ in new:

@@ -101,10 +101,10 @@ def number(config: TrajectoryConfig, *key: object) -> int:
 
 
 def table_dice(config: TrajectoryConfig, loop: int) -> float:
-    """From a hash; a label such as ``at80`` says where it lies, within half a Dice point."""
+    """From a hash; a label such as ``at80`` says where it lies, and up to two Dice points above."""
     drawn = number(config, "dice", loop) / 16**6
-    placed = re.fullmatch(r"at(\d\d)", config.strategy.label or "")
-    return drawn if placed is None else int(placed[1]) / 100 + 0.005 * drawn
+    placed = re.fullmatch(r"at(\d\d)[a-z]?", config.strategy.label or "")
+    return drawn if placed is None else int(placed[1]) / 100 + 0.02 * drawn
 
 
 def table_record(config: TrajectoryConfig, loop: int) -> LoopRecord:

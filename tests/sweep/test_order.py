@@ -56,6 +56,7 @@ def test_starts_and_trials_begin_in_that_order(
     heard = SimpleNamespace(preparing=lambda starts: heard.starts.extend(starts), starts=[])
     job = Job(plan, run, TableWork(run), heard, heard, Order(order))
     monkeypatch.setattr("alsweep.sweep.starts.run_tasks", lambda tasks, *_: iter(()))
+    monkeypatch.setattr("alsweep.sweep.tuner.workers_at_once", lambda _: 2)
     prepare_starts(job)
     assert [start.example.config.seed for start in heard.starts] == seeds
     follower = Follower(job, job.unfinished())
