@@ -15,6 +15,8 @@ setup: $(STAMP)
 
 $(STAMP): pyproject.toml constraints.txt
 	@command -v $(PYTHON) >/dev/null || { echo "no $(PYTHON) found; install Python 3.11 or newer" >&2; exit 2; }
+	@echo "installing into $(VENV): torch, MONAI, Ray and what they need, a few GB. pip says nothing until it is done,"
+	@echo "which takes some minutes the first time; later calls of make skip it."
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install -q -c constraints.txt -e '.[dev]'
 	touch $@

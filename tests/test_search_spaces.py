@@ -59,6 +59,20 @@ def test_a_search_space_means_as_many_trajectories_and_trainings_as_it_says(name
         assert said == [trajectories, unshared, trainings]
 
 
+def test_the_page_on_study_files_says_what_they_mean(tmp_path: Path) -> None:
+    page = (SPACES.parent / "docs" / "study-file.md").read_text()
+    rows = re.findall(r"^\| `([\w-]+)\.yaml` \| ([\d,]+) \| ([\d,]+) \| ([\d,]+) \|$", page, re.M)
+    assert {name: tuple(int(n.replace(",", "")) for n in counts) for name, *counts in rows} == SIZES
+    study, sample = re.findall(r"```yaml\n(.*?)```", page, re.DOTALL)
+    path = tmp_path / "study.yaml"
+    path.write_text(study)
+    assert astuple(count(load_sweep(path))) == (12, 4, 28, 36)
+    path.write_text(
+        f"name: s\ndataset: d\nbase: {{query: {{patches: 1, patch_size: whole}}}}\n{sample}"
+    )
+    assert count(load_sweep(path)).trajectories == 20
+
+
 def test_the_main_study_is_as_published() -> None:
     published = {
         "acdc": ((4, 40, 40), (1, 8, 8), [30, 60, 90]),

@@ -11,12 +11,16 @@ if TYPE_CHECKING:
     from alsweep.config.sweep import SweepConfig
 
 _SPACE = "demo.yaml"
+_SHAPE = (32, 32, 32)
+_NOISE = 0.06
+"""Small cases with little noise: a network learns them in seconds, and an organ or a lesion that
+it does not find is one of which it has seen too few labels."""
 
 
 def demo(
     out: Annotated[Path, typer.Option("--out", help="Run folder.")] = Path("runs/demo"),
 ) -> int:
-    """Run a small sweep on a synthetic dataset: three strategies, two seeds, a few minutes.
+    """Run a small sweep on a synthetic dataset: three strategies, three seeds, a few minutes.
 
     A second call continues where the first one stopped. The phantom lies in RUN/dataset.
 
@@ -27,7 +31,22 @@ def demo(
 
     dataset = dataset_folder(out)
     _make_phantom(out, dataset)
-    return make(plan_of(_demo_space(dataset), _SPACE, tell=tell), out)
+    plan = plan_of(_demo_space(dataset), _SPACE, tell=tell)
+    tell(_what_is_going_on(plan.sweep))
+    return make(plan, out)
+
+
+def _what_is_going_on(sweep: "SweepConfig") -> str:
+    """What is done, in a few lines, before Ray takes its half minute to start."""
+    configs = sweep.trajectories()
+    names = list(dict.fromkeys(config.strategy.shown for config in configs))
+    query = configs[0].query
+    return (
+        f"{len(names)} ways to choose what is labelled next ({', '.join(names)}), each with "
+        f"{len(sweep.seeds)} seeds: a small network\nis trained {query.loops} times, each time on "
+        f"{query.patches} labelled patches more, and judged on cases that it never saw.\n"
+        "A few minutes on two cores; Ray starts first, in half a minute or so"
+    )
 
 
 def _demo_space(dataset: Path) -> "SweepConfig":
@@ -47,5 +66,5 @@ def _make_phantom(out: Path, dataset: Path) -> None:
     with driver_lock(out):
         if dataset.exists():
             return
-        typer.echo(f"making a phantom in {dataset}", err=True)
-        write_phantom(dataset)
+        typer.echo(f"making a phantom in {dataset}, a second or two", err=True)
+        write_phantom(dataset, shape=_SHAPE, noise=_NOISE)

@@ -24,6 +24,9 @@ def phantom(
             "--free-air", help="Label the air round the body as background, at no cost to a budget."
         ),
     ] = False,
+    noise: Annotated[
+        float, typer.Option(min=0, help="Standard deviation; a lesion is 1 brighter than air.")
+    ] = 0.12,
 ) -> None:
     """Make a synthetic Dataset: an organ (3 % of the voxels) and small lesions (0.7 %) in a body.
 
@@ -40,6 +43,7 @@ def phantom(
             seed=seed,
             classes=classes,
             free_air=free_air,
+            noise=noise,
             on_case=lambda done: progress.show("drawing", done, cases),
         )
     typer.echo(free_line(dataset), nl=False)

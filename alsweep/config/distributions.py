@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
-from math import exp, floor, log, log10
+from math import exp, floor, isfinite, log, log10
 from typing import Any, TypeAlias
 
 _DIGITS = 4
@@ -100,8 +100,9 @@ def _range(value: Mapping[Any, Any]) -> Range:
     for end in ("low", "high"):
         if end not in value:
             raise ValueError(f"{end}: is required beside {', '.join(map(str, value))}")
-        if isinstance(value[end], bool) or not isinstance(value[end], int | float):
-            raise ValueError(f"{end}: expected a number, got {value[end]!r}")
+        number = isinstance(value[end], int | float) and not isinstance(value[end], bool)
+        if not number or not isfinite(value[end]):
+            raise ValueError(f"{end}: expected a finite number, got {value[end]!r}")
     low, high, logarithmic = value["low"], value["high"], value.get("log", False)
     if not isinstance(logarithmic, bool):
         raise ValueError(f"log: write true or false, got {logarithmic!r}")

@@ -25,8 +25,9 @@ from alsweep.errors import ConfigError
 from alsweep.files import canonical_json
 
 _STRATEGIES = ("strategy", "starting_budget.strategy")
-_MOST_TRIES = 200
-"""Draws for each one wanted, before a space counts as exhausted."""
+_TRIES = (1000, 20)
+"""Draws without a new one before a space counts as exhausted: this many, or so many times those
+that were found, so that the last of a thousand is not missed but once in 10^8."""
 
 Partial = Mapping[str, Any]
 """Dotted key to value."""
@@ -130,16 +131,17 @@ class SampleConfig(Frozen):
             ConfigError: There are fewer.
         """
         found: dict[str, Partial] = {}
-        for index in range(_MOST_TRIES * self.n):
-            if len(found) == self.n:
-                break
+        index = last = 0
+        while len(found) < self.n:
             drawn = {key: draw(value, self.seed, (key,), index) for key, value in self.over.items()}
-            found.setdefault(canonical_json(drawn), drawn)
-        if len(found) < self.n:
-            raise ConfigError(
-                f"sample.n: {self.n} different draws were asked for, but sample.over has only "
-                f"{len(found)}; write n: {len(found)}"
-            )
+            if found.setdefault(canonical_json(drawn), drawn) is drawn:
+                last = index
+            if index - last > max(_TRIES[0], _TRIES[1] * len(found)):
+                raise ConfigError(
+                    f"sample.n: {self.n} different draws were asked for, but sample.over has only "
+                    f"{len(found)}; write n: {len(found)}"
+                )
+            index += 1
         return [*known[: self.n], *list(found.values())[len(known) :]]
 
 

@@ -176,6 +176,12 @@ JUDGED_BY_PRESET: dict[str, dict[str, Any]] = {"nnunet": {"tta": True, "grid": "
 """What a user's file means by the preset of its training, where it says nothing of evaluation."""
 
 PRESETS = FIRST_PRESETS | {
+    "small": FIRST_PRESETS["small"]
+    | {
+        "learning_rate": 2e-2,
+        "foreground_sampling": "class_first",
+        "foreground_place": "anywhere",
+    },
     "nnunet": FIRST_PRESETS["nnunet"] | {"dice_over": "all", "batch_dice": "plan"},
     "onecycle": FIRST_PRESETS["onecycle"] | {"batch_dice": "plan"},
 }

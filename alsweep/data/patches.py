@@ -237,10 +237,11 @@ class PatchSampler:
     def batch(self, rng: np.random.Generator, n: int) -> Batch:
         """Draw ``n`` training patches.
 
-        The first ``round(n * foreground_share)`` are centred on a foreground voxel, its class drawn
-        uniformly among those annotated in the case, or in all cases and before the case, and moved
-        inside the image, as the windows lie at inference. The others hold an annotated voxel of any class; each window inside the image
-        that holds it is as likely.
+        The first ``round(n * foreground_share)`` hold a foreground voxel, in their middle or
+        anywhere, its class drawn uniformly among those annotated in the case, or in all cases and
+        before the case; they are moved inside the image, as the windows lie at inference. The
+        others hold an annotated voxel of any class; each window inside the image that holds it is
+        as likely.
 
         Args:
             rng: Source of all draws.

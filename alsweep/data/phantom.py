@@ -43,6 +43,7 @@ FEWEST_CASES = 2
 FEWEST_CLASSES, MOST_CLASSES = 2, 30
 """Without the background; of more, noise would leave no two apart."""
 SMALLEST_SHAPE = 16
+NOISE = 0.12
 
 _ORGAN, _LESION = 1, 2
 _ORGAN_SHARE = 0.03
@@ -54,7 +55,6 @@ _FURTHER_INTENSITIES = (0.5, 1.6)
 _BODY_RADIUS = 0.9
 _REACH = 0.9 * _BODY_RADIUS
 _CLUSTER = 0.42
-_NOISE = 0.12
 _INTENSITY = {"air": 0.0, "body": 0.35, "organ": 0.65, "lesion": 1.0}
 _HEAD = DatasetHead(
     name="phantom",
@@ -75,6 +75,7 @@ def write_phantom(
     seed: int = 0,
     classes: int = FEWEST_CLASSES,
     free_air: bool = False,
+    noise: float = NOISE,
     on_case: Callable[[int], None] | None = None,
 ) -> Dataset:
     """Write a phantom Dataset; equal arguments give equal voxels.
@@ -92,6 +93,7 @@ def write_phantom(
         seed: All draws follow from it.
         classes: How many, without the background.
         free_air: Label the air round the bodies of the pool at no cost, as ingest does.
+        noise: Standard deviation; a lesion is 1 brighter than air.
         on_case: Called with the number of finished cases.
 
     Raises:
@@ -125,7 +127,8 @@ def write_phantom(
     with new_dataset(out) as root:
         infos = []
         for name in names:
-            image, labels = make_case(stream(seed, "phantom", name), shape, classes)
+            drawn = stream(seed, "phantom", name)
+            image, labels = make_case(drawn, shape, classes, noise=noise)
             part: Part = "validation" if name in validation else "pool"
             free = _free(image, labels) if free_air and part == "pool" else None
             prepared = PreparedCase(name, part, zscore(image)[None], labels, source, free)
@@ -146,7 +149,11 @@ def _free(image: Float32[np.ndarray, "z y x"], labels: LabelMap) -> LabelMap | N
 
 
 def make_case(
-    rng: np.random.Generator, shape: Triple, classes: int = FEWEST_CLASSES
+    rng: np.random.Generator,
+    shape: Triple,
+    classes: int = FEWEST_CLASSES,
+    *,
+    noise: float = NOISE,
 ) -> tuple[Float32[np.ndarray, "z y x"], LabelMap]:
     """Draw one case.
 
@@ -167,7 +174,7 @@ def make_case(
     for blob in shells:
         values[blob & ~ndimage.binary_erosion(blob)] = _INTENSITY["lesion"]
     bias = np.exp(0.1 * _smooth(rng, shape))
-    image = values * bias + rng.normal(0.0, _NOISE, shape)
+    image = values * bias + rng.normal(0.0, noise, shape)
     return image.astype(np.float32), labels
 
 

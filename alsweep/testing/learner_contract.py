@@ -60,6 +60,8 @@ _OTHER: dict[str, Any] = {
     "batch_dice": True,
     "foreground_share": 1.0,
     "case_sampling": "annotated_volume",
+    "foreground_sampling": "class_first",
+    "foreground_place": "anywhere",
     "augmentation": AugmentationConfig.model_validate("none"),
     "gradient_clip": 1e-3,
 }

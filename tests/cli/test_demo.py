@@ -7,17 +7,17 @@ from alsweep.config.sweep import SweepConfig
 from tests.cli.test_run import call
 
 
-def test_demo_space_has_three_strategies_two_seeds_and_four_loops(tmp_path: Path) -> None:
+def test_demo_space_has_three_strategies_three_seeds_and_four_loops(tmp_path: Path) -> None:
     sweep = demo._demo_space(tmp_path / "dataset")
     assert sweep.dataset == tmp_path / "dataset"
     names = {config.strategy.name for config in sweep.trajectories()}
     assert names == {"random", "random_fg66", "predictive_entropy"}
-    assert sweep.seeds == (0, 1)
+    assert sweep.seeds == (0, 1, 2)
     assert {config.query.loops for config in sweep.trajectories()} == {4}
 
 
 def test_demo_makes_its_phantom_once_and_hands_the_sweep_on(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
 ) -> None:
     made: list[tuple[SweepConfig, Path]] = []
     monkeypatch.setattr("alsweep.cli.run.make", lambda plan, out: made.append((plan, out)) or 0)
@@ -26,7 +26,10 @@ def test_demo_makes_its_phantom_once_and_hands_the_sweep_on(
     (plan, out), (again, _) = made
     assert out == tmp_path / "demo"
     assert plan.datasets == again.datasets
-    assert len(plan.trajectories) == 6
+    assert len(plan.trajectories) == 9
+    said = capsys.readouterr().err
+    assert "3 ways to choose what is labelled next (random, random_fg66, pred" in said
+    assert said.count("making a phantom") == 1
 
 
 def test_demo_refuses_a_folder_of_somebody_else(

@@ -100,6 +100,11 @@ def test_no_two_draws_are_alike_and_a_space_that_has_fewer_says_so():
         sample(5, over=over).draws()
 
 
+def test_every_choice_of_a_large_space_is_found():
+    over = {"training.epochs": {"low": 1, "high": 300}}
+    assert {one["training.epochs"] for one in sample(300, over=over).draws()} == {*range(1, 301)}
+
+
 def test_a_parameter_is_drawn_where_its_strategy_is():
     strategies = [one["strategy"] for one in sample(20).draws()]
     betas = [one["beta"] for one in strategies if one != "random"]
@@ -116,7 +121,9 @@ def test_a_parameter_is_drawn_where_its_strategy_is():
         ({"a.b": {"low": 1, "hihg": 2}}, "a.b: hihg: unknown key; did you mean 'high'?"),
         ({"a.b": {"low": 2, "high": 2}}, "a.b: low: 2 is not below high: 2; a single value goes"),
         ({"a.b": {"low": 0, "high": 2, "log": True}}, "a.b: low: 0 has no logarithm"),
-        ({"a.b": {"low": 0, "high": "x"}}, "a.b: high: expected a number, got 'x'"),
+        ({"a.b": {"low": 0, "high": "x"}}, "a.b: high: expected a finite number, got 'x'"),
+        ({"a.b": {"low": 0, "high": float("inf")}}, "a.b: high: expected a finite number, got inf"),
+        ({"a.b": {"low": float("nan"), "high": 1}}, "a.b: low: expected a finite number, got nan"),
         ({"a.b": {"low": 0, "high": 1, "log": 1}}, "a.b: log: write true or false, got 1"),
         ({"a.b": {"choices": []}}, "a.b: choices: write a list of at least one value"),
         ({"strategy": {"low": 1, "high": 2}}, "strategy: write a list of strategies"),

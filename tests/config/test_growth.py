@@ -87,13 +87,14 @@ def test_a_stored_file_that_lacks_a_section_means_its_neutral_values():
 
 
 def test_a_section_that_came_later_grows_in_its_turn():
-    before = TrajectoryConfig.model_validate(RAW)
+    before = TrajectoryConfig.model_validate(RAW, context=STORED)
     for then in ({}, {"pricing": {"kind": "none"}}):
         read = grown(stored=True, **then)
         assert read.pricing.fee == 0
         assert read.trajectory_id("f") == before.trajectory_id("f")
     assert grown(**NEUTRAL | {"pricing": {}}).pricing.fee == 5
-    assert grown(**NEUTRAL | {"pricing": {}}).trajectory_id("f") != before.trajectory_id("f")
+    now = TrajectoryConfig.model_validate(RAW)
+    assert grown(**NEUTRAL | {"pricing": {}}).trajectory_id("f") != now.trajectory_id("f")
 
 
 def test_what_a_stored_file_says_counts():

@@ -68,13 +68,22 @@ def test_preset_nnunet_judges_as_nnunet_does_where_nothing_is_written(written, f
     assert (other.tta, other.grid) == (written.get("tta", False), written.get("grid", "resampled"))
 
 
-def test_onecycle_is_nnunet_but_for_its_optimiser_and_augmentation():
+def test_forced_samples_as_they_were_first_drawn_enter_no_identity():
+    first = {"foreground_sampling": "case_first", "foreground_place": "centre"}
+    as_before, now = config(training=first), config()
+    assert not set(first) & set(as_before.training.identity())
+    assert set(first) <= set(now.training.identity())
+    assert now.trajectory_id("f") != as_before.trajectory_id("f")
+
+
+def test_onecycle_is_nnunet_but_for_optimiser_augmentation_and_dice_over_what_is_there():
     ours, theirs = (config(training={"preset": p}).training.plain() for p in ("onecycle", "nnunet"))
     assert {key for key in ours if ours[key] != theirs[key]} == {
         "preset",
         "optimizer",
         "weight_decay",
         "augmentation",
+        "dice_over",
     }
 
 

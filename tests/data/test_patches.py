@@ -81,6 +81,57 @@ def test_forced_patches_are_centred_on_foreground_each_class_of_a_case_equally_o
     assert counts[1] == pytest.approx(1000, abs=5 * np.sqrt(500))
 
 
+def test_class_first_a_class_that_few_cases_hold_is_drawn_as_often_as_others(phantom):
+    first, second, third = phantom.pool[:3]
+    organs = [centred(phantom, case, 1, (3, 3, 3)) for case in (first, second, third)]
+    store = annotate(phantom, [*organs, centred(phantom, third, 2, (3, 3, 3))])
+
+    def lesions(order):
+        sampler = PatchSampler(
+            phantom, store, phantom.pool, (1, 1, 1), 1.0, foreground_sampling=order
+        )
+        return (sampler.batch(stream(0, "test"), 1200)[1] == 2).mean()
+
+    assert lesions("class_first") == pytest.approx(1 / 2, abs=0.06)
+    assert lesions("case_first") == pytest.approx(1 / 6, abs=0.06)
+
+
+@settings(deadline=None, derandomize=True, max_examples=30)
+@given(
+    st.integers(0, 1000),
+    st.tuples(*[st.integers(1, 40)] * 3),
+    st.sampled_from(["case_first", "class_first"]),
+    st.sampled_from(["centre", "anywhere"]),
+)
+def test_every_forced_patch_holds_foreground(phantom, labels, seed, size, order, place):
+    sampler = PatchSampler(
+        phantom,
+        labels,
+        phantom.pool,
+        size,
+        1.0,
+        foreground_sampling=order,
+        foreground_place=place,
+    )
+    _, targets = sampler.batch(stream(seed, "test"), 4)
+    held = ((targets != IGNORE) & (targets > 0)).reshape(4, -1).any(axis=1)
+    assert held.all()
+
+
+def test_foreground_lies_anywhere_in_forced_windows_where_that_is_wanted(phantom):
+    case = phantom.pool[0]
+    z, y, x = np.argwhere(ReferenceLabels(phantom).volume(case) == 1)[0]
+    store = annotate(phantom, [Patch(case, (int(z), int(y), int(x)), (1, 1, 1))])
+
+    def places(place):
+        sampler = PatchSampler(phantom, store, [case], (4, 4, 4), 1.0, foreground_place=place)
+        targets = sampler.batch(stream(0, "test"), 1000)[1]
+        return (targets == 1).mean(axis=0)
+
+    assert places("anywhere") == pytest.approx(1 / 64, abs=0.015)
+    assert places("centre")[2, 2, 2] == 1
+
+
 def test_unforced_patches_meet_the_classes_as_often_as_they_are_annotated(phantom, labels):
     case = phantom.pool[0]
     sampler = PatchSampler(phantom, labels, [case], (1, 1, 1), 0.0)

@@ -111,3 +111,10 @@ def test_what_cannot_be_drawn_is_refused(tmp_path, arguments, message):
     with pytest.raises(DatasetError, match=message):
         write_phantom(tmp_path / "out", **arguments)
     assert not (tmp_path / "out").exists()
+
+
+def test_noise_changes_intensities_alone():
+    quiet, same = make_case(stream(0, "case"), (16, 16, 16), noise=0.0)
+    loud, labels = make_case(stream(0, "case"), (16, 16, 16), noise=0.5)
+    assert np.array_equal(same, labels)
+    assert (loud - quiet).std() == pytest.approx(0.5, rel=0.05)

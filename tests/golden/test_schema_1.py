@@ -13,6 +13,8 @@ from pathlib import Path
 import pytest
 
 from alsweep.cli.main import _exit_code
+from alsweep.config import trajectory
+from alsweep.config.trajectory import FIRST_PRESETS
 from alsweep.data.case import Dataset
 from alsweep.errors import RunFolderError
 from alsweep.sweep.mixing import Stored, on_stored, refuse_mixing
@@ -44,6 +46,7 @@ def contents(run: Path) -> dict[str, bytes]:
 
 @pytest.mark.parametrize("name", CONFIGS)
 def test_identities_are_those_of_schema_1(name, stored, monkeypatch):
+    monkeypatch.setattr(trajectory, "PRESETS", FIRST_PRESETS)  # these are written as users write
     monkeypatch.setattr(members, "NUMERICS", 7)  # what the keys were written down with
     assert identities(Dataset.open(stored / "dataset"))[name] == THEN[name]
 

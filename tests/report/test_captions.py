@@ -28,7 +28,7 @@ def with_states(study, *states, name="run"):
         for t, status in zip(run.trajectories, states, strict=False)
     ]
     trajectories = (*changed, *run.trajectories[len(changed) :])
-    return replace(run, name=name, trajectories=trajectories)
+    return replace(run, begun=replace(run.begun, name=name), trajectories=trajectories)
 
 
 def of_runs(study, *runs):
