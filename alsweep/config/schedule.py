@@ -2,7 +2,13 @@
 
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, PositiveInt, model_validator
+from pydantic import (
+    Field,
+    PositiveInt,
+    SerializerFunctionWrapHandler,
+    model_serializer,
+    model_validator,
+)
 
 from alsweep.config.base import Frozen
 
@@ -61,10 +67,10 @@ class ScheduleConfig(Frozen):
             raise ValueError("control: write the label of a strategy, or leave it out")
         return self
 
-    def plain(self) -> dict[str, Any]:
-        """What is written into a file: what its kind heeds alone."""
+    @model_serializer(mode="wrap")
+    def _what_the_kind_heeds(self, whole: SerializerFunctionWrapHandler) -> dict[str, Any]:
         heeded = ("kind", *_OF_KIND[self.kind])
-        return {key: value for key, value in super().plain().items() if key in heeded}
+        return {key: value for key, value in whole(self).items() if key in heeded}
 
     @property
     def decides(self) -> bool:
