@@ -26,6 +26,7 @@ from alsweep.config.expansion import (
     refuse_two_ways,
 )
 from alsweep.config.report import ReportConfig
+from alsweep.config.schedule import ScheduleConfig
 from alsweep.config.trajectory import Seed, TrajectoryConfig
 from alsweep.config.validation import validated
 from alsweep.errors import ConfigError
@@ -148,6 +149,7 @@ class SweepConfig(Frozen):
     resources: ResourcesConfig = ResourcesConfig()
     wandb: WandbConfig = WandbConfig()
     report: ReportConfig = added(ReportConfig(), neutral=ReportConfig())
+    schedule: ScheduleConfig = added(ScheduleConfig(), neutral=ScheduleConfig())
     provenance: Provenance | None = None
 
     @field_validator("name")

@@ -36,6 +36,7 @@ class Decision(Frozen):
         why: For people.
         loop: Finished loops that it was decided on; None where that is not the matter.
         config: Resolved; of what is added, and of what is suggested where it is known.
+        against: Of what is stopped: label of the strategy that it was dropped for, if for any.
     """
 
     schema_version: Literal[1] = 1
@@ -45,6 +46,7 @@ class Decision(Frozen):
     why: str
     loop: int | None = None
     config: TrajectoryConfig | None = None
+    against: str | None = None
 
     @model_validator(mode="after")
     def _added_with_a_config(self) -> Decision:

@@ -106,7 +106,9 @@ def _run(
         made[:, seed] = np.where(np.isin(curves.strategies, list(running)), whole[:, seed], 0)
         for end in ends:
             racing = np.isin(curves.strategies, list(running))
-            seen[racing, seed] = _areas(curves.values[0, racing, :, seed], end)
+            # What was stopped within the seed has no value for it.
+            seen[:, seed] = np.nan
+            seen[racing, seed] = areas(curves.values[0, racing, :, seed], end)
             look = race.look(seen, sorted(running))
             stops = np.isin(curves.strategies, list(look.settled))
             made[stops, seed] = np.minimum(made[stops, seed], end + 1)
@@ -115,7 +117,7 @@ def _run(
     return made, dropped
 
 
-def _areas(curves: Floats, end: int) -> Floats:
+def areas(curves: Floats, end: int) -> Floats:
     """Area under each curve up to a loop, scaled to the value of a constant one.
 
     Args:

@@ -88,5 +88,9 @@ class Listener:
         """See :class:`~alsweep.sweep.monitor.Monitor`."""
         log(f"warning: failed: {planned.id}: {error}")
 
+    def stopped(self, planned: Planned, why: str) -> None:
+        """See :class:`~alsweep.sweep.monitor.Monitor`."""
+        log(f"stopped: {planned.id}: {why}")
+
     def ended(self, planned: Planned) -> None:
         """See :class:`~alsweep.sweep.monitor.Monitor`."""

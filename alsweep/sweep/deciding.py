@@ -76,8 +76,10 @@ def overrule(run: Path, plan: Plan) -> Plan:
     """Let stopped trajectories go on, since nobody decides any more; the log says so.
 
     Returns:
-        The plan with nothing stopped.
+        The plan with nothing stopped; as it is, where the sweep has a schedule.
     """
+    if plan.sweep.schedule.decides:
+        return plan
     decisions = [
         Decision(
             action="overruled",

@@ -46,6 +46,7 @@ class SweepState:
     running: dict[str, Planned] = field(default_factory=dict)
     starts: dict[str, Start] = field(default_factory=dict)
     failures: int = 0
+    stopped: int = 0
 
     @property
     def done(self) -> int:
@@ -57,8 +58,9 @@ class SweepState:
         """Totals in one line."""
         total = len(self.plan.trajectories)
         failed = f", {self.failures} failed" if self.failures else ""
+        stopped = f", {self.stopped} stopped" if self.stopped else ""
         return (
-            f"{self.done}/{total} trajectories done{failed}, "
+            f"{self.done}/{total} trajectories done{failed}{stopped}, "
             f"{sum(self.loops.values())}/{self.plan.loops} loops, "
             f"{in_words(self.pace.elapsed)} elapsed, {left_in_words(self.pace.seconds_left)}"
         )
@@ -97,6 +99,12 @@ class StateMonitor:
         """See :class:`~alsweep.sweep.monitor.Monitor`."""
         self.state.running.pop(planned.id, None)
         self.state.failures += 1
+        self.state.pace.drop(planned.config.query.loops - self.state.loops[planned.id])
+
+    def stopped(self, planned: Planned, why: str) -> None:
+        """See :class:`~alsweep.sweep.monitor.Monitor`."""
+        self.state.running.pop(planned.id, None)
+        self.state.stopped += 1
         self.state.pace.drop(planned.config.query.loops - self.state.loops[planned.id])
 
     def ended(self, planned: Planned) -> None:
@@ -161,6 +169,11 @@ class LineDisplay(StateMonitor):
         self._failed_starts.add(planned.start)
         self._say(f"failed: {planned.id}: {error}")
 
+    def stopped(self, planned: Planned, why: str) -> None:
+        """Say why a trajectory does no further loops."""
+        super().stopped(planned, why)
+        self._say(f"stopped: {planned.shown} seed {planned.config.seed}: {why}")
+
 
 class LiveDisplay(StateMonitor):
     """A table of what runs, drawn anew from the state and the workers' signs of life."""
@@ -190,6 +203,12 @@ class LiveDisplay(StateMonitor):
         """Say above the table why a trajectory failed."""
         super().failed(planned, error)
         self._console.print(Text(f"failed: {planned.id}: {error}", style="red"))
+
+    def stopped(self, planned: Planned, why: str) -> None:
+        """Say above the table why a trajectory does no further loops."""
+        super().stopped(planned, why)
+        told = f"stopped: {planned.shown} seed {planned.config.seed}: {why}"
+        self._console.print(told, markup=False)
 
     def _render(self) -> RenderableType:
         state = self.state

@@ -5,8 +5,7 @@ from alsweep.results.records import read_records
 from alsweep.sweep.job import Job, Outcome
 from alsweep.sweep.missing import finished, unfinished
 from alsweep.sweep.ray_session import ray_session
-from alsweep.sweep.starts import prepare_starts
-from alsweep.sweep.tuner import run_trajectories
+from alsweep.sweep.schedules import make_scheduled
 
 
 def make_missing(job: Job, address: str | None = None) -> Outcome:
@@ -25,7 +24,7 @@ def make_missing(job: Job, address: str | None = None) -> Outcome:
         job.mirror(planned, read_records(job.folder(planned)))
     if unfinished(job.run, job.plan):
         with ray_session(job.resources, address):
-            run_trajectories(job, excluded=prepare_starts(job))
+            job = make_scheduled(job)
     return _outcome(job)
 
 

@@ -53,6 +53,9 @@ class Monitor(Protocol):
     def failed(self, planned: Planned, error: str) -> None:
         """A trajectory cannot go on."""
 
+    def stopped(self, planned: Planned, why: str) -> None:
+        """It was decided that a trajectory does no further loops."""
+
     def ended(self, planned: Planned) -> None:
         """A trajectory is finished."""
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from alsweep.config.base import fingerprint
 from alsweep.config.expansion import Cell
+from alsweep.config.report import no_such_label
 from alsweep.config.sweep import SweepConfig
 from alsweep.config.trajectory import TrajectoryConfig
 from alsweep.data.case import Dataset
@@ -87,8 +88,8 @@ class Plan:
 
     @property
     def overruled(self) -> "Plan":
-        """The same with nothing stopped."""
-        return replace(self, stopped=frozenset())
+        """The same with nothing stopped, where the sweep has no schedule to decide that."""
+        return self if self.sweep.schedule.decides else replace(self, stopped=frozenset())
 
     @property
     def names(self) -> dict[str, str]:
@@ -134,7 +135,14 @@ def make_plan(sweep: SweepConfig, datasets: Dataset | Mapping[Path, Dataset]) ->
     refuse_shared_labels(planned)
     plan = Plan(sweep, tuple(planned))
     sweep.report.on(plan.names)
+    _refuse_unknown_control(plan)
     return plan
+
+
+def _refuse_unknown_control(plan: Plan) -> None:
+    control = plan.sweep.schedule.control
+    if control is not None and control not in plan.names:
+        raise ConfigError(f"schedule.control: {no_such_label(control, plan.names)}")
 
 
 def opened(plan: Plan) -> list[Dataset]:

@@ -152,7 +152,7 @@ def _overruled(run: Path, plan: Plan) -> Iterator[str]:
     """Say that trajectories which were stopped go on."""
     from alsweep.sweep.deciding import cut_short
 
-    cut = [planned.id for planned in cut_short(run, plan)]
+    cut = [] if plan.sweep.schedule.decides else [one.id for one in cut_short(run, plan)]
     if cut:
         one = len(cut) == 1
         what = (

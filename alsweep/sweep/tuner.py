@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence, Set
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from ray import tune
+from ray.tune.schedulers import FIFOScheduler
 
 from alsweep.layout import log_path
 from alsweep.results.loops import LoopRecord
@@ -24,22 +25,37 @@ if TYPE_CHECKING:
     from alsweep.sweep.plan import Planned
 
 
-def run_trajectories(job: Job, excluded: set[str]) -> None:
+MakeScheduler = Callable[[int], FIFOScheduler]
+"""A scheduler for so many workers at once."""
+
+
+def run_trajectories(
+    job: Job,
+    excluded: Set[str],
+    until: int | None = None,
+    scheduler: MakeScheduler = InTurn,
+) -> None:
     """Run all unfinished trajectories but the excluded ones; those that fail get their error.json.
 
     Args:
         job: The sweep.
         excluded: Ids of trajectories that have failed already.
+        until: The last loop that is made now; None makes all.
+        scheduler: Says which comes next, and may stop one after a loop.
     """
-    todo = [p for p in job.unfinished() if p.id not in excluded]
+    rest = [p for p in job.unfinished() if p.id not in excluded]
+    todo = [p for p in rest if until is None or loops_done(job.run, p) <= until]
     shutil.rmtree(job.run / ".tune", ignore_errors=True)  # left by an earlier version, if killed
     # Where a worker dies while it is handed its next trajectory, Tune gives that up without a try.
-    never_begun = _run(job, todo)
-    for planned, crash in _run(job, [planned for planned, _ in never_begun]):
+    never_begun = _run(job, todo, until, scheduler)
+    again = [planned for planned, _ in never_begun]
+    for planned, crash in _run(job, again, until, scheduler):
         _fail(job, planned, crash)
 
 
-def _run(job: Job, todo: Sequence[Planned]) -> list[tuple[Planned, Exception]]:
+def _run(
+    job: Job, todo: Sequence[Planned], until: int | None, scheduler: MakeScheduler
+) -> list[tuple[Planned, Exception]]:
     """Run trajectories; return those that no worker has begun, with the last crash."""
     if not todo:
         return []
@@ -47,7 +63,8 @@ def _run(job: Job, todo: Sequence[Planned]) -> list[tuple[Planned, Exception]]:
     # Outside the run: nothing in it is kept, and a run's disk that is full must not stop Tune.
     temporary = TemporaryDirectory(prefix="alsweep-tune-", ignore_cleanup_errors=True)
     with temporary as storage, quiet_tune():
-        results = build_tuner(job, todo, Path(storage), follower).fit()
+        tuner = build_tuner(job, Path(storage), follower, until, scheduler)
+        results = tuner.fit()
     never_begun = []
     for result in results:
         # Where there was no result there is no config either.
@@ -67,15 +84,23 @@ def _fail(job: Job, planned: Planned, crash: Exception) -> None:
         job.fail(planned, in_one_line(crash, log_path(job.folder(planned))))
 
 
-def build_tuner(job: Job, todo: Sequence[Planned], storage: Path, follower: Follower) -> tune.Tuner:
-    """A Tune experiment with one trial a trajectory.
+def build_tuner(
+    job: Job,
+    storage: Path,
+    follower: Follower,
+    until: int | None = None,
+    scheduler: MakeScheduler = InTurn,
+) -> tune.Tuner:
+    """A Tune experiment with one trial for each trajectory that is followed, in their order.
 
     Args:
         job: The sweep.
-        todo: Trajectories, in the order in which they begin.
         storage: Where Tune may write.
         follower: Hears what happens.
+        until: The last loop that is made; None makes all.
+        scheduler: Says which comes next.
     """
+    todo = follower.followed
     at_once = workers_at_once(job.resources)
     let_few_wait(at_once)
     assignment = Assignment(job.run, job.work, {p.id: p.config for p in todo})
@@ -87,7 +112,7 @@ def build_tuner(job: Job, todo: Sequence[Planned], storage: Path, follower: Foll
         trainable,
         param_space={"trajectory": tune.grid_search([planned.id for planned in todo])},
         tune_config=tune.TuneConfig(
-            scheduler=InTurn(at_once),
+            scheduler=scheduler(at_once),
             reuse_actors=used_again(job.resources, (p.config for p in todo)),
             trial_name_creator=_trial_name,
             trial_dirname_creator=_trial_name,
@@ -95,6 +120,7 @@ def build_tuner(job: Job, todo: Sequence[Planned], storage: Path, follower: Foll
         run_config=tune.RunConfig(
             name="tune",
             storage_path=str(storage),
+            stop=None if until is None else {"loop": until},
             failure_config=tune.FailureConfig(max_failures=job.resources.retries),
             checkpoint_config=tune.CheckpointConfig(
                 checkpoint_frequency=0, checkpoint_at_end=False
@@ -126,6 +152,11 @@ class Follower(tune.Callback):
     def __getstate__(self) -> dict[str, Any]:
         # Tune pickles the callbacks with its own state, which is never read again.
         return {}
+
+    @property
+    def followed(self) -> list[Planned]:
+        """The trajectories, in the order in which they begin."""
+        return list(self._planned.values())
 
     def named(self, id_: str) -> Planned:
         """One of the trajectories that it follows."""

@@ -1,6 +1,7 @@
 """A table-lookup trajectory: the real folder protocol, numbers from a hash, faults on demand."""
 
 import os
+import re
 import signal
 import threading
 import time
@@ -99,8 +100,15 @@ def number(config: TrajectoryConfig, *key: object) -> int:
     return int(fingerprint([config.identity_on(""), *key])[:6], 16)
 
 
+def table_dice(config: TrajectoryConfig, loop: int) -> float:
+    """From a hash; a label such as ``at80`` says where it lies, and up to two Dice points above."""
+    drawn = number(config, "dice", loop) / 16**6
+    placed = re.fullmatch(r"at(\d\d)[a-z]?", config.strategy.label or "")
+    return drawn if placed is None else int(placed[1]) / 100 + 0.02 * drawn
+
+
 def table_record(config: TrajectoryConfig, loop: int) -> LoopRecord:
-    dice = number(config, "dice", loop) / 16**6
+    dice = table_dice(config, loop)
     patches = config.patches_at(loop)
     return LoopRecord(
         loop=loop,

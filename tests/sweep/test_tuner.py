@@ -91,8 +91,8 @@ class Runs:
         self.asked: list[list[str]] = []
         self._script = script
 
-    def build(self, job: Job, todo: Any, storage: Path, follower: Follower) -> Any:
-        self.asked.append([planned.id for planned in todo])
+    def build(self, job: Job, storage: Path, follower: Follower, *_: Any) -> Any:
+        self.asked.append([planned.id for planned in follower.followed])
         assert storage.is_dir()
         assert not storage.is_relative_to(job.run)
         return SimpleNamespace(fit=lambda: self._fit(follower))
@@ -145,10 +145,10 @@ def test_what_a_dying_worker_was_handed_is_run_once_more(
         follower.on_trial_start(0, [], trial(lost))
         return dict.fromkeys((handed, failed, lost), crash)
 
-    runs = Runs(script)
+    runs, begun = Runs(script), job.unfinished()
     monkeypatch.setattr(tuner, "build_tuner", runs.build)
     run_trajectories(job, set())
-    assert runs.asked == [list(plan.ids), [handed]]
+    assert runs.asked == [[one.id for one in begun], [handed]]
     assert set(job.errors) == {handed, failed, lost}
     assert job.errors[failed] == "no room"
     assert "died" in job.errors[handed]

@@ -1,0 +1,97 @@
+"""What is made of a plan while a schedule decides: everything, a race, or successive halving."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from alsweep.results.decisions import Decision, append_decisions
+from alsweep.sweep.missing import loops_done
+from alsweep.sweep.starts import prepare_starts
+from alsweep.sweep.tuner import run_trajectories
+
+if TYPE_CHECKING:
+    from alsweep.sweep.job import Job
+    from alsweep.sweep.plan import Planned
+
+
+def make_scheduled(job: Job) -> Job:
+    """Make what is missing, but for what the sweep's schedule stops.
+
+    Returns:
+        The job with what is stopped now.
+    """
+    schedule = job.plan.sweep.schedule
+    if schedule.kind == "race":
+        from alsweep.sweep.race import run_race
+
+        return run_race(job)
+    if schedule.kind == "asha":
+        from alsweep.sweep.asha import run_asha
+
+        return run_asha(job)
+    make(job)
+    return job
+
+
+def make(job: Job, until: int | None = None) -> None:
+    """Make what is missing of a job's plan.
+
+    Args:
+        job: Its plan may be a part of the sweep's.
+        until: The last loop that is made now; None makes all.
+    """
+    lost = prepare_starts(job)
+    run_trajectories(job, excluded=lost | job.errors.keys(), until=until)
+
+
+def part(job: Job, trajectories: Iterable[Planned]) -> Job:
+    """The same job with a part of its plan."""
+    return replace(job, plan=replace(job.plan, trajectories=tuple(trajectories)))
+
+
+def with_stopped(job: Job, stopped: Collection[str]) -> Job:
+    """The same job with these stopped, too."""
+    return replace(job, plan=replace(job.plan, stopped=job.plan.stopped | set(stopped)))
+
+
+def stop(job: Job, decided: Sequence[tuple[Planned, str, str | None]], by: str) -> Job:
+    """Write down that trajectories do no further loops, and heed it.
+
+    Those that are done, failed or stopped already are left as they are.
+
+    Args:
+        job: The sweep.
+        decided: Trajectory, why, and the strategy that it was dropped for, if any.
+        by: Who decided.
+
+    Returns:
+        The job without them.
+    """
+    new = [
+        (planned, why, against)
+        for planned, why, against in decided
+        if planned.id not in job.plan.stopped | job.errors.keys() and _goes_on(job.run, planned)
+    ]
+    append_decisions(job.run, [stopping(job.run, *one, by=by) for one in new])
+    for planned, why, _ in new:
+        job.monitor.stopped(planned, why)
+    return with_stopped(job, [planned.id for planned, _, _ in new])
+
+
+def stopping(run: Path, planned: Planned, why: str, against: str | None, *, by: str) -> Decision:
+    """The decision that a trajectory does no further loops."""
+    return Decision(
+        action="stopped",
+        trajectory=planned.id,
+        by=by,
+        why=why,
+        loop=loops_done(run, planned),
+        against=against,
+    )
+
+
+def _goes_on(run: Path, planned: Planned) -> bool:
+    return loops_done(run, planned) < planned.config.query.loops
