@@ -13,7 +13,8 @@ from collections.abc import Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, Protocol
+from tempfile import TemporaryFile
+from typing import IO, TYPE_CHECKING, Any, Literal, Protocol
 
 if TYPE_CHECKING:
     from alsweep.config.sweep import SweepConfig
@@ -123,25 +124,34 @@ class Command:
 
     def _run(self, text: str) -> str | None:
         """Run the program with an event on its stdin; return what went wrong."""
+        # A file takes what it says, since a pipe would be open as long as what it leaves behind.
+        with TemporaryFile() as said:
+            try:
+                process = subprocess.Popen(
+                    self._words,
+                    stdin=subprocess.PIPE,
+                    stdout=subprocess.DEVNULL,  # a sweep's stdout is for results
+                    stderr=said,
+                    start_new_session=True,
+                )
+            except OSError as error:
+                return f"cannot be run ({error.strerror or error})"
+            with process:
+                return self._wait(process, f"{text}\n".encode()) or _failure(process, said)
+
+    def _wait(self, process: subprocess.Popen[bytes], text: bytes) -> str | None:
         try:
-            process = subprocess.Popen(
-                self._words,
-                stdin=subprocess.PIPE,
-                stdout=subprocess.DEVNULL,  # a sweep's stdout is for results
-                stderr=subprocess.PIPE,
-                text=True,
-                start_new_session=True,
-            )
-        except OSError as error:
-            return f"cannot be run ({error.strerror or error})"
-        try:
-            _, said = process.communicate(text + "\n", timeout=self._seconds)
+            process.communicate(text, timeout=self._seconds)
         except subprocess.TimeoutExpired:
             with suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
             return f"took more than {self._seconds:g} s and was killed"
-        last = (said.strip().splitlines() or ["it said nothing"])[-1]
-        return (
-            f"failed with exit code {process.returncode} ({last})" if process.returncode else None
-        )
+        return None
+
+
+def _failure(process: subprocess.Popen[bytes], said: IO[bytes]) -> str | None:
+    if not process.returncode:
+        return None
+    said.seek(0)
+    lines = said.read().decode(errors="replace").strip().splitlines()
+    return f"failed with exit code {process.returncode} ({lines[-1] if lines else 'no word'})"

@@ -69,7 +69,7 @@ def run_tasks(
         num_cpus=resources.cpus, num_gpus=resources.gpus, max_retries=resources.retries
     )
     shutil.rmtree(signs, ignore_errors=True)  # of a driver that was killed
-    todo, working = dict(tasks), {}
+    todo, working = dict(tasks), dict[Any, str]()
     while (todo and not enough()) or working:
         while todo and not enough() and len(working) < max(1, workers_at_once(resources)):
             name = next(iter(todo))

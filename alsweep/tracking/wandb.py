@@ -104,10 +104,18 @@ class WandbTracker:
             self._finish(tracked.id)
 
     def alert(self, sweep: str, title: str, text: str, level: Level) -> None:
-        """Alert through a run of the sweep's own, since a trajectory's may be closed long ago."""
+        """Alert through a run of the sweep's own, since a trajectory's may be closed long ago.
+
+        Its files lie apart, in ``wandb/alerts``: what lies beside them is one run a trajectory.
+        """
         if self._alerts is None:
             id_ = fingerprint({"alerts": sweep})[:32]
-            self._alerts = self._init(id=id_, name=f"{sweep} (alerts)", job_type="sweep")
+            what = {
+                "name": f"{sweep} (alerts)",
+                "job_type": "alerts",
+                "tags": [sweep[:_LONGEST_TAG]],
+            }
+            self._alerts = self._init(self._files / "alerts", id=id_, **what)
         self._alerts.alert(title=title, text=text, level=level)
 
     def close(self) -> None:
@@ -132,6 +140,7 @@ class WandbTracker:
         self._remove_unsynced(id_)
         online = self._config.mode == "online"
         run = self._init(
+            self._folder,
             id=id_,
             name=tracked.id,
             group=tracked.setting or records[0].setting,
@@ -147,15 +156,15 @@ class WandbTracker:
         run.define_metric("al/mean_dice", step_metric="loop", summary="last")
         return _OpenRun(run, run.starting_step if online else sent)
 
-    def _init(self, **what: Any) -> Any:
-        """A run in this tracker's project; all else is as no sweep's user should have to say."""
+    def _init(self, folder: Path, **what: Any) -> Any:
+        """A run in this tracker's project, with its files in a folder named wandb in this one."""
         import wandb
 
-        self._files.mkdir(parents=True, exist_ok=True)
+        wandb_folder(folder).mkdir(parents=True, exist_ok=True)
         return wandb.init(
             project=self._config.project,
             entity=self._config.entity,
-            dir=str(self._folder),
+            dir=str(folder),
             mode=self._config.mode,
             resume="allow" if self._config.mode == "online" else None,
             reinit="create_new",
