@@ -12,7 +12,7 @@ from alsweep.config.load import load_sweep
 from alsweep.config.sweep import SweepConfig
 from alsweep.disk import full_disk_told
 from alsweep.layout import report_folder, space_path
-from alsweep.sweep import mixing, remarks
+from alsweep.sweep import mixing, remarks, taking_over
 from alsweep.sweep.audience import Audience, Listener, OnLoop
 from alsweep.sweep.deciding import extended, overrule
 from alsweep.sweep.environment import prepare_environment, unset_which_run, wandb_settings
@@ -98,6 +98,8 @@ def run_sweep(
             audience.tell(remark)
         write_space(run, plan)
         plan = overrule(run, plan)
+        for told in taking_over.summary(taking_over.take_over(run, plan)):
+            audience.tell(told)
         refresh_configs(run, plan)
         with (
             _mirror(wandb, run) as tracker,
