@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from alsweep.sweep.job import Job
 from alsweep.sweep.order import Order, in_order
 from alsweep.sweep.starts import prepare_starts
-from alsweep.sweep.tuner import build_tuner
+from alsweep.sweep.tuner import Follower, build_tuner
 from tests.sweep.conftest import MakePlan
 from tests.sweep.fakes import TableWork
 
@@ -58,6 +58,9 @@ def test_starts_and_trials_begin_in_that_order(
     monkeypatch.setattr("alsweep.sweep.starts.run_tasks", lambda tasks, *_: iter(()))
     prepare_starts(job)
     assert [start.example.config.seed for start in heard.starts] == seeds
-    space = build_tuner(job, job.unfinished(), tmp_path)._local_tuner._param_space
+    monkeypatch.setattr("alsweep.sweep.tuner.workers_at_once", lambda resources: 2)
+    todo = job.unfinished()
+    tuner = build_tuner(job, todo, tmp_path, Follower(job, todo))
+    space = tuner._local_tuner._param_space
     by_id = {one.id: one.config.seed for one in plan.trajectories}
     assert [by_id[id_] for id_ in space["trajectory"]["grid_search"]] == seeds
