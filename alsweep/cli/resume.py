@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from alsweep.sweep.order import ORDER_HELP, Order
+from alsweep.sweep.retry import RETRY_HELP, Retry
 
 
 def resume(
@@ -14,6 +15,7 @@ def resume(
         str | None, typer.Option(help="Ray cluster to use; default: a private one here.")
     ] = None,
     order: Annotated[Order, typer.Option(help=ORDER_HELP)] = Order.seeds,
+    retry: Annotated[Retry, typer.Option(help=RETRY_HELP)] = Retry.failed,
     mix_numerics: Annotated[
         bool,
         typer.Option(
@@ -28,4 +30,5 @@ def resume(
     from alsweep.cli.run import make, tell
     from alsweep.sweep.planning import stored_plan
 
-    return make(stored_plan(run, tell), run, address, order, mix_numerics=mix_numerics)
+    plan = stored_plan(run, tell)
+    return make(plan, run, address, order, mix_numerics=mix_numerics, retry=retry)

@@ -10,6 +10,7 @@ import typer
 
 from alsweep.layout import report_folder, report_page, space_path
 from alsweep.sweep.order import ORDER_HELP, Order
+from alsweep.sweep.retry import RETRY_HELP, Retry
 
 if TYPE_CHECKING:
     from alsweep.config.sweep import SweepConfig
@@ -40,6 +41,7 @@ def run(
         str | None, typer.Option(help="Ray cluster to use; default: a private one here.")
     ] = None,
     order: Annotated[Order, typer.Option(help=ORDER_HELP)] = Order.seeds,
+    retry: Annotated[Retry, typer.Option(help=RETRY_HELP)] = Retry.failed,
     mix_numerics: Annotated[
         bool,
         typer.Option(
@@ -66,7 +68,7 @@ def run(
         return tell_counts(sweep, missing)
     plan = plan_read(sweep, space, folder, set_ or [], tell)
     if not dry_run:
-        return make(plan, folder, address, order, mix_numerics=mix_numerics)
+        return make(plan, folder, address, order, mix_numerics=mix_numerics, retry=retry)
     private = address is None
     check_place_and_device(folder, plan.sweep.resources, private=private)
     check_wandb(plan.sweep)
@@ -125,6 +127,7 @@ def make(
     order: Order = Order.seeds,
     *,
     mix_numerics: bool = False,
+    retry: Retry = Retry.failed,
 ) -> int:
     """Make what is missing of a plan by training, then results and report.
 
@@ -143,6 +146,7 @@ def make(
                 order=order,
                 audience=Terminal(),
                 mix_numerics=mix_numerics,
+                retry=retry,
             )
     except KeyboardInterrupt:
         if not space_path(run_folder).exists():
@@ -150,7 +154,24 @@ def make(
         tell(f"interrupted; {_go_on(run_folder)}")
         return INTERRUPTED
     _tell_results(run_folder)
-    return _exit_code(outcome)
+    code = _exit_code(outcome) if outcome.done + len(outcome.failed) else 0
+    if outcome.stopped is not None:
+        _tell_stop(run_folder, outcome.stopped, outcome.left)
+    return code
+
+
+def _tell_stop(run_folder: Path, cap: str, left: int) -> None:
+    """How to go on, and as the last line of all where it stopped."""
+    from alsweep.sweep.remarks import shown
+
+    name = shlex.quote(str(shown(run_folder)))
+    space = shlex.quote(str(shown(space_path(run_folder))))
+    again = f"alsweep resume {name}, or with another cap: " if cap == "caps.hours" else ""
+    tell(
+        f"what was finished is saved. Go on with: {again}"
+        f"alsweep run {space} --out {name} --set {cap}=..."
+    )
+    tell(f"stopped at {cap}: {left} trajectories left")
 
 
 def _go_on(run_folder: Path) -> str:

@@ -1,11 +1,13 @@
 """A search space: base, seeds and grid, and the trajectories that they mean."""
 
 import re
+import shlex
 from collections.abc import Container, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
+    BeforeValidator,
     Field,
     NonNegativeFloat,
     NonNegativeInt,
@@ -17,6 +19,7 @@ from pydantic import (
 )
 
 from alsweep.config.base import Frozen, added, is_stored
+from alsweep.config.caps import CapsConfig
 from alsweep.config.expansion import (
     Cell,
     SampleConfig,
@@ -39,6 +42,20 @@ out where the grid varies them. 3: settings, each on a dataset of its own, point
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
 
+def _words(command: Any) -> Any:
+    """A command as a shell would split it; no shell ever sees it."""
+    if not isinstance(command, str):
+        return command
+    try:
+        return shlex.split(command)
+    except ValueError as error:
+        raise ValueError(f"cannot be split into words ({error}); write a list of words") from None
+
+
+Command = Annotated[tuple[str, ...], BeforeValidator(_words), Field(min_length=1)]
+"""A program and its arguments, given as a list or as one line."""
+
+
 class ResourcesConfig(Frozen):
     """What one trajectory gets; never part of a result's identity."""
 
@@ -58,6 +75,9 @@ class ResourcesConfig(Frozen):
     )
     models_gib: PositiveFloat = Field(20, description="most disk space for stored members")
     retries: NonNegativeInt = Field(3, description="new tries after a worker or node is lost")
+    price_per_gpu_hour: PositiveFloat | None = added(
+        None, neutral=None, description="what an hour of a GPU costs"
+    )
 
     @property
     def threads(self) -> int:
@@ -150,6 +170,8 @@ class SweepConfig(Frozen):
     wandb: WandbConfig = WandbConfig()
     report: ReportConfig = added(ReportConfig(), neutral=ReportConfig())
     schedule: ScheduleConfig = added(ScheduleConfig(), neutral=ScheduleConfig())
+    caps: CapsConfig = added(CapsConfig(), neutral=CapsConfig())
+    on_event: Command | None = added(None, neutral=None)
     provenance: Provenance | None = None
 
     @field_validator("name")
@@ -218,6 +240,15 @@ class SweepConfig(Frozen):
         if self.dataset is not None and self.settings and not lacking and not is_stored(info):
             raise ValueError(
                 "dataset: does nothing, since every setting names its own; leave it out"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _money_has_a_price(self) -> Self:
+        if self.caps.money is not None and self.resources.price_per_gpu_hour is None:
+            raise ValueError(
+                "caps.money: needs resources.price_per_gpu_hour, what an hour of a GPU costs; "
+                "write both, or cap gpu_hours"
             )
         return self
 

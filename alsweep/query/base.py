@@ -98,6 +98,15 @@ class Strategy:
         composition = self.composition
         return ("probs",) if composition is None else composition.needs
 
+    @property
+    def reads_loops(self) -> bool:
+        """Whether a query may depend on how many loops there are; see :class:`Stage`.
+
+        A strategy with a :meth:`query` of its own may, unless it says ``reads_loops = False``.
+        """
+        composition, own = self.composition, type(self).query is not Strategy.query
+        return composition is None or own or composition.reads_loops
+
     def query(self, pool: Pool, request: Request, rng: Streams) -> list[QueriedPatch]:
         """Choose patches, best first; fewer than asked for where nothing more fits.
 

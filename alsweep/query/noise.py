@@ -97,6 +97,11 @@ class Scheduled(Noise):
         help="whether beta_end belongs to the last loop, which has no query, or the last query",
     )
 
+    @property
+    def reads_loops(self) -> bool:
+        """A schedule ends with the last loop, whichever that is."""
+        return self.schedule != "constant" or super().reads_loops
+
     def beta_at(self, request: "Request") -> float:
         """Beta of the request's loop."""
         steps = request.loops if self.span == "loops" else request.loops - 1

@@ -26,6 +26,15 @@ class Stage:
     draws: ClassVar[bool] = True
     name: ClassVar[str]
 
+    @property
+    def reads_loops(self) -> bool:
+        """Whether what it does in a loop may depend on how many loops there are.
+
+        A stage of alsweep says so where it does. One of another package may, unless it says no:
+        ``reads_loops = False`` lets longer trajectories take over the loops of shorter ones.
+        """
+        return not type(self).__module__.startswith("alsweep.")
+
     def plain(self) -> dict[str, Any]:
         """Name and parameters, as JSON values; without those that came later and are neutral."""
         return {"name": self.name, **telling(self)}

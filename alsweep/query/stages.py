@@ -71,6 +71,11 @@ class Composition:
         return tuple(dict.fromkeys(need for s in self.stages.values() for need in s.needs))
 
     @property
+    def reads_loops(self) -> bool:
+        """Whether a query may depend on how many loops there are."""
+        return any(stage.reads_loops for stage in self.stages.values())
+
+    @property
     def candidates_factor(self) -> int:
         """Candidates kept per case, as a multiple of the most per case."""
         stages = (self.noise, self.filter, self.select)

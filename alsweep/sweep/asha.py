@@ -6,6 +6,8 @@ depends on who was first; the log of decisions says what it was, and a resume fo
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
@@ -33,7 +35,7 @@ def run_asha(job: Job) -> Job:
         The job with all that was stopped.
     """
     lost = prepare_starts(job)
-    run_trajectories(job, excluded=lost, scheduler=lambda at_once: Halving(at_once, job))
+    run_trajectories(job, excluded=lost, scheduler=partial(Halving, job))
     return with_stopped(job, read_decided(job.run).stopped)
 
 
@@ -41,12 +43,13 @@ class Halving(InTurn):
     """Asks a bracket of each setting after each loop.
 
     Args:
-        at_once: Workers that there is room for.
         job: The sweep; what it has finished fills the brackets first.
+        at_once: Workers that there is room for.
+        enough: Whether nothing new may begin.
     """
 
-    def __init__(self, at_once: int, job: Job) -> None:
-        super().__init__(at_once)
+    def __init__(self, job: Job, at_once: int, enough: Callable[[], bool]) -> None:
+        super().__init__(at_once, enough)
         self._job = job
         self._planned = {planned.id: planned for planned in job.plan.trajectories}
         self._brackets: dict[str, AsyncHyperBandScheduler] = {}

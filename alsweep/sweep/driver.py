@@ -1,38 +1,73 @@
 """Make what is missing of a sweep: shared starts first, then the trajectories."""
 
+from dataclasses import replace
+
 from alsweep.results.failure import forget_failure, read_failure
 from alsweep.results.records import read_records
 from alsweep.sweep.job import Job, Outcome
 from alsweep.sweep.missing import finished, unfinished
 from alsweep.sweep.ray_session import ray_session
-from alsweep.sweep.schedules import make_scheduled
+from alsweep.sweep.retry import Retry
+from alsweep.sweep.schedules import make_scheduled, with_stopped
 
 
-def make_missing(job: Job, address: str | None = None) -> Outcome:
-    """Make what is missing; trajectories that failed before are tried again.
+def make_missing(job: Job, address: str | None = None, retry: Retry = Retry.failed) -> Outcome:
+    """Make what is missing, until a cap is reached.
 
     Args:
         job: The sweep.
         address: Of a running Ray cluster; None starts a private Ray.
+        retry: Whether trajectories that failed before are tried again.
 
     Raises:
         ConfigError: Ray cannot give a worker what it needs.
-        KeyboardInterrupt: Ctrl-C or SIGTERM; no worker is left, and finished loops are safe.
+        KeyboardInterrupt: A signal, such as Ctrl-C; no worker is left, and finished loops are safe.
     """
     for planned in job.plan.trajectories:
-        forget_failure(job.folder(planned))
-        job.mirror(planned, read_records(job.folder(planned)))
-    if unfinished(job.run, job.plan):
+        records = read_records(job.folder(planned))
+        job.mirror(planned, records)
+        job.count(planned, records)
+    going = _going_on(job, retry)
+    if not unfinished(job.run, going.plan):
+        return _outcome(job)
+    if not job.capped():
         with ray_session(job.resources, address):
-            job = make_scheduled(job)
-    return _outcome(job)
+            made = make_scheduled(going)
+            job = with_stopped(job, made.plan.stopped - going.plan.stopped)
+    outcome = _outcome(job)
+    _tell_end(job, outcome)
+    return outcome
+
+
+def _going_on(job: Job, retry: Retry) -> Job:
+    """The job without what failed before, unless that is tried again."""
+    if retry is Retry.failed:
+        for planned in job.plan.trajectories:
+            forget_failure(job.folder(planned))
+        return job
+    for planned in unfinished(job.run, job.plan):
+        error = read_failure(job.folder(planned))
+        if error is not None:
+            job.errors[planned.id] = error
+            job.monitor.failed(planned, error)
+    return replace(job, plan=replace(job.plan, stopped=job.plan.stopped | job.errors.keys()))
 
 
 def _outcome(job: Job) -> Outcome:
-    rest = unfinished(job.run, job.plan)
-    unknown = "it stopped without a word; see the trajectory's log.txt"
-    failed = {
-        planned.id: job.errors.get(planned.id) or read_failure(job.folder(planned)) or unknown
-        for planned in rest
-    }
-    return Outcome(finished(job.run, job.plan), failed)
+    rest, stopped = unfinished(job.run, job.plan), job.meter.reached()
+    errors = {one.id: job.errors.get(one.id) or read_failure(job.folder(one)) for one in rest}
+    unknown = None if stopped else "it stopped without a word; see the trajectory's log.txt"
+    failed = {id_: error or unknown for id_, error in errors.items()}
+    told = {id_: error for id_, error in failed.items() if error is not None}
+    left = len(failed) - len(told)
+    return Outcome(finished(job.run, job.plan), told, stopped if left else None, left)
+
+
+def _tell_end(job: Job, outcome: Outcome) -> None:
+    counts = {"done": outcome.done, "failed": len(outcome.failed), "left": outcome.left}
+    said = ", ".join(f"{count} {state}" for state, count in counts.items())
+    if outcome.stopped is None:
+        job.events.tell("all_done", f"trajectories: {said}", **counts)
+    else:
+        text = f"stopped at {outcome.stopped}; trajectories: {said}"
+        job.events.tell("cap_reached", text, cap=outcome.stopped, **counts)

@@ -85,10 +85,11 @@ def make_references(
     by_key = {reference.key: reference for reference in missing}
     tasks = {key: partial(work.full_data, ref.example.config) for key, ref in by_key.items()}
     with ray_session(resources, address):
-        for key, error in run_tasks(tasks, resources, starts_folder(run), log_path(run)):
-            if error is not None:
-                failed[by_key[key].name] = error
-            on_end(by_key[key], error)
+        for ended in run_tasks(tasks, resources, starts_folder(run), log_path(run)):
+            reference = by_key[ended.name]
+            if ended.error is not None:
+                failed[reference.name] = ended.error
+            on_end(reference, ended.error)
     return failed
 
 

@@ -12,6 +12,8 @@ from alsweep.layout import trajectory_folder
 from alsweep.results.failure import write_failure
 from alsweep.results.loops import LoopRecord
 from alsweep.results.records import read_records
+from alsweep.sweep.caps import Meter, loop_seconds, stored_start_seconds
+from alsweep.sweep.events import Events, Nobody
 from alsweep.sweep.missing import unfinished
 from alsweep.sweep.monitor import Monitor
 from alsweep.sweep.order import Order, in_order
@@ -28,11 +30,15 @@ class Outcome:
 
     Attributes:
         done: Finished trajectories.
-        failed: Id to error of the others.
+        failed: Id to error of those that cannot go on.
+        stopped: The cap at which it ended, as ``caps.hours``; None where all was made.
+        left: Trajectories that the cap left over.
     """
 
     done: int
     failed: Mapping[str, str]
+    stopped: str | None = None
+    left: int = 0
 
 
 @dataclass(frozen=True)
@@ -47,6 +53,8 @@ class Job:
         tracker: Mirrors the records.
         order: In which trajectories begin.
         errors: Why trajectories failed, by id; on a full disk nothing else knows.
+        meter: Adds up what caps bound.
+        events: Is told what somebody may want to know at once.
     """
 
     plan: Plan
@@ -56,6 +64,8 @@ class Job:
     tracker: Tracker
     order: Order = Order.seeds
     errors: dict[str, str] = field(default_factory=dict)
+    meter: Meter = field(default_factory=Meter)
+    events: Events = field(default_factory=Nobody)
 
     @property
     def resources(self) -> ResourcesConfig:
@@ -77,6 +87,21 @@ class Job:
             shown = Tracked(planned.id, planned.config, sweep, dataset, planned.setting)
             self.tracker.update(shown, records)
 
+    def count(self, planned: Planned, records: Sequence[LoopRecord]) -> None:
+        """Add up what loops took: each is to come here once."""
+        for record in records:
+            self.meter.worked(loop_seconds(record, self.resources))
+            if record.loop == 0 and record.cached_members and self.meter.first_time(planned.start):
+                self.meter.worked(stored_start_seconds(self.run, record, self.resources))
+
+    def capped(self) -> bool:
+        """Whether a cap is reached, so that nothing new may begin."""
+        if self.meter.reached() is not None:
+            return True
+        for near in self.meter.newly_near():
+            self.events.tell("cap_near", f"{near} are used", cap=near.split(":")[0])
+        return False
+
     def fail(self, planned: Planned, error: str) -> None:
         """Write down that a trajectory cannot go on."""
         folder = self.folder(planned)
@@ -87,3 +112,6 @@ class Job:
         """Heed that a trajectory cannot go on, as its worker has written down if it could."""
         self.errors[planned.id] = error
         self.monitor.failed(planned, error)
+        self.events.tell(
+            "trajectory_failed", f"{planned.id}: {error}", trajectory=planned.id, error=error
+        )

@@ -114,7 +114,9 @@ def in_words(seconds: float) -> str:
 
 def left_in_words(seconds: float | None) -> str:
     """How long the rest takes, as far as that can be said."""
-    return "time left unknown" if seconds is None else f"about {in_words(seconds)} left"
+    if seconds is None:
+        return "time left unknown"
+    return f"about {in_words(seconds)} left" if seconds else "nothing left to do"
 
 
 def dice_text(dice: float | None) -> str:

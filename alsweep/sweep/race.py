@@ -41,6 +41,8 @@ def run_race(job: Job) -> Job:
         for end in _ends(settings, schedule):
             block = [p for p in job.plan.trajectories if p.config.seed == seed]
             make(part(job, block), until=end)
+            if job.capped():
+                return job
             for setting in settings:
                 job = setting.look(job, seed, end)
     return job

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING
 from alsweep.layout import space_path
 
 if TYPE_CHECKING:
+    from alsweep.config.sweep import SweepConfig
     from alsweep.data.case import Dataset, Part
     from alsweep.sweep.plan import Plan, Planned
 
@@ -83,6 +85,27 @@ def of_run(run: Path, plan: Plan) -> Iterator[str]:
     yield from _other_defaults(run, plan)
     yield from _crowded_starts(run, plan)
     yield from _overruled(run, plan)
+    yield from _caps(plan.sweep)
+    yield from _unheard(plan.sweep)
+
+
+def _caps(sweep: SweepConfig) -> Iterator[str]:
+    """Say what is counted where there is no GPU to be counted."""
+    counted = [name for name in ("gpu_hours", "money") if name in sweep.caps.bounds]
+    if counted and not sweep.resources.gpus:
+        yield (
+            f"warning: caps.{counted[0]}: resources.gpus is 0, so that an hour of a worker counts "
+            "as an hour of one GPU"
+        )
+
+
+def _unheard(sweep: SweepConfig) -> Iterator[str]:
+    """Say that the command that is to hear of events is not there."""
+    if sweep.on_event is not None and shutil.which(sweep.on_event[0]) is None:
+        yield (
+            f"warning: on_event: there is no program '{sweep.on_event[0]}' here; nobody is told of "
+            "events. Write its full path, or install it"
+        )
 
 
 def _left_out(run: Path, plan: Plan) -> Iterator[str]:

@@ -12,18 +12,20 @@ from alsweep.config.load import load_sweep
 from alsweep.config.sweep import SweepConfig
 from alsweep.disk import full_disk_told
 from alsweep.layout import report_folder, space_path
-from alsweep.sweep import mixing, remarks
+from alsweep.sweep import mixing, remarks, taking_over
 from alsweep.sweep.audience import Audience, Listener, OnLoop
 from alsweep.sweep.deciding import extended, overrule
 from alsweep.sweep.environment import prepare_environment, unset_which_run, wandb_settings
 from alsweep.sweep.order import Order
 from alsweep.sweep.plan import Plan
 from alsweep.sweep.planning import plan_of, plan_read
+from alsweep.sweep.retry import Retry
 from alsweep.sweep.run_folder import check_same_sweep, driver_lock, refresh_configs, write_space
 from alsweep.sweep.stops import stops_raise
 
 if TYPE_CHECKING:
     from alsweep.config.sweep import WandbConfig
+    from alsweep.sweep.events import Told
     from alsweep.sweep.job import Outcome
     from alsweep.sweep.work import Work
     from alsweep.tracking.base import BackgroundTracker
@@ -42,6 +44,7 @@ def run_sweep(
     report: bool | Callable[[Path], object] = True,
     audience: Audience | None = None,
     mix_numerics: bool = False,
+    retry: Retry = Retry.failed,
 ) -> Outcome:
     """Make what is missing of a sweep: run it, continue it, extend it; then results and report.
 
@@ -61,14 +64,15 @@ def run_sweep(
         audience: Hears everything, in place of ``on_loop`` and logging.
         mix_numerics: Whether trajectories may go on that have loops of an alsweep whose numbers are
             others; both then stand in one curve.
+        retry: Whether trajectories that failed before are tried again.
 
     Returns:
-        How many trajectories are done, and why the others failed.
+        How many trajectories are done, why others failed, and at which cap it ended, if at one.
 
     Raises:
         AlsweepError: What the user asks for cannot work; names what, and the mend.
-        KeyboardInterrupt: Ctrl-C or SIGTERM. No worker is left, what is finished is safe, and the
-            same call goes on.
+        KeyboardInterrupt: Ctrl-C, SIGTERM or SIGUSR1. No worker is left, what is finished is safe,
+            and the same call goes on.
     """
     audience, run = audience or Listener(on_loop), Path(run).absolute()
     plan = _plan(sweep, run, audience)
@@ -78,6 +82,7 @@ def run_sweep(
     with at_work(run, plan, address) as plan:
         # Now that the environment is prepared, which Ray reads when it is imported.
         from alsweep.results.table import write_results
+        from alsweep.sweep.caps import meter_of
         from alsweep.sweep.driver import make_missing
         from alsweep.sweep.job import Job
 
@@ -93,10 +98,17 @@ def run_sweep(
             audience.tell(remark)
         write_space(run, plan)
         plan = overrule(run, plan)
+        for told in taking_over.summary(taking_over.take_over(run, plan)):
+            audience.tell(told)
         refresh_configs(run, plan)
-        with _mirror(wandb, run) as tracker, audience.watch(run, plan) as monitor:
-            job = Job(plan, run, work or training_in(run, plan), monitor, tracker, order)
-            outcome = make_missing(job, address)
+        with (
+            _mirror(wandb, run) as tracker,
+            _told(plan.sweep, run, tracker) as events,
+            audience.watch(run, plan) as monitor,
+        ):
+            meter, work = meter_of(plan.sweep, run), work or training_in(run, plan)
+            job = Job(plan, run, work, monitor, tracker, order, meter=meter, events=events)
+            outcome = make_missing(job, address, retry)
         write_results(run)
         if report is not False:
             (write_report if report is True else report)(run)
@@ -153,6 +165,20 @@ def _mirror(settings: WandbConfig, run: Path) -> Iterator[BackgroundTracker]:
         tracker.close(patience=_SECONDS_TO_CLOSE)
         raise
     tracker.close()
+
+
+@contextmanager
+def _told(sweep: SweepConfig, run: Path, tracker: BackgroundTracker) -> Iterator[Told]:
+    """Who is told of events; what is still to be told when a sweep is stopped has little time."""
+    from alsweep.sweep.events import Told
+
+    told = Told(sweep, run, tracker)
+    try:
+        yield told
+    except BaseException:
+        told.close(patience=_SECONDS_TO_CLOSE)
+        raise
+    told.close()
 
 
 def _tracker(settings: WandbConfig, run: Path) -> BackgroundTracker:

@@ -21,10 +21,12 @@ def prepare_starts(job: Job) -> set[str]:
     tasks = {key: partial(job.work.prepare_start, s.example.config) for key, s in starts.items()}
     failed: set[str] = set()
     signs, log = starts_folder(job.run), log_path(job.run)
-    for key, error in run_tasks(tasks, job.resources, signs, log):
-        if error is not None:
-            failed |= _fail_all(job, key, error)
-        job.monitor.prepared(starts[key])
+    for ended in run_tasks(tasks, job.resources, signs, log, job.capped):
+        job.meter.worked(ended.seconds)
+        job.meter.first_time(ended.name)
+        if ended.error is not None:
+            failed |= _fail_all(job, ended.name, ended.error)
+        job.monitor.prepared(starts[ended.name])
     return failed
 
 

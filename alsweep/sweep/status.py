@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal, get_args
 
@@ -13,9 +14,10 @@ from alsweep.config.sweep import Provenance, SweepConfig
 from alsweep.config.trajectory import TrajectoryConfig
 from alsweep.errors import RunFolderError
 from alsweep.layout import space_path, starts_folder
-from alsweep.results.decisions import read_decided
+from alsweep.results.decisions import Decision, read_decided, read_decisions
 from alsweep.results.records import RunFolder, TrajectoryFolder, read_run
 from alsweep.results.settings import setting_names, setting_of
+from alsweep.sweep.caps import loop_seconds, meter_of, stored_start_seconds
 from alsweep.sweep.heartbeat import SignOfLife, read_sign_of_life, silent_seconds
 from alsweep.sweep.run_folder import (
     active_driver,
@@ -24,6 +26,8 @@ from alsweep.sweep.run_folder import (
 )
 
 State = Literal["done", "running", "failed", "truncated", "waiting"]
+
+_GOING: tuple[State, ...] = ("running", "waiting")
 
 _SILENCE = 600.0
 """Seconds; a worker that has been silent for longer is not counted as running."""
@@ -46,6 +50,8 @@ class TrajectoryStatus:
         phase_total: Steps of the phase.
         mean_dice: Of the last finished loop.
         error: Why it failed.
+        seconds_left: Of work on it, where it is not done and its loops' pace is known: from its own
+            loops, else from all.
     """
 
     id: str
@@ -60,6 +66,22 @@ class TrajectoryStatus:
     phase_total: int
     mean_dice: float | None
     error: str | None
+    seconds_left: float | None = None
+
+
+@dataclass(frozen=True)
+class CapStatus:
+    """A cap of a sweep that its folder can tell of.
+
+    Attributes:
+        name: As ``gpu_hours``.
+        used: So far.
+        bound: At which it ends.
+    """
+
+    name: str
+    used: float
+    bound: float
 
 
 @dataclass(frozen=True)
@@ -73,6 +95,9 @@ class RunStatus:
         starts: Shared starts that are being prepared; trajectories wait for theirs.
         trajectories: In the order of sweep.yaml; then what was added.
         seconds_left: Estimate; None where nothing can be said.
+        decisions: What was decided while it ran, in order; configs are left out.
+        caps: What is used of each; ``hours`` only the driver knows.
+        time: When this was.
     """
 
     run: str
@@ -81,6 +106,20 @@ class RunStatus:
     starts: int
     trajectories: tuple[TrajectoryStatus, ...]
     seconds_left: float | None
+    decisions: tuple[dict[str, Any], ...] = ()
+    caps: tuple[CapStatus, ...] = ()
+    time: str = ""
+
+    @property
+    def over(self) -> bool:
+        """Whether nothing runs or waits any more."""
+        return not self.counts["running"] + self.counts["waiting"]
+
+    @property
+    def capped(self) -> str | None:
+        """The cap that keeps the run from going on."""
+        reached = (f"caps.{cap.name}" for cap in self.caps if cap.used >= cap.bound)
+        return None if self.over else next(reached, None)
 
     @property
     def counts(self) -> dict[State, int]:
@@ -123,8 +162,9 @@ def _read_status(run: Path) -> RunStatus:
     found = read_run(run)
     folders, configs = found.trajectories, _planned(run, sweep)
     names = _setting_names(found, configs)
+    pace = _pace(folders)
     trajectories = tuple(
-        _status(folder, configs[folder.id], names[folder.id], driver is not None)
+        _status(folder, configs[folder.id], names[folder.id], driver is not None, pace)
         for folder in folders
     )
     return RunStatus(
@@ -133,8 +173,32 @@ def _read_status(run: Path) -> RunStatus:
         driver=driver,
         starts=0 if driver is None else _starts(run),
         trajectories=trajectories,
-        seconds_left=_seconds_left(folders, trajectories),
+        seconds_left=_seconds_left(pace, trajectories),
+        decisions=tuple(_plain(one) for one in read_decisions(run)),
+        caps=_caps(run, sweep, folders),
+        time=datetime.now(UTC).isoformat(timespec="seconds"),
     )
+
+
+def _plain(decision: Decision) -> dict[str, Any]:
+    shown = ("action", "trajectory", "by", "why", "loop")
+    return {name: getattr(decision, name) for name in shown}
+
+
+def _caps(
+    run: Path, sweep: SweepConfig, folders: Iterable[TrajectoryFolder]
+) -> tuple[CapStatus, ...]:
+    bounds = {name: bound for name, bound in sweep.caps.bounds.items() if name != "hours"}
+    if not bounds:
+        return ()
+    meter = meter_of(sweep, run)
+    for record in (record for folder in folders for record in folder.records):
+        meter.worked(loop_seconds(record, sweep.resources))
+        start = f"{record.setting} {record.start_hash}"
+        if record.loop == 0 and record.cached_members and meter.first_time(start):
+            meter.worked(stored_start_seconds(run, record, sweep.resources))
+    used = meter.used()
+    return tuple(CapStatus(name, used[name], bound) for name, bound in bounds.items())
 
 
 def _starts(run: Path) -> int:
@@ -183,18 +247,24 @@ def _setting_names(run: RunFolder, configs: Mapping[str, TrajectoryConfig]) -> d
 
 
 def _status(
-    folder: TrajectoryFolder, config: TrajectoryConfig, setting_name: str, driven: bool
+    folder: TrajectoryFolder,
+    config: TrajectoryConfig,
+    setting_name: str,
+    driven: bool,
+    pace: float | None,
 ) -> TrajectoryStatus:
     done, loops = len(folder.records), config.query.loops
     beat = read_sign_of_life(folder.folder) if driven and done < loops else None
     alive = beat is not None and beat.loop >= done and silent_seconds(beat) < _SILENCE
     now = beat if alive else None
+    state = _state(folder, now)
+    own = _pace([folder]) or pace
     return TrajectoryStatus(
         id=folder.id,
         strategy=config.strategy.shown,
         setting_name=setting_name,
         seed=config.seed,
-        state=_state(folder, now),
+        state=state,
         loops_done=done,
         loops=loops,
         phase=None if now is None else now.phase,
@@ -202,6 +272,7 @@ def _status(
         phase_total=0 if now is None else now.total,
         mean_dice=folder.records[-1].mean_dice if folder.records else None,
         error=folder.error,
+        seconds_left=own * (loops - done) if own is not None and state in _GOING else None,
     )
 
 
@@ -211,18 +282,21 @@ def _state(folder: TrajectoryFolder, beat: SignOfLife | None) -> State:
     return folder.status
 
 
-def _seconds_left(
-    folders: tuple[TrajectoryFolder, ...], trajectories: tuple[TrajectoryStatus, ...]
-) -> float | None:
-    """Mean seconds a loop so far, times what is left, over what runs at once."""
+def _pace(folders: Iterable[TrajectoryFolder]) -> float | None:
+    """Mean seconds of a loop whose members were not found ready; None before there is one."""
     seconds = [
         r.train_seconds + r.evaluate_seconds + r.query_seconds
         for folder in folders
         for r in folder.records
         if not r.cached_members
     ]
-    left = sum(t.loops - t.loops_done for t in trajectories if t.state in ("running", "waiting"))
+    return sum(seconds) / len(seconds) if seconds else None
+
+
+def _seconds_left(pace: float | None, trajectories: tuple[TrajectoryStatus, ...]) -> float | None:
+    """Mean seconds a loop so far, times what is left, over what runs at once."""
+    left = sum(t.loops - t.loops_done for t in trajectories if t.state in _GOING)
     at_once = sum(t.state == "running" for t in trajectories)
     if not left:
         return 0.0
-    return left * sum(seconds) / len(seconds) / at_once if seconds and at_once else None
+    return left * pace / at_once if pace is not None and at_once else None

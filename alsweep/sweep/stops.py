@@ -1,4 +1,4 @@
-"""Ctrl-C, SIGTERM and the end of a terminal: all end a sweep the same tidy way."""
+"""Ctrl-C, SIGTERM, SIGUSR1 and the end of a terminal: all end a sweep the same tidy way."""
 
 import os
 import signal
@@ -8,12 +8,13 @@ from contextlib import contextmanager, suppress
 from types import FrameType
 from typing import NoReturn
 
-_STOPS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+_STOPS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1)
+"""SIGUSR1 is how Slurm and its like say that the time of a job is nearly up."""
 
 
 @contextmanager
 def stops_raise() -> Iterator[None]:
-    """Turn SIGINT, SIGTERM and SIGHUP into KeyboardInterrupt, until the block is left.
+    """Turn all of them into KeyboardInterrupt, until the block is left.
 
     A SIGHUP that is ignored stays so: the user has asked for it, with ``nohup``. Signals are the
     main thread's: in another thread, what they do stays as it is.
@@ -29,7 +30,7 @@ def stops_raise() -> Iterator[None]:
 
 
 def listen() -> None:
-    """Turn them into KeyboardInterrupt from now on; ``ray.init`` brings a handler of its own."""
+    """Turn them into KeyboardInterrupt from now on; Ray and Tune bring handlers of their own."""
     _handle(_interrupt)
 
 

@@ -18,6 +18,7 @@ from alsweep.sweep.crash import in_one_line, quiet_tune
 from alsweep.sweep.job import Job
 from alsweep.sweep.missing import loops_done
 from alsweep.sweep.reuse import used_again
+from alsweep.sweep.stops import listen
 from alsweep.sweep.trainable import Assignment, TrajectoryTrainable
 from alsweep.sweep.turns import InTurn, let_few_wait, workers_at_once
 
@@ -25,8 +26,8 @@ if TYPE_CHECKING:
     from alsweep.sweep.plan import Planned
 
 
-MakeScheduler = Callable[[int], FIFOScheduler]
-"""A scheduler for so many workers at once."""
+MakeScheduler = Callable[[int, Callable[[], bool]], FIFOScheduler]
+"""A scheduler for so many workers at once, that begins nothing once there is enough."""
 
 
 def run_trajectories(
@@ -57,7 +58,7 @@ def _run(
     job: Job, todo: Sequence[Planned], until: int | None, scheduler: MakeScheduler
 ) -> list[tuple[Planned, Exception]]:
     """Run trajectories; return those that no worker has begun, with the last crash."""
-    if not todo:
+    if not todo or job.capped():
         return []
     follower = Follower(job, todo)
     # Outside the run: nothing in it is kept, and a run's disk that is full must not stop Tune.
@@ -112,7 +113,7 @@ def build_tuner(
         trainable,
         param_space={"trajectory": tune.grid_search([planned.id for planned in todo])},
         tune_config=tune.TuneConfig(
-            scheduler=scheduler(at_once),
+            scheduler=scheduler(at_once, follower.enough),
             reuse_actors=used_again(job.resources, (p.config for p in todo)),
             trial_name_creator=_trial_name,
             trial_dirname_creator=_trial_name,
@@ -146,6 +147,7 @@ class Follower(tune.Callback):
         self._job = job
         self._planned = {planned.id: planned for planned in todo}
         self.begun: set[str] = set()
+        self._listening = False
         # Of those at work alone, so that memory does not grow with the sweep.
         self._records: dict[str, tuple[LoopRecord, ...]] = {}
 
@@ -164,6 +166,18 @@ class Follower(tune.Callback):
 
     def _of(self, trial: Any) -> Planned:
         return self.named(trial.config["trajectory"])
+
+    def enough(self, trial: Any | None) -> bool:
+        """Whether a cap is reached, once the loop is counted that a trial has just done."""
+        if trial is not None:
+            self._tell_new_loops(self._of(trial))
+        return self._job.capped()
+
+    def on_step_begin(self, iteration: int, trials: Any, **info: Any) -> None:
+        """Tune has begun, and has taken a signal for itself that ends a sweep."""
+        if not self._listening:
+            listen()
+            self._listening = True
 
     def on_trial_start(self, iteration: int, trials: Any, trial: Any, **info: Any) -> None:
         """A worker begins, also after a retry."""
@@ -200,5 +214,6 @@ class Follower(tune.Callback):
         records = read_records(self._job.folder(planned), told)
         for record in records[len(told) :]:
             self._job.monitor.loop(planned, record)
+        self._job.count(planned, records[len(told) :])
         self._records[planned.id] = records
         self._job.mirror(planned, records)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from typing import Any
 
 import ray
@@ -13,6 +14,10 @@ from alsweep.config.sweep import ResourcesConfig
 _MOST_WAITING = "TUNE_MAX_PENDING_TRIALS_PG"
 
 
+def _never(trial: Any | None) -> bool:
+    return False
+
+
 class InTurn(FIFOScheduler):
     """Trajectories in order, and no worker in vain.
 
@@ -21,13 +26,17 @@ class InTurn(FIFOScheduler):
     so keep all others from ever coming. So as long as others are on their way, the first that wait
     are left to them.
 
+    Once there is enough, those that run end with the loop at hand and the others never begin.
+
     Args:
         at_once: Workers that there is room for.
+        enough: Asked often, whether the sweep is to end. What it is given has just done a loop.
     """
 
-    def __init__(self, at_once: int) -> None:
+    def __init__(self, at_once: int, enough: Callable[[Any | None], bool] = _never) -> None:
         super().__init__()
         self._at_once = at_once
+        self._enough = enough
         # Of its own, since Tune's list grows with the sweep.
         self._waiting: list[Any] = []
         self._running: set[Any] = set()
@@ -37,8 +46,15 @@ class InTurn(FIFOScheduler):
         """It waits, also after a retry."""
         self._waiting.append(trial)
 
+    def on_trial_result(self, tune_controller: Any, trial: Any, result: dict[str, Any]) -> str:
+        """It has done a loop."""
+        return self.STOP if self._enough(trial) else self.CONTINUE
+
     def choose_trial_to_run(self, tune_controller: Any) -> Any | None:
         """The next in order, or the last that waits where the others have workers on their way."""
+        if self._enough(None):
+            self._stop_those_that_wait(tune_controller)
+            return None
         self._running |= {trial for trial in self._waiting if trial.status == trial.RUNNING}
         self._running = {trial for trial in self._running if trial.status == trial.RUNNING}
         self._waiting = [trial for trial in self._waiting if trial.status == trial.PENDING]
@@ -47,6 +63,13 @@ class InTurn(FIFOScheduler):
             return None
         others_come = self._begun and len(self._running) + 1 < self._at_once
         return self._waiting[-1 if others_come else 0]
+
+    def _stop_those_that_wait(self, tune_controller: Any) -> None:
+        """Tune would begin with them, whatever is chosen, as soon as there is room."""
+        for trial in self._waiting:
+            if trial.status == trial.PENDING:
+                tune_controller.stop_trial(trial)
+        self._waiting = []
 
 
 def let_few_wait(at_once: int) -> None:

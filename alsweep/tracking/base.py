@@ -5,10 +5,12 @@ import queue
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Literal, Protocol
 
 from alsweep.config.trajectory import TrajectoryConfig
 from alsweep.results.loops import LoopRecord
+
+Level = Literal["INFO", "WARN", "ERROR"]
 
 _log = logging.getLogger(__name__)
 
@@ -43,6 +45,9 @@ class Tracker(Protocol):
     def update(self, tracked: Tracked, records: Sequence[LoopRecord]) -> None:
         """Bring the mirror of one trajectory up to its records: all finished loops, from loop 0."""
 
+    def alert(self, sweep: str, title: str, text: str, level: Level) -> None:
+        """Tell whoever watches a sweep what has happened to it."""
+
     def close(self) -> None:
         """Finish what is open."""
 
@@ -51,6 +56,9 @@ class NullTracker:
     """Mirrors nothing."""
 
     def update(self, tracked: Tracked, records: Sequence[LoopRecord]) -> None:
+        """Do nothing."""
+
+    def alert(self, sweep: str, title: str, text: str, level: Level) -> None:
         """Do nothing."""
 
     def close(self) -> None:
@@ -69,15 +77,18 @@ class BackgroundTracker:
 
     def __init__(self, make: Callable[[], Tracker]) -> None:
         self._make = make
-        self._waiting: queue.SimpleQueue[tuple[Tracked, Sequence[LoopRecord]] | None] = (
-            queue.SimpleQueue()
-        )
+        self._waiting: queue.SimpleQueue[Callable[[Tracker], None] | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._work, name="tracker", daemon=True)
         self._thread.start()
 
     def update(self, tracked: Tracked, records: Sequence[LoopRecord]) -> None:
         """Pass the records on and return at once."""
-        self._waiting.put((tracked, tuple(records)))
+        known = tuple(records)
+        self._waiting.put(lambda tracker: tracker.update(tracked, known))
+
+    def alert(self, sweep: str, title: str, text: str, level: Level) -> None:
+        """Pass the alert on and return at once."""
+        self._waiting.put(lambda tracker: tracker.alert(sweep, title, text, level))
 
     def close(self, patience: float | None = None) -> None:
         """Wait until the mirror is up to date and closed.
@@ -91,8 +102,8 @@ class BackgroundTracker:
     def _work(self) -> None:
         try:
             tracker = self._make()
-            while (item := self._waiting.get()) is not None:
-                tracker.update(*item)
+            while (show := self._waiting.get()) is not None:
+                show(tracker)
             tracker.close()
         except Exception as error:  # whatever a service's client raises must not end the sweep
             _log.warning(

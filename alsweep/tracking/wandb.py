@@ -13,7 +13,7 @@ from alsweep.errors import ConfigError
 from alsweep.files import write_json
 from alsweep.layout import wandb_folder
 from alsweep.results.loops import LoopRecord
-from alsweep.tracking.base import Tracked
+from alsweep.tracking.base import Level, Tracked
 
 _LONGEST_TAG = 64
 _SYNCED = ".synced"
@@ -86,6 +86,7 @@ class WandbTracker:
         self._folder = run_folder
         self._config = config
         self._open: dict[str, _OpenRun] = {}
+        self._alerts: Any = None
 
     def update(self, tracked: Tracked, records: Sequence[LoopRecord]) -> None:
         """Log the loops that the trajectory's run lacks."""
@@ -102,10 +103,27 @@ class WandbTracker:
         if len(records) == total:
             self._finish(tracked.id)
 
+    def alert(self, sweep: str, title: str, text: str, level: Level) -> None:
+        """Alert through a run of the sweep's own, since a trajectory's may be closed long ago.
+
+        Its files lie apart, in ``wandb/alerts``: what lies beside them is one run a trajectory.
+        """
+        if self._alerts is None:
+            id_ = fingerprint({"alerts": sweep})[:32]
+            what = {
+                "name": f"{sweep} (alerts)",
+                "job_type": "alerts",
+                "tags": [sweep[:_LONGEST_TAG]],
+            }
+            self._alerts = self._init(self._files / "alerts", id=id_, **what)
+        self._alerts.alert(title=title, text=text, level=level)
+
     def close(self) -> None:
         """Close all runs; those of unfinished trajectories are rebuilt or continued later."""
         for id_ in list(self._open):
             self._finish(id_)
+        if self._alerts is not None:
+            self._alerts.finish()
 
     def _complete(self, tracked: Tracked, total: int) -> bool:
         known = self._known(self._id(tracked))
@@ -116,17 +134,13 @@ class WandbTracker:
         )
 
     def _begin(self, tracked: Tracked, records: Sequence[LoopRecord]) -> _OpenRun:
-        import wandb
-
         id_ = self._id(tracked)
         known = self._known(id_)
         sent = known.loops if known is not None and self._at_server(known) else 0
         self._remove_unsynced(id_)
         online = self._config.mode == "online"
-        self._files.mkdir(parents=True, exist_ok=True)
-        run = wandb.init(
-            project=self._config.project,
-            entity=self._config.entity,
+        run = self._init(
+            self._folder,
             id=id_,
             name=tracked.id,
             group=tracked.setting or records[0].setting,
@@ -136,9 +150,23 @@ class WandbTracker:
                 for tag in (tracked.label, f"seed-{tracked.config.seed}", tracked.sweep)
             ],
             config=full_config(tracked, records[0]),
-            dir=str(self._folder),
+        )
+        run.define_metric("loop")
+        run.define_metric("al/*", step_metric="loop")
+        run.define_metric("al/mean_dice", step_metric="loop", summary="last")
+        return _OpenRun(run, run.starting_step if online else sent)
+
+    def _init(self, folder: Path, **what: Any) -> Any:
+        """A run in this tracker's project, with its files in a folder named wandb in this one."""
+        import wandb
+
+        wandb_folder(folder).mkdir(parents=True, exist_ok=True)
+        return wandb.init(
+            project=self._config.project,
+            entity=self._config.entity,
+            dir=str(folder),
             mode=self._config.mode,
-            resume="allow" if online else None,
+            resume="allow" if self._config.mode == "online" else None,
             reinit="create_new",
             settings=wandb.Settings(
                 console="off",
@@ -149,11 +177,8 @@ class WandbTracker:
                 sagemaker_disable=True,  # it would call all trajectories by one id
                 save_code=False,
             ),
+            **what,
         )
-        run.define_metric("loop")
-        run.define_metric("al/*", step_metric="loop")
-        run.define_metric("al/mean_dice", step_metric="loop", summary="last")
-        return _OpenRun(run, run.starting_step if online else sent)
 
     def _finish(self, id_: str) -> None:
         opened = self._open.pop(id_)

@@ -3,6 +3,7 @@ from pathlib import Path
 
 import pytest
 
+from alsweep.cli.status import _live_table
 from alsweep.config.load import load_sweep
 from alsweep.data.phantom import write_phantom
 from alsweep.results.decisions import Decision, append_decisions
@@ -10,6 +11,7 @@ from alsweep.results.records import read_run
 from alsweep.sweep.plan import make_plan
 from alsweep.sweep.planning import stored_plan
 from alsweep.sweep.run_folder import write_space
+from alsweep.sweep.status import read_status
 from tests.cli.test_run import SPACE, call
 from tests.sweep.test_missing import do_loops
 
@@ -104,6 +106,10 @@ def test_status_and_dry_run_of_a_run_in_which_something_was_decided(
     assert "warning: 3 trajectories (" in said.err
     append_decisions(run, [more.model_copy(update={"action": "stopped"})])
     assert call(monkeypatch, "status", run) == 0
+    assert [one["action"] for one in read_status(run).plain()["decisions"]] == [
+        *("stopped", "stopped", "stopped", "stopped"),
+        *("added", "stopped"),
+    ]
     # Nobody needs to go on: what is not done was stopped.
     assert "alsweep resume" not in capsys.readouterr().out
 
@@ -113,3 +119,68 @@ def test_status_of_what_is_no_run(
 ) -> None:
     assert call(monkeypatch, "status", tmp_path) == 2
     assert "no sweep.yaml in it" in capsys.readouterr().err
+
+
+def test_watching_ends_when_nobody_is_at_work_and_leaves_a_page(
+    run: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+) -> None:
+    page = run.parent / "status.html"
+    drivers = iter(["process 1 on a", "process 1 on a", None])
+
+    def active(_: Path) -> str | None:
+        do_loops(run, stored_plan(run), index=2, loops=1)
+        return next(drivers)
+
+    monkeypatch.setattr("alsweep.sweep.status.active_driver", active)
+    monkeypatch.setattr("time.sleep", lambda seconds: None)
+    assert call(monkeypatch, "status", run, "--watch", "--html", page) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split(" loops; ")[0] for line in lines[:3]] == ["5", "6", "7"]
+    assert lines[-1] == f"nobody is at work; go on with: alsweep resume {run}"
+    assert "2 done" in lines[2]
+    assert "7 of 12 loops" in page.read_text()
+
+
+def test_ctrl_c_ends_watching_quietly(
+    run: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+) -> None:
+    def interrupt(_: float) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("alsweep.sweep.status.active_driver", lambda _: "process 1 on a")
+    monkeypatch.setattr("time.sleep", interrupt)
+    assert call(monkeypatch, "status", run, "--watch") == 0
+    assert capsys.readouterr().err == ""
+
+
+def test_a_live_table_shows_who_runs_first_and_counts_the_rest(run: Path) -> None:
+    found = read_status(run)
+    table = _live_table(found, most=2)
+    assert list(table.columns[2].cells) == ["waiting", "waiting"]
+    assert str(table.caption).startswith("and 2 more; 1 done, ")
+
+
+def test_a_capped_run_says_how_to_go_on(
+    run: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+) -> None:
+    space = run / "sweep.yaml"
+    # Four loops of 1.75 s each.
+    space.write_text(space.read_text().replace("gpu_hours: null", "gpu_hours: 0.0019"))
+    assert call(monkeypatch, "status", run) == 0
+    *_, cap, last = capsys.readouterr().out.splitlines()
+    assert cap == "caps.gpu_hours: 0.00194 of 0.0019"
+    assert last.endswith(f"alsweep run {space} --out {run} --set caps.gpu_hours=...")
+    assert call(monkeypatch, "status", run, "--json") == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["caps"] == [{"name": "gpu_hours", "used": 4 * 1.75 / 3600, "bound": 0.0019}]
+
+
+def test_a_users_file_is_not_written_over(
+    run: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+) -> None:
+    (run.parent / "mine.html").write_text("mine")
+    assert call(monkeypatch, "status", run, "--html", run.parent / "mine.html") == 2
+    assert "choose another --html" in capsys.readouterr().err
+    assert (run.parent / "mine.html").read_text() == "mine"
+    assert call(monkeypatch, "status", run, "--json", "--watch") == 2
+    assert "leave --watch out" in capsys.readouterr().err

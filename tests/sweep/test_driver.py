@@ -351,3 +351,31 @@ def test_more_cpus_than_there_are_is_refused_instead_of_waiting(driver: Driver) 
     code, _, err = driver.complete("--set", "resources.cpus=4096")
     assert code == 2
     assert "resources.cpus: a worker needs 4096, but Ray has" in err.splitlines()[-1]
+
+
+def test_a_cap_ends_it_tidily_and_a_higher_one_goes_on(
+    driver: Driver, unbroken: Path, plan: Plan
+) -> None:
+    told = driver.run.parent / "events"
+    hears = f"on_event=['sh', '-c', 'cat >> {told}']"
+    # A loop of the table takes 1.75 s, and each of two workers is in one.
+    code, out, err = driver.complete("--set", f"caps.gpu_hours={1.7 / 3600}", "--set", hears)
+    assert code == 0, err
+    *_, mend, last = err.splitlines()
+    assert last == "stopped at caps.gpu_hours: 2 trajectories left"
+    space = driver.run / "sweep.yaml"
+    assert mend.endswith(f"alsweep run {space} --out {driver.run} --set caps.gpu_hours=...")
+    assert "report: " in out
+    assert 1 <= len(records_of(driver.run)) <= 3
+    assert not list(driver.run.glob("trajectories/*/error.json"))
+    assert set(load_results(driver.run)["status"]) == {"running"}
+    # At once, and without Ray.
+    assert driver.resume()[2].splitlines()[-1] == last
+    command = ("run", str(space), "--out", str(driver.run), "--set", "caps.gpu_hours=1")
+    assert driver.finish(driver.start(*command))[0] == 0
+    assert_equal_runs(driver.run, unbroken)
+    events = [json.loads(line) for line in told.read_text().splitlines()]
+    assert [one["event"] for one in events if one["event"] != "cap_near"] == [
+        *("cap_reached", "cap_reached", "all_done"),
+    ]
+    assert (events[-1]["done"], events[-1]["failed"], events[-1]["left"]) == (2, 0, 0)

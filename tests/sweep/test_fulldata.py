@@ -9,6 +9,7 @@ import pytest
 from alsweep.data.case import Dataset
 from alsweep.sweep.fulldata import Reference, make_references, missing_references, references
 from alsweep.sweep.run_folder import write_space
+from alsweep.sweep.tasks import Ended
 from tests.sweep.conftest import MakePlan
 from tests.sweep.fakes import ERROR, TableWork, plant_fault, table_reference
 from tests.sweep.test_driver import Driver, driver
@@ -41,10 +42,10 @@ def test_each_end_is_told_and_failures_are_returned_by_name(
         sessions.append((resources, address))
         return nullcontext()
 
-    def tasks(tasks: dict[str, object], *_: object) -> Iterator[tuple[str, str | None]]:
+    def tasks(tasks: dict[str, object], *_: object) -> Iterator[Ended]:
         assert list(tasks) == [first.key, second.key]
-        yield second.key, "no room"
-        yield first.key, None
+        yield Ended(second.key, "no room", 0.0)
+        yield Ended(first.key, None, 1.0)
 
     monkeypatch.setattr("alsweep.sweep.ray_session.ray_session", session)
     monkeypatch.setattr("alsweep.sweep.tasks.run_tasks", tasks)

@@ -26,6 +26,8 @@ def test_durations_in_words(seconds: float, words: str) -> None:
 def test_what_cannot_be_estimated_is_called_unknown() -> None:
     assert left_in_words(None) == "time left unknown"
     assert left_in_words(420) == "about 7 min left"
+    assert left_in_words(0.2) == "about 0 s left"
+    assert left_in_words(0) == "nothing left to do"
 
 
 def test_an_undefined_dice_is_a_dash() -> None:

@@ -39,6 +39,8 @@ def test_states_under_a_live_driver(run: Path, plan_of: MakePlan) -> None:
     assert failed.error == "the pool is empty"
     # 5 loops left of 1.75 s each (the loops whose members were not shared), one at a time
     assert status.seconds_left == 5 * 1.75
+    assert [one.seconds_left for one in status.trajectories] == [None, 2 * 1.75, None, 3 * 1.75]
+    assert not status.over
 
 
 def test_without_a_driver_nothing_runs(run: Path, plan_of: MakePlan) -> None:

@@ -45,7 +45,9 @@ def wait_for(path: Path, seconds: float = 60) -> None:
         time.sleep(0.02)
 
 
-@pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+@pytest.mark.parametrize(
+    "stop", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1], ids=lambda one: one.name
+)
 def test_each_signal_stops_tidily(tmp_path: Path, stop: signal.Signals) -> None:
     with subprocess.Popen(command(tmp_path, 60), stdout=subprocess.PIPE) as process:
         wait_for(tmp_path / "ready")

@@ -1,15 +1,20 @@
 """What is made of Tune's words: each loop is told once, and a crash is written down once."""
 
+import signal
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+from alsweep.config.caps import CapsConfig
 from alsweep.sweep import tuner
+from alsweep.sweep.caps import Meter
 from alsweep.sweep.job import Job
 from alsweep.sweep.plan import Plan
+from alsweep.sweep.stops import stops_raise
 from alsweep.sweep.tuner import Follower, run_trajectories
 from tests.sweep.conftest import MakePlan
 from tests.sweep.fakes import TableWork
@@ -158,3 +163,31 @@ def test_what_is_known_to_fail_is_not_tried_again(plan: Plan, job: Job) -> None:
     follower, one = Follower(job, plan.trajectories), trial(plan.ids[0])
     follower.on_trial_result(0, [], one, said("no room"))
     assert one.max_failures == 0
+
+
+def test_a_cap_is_looked_at_with_the_loop_counted_that_was_just_done(
+    run: Path, plan: Plan, job: Job, ears: Ears
+) -> None:
+    # A loop of the table takes 1.75 s.
+    job = replace(job, meter=Meter(CapsConfig(gpu_hours=3 / 3600)))
+    one = trial(plan.ids[0])
+    follower = Follower(job, plan.trajectories)
+    follower.on_trial_start(0, [], one)
+    do_loops(run, plan, 0, 1)
+    assert not follower.enough(one)
+    do_loops(run, plan, 0, 1)
+    assert not follower.enough(None)
+    assert follower.enough(one)
+    assert follower.enough(None)
+    follower.on_trial_result(0, [], one, said(done=True))
+    assert [what for what, *_ in ears.heard] == ["began", "loop", "loop", "ended"]
+    assert run_trajectories(job, set()) is None  # and begins no Tune
+
+
+def test_a_signal_that_tune_takes_for_itself_is_taken_back(job: Job, plan: Plan) -> None:
+    with stops_raise():
+        signal.signal(signal.SIGUSR1, signal.SIG_IGN)
+        follower = Follower(job, plan.trajectories)
+        follower.on_step_begin(1, [])
+        with pytest.raises(KeyboardInterrupt):
+            signal.raise_signal(signal.SIGUSR1)

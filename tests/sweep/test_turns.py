@@ -69,3 +69,22 @@ def test_as_many_at_once_as_there_is_room_for(
 ) -> None:
     monkeypatch.setattr(turns.ray, "cluster_resources", lambda: {"CPU": 8.0, "GPU": 1.0})
     assert workers_at_once(ResourcesConfig.model_validate(resources)) == count
+
+
+def test_once_it_is_enough_nothing_begins_and_what_runs_ends_with_its_loop() -> None:
+    asked: list[Any] = []
+
+    def enough(trial: Any | None) -> bool:
+        asked.append(trial)
+        return trial is not None or len(asked) > 2
+
+    scheduler = InTurn(at_once=2, enough=enough)
+    running, waits, late = waiting(3, scheduler)
+    assert scheduler.choose_trial_to_run(None) is running
+    running.status = Trial.RUNNING
+    assert scheduler.on_trial_result(None, running, {}) == InTurn.STOP
+    stopped: list[Any] = []
+    controller = SimpleNamespace(stop_trial=stopped.append)
+    assert scheduler.choose_trial_to_run(controller) is None
+    assert stopped == [waits, late]
+    assert asked == [None, running, None]

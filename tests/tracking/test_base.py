@@ -17,6 +17,9 @@ class Recorder:
     def update(self, tracked: Tracked, records: object) -> None:
         self.updates.append((tracked.id, len(records)))  # type: ignore[arg-type]
 
+    def alert(self, sweep: str, title: str, text: str, level: str) -> None:
+        self.updates.append((f"{sweep}, {title}: {text} ({level})", 0))
+
     def close(self) -> None:
         self.closed = True
 
@@ -32,8 +35,10 @@ def test_updates_arrive_in_order_in_another_thread(tracked_of: TrackedOf) -> Non
     tracked, records = tracked_of(seed=0)
     for count in (1, 2, 3):
         tracker.update(tracked, records[:count])
+    tracker.alert("tiny", "done", "all", "INFO")
     tracker.close()
-    assert made[0].updates == [(tracked.id, 1), (tracked.id, 2), (tracked.id, 3)]
+    shown = [(tracked.id, 1), (tracked.id, 2), (tracked.id, 3), ("tiny, done: all (INFO)", 0)]
+    assert made[0].updates == shown
     assert made[0].closed
     assert made[0].thread is not threading.main_thread()
 

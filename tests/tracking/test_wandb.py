@@ -91,6 +91,26 @@ def test_a_named_setting_is_the_group(tmp_path: Path, tracked_of: TrackedOf) -> 
     assert run.id == run_id(tracked)
 
 
+def test_alerts_are_in_a_run_of_the_sweeps_own(tmp_path: Path, tracked_of: TrackedOf) -> None:
+    tracked, records = tracked_of(seed=3)
+    tracker = WandbTracker(tmp_path, OFFLINE)
+    tracker.update(tracked, records[:1])
+    tracker.alert("tiny", "tiny: trajectory failed", "no room", "ERROR")
+    tracker.update(tracked, records)
+    tracker.alert("tiny", "tiny: all done", "trajectories: 1 done", "INFO")
+    tracker.close()
+    (folder,) = offline_folders(tmp_path)
+    assert read_offline_run(folder).alerts == []
+    (alerts,) = offline_folders(tmp_path / "wandb" / "alerts")
+    run = read_offline_run(alerts)
+    assert run.alerts == [
+        ("tiny: trajectory failed", "no room", "ERROR"),
+        ("tiny: all done", "trajectories: 1 done", "INFO"),
+    ]
+    assert (run.name, run.job_type, run.project) == ("tiny (alerts)", "alerts", "al")
+    assert run.exited
+
+
 def kill_while_mirroring(run: Path) -> None:
     """Mirror a loop of the trajectory of seed 0 in a process that is killed before it closes it."""
     code = f"""

@@ -30,6 +30,7 @@ class OfflineRun:
     steps: list[int] = field(default_factory=list)
     summary: dict[str, Any] = field(default_factory=dict)
     step_metrics: dict[str, str] = field(default_factory=dict)
+    alerts: list[tuple[str, str, str]] = field(default_factory=list)
     exited: bool = False
 
 
@@ -62,6 +63,8 @@ def read_offline_run(folder: Path) -> OfflineRun:
             run.step_metrics[metric.name or metric.glob_name] = metric.step_metric or names.get(
                 metric.step_metric_index, ""
             )
+        elif kind == "alert":
+            run.alerts.append((record.alert.title, record.alert.text, record.alert.level))
         elif kind == "exit":
             run.exited = True
     return run

@@ -13,6 +13,7 @@ class RandomPlacement(Strategy):
     """Patches at random places, one per case visited; how is said by the class variables."""
 
     needs: ClassVar[tuple[str, ...]] = ()
+    reads_loops: ClassVar[bool] = False
     modes: ClassVar[tuple[Mode, ...]] = ("all",)
 
     def query(self, pool: Pool, request: Request, rng: Streams) -> list[QueriedPatch]:

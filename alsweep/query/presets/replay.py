@@ -25,6 +25,7 @@ class Replay(Strategy):
     """
 
     needs: ClassVar[tuple[str, ...]] = ()
+    reads_loops: ClassVar[bool] = False
 
     source: str = text(help="trajectory folder, RUN/trajectories/ID")
     run: str = text(help="run folder, in place of a source: the trajectory of the same seed in it")
