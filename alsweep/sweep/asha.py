@@ -45,10 +45,10 @@ class Halving(InTurn):
     Args:
         job: The sweep; what it has finished fills the brackets first.
         at_once: Workers that there is room for.
-        enough: Whether nothing new may begin.
+        enough: Whether the sweep is to end.
     """
 
-    def __init__(self, job: Job, at_once: int, enough: Callable[[], bool]) -> None:
+    def __init__(self, job: Job, at_once: int, enough: Callable[[Any | None], bool]) -> None:
         super().__init__(at_once, enough)
         self._job = job
         self._planned = {planned.id: planned for planned in job.plan.trajectories}
@@ -80,10 +80,12 @@ class Halving(InTurn):
     def on_trial_result(self, tune_controller: Any, trial: Any, result: dict[str, Any]) -> str:
         """Stop what is cut off; the log knows before Tune does."""
         planned = self._planned[trial.config["trajectory"]]
-        if result["failed"] or result["done"]:
-            return str(super().on_trial_result(tune_controller, trial, result))
+        ended = result["failed"] or result["done"]
+        said = super().on_trial_result(tune_controller, trial, result)
+        if ended or said == self.STOP:
+            return said
         if self._ask(planned, result["loop"], result["mean_dice"]) != self.STOP:
-            return str(self.CONTINUE)
+            return said
         why = f"cut off after loop {result['loop']} of its setting"
         append_decisions(self._job.run, [stopping(self._job.run, planned, why, None, by=BY)])
         self._job.monitor.stopped(planned, why)

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from alsweep.sweep.plan import Planned
 
 
-MakeScheduler = Callable[[int, Callable[[], bool]], FIFOScheduler]
+MakeScheduler = Callable[[int, Callable[[Any | None], bool]], FIFOScheduler]
 """A scheduler for so many workers at once, that begins nothing once there is enough."""
 
 

@@ -224,7 +224,7 @@ def test_halving_compares_at_equal_loops_and_logs_what_it_cuts(
 ) -> None:
     plan = scheduled(raced(plan_of), kind="asha", grace_loops=1)
     job = job_of(plan, run)
-    scheduler = Halving(job, 1, lambda: False)
+    scheduler = Halving(job, 1, lambda _: False)
     ids = [p.id for p in plan.trajectories[:4]]
     said = [
         scheduler.on_trial_result(None, trial(id_), result(0, dice))
@@ -241,7 +241,7 @@ def test_halving_goes_on_with_what_is_recorded(plan_of: MakePlan, run: Path) -> 
     one, other, late = plan.trajectories[:3]
     for planned, loops in ((one, 1), (other, 1)):
         maker()(replace(job, plan=replace(plan, trajectories=(planned,))), loops - 1)
-    scheduler = Halving(job_of(plan, run), 1, lambda: False)
+    scheduler = Halving(job_of(plan, run), 1, lambda _: False)
     best = max(r.mean_dice or 0 for p in (one, other) for r in read_records(job.folder(p)))
     assert scheduler.on_trial_result(None, trial(late.id), result(0, best - 0.2)) == "STOP"
     assert scheduler.on_trial_result(None, trial(plan.ids[3]), result(0, best)) == "CONTINUE"
