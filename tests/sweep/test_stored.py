@@ -25,21 +25,21 @@ def plan_in(run: Path) -> Plan:
 
 def test_members_of_the_next_loops_are_found_and_nothing_is_written(finished: Path) -> None:
     plan = plan_in(finished)
-    assert stored_members(finished, plan) == 0  # none is missing
+    assert stored_members(finished, plan).total() == 0  # none is missing
     random, clasp, _ = (finished / "trajectories" / id_ for id_ in plan.ids)
     shutil.rmtree(random)  # lacks a start
     (clasp / "records" / "loop_001.json").unlink()
     before = sorted(finished.rglob("*"))
-    assert stored_members(finished, plan) == 4
+    assert stored_members(finished, plan).total() == 4
     assert sorted(finished.rglob("*")) == before
     (lost,) = finished.glob("models/69fe4e1a*/weights.pt")
     lost.unlink()
-    assert stored_members(finished, plan) == 3
+    assert stored_members(finished, plan).total() == 3
 
 
 def test_without_a_store_none_is_stored(finished: Path) -> None:
     plan = plan_in(finished)
     shutil.rmtree(finished / "trajectories")
-    assert stored_members(finished, plan) == 2
+    assert stored_members(finished, plan).total() == 2
     shutil.rmtree(finished / "models")
-    assert stored_members(finished, plan) == 0
+    assert stored_members(finished, plan).total() == 0
