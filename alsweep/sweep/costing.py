@@ -244,8 +244,8 @@ def _count(sums: _Sums, record: LoopRecord, planned: Planned, plan: Plan, measur
     resources, training = plan.sweep.resources, planned.config.training
     held = resources.gpus or resources.cpus
     at_once = 1 if training.ensemble == "snapshots" else resources.members_at_once
-    if record.train_seconds:
-        made = training.members - record.cached_members
+    made = training.members - record.cached_members
+    if made and record.train_seconds:
         spent = record.train_seconds * held / min(at_once, training.members)
         sums.add(Amount(steps=spent), measure.trained(planned, made))
     if record.evaluate_seconds:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Literal
 from alsweep.files import canonical_json
 from alsweep.layout import space_path
 from alsweep.results.paired import POWER, detectable_effect
+from alsweep.sweep.missing import finished
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -115,16 +116,13 @@ def _smallest(seeds: int, comparisons: int, deviation: float) -> float | None:
 
 def _deviation(run: Path, plan: Plan, controls: Sequence[str]) -> float | None:
     """Pooled over all pairs of which at least two seeds are done; None without any."""
-    if not space_path(run).exists():
+    if not space_path(run).exists() or finished(run, plan) < 2:
         return None
     from alsweep.results import load_results
     from alsweep.results.metrics import aubc
 
-    table = load_results(run)
-    if not (table["status"] == "done").any():
-        return None
     squares = freedom = 0.0
-    for deviation, n in _pairs(aubc(table), controls):
+    for deviation, n in _pairs(aubc(load_results(run)), controls):
         squares += (n - 1) * deviation**2
         freedom += n - 1
     return float((squares / freedom) ** 0.5) if freedom and squares else None

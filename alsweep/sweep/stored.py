@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from alsweep.data.case import Dataset
-from alsweep.layout import models_folder, trajectory_folder
+from alsweep.layout import models_folder, trajectory_folder, weights_path
 from alsweep.results.records import read_records
 from alsweep.sweep.missing import missing_starts, unfinished
 from alsweep.sweep.plan import opened
@@ -33,7 +33,7 @@ def stored_members(run: Path, plan: Plan) -> Counter[str]:
         By trajectory; those of a start under the first trajectory that waits for it.
     """
     models, found = models_folder(run), Counter[str]()
-    if not models.is_dir():
+    if not any(weights_path(folder).exists() for folder in models.glob("*")):
         return found
     # Torch and monai come along with it; a new run need not wait for them.
     from alsweep.trajectory.steps import Steps

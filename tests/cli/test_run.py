@@ -238,7 +238,8 @@ def test_a_dry_run_names_classes_that_no_validation_case_can_judge(
     save(raw / "labelsTr" / "case_0.nii.gz", labels)
     ingest(raw, tmp_path / "dataset")
     (tmp_path / "space.yaml").write_text(SPACE.format(dataset=tmp_path / "dataset"))
-    command = ("run", tmp_path / "space.yaml", "--out", tmp_path / "run", "--dry-run")
+    roomy = ("--set", "base.starting_budget.patches=12")
+    command = ("run", tmp_path / "space.yaml", "--out", tmp_path / "run", "--dry-run", *roomy)
     assert call(monkeypatch, *command) == 0
     (told,) = warnings(capsys)
     assert told.startswith(
