@@ -32,7 +32,6 @@ _SECONDS_TO_BEGIN = 300.0
 _STEPS_SHARE = 0.6
 """Of a recipe's time; the rest is for setting up and for the case."""
 
-_BEGUN = "begun"
 _SPAWN = multiprocessing.get_context("spawn")
 
 
@@ -115,7 +114,7 @@ def _shown(seconds: float) -> str:
 
 
 def _hear(pipe: Connection, seconds: float) -> _Heard:
-    """Listen until all is said or the time is up, which begins with the first word.
+    """Listen until all is said or the time is up, which begins when all is ready.
 
     Raises:
         AlsweepError: The training could not begin.
@@ -125,14 +124,14 @@ def _hear(pipe: Connection, seconds: float) -> _Heard:
     with suppress(EOFError, ConnectionResetError):
         while pipe.poll(max(0.0, deadline - time.monotonic())):
             said = pipe.recv()
-            if said == _BEGUN:
-                deadline = time.monotonic() + seconds
-            elif isinstance(said, AlsweepError):
+            if isinstance(said, AlsweepError):
                 raise said
-            elif isinstance(said, TimedSteps):
+            if isinstance(said, TimedCase):
+                heard.case = said
+            elif said.steps:
                 heard.steps = said
             else:
-                heard.case = said
+                deadline = time.monotonic() + seconds
     return heard
 
 
@@ -152,7 +151,6 @@ def _work(
     from alsweep.trajectory.timing import time_recipe
 
     load_files(plugins)
-    pipe.send(_BEGUN)
     try:
         time_recipe(config, resources, epoch, seconds, pipe.send)
     except AlsweepError as error:

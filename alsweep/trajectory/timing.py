@@ -39,8 +39,8 @@ def time_recipe(
         config: Resolved.
         resources: Threads and device.
         epoch: Steps between two looks at the clock.
-        seconds: When to be done with steps.
-        on_timed: Hears of each epoch and of the case.
+        seconds: When to be done with steps, after two epochs at least.
+        on_timed: Hears of no steps when all is ready, then of each epoch and of the case.
 
     Raises:
         PoolExhaustedError: The starting budget does not fit.
@@ -80,6 +80,7 @@ def _time_steps(steps: Steps, epoch: int, seconds: float, on_timed: OnTimed) -> 
     compute = replace(members.setup.compute, loaders=members.loaders)
     setup = replace(members.setup, training=training, compute=compute)
     network = members.learner.network(setup, 0)
+    on_timed(TimedSteps(0.0, 0, members.threads))
     began = time.monotonic()
     first = began
 
@@ -90,7 +91,7 @@ def _time_steps(steps: Steps, epoch: int, seconds: float, on_timed: OnTimed) -> 
             first = now
         since, counted = (began, 1) if epochs == 1 else (first, epochs - 1)
         on_timed(TimedSteps(now - since, counted * epoch, members.threads))
-        if now - began > seconds:
+        if epochs > 1 and now - began > seconds:
             raise _EnoughError
 
     with suppress(_EnoughError):

@@ -216,7 +216,13 @@ def test_a_dry_run_warns_of_cases_that_a_training_patch_dwarfs(
 def test_a_dry_run_says_that_patches_are_clipped(
     space: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
 ) -> None:
-    fewer = ("--set", "base.query.loops=1", "--set", "base.starting_budget.strategy=random", "--set")
+    fewer = (
+        "--set",
+        "base.query.loops=1",
+        "--set",
+        "base.starting_budget.strategy=random",
+        "--set",
+    )
     command = ("run", space, "--out", tmp_path / "run", "--dry-run", *fewer)
     assert call(monkeypatch, *command, "base.query.patch_size=[8, 99, 30]") == 0
     assert warnings(capsys) == [

@@ -92,9 +92,7 @@ def test_the_table_gives_back_what_was_measured(dataset: Dataset) -> None:
         found = stated_step(made, big, ResourcesConfig(gpus=gpus))
         return found.alone, found.device
 
-    cases = [
-        case.model_copy(update={"shape": (128, 128, 128)}) for case in dataset.manifest.cases
-    ]
+    cases = [case.model_copy(update={"shape": (128, 128, 128)}) for case in dataset.manifest.cases]
     manifest = dataset.manifest.model_copy(
         update={"cases": tuple(cases), "spacing": (1.0, 1.0, 1.0), "classes": ("background", "a")}
     )
