@@ -63,7 +63,8 @@ class Asked:
         as_json: One JSON object in place of table and lines.
         each: A row for each trajectory, however many there are.
         calibrate: Time recipes of which the run has no records.
-        price: Of an hour of a card, or of a CPU where none is asked for.
+        price: Of a GPU's hour, or where none is asked for of a worker's; that of the search space
+            if left out.
         address: Of a Ray cluster; None for a private one here.
         mix_numerics: As for the run.
     """
@@ -184,7 +185,9 @@ def _look_ahead(plan: "Plan", run: Path, asked: Asked, said: _Said) -> "Outlook"
     for remark in [*told, *mixing.on_stored(finished)]:
         said(remark)
     calibrate = Calibration(resources, plan.sweep.plugins) if asked.calibrate else None
-    found = outlook(run, plan, private=private, calibrate=calibrate, price=asked.price)
+    # A search space need not know of prices.
+    price = resources.plain().get("price_per_gpu_hour") if asked.price is None else asked.price
+    found = outlook(run, plan, private=private, calibrate=calibrate, price=price)
     failing = (text for dataset in opened(plan) for text in remarks.infeasible(plan, dataset))
     return replace(found, disk=disk, infeasible=tuple(failing), warnings=said.warnings)
 
@@ -205,10 +208,8 @@ def _tell(found: "Outlook", asked: Asked) -> None:
     if found.cost is not None:
         lines.append(str(found.cost))
         if found.cost.money is not None:
-            unit = found.cost.unit
-            lines.append(
-                f"money: about {found.cost.money:,.2f}, at {found.cost.price:g} a {unit}-hour"
-            )
+            hour = "GPU-hour" if found.cost.unit == "GPU" else "worker's hour"
+            lines.append(f"money: about {found.cost.money:,.2f}, at {found.cost.price:g} a {hour}")
     lines += map(str, found.detectable)
     print("\n".join([*lines, _NOTHING_WRITTEN]))
 

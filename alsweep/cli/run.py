@@ -47,7 +47,7 @@ def run(
     ] = False,
     price: Annotated[
         float | None,
-        typer.Option(min=0, help="Dry run: of a GPU-hour, or where gpus is 0 of a CPU-hour."),
+        typer.Option(min=0, help="Dry run: of a GPU's hour; without GPUs, of a worker's."),
     ] = None,
     address: Annotated[
         str | None, typer.Option(help="Ray cluster to use; default: a private one here.")

@@ -75,7 +75,9 @@ class Cost:
         query: Of predicting the pool.
         source: Where the figures are from: what is best known of any recipe.
         told: The same, for people.
-        price: Of an hour; None where nobody named it.
+        price: Of a card's hour, or where no card is asked for of a worker's; None where nobody
+            named it.
+        cpus: Of a worker.
     """
 
     unit: Literal["GPU", "CPU"]
@@ -85,6 +87,7 @@ class Cost:
     source: Source
     told: str
     price: float | None = None
+    cpus: float = 1
 
     @property
     def hours(self) -> float:
@@ -94,7 +97,8 @@ class Cost:
     @property
     def money(self) -> float | None:
         """Price of it all."""
-        return None if self.price is None else self.hours * self.price
+        each = 1 if self.unit == "GPU" else self.cpus
+        return None if self.price is None else self.hours / each * self.price
 
     def plain(self) -> dict[str, Any]:
         """As JSON values."""
@@ -132,7 +136,7 @@ def cost_of(
         plan: What to make.
         stored: See :func:`~alsweep.sweep.amounts.left_to_do`.
         calibrate: Asked for recipes without records.
-        price: Of an hour.
+        price: See :class:`Cost`.
     """
     measure, resources = Measure.of(plan), plan.sweep.resources
     left = {key: one for key, one in left_to_do(run, plan, measure, stored).items() if one.steps}
@@ -153,6 +157,7 @@ def cost_of(
         source=source,
         told=told,
         price=price,
+        cpus=resources.cpus,
     )
 
 

@@ -168,7 +168,7 @@ def outlook(
         private: Whether this machine does it; another one's precision and device, which a cluster's
             may be, are in the keys of stored members.
         calibrate: See :func:`~alsweep.sweep.costing.cost_of`.
-        price: Of an hour of a card, or of a CPU where none is asked for.
+        price: See :class:`~alsweep.sweep.costing.Cost`.
     """
     stored = stored_members(run, plan) if private else {}
     return Outlook(
