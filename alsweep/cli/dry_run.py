@@ -1,15 +1,22 @@
 """A dry run: a table of what would be made, and all that the run would warn of or refuse."""
 
+import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from alsweep.config.sweep import ResourcesConfig, SweepConfig
+    from alsweep.sweep.counting import Counted
+    from alsweep.sweep.missing import ToDo
+    from alsweep.sweep.outlook import Outlook
     from alsweep.sweep.plan import Plan
 
-_WIDE = 1000
+_WARNING = "warning: "
+_NOTHING_WRITTEN = "dry run: nothing was written"
+_Tell = Callable[[str], None]
 
 
 def check_place_and_device(
@@ -48,102 +55,219 @@ def _check_this_machine(resources: "ResourcesConfig") -> None:
     resolve_compute(resources.device, "auto")
 
 
-def tell_what_would_be_done(
-    plan: "Plan", run_folder: Path, *, private: bool = True, mix_numerics: bool = False
+@dataclass(frozen=True)
+class Asked:
+    """What a dry run shall tell beside what every one does.
+
+    Attributes:
+        as_json: One JSON object in place of table and lines.
+        each: A row for each trajectory, however many there are.
+        calibrate: Time recipes of which the run has no records.
+        price: Of a GPU's hour, or where none is asked for of a worker's; that of the search space
+            if left out.
+        address: Of a Ray cluster; None for a private one here.
+        mix_numerics: As for the run.
+    """
+
+    as_json: bool = False
+    each: bool = False
+    calibrate: bool = False
+    price: float | None = None
+    address: str | None = None
+    mix_numerics: bool = False
+
+    def refuse_without_dry_run(self) -> None:
+        """Refuse options that do nothing in a run.
+
+        Raises:
+            ConfigError: Names the first.
+        """
+        from alsweep.errors import ConfigError
+
+        given = {
+            "--json": self.as_json,
+            "--verbose": self.each,
+            "--calibrate": self.calibrate,
+            "--price": self.price is not None,
+        }
+        for option, asked in given.items():
+            if asked:
+                raise ConfigError(f"{option}: is for a dry run; add --dry-run, or leave it out")
+
+
+class _Said:
+    """Tells lines on stderr and keeps them."""
+
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+
+    def __call__(self, text: str) -> None:
+        from alsweep.cli.run import tell
+
+        self.lines.append(text)
+        tell(text)
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """Without the word."""
+        found = (line for line in self.lines if line.startswith(_WARNING))
+        return tuple(line.removeprefix(_WARNING) for line in found)
+
+
+def dry_run(
+    sweep: "SweepConfig", space: Path, run: Path, overrides: Sequence[str], asked: Asked
 ) -> int:
-    """Print what a run would make, warn of or refuse; writes nothing and starts nothing."""
-    from rich.console import Console
-    from rich.markup import escape
-    from rich.table import Table
+    """Print what a run would make, warn of or refuse; writes nothing and starts no sweep.
 
-    from alsweep.cli.run import tell
-    from alsweep.sweep import mixing, remarks
-    from alsweep.sweep.deciding import extended
-    from alsweep.sweep.missing import loops_done, to_do
-    from alsweep.sweep.run_folder import check_same_sweep
-    from alsweep.sweep.stored import stored_members
+    Args:
+        sweep: What was read.
+        space: The file.
+        run: The run folder, absolute.
+        overrides: ``PATH=VALUE``, as on the command line.
+        asked: What to tell.
 
-    run_folder = run_folder.absolute()
-    check_same_sweep(run_folder, plan)
-    plan = extended(plan, run_folder)
-    told, plan = list(remarks.of_run(run_folder, plan)), plan.overruled
-    finished = mixing.Stored.read(run_folder, plan)
-    if not mix_numerics:
-        mixing.refuse_mixing(finished)
-    told += mixing.on_stored(finished)
-    counted = to_do(run_folder, plan)
-    foretell(run_folder, plan.sweep, private=private, busy=counted.unfinished > 0)
-    for remark in told:
-        tell(remark)
-    # Another machine's precision and device are in the keys of a cluster's members.
-    stored = stored_members(run_folder, plan) if private else 0
-    keys = dict.fromkeys(key for one in plan.own if one.cell for key in one.cell.values)
-    heads = ["setting"] if plan.sweep.settings else []
-    table = Table(*heads, *map(escape, keys), "seed", "loops done")
-    # An id is there to be copied: it is folded where the terminal is narrow, and never cut.
-    table.add_column("trajectory", overflow="fold")
-    for planned in plan.trajectories:
-        done = loops_done(run_folder, planned)
-        values = planned.cell.values if planned.cell else {}
-        cell = [escape(planned.setting or "")] if heads else []
-        cell += [
-            escape(planned.label if key == "strategy" else str(values.get(key, ""))) for key in keys
-        ]
-        seed = str(planned.config.seed)
-        table.add_row(*cell, seed, f"{done}/{planned.config.query.loops}", planned.id)
-    console = Console()
-    # A file or another program takes lines of any length.
-    whole = Console(width=_WIDE) if not console.is_terminal else console
-    whole.print(table)
-    console.print(
-        f"{plan.sweep.name} on {', '.join(plan.datasets.values())} in {remarks.shown(run_folder)}: "
-        f"{len(plan.trajectories)} trajectories, {counted.finished} done, "
-        f"{counted.unfinished} to do with {counted.loops} loops\n"
-        f"{counted.starts} shared start{'' if counted.starts == 1 else 's'}; "
-        f"{counted.trainings} trainings ({counted.unshared_trainings} without sharing)"
-        f"{f', {stored} of them stored already' if stored else ''}\n"
-        f"dry run: nothing was written",
-        soft_wrap=True,
-        highlight=False,
-        markup=False,
-    )
+    Returns:
+        The exit code.
+
+    Raises:
+        AlsweepError: The run would be refused.
+    """
+    from alsweep.sweep.plan import RefusedError
+    from alsweep.sweep.planning import not_there, plan_read
+
+    said = _Said()
+    if missing := not_there(sweep, space):
+        said(
+            f"warning: {', '.join(map(str, missing))}: no such Dataset here, so that this is "
+            "counted and nothing else is checked; ingest it first"
+        )
+        return _tell_counts(sweep, said, asked, missing=missing)
+    try:
+        plan = plan_read(sweep, space, run, overrides, said)
+    except RefusedError as error:
+        if len(error.faults) > 1:
+            for fault in error.faults:
+                said(f"infeasible: {fault}")
+        _tell_counts(sweep, said, asked, refused=error.faults)
+        raise
+    found = _look_ahead(plan, run, asked, said)
+    if asked.as_json:
+        print(json.dumps(found.plain(), indent=1))
+        return 0
+    _tell(found, asked)
     return 0
 
 
-def tell_counts(sweep: "SweepConfig", missing: Sequence[Path]) -> int:
-    """Print how much a search space asks for whose datasets are not there yet."""
-    import typer
+def _look_ahead(plan: "Plan", run: Path, asked: Asked, said: _Said) -> "Outlook":
+    """All that the run would refuse or warn of, and what it would take."""
+    from alsweep.sweep import mixing, remarks
+    from alsweep.sweep.calibrating import Calibration
+    from alsweep.sweep.deciding import extended
+    from alsweep.sweep.forecast import forecast
+    from alsweep.sweep.missing import unfinished
+    from alsweep.sweep.outlook import outlook
+    from alsweep.sweep.plan import opened
+    from alsweep.sweep.run_folder import check_same_sweep
 
-    from alsweep.cli.run import tell
+    private, resources = asked.address is None, plan.sweep.resources
+    check_place_and_device(run, resources, private=private)
+    check_wandb(plan.sweep, said)
+    check_same_sweep(run, plan)
+    plan = extended(plan, run)
+    told, plan = list(remarks.of_run(run, plan)), plan.overruled
+    disk = forecast(run, plan, private=private)
+    if disk is not None:
+        said(disk.told)
+    finished = mixing.Stored.read(run, plan)
+    if not asked.mix_numerics:
+        mixing.refuse_mixing(finished)
+    foretell(run, plan.sweep, private=private, busy=bool(unfinished(run, plan)), tell=said)
+    for remark in [*told, *mixing.on_stored(finished)]:
+        said(remark)
+    calibrate = Calibration(resources, plan.sweep.plugins) if asked.calibrate else None
+    # A search space need not know of prices.
+    price = resources.plain().get("price_per_gpu_hour") if asked.price is None else asked.price
+    found = outlook(run, plan, private=private, calibrate=calibrate, price=price)
+    failing = (text for dataset in opened(plan) for text in remarks.infeasible(plan, dataset))
+    return replace(found, disk=disk, infeasible=tuple(failing), warnings=said.warnings)
+
+
+def _tell(found: "Outlook", asked: Asked) -> None:
+    """The table, and a line for each thing that is worth one."""
+    from alsweep.cli.dry_run_table import print_table
+    from alsweep.sweep.remarks import shown
+
+    print_table(found, each=asked.each)
+    counted = found.counted
+    lines = [
+        f"{found.name} on {', '.join(found.datasets)} in {shown(Path(found.run))}: "
+        f"{len(found.lines)} trajectories, {counted.finished} done, "
+        f"{counted.unfinished} to do with {counted.loops} loops",
+        _trainings(counted, f", {found.stored} of them stored already" if found.stored else ""),
+    ]
+    if found.cost is not None:
+        lines.append(str(found.cost))
+        if found.cost.money is not None:
+            hour = "GPU-hour" if found.cost.unit == "GPU" else "worker's hour"
+            lines.append(f"money: about {found.cost.money:,.2f}, at {found.cost.price:g} a {hour}")
+    lines += map(str, found.detectable)
+    print("\n".join([*lines, _NOTHING_WRITTEN]))
+
+
+def _trainings(counted: "ToDo | Counted", stored: str = "") -> str:
+    starts = f"{counted.starts} shared start{'' if counted.starts == 1 else 's'}"
+    unshared = f"{counted.unshared_trainings} without sharing"
+    return f"{starts}; {counted.trainings} trainings ({unshared}){stored}"
+
+
+def _tell_counts(
+    sweep: "SweepConfig",
+    said: _Said,
+    asked: Asked,
+    *,
+    missing: Sequence[Path] = (),
+    refused: Sequence[str] = (),
+) -> int:
+    """Print how much a search space asks for that cannot be planned."""
+    from alsweep.files import canonical_json
     from alsweep.sweep.counting import count
 
     found = count(sweep)
-    tell(
-        f"warning: {', '.join(map(str, missing))}: no such Dataset here, so that this is counted "
-        "and nothing else is checked; ingest it first"
-    )
-    typer.echo(
-        f"{sweep.name}: {found.trajectories} trajectories\n"
-        f"{found.starts} shared start{'' if found.starts == 1 else 's'}; "
-        f"{found.trainings} trainings ({found.unshared_trainings} without sharing)\n"
-        "dry run: nothing was written"
+    places = {canonical_json([str(one.dataset), one.where]) for one in sweep.cells()}
+    if asked.as_json:
+        whole = {"name": sweep.name, "settings": len(places), "trajectories": found.trajectories}
+        trainings = {
+            "before_sharing": found.unshared_trainings,
+            "after_sharing": found.trainings,
+        }
+        said_too = {"infeasible": list(refused), "warnings": list(said.warnings)}
+        gone = {"missing_datasets": list(map(str, missing))}
+        print(
+            json.dumps(
+                whole | {"starts": found.starts, "trainings": trainings} | gone | said_too, indent=1
+            )
+        )
+        return 0
+    several = f" in {len(places)} settings" if len(places) > 1 else ""
+    print(
+        f"{sweep.name}: {found.trajectories} trajectories{several}\n{_trainings(found)}\n"
+        f"{_NOTHING_WRITTEN}"
     )
     return 0
 
 
-def foretell(run: Path, sweep: "SweepConfig", *, private: bool, busy: bool) -> None:
+def foretell(run: Path, sweep: "SweepConfig", *, private: bool, busy: bool, tell: _Tell) -> None:
     """Warn of what the run would warn of; ``busy`` says that there is anything to do.
 
     Raises:
         ConfigError: Ray could never give a worker what it needs, or W&B does not know the user.
     """
-    from alsweep.cli.run import tell
     from alsweep.sweep.environment import refuse_too_many_cpus
     from alsweep.sweep.run_folder import active_driver
 
     if busy and private:
         refuse_too_many_cpus(sweep.resources)
-        _warn_of_idle_cards(sweep.resources)
+        _warn_of_idle_cards(sweep.resources, tell)
     driver = active_driver(run)
     if driver is not None:
         tell(
@@ -152,13 +276,12 @@ def foretell(run: Path, sweep: "SweepConfig", *, private: bool, busy: bool) -> N
         )
 
 
-def check_wandb(sweep: "SweepConfig") -> None:
+def check_wandb(sweep: "SweepConfig", tell: _Tell) -> None:
     """Check the mode, and the login where nobody could be asked for it; tell what is not heeded.
 
     Raises:
         ConfigError: There is no such mode, or it needs a login that is not there.
     """
-    from alsweep.cli.run import tell
     from alsweep.sweep.environment import unset_which_run, wandb_settings
 
     nobody_to_ask = sys.stdin is None or not sys.stdin.isatty()
@@ -167,13 +290,12 @@ def check_wandb(sweep: "SweepConfig") -> None:
         tell(unheeded)
 
 
-def _warn_of_idle_cards(resources: "ResourcesConfig") -> None:
+def _warn_of_idle_cards(resources: "ResourcesConfig", tell: _Tell) -> None:
     # Torch is slow to import, and most machines without a card have no such file.
     if resources.gpus or not any(Path("/dev").glob("nvidia[0-9]*")):
         return
     import torch
 
-    from alsweep.cli.run import tell
     from alsweep.sweep.environment import unused_cards
 
     idle = unused_cards(resources, torch.cuda.device_count())

@@ -110,6 +110,7 @@ def _tell_what_would_be_done(plan: "Plan", run: Path, *, private: bool) -> int:
     from rich.text import Text
 
     from alsweep.cli.dry_run import foretell
+    from alsweep.cli.run import tell
     from alsweep.results.fulldata import read_reference
     from alsweep.sweep.deciding import extended
     from alsweep.sweep.fulldata import references
@@ -118,7 +119,7 @@ def _tell_what_would_be_done(plan: "Plan", run: Path, *, private: bool) -> int:
     check_same_sweep(run, plan)
     wanted = references(extended(plan, run))
     busy = any(read_reference(run, reference.key) is None for reference in wanted)
-    foretell(run, plan.sweep, private=private, busy=busy)
+    foretell(run, plan.sweep, private=private, busy=busy, tell=tell)
     table = Table("full data", "trajectories", "members", "done")
     done = 0
     for reference in wanted:

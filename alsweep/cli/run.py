@@ -37,6 +37,19 @@ def run(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Say what would be done, and write nothing.")
     ] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Dry run: one JSON object, for machines.")
+    ] = False,
+    verbose: Annotated[
+        bool, typer.Option("--verbose", help="Dry run: a row for each of many trajectories, too.")
+    ] = False,
+    calibrate: Annotated[
+        bool, typer.Option("--calibrate", help="Dry run: time real steps here, a minute at most.")
+    ] = False,
+    price: Annotated[
+        float | None,
+        typer.Option(min=0, help="Dry run: of a GPU's hour; without GPUs, of a worker's."),
+    ] = None,
     address: Annotated[
         str | None, typer.Option(help="Ray cluster to use; default: a private one here.")
     ] = None,
@@ -53,28 +66,18 @@ def run(
 
     Example: alsweep run search_spaces/hippocampus-low.yaml --set base.training.epochs=2
     """
-    from alsweep.cli.dry_run import (
-        check_place_and_device,
-        check_wandb,
-        tell_counts,
-        tell_what_would_be_done,
-    )
-    from alsweep.sweep import remarks
-    from alsweep.sweep.deciding import extended
-    from alsweep.sweep.planning import not_there, plan_read
+    from alsweep.cli.dry_run import Asked
+    from alsweep.cli.dry_run import dry_run as foretell_run
+    from alsweep.sweep.planning import plan_read
 
-    sweep, folder = read_space(space, out, set_ or [], plugin or [])
-    if dry_run and (missing := not_there(sweep, space)):
-        return tell_counts(sweep, missing)
-    plan = plan_read(sweep, space, folder, set_ or [], tell)
+    asked = Asked(as_json, verbose, calibrate, price, address, mix_numerics)
     if not dry_run:
-        return make(plan, folder, address, order, mix_numerics=mix_numerics, retry=retry)
-    private = address is None
-    check_place_and_device(folder, plan.sweep.resources, private=private)
-    check_wandb(plan.sweep)
-    for remark in remarks.of_disk(folder, extended(plan, folder).overruled, private=private):
-        tell(remark)
-    return tell_what_would_be_done(plan, folder, private=private, mix_numerics=mix_numerics)
+        asked.refuse_without_dry_run()
+    sweep, folder = read_space(space, out, set_ or [], plugin or [])
+    if dry_run:
+        return foretell_run(sweep, space, folder, set_ or [], asked)
+    plan = plan_read(sweep, space, folder, set_ or [], tell)
+    return make(plan, folder, address, order, mix_numerics=mix_numerics, retry=retry)
 
 
 def asked_for(

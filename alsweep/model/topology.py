@@ -1,8 +1,11 @@
 """The levels of a U-Net, and how large they make it; known without torch."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import accumulate
 from math import prod
-from typing import TYPE_CHECKING
+from operator import mul
+from typing import TYPE_CHECKING, NamedTuple
 
 from alsweep.config.trajectory import TrainingConfig
 from alsweep.data.ingest.network_plan import levels_of
@@ -86,12 +89,36 @@ def parameters(training: TrainingConfig, topology: Topology, channels: int, outp
         channels: Of the image.
         outputs: Channels of the logits.
     """
+    return sum(layer.weights for layer in _layers(training, topology, channels, outputs))
+
+
+def multiply_adds(training: TrainingConfig, topology: Topology, channels: int, outputs: int) -> int:
+    """How often a forward pass of one window multiplies and adds; see :func:`parameters`."""
+    layers = _layers(training, topology, channels, outputs)
+    return sum(layer.weights * layer.places for layer in layers)
+
+
+class _Layer(NamedTuple):
+    """Convolutions: their weights, and the voxels in which each of these is applied."""
+
+    weights: int
+    places: int
+
+
+def _layers(
+    training: TrainingConfig, topology: Topology, channels: int, outputs: int
+) -> Iterator[_Layer]:
     features, kernels = topology.features, [prod(kernel) for kernel in topology.kernels]
+    shrunk = accumulate((prod(stride) for stride in topology.strides), mul)
+    places = [prod(topology.window) // factor for factor in shrunk]
     residual = training.blocks == "residual"
-    inputs = (channels, *features)
-    levels = list(zip(kernels, inputs, features, strict=False))
-    down = sum(k * (i * f + f * f) + residual * i * f for k, i, f in levels)
+    levels = zip(kernels, (channels, *features), features, places, strict=False)
+    for k, i, f, here in levels:
+        yield _Layer(k * (i * f + f * f) + residual * i * f, here)
     # Back up: a transposed convolution, then two others over it and what was skipped.
-    steps = zip(kernels[1:], topology.strides[1:], features[1:], features, strict=False)
-    up = sum(prod(s) * lower * f + k * 3 * f * f for k, s, lower, f in steps)
-    return down + up + outputs * sum(features[: topology.outputs])
+    below = zip(kernels[1:], topology.strides[1:], features[1:], places[1:], strict=True)
+    for (k, s, lower, there), f, here in zip(below, features, places, strict=False):
+        yield _Layer(prod(s) * lower * f, there)
+        yield _Layer(k * 3 * f * f, here)
+    for f, here in zip(features[: topology.outputs], places, strict=False):
+        yield _Layer(outputs * f, here)

@@ -146,8 +146,11 @@ def require_loaded(hashes: Iterable[str], place: str) -> None:
     Raises:
         StrategyError: It is another version, or none.
     """
+    wanted = tuple(hashes)
+    if not wanted:
+        return
     loaded = {name.rpartition(".")[2] for name in sys.modules if name.startswith(f"{_PREFIX}.")}
-    for sha256 in hashes:
+    for sha256 in wanted:
         if sha256 not in loaded:
             raise StrategyError(
                 f"{place} is from a plug-in file of the content {sha256[:_DIGITS]}, which is not "

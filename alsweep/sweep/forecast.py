@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from math import prod
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from alsweep.data.case import Dataset
 from alsweep.disk import MIB, RESERVE, free_bytes, in_words, mount_point, require_room
@@ -71,6 +71,10 @@ class Forecast:
             f"{in_words(self.labels)}, records and report {in_words(self.rest)}"
         )
         return f"disk {self.disk}: at most {in_words(self.total)} more ({parts})"
+
+    def plain(self) -> dict[str, Any]:
+        """Bytes, as JSON values."""
+        return asdict(self) | {"disk": str(self.disk), "total": self.total, "fits": self.fits}
 
     @property
     def told(self) -> str:

@@ -112,6 +112,20 @@ class Plan:
         return sum(planned.config.query.loops for planned in self.trajectories)
 
 
+class RefusedError(ConfigError):
+    """Trajectories of a sweep cannot work.
+
+    Attributes:
+        faults: What is wrong, each once.
+    """
+
+    def __init__(self, faults: Sequence[str]) -> None:
+        self.faults = tuple(faults)
+        more = len(self.faults) - 1
+        also = f"; and {more} more, which --dry-run names" if more else ""
+        super().__init__(f"{self.faults[0]}{also}")
+
+
 def make_plan(sweep: SweepConfig, datasets: Dataset | Mapping[Path, Dataset]) -> Plan:
     """Resolve every trajectory of a sweep against its dataset.
 
@@ -120,17 +134,23 @@ def make_plan(sweep: SweepConfig, datasets: Dataset | Mapping[Path, Dataset]) ->
         datasets: By the place that the search space names; or one for all.
 
     Raises:
-        ConfigError: A trajectory cannot work or is named twice, two strategies share a label, or
+        RefusedError: A trajectory cannot work.
+        ConfigError: A trajectory is named twice, two strategies share a label, or
             the report shall compare with one that is not there.
         StrategyError: A plug-in file cannot be loaded.
     """
     load_files(sweep.plugins)
     sweep = with_each_replayed(sweep)
-    planned = [
-        _plan_one(config, cell, datasets if isinstance(datasets, Dataset) else datasets[place])
-        for cell, config in sweep.expanded()
-        for place in [config.dataset]
-    ]
+    planned: list[Planned] = []
+    refused: dict[str, None] = {}
+    for cell, config in sweep.expanded():
+        dataset = datasets if isinstance(datasets, Dataset) else datasets[config.dataset]
+        try:
+            planned.append(_plan_one(config, cell, dataset))
+        except ConfigError as error:
+            refused[str(error)] = None
+    if refused:
+        raise RefusedError(tuple(refused))
     _refuse_repeats(planned)
     refuse_shared_labels(planned)
     plan = Plan(sweep, tuple(planned))

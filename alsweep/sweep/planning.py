@@ -106,7 +106,7 @@ def plan_of(
         moved: Settings of a recorded sweep whose datasets lie where it says now.
     """
     from alsweep.sweep import remarks
-    from alsweep.sweep.plan import make_plan, opened
+    from alsweep.sweep.plan import RefusedError, make_plan, opened
 
     recorded = None if run is None or sweep.provenance is None else (run, sweep.provenance)
     datasets: dict[Path, Dataset] = {}
@@ -117,6 +117,8 @@ def plan_of(
             datasets[place] = _open(place, _dataset_key(sweep, setting), setting, space, of_run)
     try:
         plan = make_plan(sweep, datasets)
+    except RefusedError as error:
+        raise RefusedError([f"{space}: {fault}" for fault in error.faults]) from error
     except ConfigError as error:
         raise ConfigError(f"{space}: {error}") from error
     for dataset in opened(plan):

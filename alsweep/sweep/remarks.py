@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import shlex
 import shutil
+from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+import numpy as np
 
 from alsweep.layout import space_path
 
@@ -27,6 +30,7 @@ def of_data(plan: Plan, dataset: Dataset) -> Iterator[str]:
     yield from small_cases(plan, dataset)
     yield from clipped(plan, dataset)
     yield from unjudged(dataset)
+    yield from (f"warning: {text}" for text in infeasible(plan, dataset))
 
 
 def _on(dataset: Dataset, plan: Plan) -> list[Planned]:
@@ -77,6 +81,37 @@ def unjudged(dataset: Dataset) -> Iterator[str]:
                 "out, whatever is predicted; ingest again with a split that has some there, or do "
                 "not conclude anything of it"
             )
+
+
+def infeasible(plan: Plan, dataset: Dataset) -> Iterator[str]:
+    """Name the queries that cannot be made for want of cases, once for each setting.
+
+    What a pool has no room for whatever a strategy chooses is refused when a plan is made. What
+    ``query.per_case`` leaves of the room is not: a run may hold trajectories that failed of it
+    beside others that shall go on.
+    """
+    told = (_too_few_cases(planned, dataset) for planned in _on(dataset, plan))
+    yield from dict.fromkeys(text for text in told if text is not None)
+
+
+def _too_few_cases(planned: Planned, dataset: Dataset) -> str | None:
+    query, whole = planned.config.query, planned.config.starting_budget.whole_cases
+    if query.per_case is None or query.on_shortfall != "error" or query.loops == 1:
+        return None
+    shapes, queries = dataset.pool_shapes, query.loops - 1
+    # Which cases are annotated whole is drawn later: the smallest, if all goes well.
+    room = np.sort((shapes // np.minimum(shapes, query.box)).prod(axis=1))[whole:]
+    each = query.per_case * queries
+    most = each * len(room) if query.overlap else int(np.minimum(room, each).sum())
+    if query.patches * queries <= most:
+        return None
+    setting = "" if planned.setting is None else f"setting '{planned.setting}': "
+    return (
+        f"{setting}query.per_case: {query.per_case} in each of {len(room)} cases leave room for "
+        f"{most} patches over {queries} {'query' if queries == 1 else 'queries'}, fewer than the "
+        f"{query.patches * queries} of query.patches, so that one is going to fail; raise "
+        "query.per_case, lower query.patches, or set query.on_shortfall"
+    )
 
 
 def of_run(run: Path, plan: Plan) -> Iterator[str]:
@@ -153,22 +188,20 @@ def _crowded_starts(run: Path, plan: Plan) -> Iterator[str]:
     from alsweep.sweep.missing import missing_starts
     from alsweep.trajectory.pool import DatasetFacts
 
-    configs = [start.example.config for start in missing_starts(run, plan)]
-    asked: dict[Path, set[int]] = {}
-    for config in configs:
-        start = config.start
-        if start.patches is not None and make_strategy(start.strategy).all_classes:
-            asked.setdefault(config.dataset, set()).add(start.patches)
-    for dataset, counts in asked.items():
-        needed = guaranteed(DatasetFacts(Dataset.open(dataset)))
-        few = sorted(patches for patches in counts if patches < 2 * needed)
-        if not few:
-            continue
-        yield (
-            f"warning: starting_budget.patches: of {', '.join(map(str, few))} patches, {needed} "
-            "are placed on classes, so that networks see little of the rest and strategies query "
-            f"it first; {2 * needed} leave room for as many random ones"
-        )
+    starts: dict[Path, set[int]] = defaultdict(set)
+    for start in missing_starts(run, plan):
+        asked = start.example.config.start
+        if asked.patches is not None and make_strategy(asked.strategy).all_classes:
+            starts[start.example.config.dataset].add(asked.patches)
+    for place, patches in starts.items():
+        needed = guaranteed(DatasetFacts(Dataset.open(place)))
+        few = ", ".join(str(count) for count in sorted(patches) if count < 2 * needed)
+        if few:
+            yield (
+                f"warning: starting_budget.patches: of {few} patches, {needed} are placed on "
+                "classes, so that networks see little of the rest and strategies query it first; "
+                f"{2 * needed} leave room for as many random ones"
+            )
 
 
 def _overruled(run: Path, plan: Plan) -> Iterator[str]:

@@ -2,61 +2,131 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import reduce
+from operator import xor
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from alsweep.data.case import Dataset
-from alsweep.layout import models_folder, trajectory_folder
+from alsweep.files import read_json
+from alsweep.layout import (
+    meta_path,
+    models_folder,
+    query_path,
+    trajectory_folder,
+    weights_path,
+)
+from alsweep.results.loops import read_query
 from alsweep.results.records import read_records
-from alsweep.sweep.missing import missing_starts, unfinished
+from alsweep.sweep.missing import loops_done, missing_starts, unfinished
 from alsweep.sweep.plan import opened
 from alsweep.trajectory.budget import draw_start
-from alsweep.trajectory.query_log import QueryLog
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from alsweep.config.trajectory import TrajectoryConfig
     from alsweep.geometry import Patch
-    from alsweep.sweep.plan import Plan
+    from alsweep.results.loops import LoopRecord
+    from alsweep.sweep.plan import Plan, Planned
 
-_NextTraining = tuple["TrajectoryConfig", "Sequence[Patch]", "Sequence[str]"]
+_NextTraining = tuple["Planned", "Sequence[Patch]", "Sequence[str]"]
+
+_NO_TRAJECTORIES = ("start-", "fulldata-")
+"""How the owners of members begin that no later loop can be based on."""
 
 
-def stored_members(run: Path, plan: Plan) -> int:
+def stored_members(run: Path, plan: Plan) -> Counter[str]:
     """Count the members of the next missing loops that no run has to train any more.
 
     Of later loops nothing can be said: which patches they learn from is not decided yet.
+
+    Returns:
+        By trajectory; those of a start under the first trajectory that waits for it.
     """
-    models = models_folder(run)
-    if not models.is_dir():
-        return 0
+    models, found = models_folder(run), Counter[str]()
+    stored = {f.name for f in models.glob("*") if weights_path(f).exists()}
+    datasets = {dataset.path: dataset for dataset in opened(plan)} if stored else {}
+    coming = list(_next_trainings(run, plan, datasets, stored)) if stored else []
+    if not coming:
+        return found
     # Torch and monai come along with it; a new run need not wait for them.
     from alsweep.trajectory.steps import Steps
 
-    resources = plan.sweep.resources
-    datasets = {dataset.path: dataset for dataset in opened(plan)}
-    found = 0
-    for config, patches, parents in _next_trainings(run, plan, datasets):
-        dataset = datasets[config.dataset]
-        steps = Steps.make(config, dataset, models, resources, "dry run", None)
+    for planned, patches, parents in coming:
+        config, dataset = planned.config, datasets[planned.config.dataset]
+        steps = Steps.make(config, dataset, models, plan.sweep.resources, "dry run", None)
         keys = steps.members.keys(steps.labels(sorted(patches)), parents)
-        found += sum(steps.members.store.holds(key) for key in keys)
+        found[planned.id] += sum(steps.members.store.holds(key) for key in keys)
     return found
 
 
 def _next_trainings(
-    run: Path, plan: Plan, datasets: Mapping[Path, Dataset]
+    run: Path, plan: Plan, datasets: Mapping[Path, Dataset], stored: set[str]
 ) -> Iterator[_NextTraining]:
-    """Config, patches and the loop before's members, for each distinct training that comes next."""
+    """Who trains, patches and the loop before's members, for each distinct training to come.
+
+    Left out are those that nobody can have begun, since to look members up takes their labels.
+    """
     for start in missing_starts(run, plan):
         config = start.example.config
         drawn = draw_start(config, datasets[config.dataset])
-        yield config, [queried.patch for queried in drawn], ()
-    for planned in unfinished(run, plan):
+        yield start.example, [queried.patch for queried in drawn], ()
+    rest = {planned.id for planned in unfinished(run, plan)}
+    courses = [_Course.read(run, one) for one in plan.trajectories if loops_done(run, one)]
+    owners = _owners(models_folder(run), stored - {key for one in courses for key in one.members})
+    strangers = {o for o in owners - set(plan.ids) if not o.startswith(_NO_TRAJECTORIES)}
+    trained = Counter(digest for course in courses for digest in course.digests)
+    for course in courses:
+        id_, next_ = course.planned.id, course.digests[-1]
+        if id_ in rest and (strangers or id_ in owners or trained[next_] > 1):
+            yield course.planned, course.patches, course.records[-1].members
+
+
+def _owners(models: Path, keys: set[str]) -> set[str]:
+    """Who trained some members; where that cannot be read it is nobody who is known."""
+    owners = set()
+    for key in keys:
+        try:
+            owners.add(str(read_json(meta_path(models / key)).get("owner")))
+        except (OSError, ValueError, AttributeError):
+            owners.add("")
+    return owners
+
+
+@dataclass(frozen=True)
+class _Course:
+    """A trajectory that has begun.
+
+    Attributes:
+        records: Of its finished loops.
+        patches: That its next loop is based on, or its last one where it is finished.
+        digests: For each loop, and the next, a number that is equal where the patches are.
+    """
+
+    planned: Planned
+    records: tuple[LoopRecord, ...]
+    patches: tuple[Patch, ...]
+    digests: tuple[int, ...]
+
+    @classmethod
+    def read(cls, run: Path, planned: Planned) -> _Course:
+        """Read records and queries."""
         folder = trajectory_folder(run, planned.id)
         records = read_records(folder)
-        if records:
-            patches = QueryLog(folder).patches(len(records))
-            yield planned.config, patches, records[-1].members
+        loops = min(len(records) + 1, planned.config.query.loops)
+        digest, digests, patches = hash(planned.dataset_fingerprint), [], []
+        for loop in range(loops):
+            queried = [one.patch for one in read_query(query_path(folder, loop))]
+            # The order of patches does not matter to a training.
+            digest = reduce(xor, map(hash, queried), digest)
+            digests.append(digest)
+            patches += queried
+        return cls(planned, records, tuple(patches), tuple(digests))
+
+    @property
+    def members(self) -> Iterator[str]:
+        """Keys of all members that its loops had."""
+        return (key for record in self.records for key in record.members)

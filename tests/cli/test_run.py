@@ -216,7 +216,13 @@ def test_a_dry_run_warns_of_cases_that_a_training_patch_dwarfs(
 def test_a_dry_run_says_that_patches_are_clipped(
     space: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
 ) -> None:
-    fewer = ("--set", "base.query.loops=1", "--set")
+    fewer = (
+        "--set",
+        "base.query.loops=1",
+        "--set",
+        "base.starting_budget.strategy=random",
+        "--set",
+    )
     command = ("run", space, "--out", tmp_path / "run", "--dry-run", *fewer)
     assert call(monkeypatch, *command, "base.query.patch_size=[8, 99, 30]") == 0
     assert warnings(capsys) == [
@@ -238,7 +244,8 @@ def test_a_dry_run_names_classes_that_no_validation_case_can_judge(
     save(raw / "labelsTr" / "case_0.nii.gz", labels)
     ingest(raw, tmp_path / "dataset")
     (tmp_path / "space.yaml").write_text(SPACE.format(dataset=tmp_path / "dataset"))
-    command = ("run", tmp_path / "space.yaml", "--out", tmp_path / "run", "--dry-run")
+    roomy = ("--set", "base.starting_budget.patches=12")
+    command = ("run", tmp_path / "space.yaml", "--out", tmp_path / "run", "--dry-run", *roomy)
     assert call(monkeypatch, *command) == 0
     (told,) = warnings(capsys)
     assert told.startswith(

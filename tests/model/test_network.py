@@ -1,11 +1,12 @@
 import pytest
 import torch
+from torch import nn
 
 from alsweep.config.trajectory import TrainingConfig
 from alsweep.data.ingest.network_plan import levels_of
 from alsweep.model.mirroring import has_sides, mirror_axes
 from alsweep.model.network import build_network
-from alsweep.model.topology import Topology, make_topology, parameters
+from alsweep.model.topology import Topology, make_topology, multiply_adds, parameters
 
 
 def training(**changes):
@@ -99,3 +100,22 @@ def test_the_weights_are_as_many_as_the_levels_say(patch, features, blocks):
     network = build_network(made, levels, 2, 3, 0)
     counted = sum(parameter.numel() for parameter in network.parameters())
     assert parameters(made, levels, 2, 3) == pytest.approx(counted, rel=0.02)
+
+
+@pytest.mark.parametrize("blocks", ["plain", "residual"])
+@pytest.mark.parametrize("patch", [(16, 16, 16), (8, 64, 64)])
+def test_a_forward_pass_multiplies_as_often_as_the_levels_say(patch, blocks):
+    made = training(features=(4, 8, 16), blocks=blocks, patch_size=patch)
+    levels = topology(patch, (4, 8, 16))
+    network = build_network(made, levels, 2, 3, 0).eval()
+    counted = []
+
+    def count(module, given, out):
+        places = given[0] if isinstance(module, nn.ConvTranspose3d) else out
+        counted.append(module.weight.numel() * places[0, 0].numel())
+
+    for module in network.modules():
+        if isinstance(module, nn.Conv3d | nn.ConvTranspose3d):
+            module.register_forward_hook(count)
+    network(torch.zeros(1, 2, *levels.window))
+    assert multiply_adds(made, levels, 2, 3) == pytest.approx(sum(counted), rel=0.02)

@@ -1,0 +1,156 @@
+"""What a dry run tells of hours, settings and machines, beside what test_run.py asks of it."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from alsweep.cli.dry_run_table import MOST_ROWS
+from alsweep.config.load import load_sweep
+from alsweep.sweep.planning import plan_of
+from tests.cli.test_run import SPACE, call
+
+ROOMY = ("--set", "base.starting_budget.patches=12", "--set", "base.training.epochs=1")
+
+
+@pytest.fixture
+def space(dataset: Path, tmp_path: Path) -> Path:
+    path = tmp_path / "tiny.yaml"
+    path.write_text(SPACE.format(dataset=dataset))
+    return path
+
+
+def test_lines_tell_of_hours_money_and_what_seeds_show(
+    space: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+) -> None:
+    dry = ("run", space, "--out", tmp_path / "run", "--dry-run", "--price", "2", *ROOMY)
+    assert call(monkeypatch, *dry) == 0
+    lines = capsys.readouterr().out.splitlines()
+    hours = next(line for line in lines if line.startswith("CPU-hours: about "))
+    assert "from stated throughputs, those of a core of a cloud machine" in hours
+    money = next(line for line in lines if line.startswith("money: about "))
+    assert float(money.split()[2].strip(",")) == pytest.approx(
+        2 * float(hours.split()[2]), abs=0.01
+    )
+    assert "1 setting of 2 seeds and 1 comparison with controls: differences in AUBC" in lines[-2]
+    assert lines[-1] == "dry run: nothing was written"
+
+
+def test_json_is_one_object_with_all_of_it(
+    space: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+) -> None:
+    run = tmp_path / "run"
+    assert call(monkeypatch, "run", space, "--out", run, "--dry-run", "--json") == 0
+    told = json.loads(capsys.readouterr().out)
+    assert (told["settings"], told["trajectories"], told["loops"]) == (1, 4, 12)
+    assert told["trainings"] == {"before_sharing": 24, "after_sharing": 20, "after_stored": 20}
+    assert told["cost"]["unit"] == "CPU"
+    assert told["cost"]["money"] is None
+    assert told["disk"]["total"] > told["disk"]["members"] > 0
+    assert [one["seeds"] for one in told["detectable"]] == [2]
+    (warning,) = told["warnings"]
+    assert warning.startswith("starting_budget.patches: of 6 patches")
+    ids = [planned.id for planned in plan_of(load_sweep(space), space).trajectories]
+    assert [line["id"] for line in told["each"]] == ids
+    assert [(e["strategy"], e["trajectories"], e["loops"]) for e in told["by_setting"]] == [
+        ("random", 2, 6),
+        ("predictive_entropy", 2, 6),
+    ]
+    assert not run.exists()
+
+
+def test_many_trajectories_are_counted_by_setting_and_strategy(
+    space: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+) -> None:
+    run = tmp_path / "run"
+    settings = tmp_path / "settings.yaml"
+    text = space.read_text().replace("seeds: [0, 1]", f"seeds: {[*range(13)]}")
+    text += "settings: [{name: low, query.patches: 6}, {name: high, query.patches: 7}]\n"
+    settings.write_text(text)
+    dry = ("run", settings, "--out", run, "--dry-run", *ROOMY)
+    plan = plan_of(load_sweep(settings), settings)
+    assert len(plan.trajectories) == 52 > MOST_ROWS
+    assert call(monkeypatch, *dry) == 0
+    out = capsys.readouterr().out
+    rows = [line.replace("│", " ").split() for line in out.splitlines()]
+    assert ["low", "0/13", "0/13"] in rows
+    assert ["high", "0/13", "0/13"] in rows
+    assert not any(planned.id in out for planned in plan.trajectories)
+    assert call(monkeypatch, *dry, "--verbose") == 0
+    assert capsys.readouterr().out.count("0/3") == 52
+
+
+def test_counts_without_a_dataset_are_told_to_machines_too(
+    space: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+) -> None:
+    gone = ("--set", f"dataset={tmp_path / 'gone'}")
+    assert call(monkeypatch, "run", space, *gone, "--dry-run", "--json") == 0
+    told = json.loads(capsys.readouterr().out)
+    assert told["missing_datasets"] == [str(tmp_path / "gone")]
+    assert (told["settings"], told["trajectories"], told["starts"]) == (1, 4, 2)
+    assert told["trainings"] == {"before_sharing": 24, "after_sharing": 20}
+
+
+def test_all_that_is_refused_is_named_each_in_a_line(
+    space: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+) -> None:
+    wrong = (
+        "settings: [{name: huge, query.patches: 60}, {name: few, starting_budget.patches: 5}, "
+        "{name: fine}]\n"
+    )
+    space.write_text(space.read_text() + wrong)
+    dry = ("run", space, "--out", tmp_path / "run", "--dry-run")
+    assert call(monkeypatch, *dry) == 2
+    said = capsys.readouterr()
+    lines = [line for line in said.err.splitlines() if line.startswith("infeasible: ")]
+    assert len(lines) == 2
+    assert "settings.huge.query.patches: 180 patches over all loops are more than" in lines[0]
+    assert "settings.few.starting_budget.patches: 5 are too few" in lines[1]
+    assert "tiny: 12 trajectories in 3 settings" in said.out
+    assert said.err.splitlines()[-1].startswith("alsweep: error: ")
+    assert call(monkeypatch, *dry, "--json") == 2
+    told = json.loads(capsys.readouterr().out)
+    assert [f"infeasible: {fault}" for fault in told["infeasible"]] == lines
+    # A run names the first, and says that there are others.
+    assert call(monkeypatch, *dry[:-1]) == 2
+    assert capsys.readouterr().err.rstrip().endswith("; and 1 more, which --dry-run names")
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        (
+            "query.per_case: 1",
+            "query.per_case: 1 in each of 3 cases leave room for 6 patches over 2 queries, fewer "
+            "than the 12 of query.patches",
+        ),
+        ("query.per_case: 2", None),
+        ("query.per_case: 1, query.on_shortfall: take_all", None),
+        ("query.per_case: 1, query.loops: 1", None),
+        ("query.per_case: 1, query.overlap: 0.5", "query.per_case: 1 in each of 3 cases leave"),
+    ],
+)
+def test_queries_that_cases_have_no_room_for_are_warned_of(
+    space: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture,
+    changes: str,
+    told: str | None,
+) -> None:
+    space.write_text(space.read_text() + f"settings: [{{name: low, {changes}}}]\n")
+    assert call(monkeypatch, "run", space, "--out", tmp_path / "r", "--dry-run", "--json") == 0
+    found = json.loads(capsys.readouterr().out)
+    assert len(found["infeasible"]) == (told is not None)
+    for text in found["infeasible"]:
+        assert text.startswith(f"setting 'low': {told}")
+        assert text in found["warnings"]
+
+
+@pytest.mark.parametrize("option", ["--json", "--verbose", "--calibrate", "--price=1"])
+def test_what_is_for_a_dry_run_is_refused_in_a_run(
+    space: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture, option: str
+) -> None:
+    assert call(monkeypatch, "run", space, option) == 2
+    name = option.split("=")[0]
+    assert f"alsweep: error: {name}: is for a dry run; add --dry-run" in capsys.readouterr().err
