@@ -8,7 +8,7 @@ from alsweep.cli.progress import CaseProgress
 from alsweep.layout import models_folder
 
 if TYPE_CHECKING:
-    from alsweep.config.trajectory import StrategySpec
+    from alsweep.config.strategy import StrategySpec
     from alsweep.geometry import Patch
     from alsweep.report.queries import Query
     from alsweep.report.views import Seen

@@ -11,7 +11,7 @@ from alsweep.layout import tried_pictures
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from alsweep.config.trajectory import StrategySpec
+    from alsweep.config.strategy import StrategySpec
     from alsweep.report.queries import Query
     from alsweep.report.slices import Panel
     from alsweep.report.views import Seen
@@ -96,7 +96,7 @@ def _spec(strategy: str, settings: "Sequence[str]") -> "StrategySpec":
     from ruamel.yaml.error import YAMLError
 
     from alsweep.config.overrides import ENDLESS, Override
-    from alsweep.config.trajectory import StrategySpec
+    from alsweep.config.strategy import StrategySpec
     from alsweep.config.validation import validated
     from alsweep.errors import ConfigError
 

@@ -11,7 +11,6 @@ from pydantic import (
     PositiveInt,
     ValidationInfo,
     field_validator,
-    model_serializer,
     model_validator,
 )
 
@@ -19,13 +18,11 @@ from alsweep.config.annotator import AnnotatorConfig
 from alsweep.config.augmentation import AUGMENTATIONS, AugmentationConfig
 from alsweep.config.base import Frozen, added, fingerprint, is_stored
 from alsweep.config.learner import LearnerSpec
+from alsweep.config.strategy import StrategySpec
 from alsweep.geometry import Triple
 
 SCHEMA = 1
 """Part of every identity: raised when equal configs no longer mean equal results."""
-
-COMPOSED = "stages"
-"""The name of every strategy whose stages are spelled out, and the key that they stand under."""
 
 Voxels = tuple[PositiveInt, PositiveInt, PositiveInt]
 CaseSampling = Literal["uniform", "annotated_volume"]
@@ -37,59 +34,6 @@ Seed = Annotated[int, Field(strict=True, ge=0, le=2**63 - 1)]
 TileStep = Annotated[float, Field(gt=0, le=1)]
 
 _WHOLE = (1 << 20, 1 << 20, 1 << 20)
-
-
-class StrategySpec(Frozen):
-    """A strategy by name, with parameters; the query room knows which there are.
-
-    Written flat: ``predictive_entropy`` or ``{name: power_bald, beta: 5, label: mine}``. Stages
-    spelled out, ``{stages: {map: margin, noise: power}, label: mine}``, bear the name ``stages``.
-
-    Attributes:
-        stored: Whether all parameters are written out but those at their neutral value, as alsweep
-            does; where a user wrote them, the others have their defaults.
-        plugins: SHA-256 of the plug-in files that the strategy or its stages are from; written by
-            alsweep, and left out where there are none.
-    """
-
-    name: str
-    label: str | None = None
-    plugins: tuple[str, ...] = ()
-    parameters: dict[str, Any] = Field(default_factory=dict)
-    stored: bool = Field(False, exclude=True)
-
-    @model_validator(mode="before")
-    @classmethod
-    def _from_flat(cls, value: Any, info: ValidationInfo) -> Any:
-        if isinstance(value, str):
-            value = {"name": value}
-        if not isinstance(value, dict) or "parameters" in value:
-            return value
-        if COMPOSED in value:
-            if value.get("name", COMPOSED) != COMPOSED:
-                raise ValueError("a strategy has either a name or stages; call it by a label")
-            value = {**value, "name": COMPOSED}
-        known = {key: value[key] for key in ("name", "label", "plugins") if key in value}
-        others = {k: v for k, v in value.items() if k not in known}
-        return known | {"parameters": others, "stored": is_stored(info)}
-
-    @property
-    def shown(self) -> str:
-        """As tables and people call it; a resolved strategy has a label."""
-        return self.label or self.name
-
-    @model_serializer
-    def _to_flat(self) -> dict[str, Any]:
-        label = {} if self.label is None else {"label": self.label}
-        return {"name": self.name} | label | self._plugins | self.parameters
-
-    @property
-    def _plugins(self) -> dict[str, Any]:
-        return {"plugins": list(self.plugins)} if self.plugins else {}
-
-    def identity(self) -> dict[str, Any]:
-        """Everything that changes the queries: name, parameters, plug-in files; not the label."""
-        return {"name": self.name, **self._plugins, **self.parameters}
 
 
 class StartingBudgetConfig(Frozen):

@@ -5,7 +5,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import MISSING, dataclass, fields
 from typing import Any, ClassVar, TypeVar
 
-from alsweep.config.trajectory import COMPOSED, StrategySpec, TrajectoryConfig
+from alsweep.config.strategy import COMPOSED, StrategySpec
+from alsweep.config.trajectory import TrajectoryConfig
 from alsweep.errors import StrategyError
 from alsweep.geometry import QueriedPatch
 from alsweep.query.checks import check_classes, check_map

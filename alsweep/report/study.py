@@ -9,7 +9,8 @@ from typing import Any
 import pandas as pd
 
 from alsweep.config.report import ReportConfig, joined
-from alsweep.config.trajectory import StrategySpec, TrajectoryConfig
+from alsweep.config.strategy import StrategySpec
+from alsweep.config.trajectory import TrajectoryConfig
 from alsweep.errors import StrategyError
 from alsweep.layout import plugins_folder
 from alsweep.query import make_strategy, strategies

@@ -7,7 +7,8 @@ from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 from alsweep.config.base import fingerprint
-from alsweep.config.trajectory import StrategySpec, TrajectoryConfig
+from alsweep.config.strategy import StrategySpec
+from alsweep.config.trajectory import TrajectoryConfig
 from alsweep.files import canonical_json
 from alsweep.results.records import RunFolder
 

@@ -18,7 +18,8 @@ from alsweep.sweep.missing import loops_done, missing_starts, unfinished
 from alsweep.sweep.plan import opened
 
 if TYPE_CHECKING:
-    from alsweep.config.trajectory import StrategySpec, TrainingConfig, TrajectoryConfig
+    from alsweep.config.strategy import StrategySpec
+    from alsweep.config.trajectory import TrainingConfig, TrajectoryConfig
     from alsweep.data.case import Dataset
     from alsweep.sweep.plan import Plan, Planned
 

@@ -6,7 +6,7 @@ import json
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from alsweep.config.trajectory import COMPOSED
+from alsweep.config.strategy import COMPOSED
 from alsweep.files import canonical_json
 from alsweep.query.base import make_strategy
 from alsweep.sweep.space_file import Spelled, is_set, leaves, made, own_values, shared_values
@@ -15,8 +15,9 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from alsweep.config.expansion import Cell
+    from alsweep.config.strategy import StrategySpec
     from alsweep.config.sweep import SweepConfig
-    from alsweep.config.trajectory import StrategySpec, TrajectoryConfig
+    from alsweep.config.trajectory import TrajectoryConfig
     from alsweep.sweep.plan import Plan, Planned
 
 _START = "starting_budget.strategy"

@@ -4,6 +4,7 @@ import os
 import re
 import secrets
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 
 from alsweep.config.sweep import ResourcesConfig, WandbConfig
@@ -32,6 +33,23 @@ def worker_environment(resources: ResourcesConfig) -> dict[str, str]:
     libraries = ("OMP", "MKL", "OPENBLAS", "NUMEXPR")
     threads = {f"{library}_NUM_THREADS": str(resources.threads) for library in libraries}
     return {"RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "1", **threads}
+
+
+def set_variable(name: str, value: str) -> None:
+    """Set a variable of this process, for what is imported or begins from now on."""
+    os.environ[name] = value
+
+
+def variables() -> dict[str, str]:
+    """All variables of this process as they are now."""
+    return dict(os.environ)
+
+
+def set_back(before: Mapping[str, str]) -> None:
+    """Make the variables of this process what they were."""
+    if dict(os.environ) != dict(before):
+        os.environ.clear()
+        os.environ.update(before)
 
 
 def prepare_environment(resources: ResourcesConfig, *, private: bool) -> None:

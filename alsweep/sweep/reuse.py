@@ -14,6 +14,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from alsweep.query.plugin_files import forget_files
+from alsweep.sweep.environment import set_back, variables
 
 if TYPE_CHECKING:
     from alsweep.config.sweep import ResourcesConfig
@@ -43,7 +44,7 @@ class Slate:
     """What a process was like before its first trajectory, and is made like again after each."""
 
     def __init__(self) -> None:
-        self._environment = dict(os.environ)
+        self._environment = variables()
         self._folder = os.getcwd()  # noqa: PTH109 (of the process)
 
     def wipe(self) -> None:
@@ -52,9 +53,7 @@ class Slate:
         The number of threads is each trajectory's own to set, and so are its generators: what is
         set back here is what a strategy in a file of its own may have used nevertheless.
         """
-        if dict(os.environ) != self._environment:
-            os.environ.clear()
-            os.environ.update(self._environment)
+        set_back(self._environment)
         os.chdir(self._folder)
         forget_files()
         _wipe_torch()

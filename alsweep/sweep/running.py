@@ -86,21 +86,16 @@ def run_sweep(
         from alsweep.sweep.driver import make_missing
         from alsweep.sweep.job import Job
 
-        going_on = plan.overruled
-        stored = mixing.Stored.read(run, going_on, trained=work is None)
+        stored = mixing.Stored.read(run, plan.overruled, trained=work is None)
         if not mix_numerics:
             mixing.refuse_mixing(stored)
         for remark in chain(
             remarks.of_run(run, plan),
             mixing.on_stored(stored),
-            remarks.of_disk(run, going_on, private=address is None),
+            remarks.of_disk(run, plan.overruled, private=address is None),
         ):
             audience.tell(remark)
-        write_space(run, plan)
-        plan = overrule(run, plan)
-        for told in taking_over.summary(taking_over.take_over(run, plan)):
-            audience.tell(told)
-        refresh_configs(run, plan)
+        plan = _written_down(run, plan, audience)
         with (
             _mirror(wandb, run) as tracker,
             _told(plan.sweep, run, tracker) as events,
@@ -113,6 +108,20 @@ def run_sweep(
         if report is not False:
             (write_report if report is True else report)(run)
     return outcome
+
+
+def _written_down(run: Path, plan: Plan, audience: Audience) -> Plan:
+    """Make a folder the plan's run, with what it has that the plan can use; it goes on from there.
+
+    Returns:
+        The plan with what stays stopped.
+    """
+    write_space(run, plan)
+    plan = overrule(run, plan)
+    for told in taking_over.summary(taking_over.take_over(run, plan)):
+        audience.tell(told)
+    refresh_configs(run, plan)
+    return plan
 
 
 def _plan(sweep: SweepConfig | Plan | Path | str, run: Path, audience: Audience) -> Plan:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from typing import Any
 
@@ -10,6 +9,7 @@ import ray
 from ray.tune.schedulers import FIFOScheduler
 
 from alsweep.config.sweep import ResourcesConfig
+from alsweep.sweep.environment import set_variable
 
 _MOST_WAITING = "TUNE_MAX_PENDING_TRIALS_PG"
 
@@ -77,7 +77,7 @@ def let_few_wait(at_once: int) -> None:
 
     Where Ray has room for none yet, a machine that joins brings some.
     """
-    os.environ[_MOST_WAITING] = str(at_once + 1)
+    set_variable(_MOST_WAITING, str(at_once + 1))
 
 
 def workers_at_once(resources: ResourcesConfig) -> int:

@@ -7,7 +7,8 @@ from typing import Any
 from ruamel.yaml import YAML
 
 from alsweep import __version__
-from alsweep.config.trajectory import StrategySpec, TrajectoryConfig
+from alsweep.config.strategy import StrategySpec
+from alsweep.config.trajectory import TrajectoryConfig
 from alsweep.files import write_json
 from alsweep.geometry import Patch, Triple
 from alsweep.layout import config_path, query_path, space_path, trajectory_folder

@@ -5,7 +5,8 @@ from contextlib import contextmanager
 
 import numpy as np
 
-from alsweep.config.trajectory import StrategySpec, TrajectoryConfig
+from alsweep.config.strategy import StrategySpec
+from alsweep.config.trajectory import TrajectoryConfig
 from alsweep.data.case import Dataset
 from alsweep.errors import ConfigError, StrategyError
 from alsweep.model.learners import resolve_learner

@@ -9,8 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import nn
 
+from alsweep.config.strategy import StrategySpec
 from alsweep.config.sweep import ResourcesConfig
-from alsweep.config.trajectory import StrategySpec, TrainingConfig
+from alsweep.config.trajectory import TrainingConfig
 from alsweep.data.annotator import ReferenceLabels
 from alsweep.data.case import Dataset
 from alsweep.errors import ConfigError, RunFolderError

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from alsweep.config.trajectory import StrategySpec
+from alsweep.config.strategy import StrategySpec
 from alsweep.query.base import (
     _STRATEGIES,
     Stages,

@@ -4,7 +4,7 @@ import sys
 
 import pytest
 
-from alsweep.config.trajectory import StrategySpec
+from alsweep.config.strategy import StrategySpec
 from alsweep.errors import StrategyError
 from alsweep.query import MAPS, make_strategy, strategies
 from alsweep.query import plugin_files as files

@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 import pytest
 
 import alsweep.query as room
-from alsweep.config.trajectory import StrategySpec
+from alsweep.config.strategy import StrategySpec
 from alsweep.errors import RegistryError, StrategyError
 from alsweep.query import (
     FILTERS,

@@ -2,7 +2,7 @@
 
 import pytest
 
-from alsweep.config.trajectory import StrategySpec
+from alsweep.config.strategy import StrategySpec
 from alsweep.errors import StrategyError
 from alsweep.query import make_strategy
 from alsweep.query.base import label_of, parameters

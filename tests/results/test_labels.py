@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from alsweep import load_results
-from alsweep.config.trajectory import StrategySpec
+from alsweep.config.strategy import StrategySpec
 from alsweep.files import read_json, write_json
 from alsweep.results import write_results
 from alsweep.results.labels import StrategyKey, Use, fit_labels

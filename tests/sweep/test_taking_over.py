@@ -143,7 +143,7 @@ SCHEDULED = {"name": "clasp_pe"}
     ],
 )
 def test_strategies_say_whether_the_number_of_loops_matters(spec: Any, reads: bool) -> None:
-    from alsweep.config.trajectory import StrategySpec
+    from alsweep.config.strategy import StrategySpec
 
     assert make_strategy(StrategySpec.model_validate(spec)).reads_loops is reads
 

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from alsweep import Patch, Trajectory
-from alsweep.config.trajectory import StrategySpec
+from alsweep.config.strategy import StrategySpec
 from alsweep.data.annotator import ReferenceLabels
 from alsweep.errors import ConfigError, RunFolderError
 from alsweep.layout import query_path
