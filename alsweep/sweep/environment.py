@@ -34,6 +34,11 @@ def worker_environment(resources: ResourcesConfig) -> dict[str, str]:
     return {"RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "1", **threads}
 
 
+def hide_cards() -> None:
+    """Let this process see no card, as a worker that asked for none; before torch is imported."""
+    os.environ["CUDA_VISIBLE_DEVICES"] = ""
+
+
 def prepare_environment(resources: ResourcesConfig, *, private: bool) -> None:
     """Ray, Tune and the workers' numerical libraries read these when they are imported."""
     for name, value in _OF_RAY.items():
