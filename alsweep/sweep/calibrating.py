@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from alsweep.data.ingest.parallel import follow_parent
 from alsweep.errors import AlsweepError
 from alsweep.sweep.costing import Rates, Timed, window_of
-from alsweep.sweep.environment import set_variable
+from alsweep.sweep.environment import hide_cards
 from alsweep.sweep.throughputs import stated_step
 from alsweep.trajectory.timed import TimedCase, TimedSteps
 
@@ -146,7 +146,7 @@ def _work(
     """Time a recipe as a worker would run it, and say what comes of it."""
     follow_parent()
     if not resources.gpus:
-        set_variable("CUDA_VISIBLE_DEVICES", "")
+        hide_cards()
     from alsweep.query.plugin_files import load_files
     from alsweep.trajectory.timing import time_recipe
 

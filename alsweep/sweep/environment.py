@@ -52,6 +52,11 @@ def set_back(before: Mapping[str, str]) -> None:
         os.environ.update(before)
 
 
+def hide_cards() -> None:
+    """Let this process see no card, as a worker that asked for none; before torch is imported."""
+    os.environ["CUDA_VISIBLE_DEVICES"] = ""
+
+
 def prepare_environment(resources: ResourcesConfig, *, private: bool) -> None:
     """Ray, Tune and the workers' numerical libraries read these when they are imported."""
     for name, value in _OF_RAY.items():

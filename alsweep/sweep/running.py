@@ -48,9 +48,9 @@ def run_sweep(
 ) -> Outcome:
     """Make what is missing of a sweep: run it, continue it, extend it; then results and report.
 
-    Ray and the libraries of its workers are told what they need by variables of this process's
-    environment, so a process that has not imported ray before has it as a command has. A run is
-    taken up again by ``run_sweep(RUN / "sweep.yaml", RUN)``.
+    Workers are told what they need by variables of this process's environment, so a process that
+    has not imported ray before has it as a command has. ``run_sweep(RUN / "sweep.yaml", RUN)``
+    takes a run up again.
 
     Args:
         sweep: What to make: a search space, the path of one, or a plan.
@@ -58,12 +58,11 @@ def run_sweep(
         address: Of a running Ray cluster; None starts a private Ray.
         order: What is made first; results do not depend on it.
         work: Makes trajectories; by training, if left out.
-        on_loop: Called with a trajectory's id and the record of each loop that is finished, in this
-            call and before it is interrupted. What else there is to hear goes to Python's logging.
+        on_loop: Called with a trajectory's id and the record of each loop that is finished in this
+            call. What else there is to hear goes to Python's logging.
         report: Whether to write RUN/report, or what to call with the run folder in place of that.
         audience: Hears everything, in place of ``on_loop`` and logging.
-        mix_numerics: Whether trajectories may go on that have loops of an alsweep whose numbers are
-            others; both then stand in one curve.
+        mix_numerics: Whether trajectories may go on whose loops are of an alsweep with other numbers.
         retry: Whether trajectories that failed before are tried again.
 
     Returns:
