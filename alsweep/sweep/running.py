@@ -62,7 +62,7 @@ def run_sweep(
             call. What else there is to hear goes to Python's logging.
         report: Whether to write RUN/report, or what to call with the run folder in place of that.
         audience: Hears everything, in place of ``on_loop`` and logging.
-        mix_numerics: Whether trajectories may go on whose loops are of an alsweep with other numbers.
+        mix_numerics: Whether loops of an alsweep with other numbers may be continued.
         retry: Whether trajectories that failed before are tried again.
 
     Returns:
@@ -70,8 +70,7 @@ def run_sweep(
 
     Raises:
         AlsweepError: What the user asks for cannot work; names what, and the mend.
-        KeyboardInterrupt: Ctrl-C, SIGTERM or SIGUSR1. No worker is left, what is finished is safe,
-            and the same call goes on.
+        KeyboardInterrupt: A signal came. No worker is left, and the same call goes on.
     """
     audience, run = audience or Listener(on_loop), Path(run).absolute()
     plan = _plan(sweep, run, audience)

@@ -167,7 +167,7 @@ def test_resolving_a_resolved_sweep_changes_no_byte(
 def test_defaults_and_provenance_are_written_out(plan_of: MakePlan, dataset: Dataset) -> None:
     plan = plan_of()
     written = resolved_sweep(plan).plain()
-    assert written["base"]["training"]["learning_rate"] == 5e-3
+    assert written["base"]["training"]["learning_rate"] == PRESETS["small"]["learning_rate"]
     assert written["base"]["starting_budget"]["patches"] == 6
     assert (
         written["base"]["evaluation"] | {"tta": False, "step": 0.5} == written["base"]["evaluation"]
@@ -252,10 +252,10 @@ def test_a_stored_sweep_of_schema_1_means_the_presets_of_then(
 def test_a_default_that_changed_is_named_unless_the_user_wrote_it(
     plan_of: MakePlan, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    stored = resolved_sweep(plan_of())
+    stored, then = resolved_sweep(plan_of()), PRESETS["small"]["learning_rate"]
     assert changed_defaults(stored, plan_of()) == {}
     with_other_presets(monkeypatch, learning_rate=0.25)
-    assert changed_defaults(stored, plan_of()) == {"training.learning_rate": (5e-3, 0.25)}
+    assert changed_defaults(stored, plan_of()) == {"training.learning_rate": (then, 0.25)}
     written = {**BASE, "training": {"members": 2, "learning_rate": 0.5}}
     assert changed_defaults(stored, plan_of(base=written)) == {}
 

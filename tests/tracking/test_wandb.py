@@ -10,6 +10,7 @@ from types import SimpleNamespace
 import pytest
 
 from alsweep.config.sweep import WandbConfig
+from alsweep.config.trajectory import FIRST_PRESETS, PRESETS
 from alsweep.errors import ConfigError
 from alsweep.sweep.environment import unset_which_run
 from alsweep.tracking.wandb import (
@@ -68,7 +69,7 @@ def test_an_offline_run_holds_everything_once(tmp_path: Path, tracked_of: Tracke
     # What made the loop, not what mirrors it.
     assert (run.config["alsweep_version"], run.config["numerics"]) == ("0.0.9", 5)
     assert run.config["start_hash"] == "0123456789ab"
-    assert run.config["training"]["learning_rate"] == 5e-3
+    assert run.config["training"]["learning_rate"] == PRESETS["small"]["learning_rate"]
     assert run.steps == [0, 1, 2]
     assert [run.history[k].get("al/mean_dice") for k in range(3)] == [0.25, None, 0.5]
     assert [run.history[k]["loop"] for k in range(3)] == [0, 1, 2]
@@ -150,8 +151,9 @@ def test_interrupted_offline_runs_are_rebuilt_and_never_doubled(
 
 @pytest.mark.parametrize("left", ["marker", "offline-run-20260101_000000-{}", "run-20260101-{}"])
 def test_a_run_that_an_earlier_version_began_keeps_its_id(
-    tmp_path: Path, tracked_of: TrackedOf, left: str
+    tmp_path: Path, tracked_of: TrackedOf, left: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("alsweep.config.trajectory.PRESETS", FIRST_PRESETS)
     tracked, _ = tracked_of(seed=0)
     # What the earlier version called it: written down, since a run on a server bears it.
     earlier = "62c4092ac0996edcaec23b5b08343607"

@@ -8,6 +8,7 @@ from alsweep import Dataset, Trajectory, __version__
 from alsweep.data.annotator import ReferenceLabels
 from alsweep.data.label_store import PartialLabels
 from alsweep.errors import RunFolderError
+from alsweep.model.folds import Fold
 from alsweep.trajectory import members
 from alsweep.trajectory.made_with import has_these_numerics
 from alsweep.trajectory.numerics import NUMERICS
@@ -148,20 +149,20 @@ def test_a_start_key_follows_what_loop_0_follows_from(phantom):
 
 def test_member_keys_know_neither_the_order_of_patches_nor_the_number_of_members(phantom, finished):
     steps = finished._steps
-    patches = finished._log.patches(1)
-    key = steps.members.key(patches, 0, 0, None)
-    assert steps.members.key(patches[::-1], 0, 0, None) == key
+    patches, fold = finished._log.patches(1), Fold([], [0, 2])
+    key = steps.members.key(patches, fold, 0, None)
+    assert steps.members.key(patches[::-1], fold, 0, None) == key
     more = Trajectory(
         make_config(phantom, training={"members": 4}), finished._folder, dataset=phantom
     )
-    assert more._steps.members.key(patches, 0, 0, None) == key
-    assert steps.members.key(patches, 1, 0, None) != key
-    assert steps.members.key(patches, 0, 1, None) != key
-    assert steps.members.key(patches[1:], 0, 0, None) != key
+    assert more._steps.members.key(patches, fold, 0, None) == key
+    assert steps.members.key(patches, Fold([], [1, 2]), 0, None) != key
+    assert steps.members.key(patches, fold, 1, None) != key
+    assert steps.members.key(patches[1:], fold, 0, None) != key
     longer = Trajectory(
         make_config(phantom, training={"epochs": 2}), finished._folder, dataset=phantom
     )
-    assert longer._steps.members.key(patches, 0, 0, None) != key
+    assert longer._steps.members.key(patches, fold, 0, None) != key
 
 
 def test_a_trajectory_that_goes_on_with_other_numerics_says_so_once(phantom, tmp_path, caplog):
