@@ -154,7 +154,7 @@ def test_a_run_without_a_schedule_finishes_what_was_stopped_and_says_so(
     monkeypatch.setattr(os, "environ", {**os.environ, "WANDB_MODE": "disabled"})
     heard: list[tuple[str, int]] = []
 
-    def make(job: Any, address: None) -> str:
+    def make(job: Any, *_: object) -> str:
         assert job.plan.ids == plan.ids
         heard.extend((one.id, to_do(run, job.plan).loops) for one in unfinished(run, job.plan))
         return "outcome"
@@ -179,7 +179,7 @@ def test_a_run_in_which_nothing_was_decided_has_no_log(
     dataset: Dataset, run: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(os, "environ", {**os.environ, "WANDB_MODE": "disabled"})
-    monkeypatch.setattr("alsweep.sweep.driver.make_missing", lambda job, address: "outcome")
+    monkeypatch.setattr("alsweep.sweep.driver.make_missing", lambda job, address, retry: "outcome")
     plan = make_plan(sweep_of(dataset), dataset)
     assert run_sweep(plan, run, work=TableWork(run), report=False) == "outcome"
     assert not decisions_path(run).exists()

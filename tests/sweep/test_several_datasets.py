@@ -44,9 +44,9 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Two phantoms whose classes differ but for one."""
     folder = tmp_path_factory.mktemp("several")
     write_phantom(folder / "one", cases=4, shape=(20, 20, 20))
-    other = replace(phantom._HEAD, name="liver", classes=("background", "liver", "lesion"))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(phantom, "_HEAD", other)
+        patch.setattr(phantom, "_HEAD", replace(phantom._HEAD, name="liver"))
+        patch.setattr(phantom, "CLASSES", ("background", "liver", "lesion"))
         write_phantom(folder / "two", cases=4, shape=(20, 20, 20), seed=1)
     return folder
 
