@@ -33,6 +33,7 @@ def test_a_dataset_offers_no_way_to_the_labels():
         "open",
         "pool_shapes",
         "targets",
+        "unreferenced",
     }
 
 

@@ -9,7 +9,7 @@ import pytest
 from alsweep.config.caps import CapsConfig
 from alsweep.layout import trajectory_folder
 from alsweep.results.failure import read_failure, write_failure
-from alsweep.sweep import driver
+from alsweep.sweep import driver, schedules
 from alsweep.sweep.caps import Meter
 from alsweep.sweep.driver import make_missing
 from alsweep.sweep.job import Job
@@ -41,15 +41,15 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Ids of the trajectories that a worker would have made; all that is asked for is made."""
     made: list[str] = []
 
-    def run_trajectories(job: Job, excluded: set[str]) -> None:
+    def run_trajectories(job: Job, excluded: set[str], until: int | None = None) -> None:
         for planned in job.unfinished():
             made.append(planned.id)
             index = job.plan.ids.index(planned.id)
             do_loops(job.run, job.plan, index, 3)
 
     monkeypatch.setattr(driver, "ray_session", lambda *_: nullcontext())
-    monkeypatch.setattr(driver, "prepare_starts", lambda job: made.extend(starts(job)) or set())
-    monkeypatch.setattr(driver, "run_trajectories", run_trajectories)
+    monkeypatch.setattr(schedules, "prepare_starts", lambda job: made.extend(starts(job)) or set())
+    monkeypatch.setattr(schedules, "run_trajectories", run_trajectories)
     return made
 
 
