@@ -6,9 +6,10 @@ from pathlib import Path
 import pytest
 
 from alsweep import TrajectoryConfig
+from alsweep.config import trajectory
 from alsweep.config.base import STORED, Frozen, added
 from alsweep.config.load import load_sweep
-from alsweep.config.trajectory import InferenceConfig, TrainingConfig
+from alsweep.config.trajectory import FIRST_PRESETS, InferenceConfig, TrainingConfig
 from alsweep.errors import ConfigError
 
 RAW = {"dataset": "data/x", "query": {"patches": 4, "patch_size": [8, 8, 8]}}
@@ -86,15 +87,15 @@ def test_a_stored_file_that_lacks_a_section_means_its_neutral_values():
     assert grown(stored=True).inference.step == 0.75
 
 
-def test_a_section_that_came_later_grows_in_its_turn():
-    before = TrajectoryConfig.model_validate(RAW, context=STORED)
+def test_a_section_that_came_later_grows_in_its_turn(monkeypatch):
+    monkeypatch.setattr(trajectory, "PRESETS", FIRST_PRESETS)  # what a stored file relies on
+    before = TrajectoryConfig.model_validate(RAW)
     for then in ({}, {"pricing": {"kind": "none"}}):
         read = grown(stored=True, **then)
         assert read.pricing.fee == 0
         assert read.trajectory_id("f") == before.trajectory_id("f")
     assert grown(**NEUTRAL | {"pricing": {}}).pricing.fee == 5
-    now = TrajectoryConfig.model_validate(RAW)
-    assert grown(**NEUTRAL | {"pricing": {}}).trajectory_id("f") != now.trajectory_id("f")
+    assert grown(**NEUTRAL | {"pricing": {}}).trajectory_id("f") != before.trajectory_id("f")
 
 
 def test_what_a_stored_file_says_counts():
