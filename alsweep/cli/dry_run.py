@@ -59,12 +59,14 @@ def tell_what_would_be_done(
     from alsweep.cli.run import tell
     from alsweep.sweep import mixing, remarks
     from alsweep.sweep.deciding import extended
+    from alsweep.sweep.fulldata import refuse_search_without_references
     from alsweep.sweep.missing import loops_done, to_do
     from alsweep.sweep.run_folder import check_same_sweep
     from alsweep.sweep.stored import stored_members
 
     run_folder = run_folder.absolute()
     check_same_sweep(run_folder, plan)
+    refuse_search_without_references(run_folder, plan)
     plan = extended(plan, run_folder)
     told, plan = list(remarks.of_run(run_folder, plan)), plan.overruled
     finished = mixing.Stored.read(run_folder, plan)
@@ -94,7 +96,8 @@ def tell_what_would_be_done(
     console = Console()
     # A file or another program takes lines of any length.
     whole = Console(width=_WIDE) if not console.is_terminal else console
-    whole.print(table)
+    if plan.trajectories:
+        whole.print(table)
     console.print(
         f"{plan.sweep.name} on {', '.join(plan.datasets.values())} in {remarks.shown(run_folder)}: "
         f"{len(plan.trajectories)} trajectories, {counted.finished} done, "
@@ -102,12 +105,26 @@ def tell_what_would_be_done(
         f"{counted.starts} shared start{'' if counted.starts == 1 else 's'}; "
         f"{counted.trainings} trainings ({counted.unshared_trainings} without sharing)"
         f"{f', {stored} of them stored already' if stored else ''}\n"
+        f"{told_search(plan.sweep)}"
         f"dry run: nothing was written",
         soft_wrap=True,
         highlight=False,
         markup=False,
     )
     return 0
+
+
+def told_search(sweep: "SweepConfig") -> str:
+    """How much a search may add, as a line; empty where nothing is searched."""
+    if sweep.search is None:
+        return ""
+    n, settings = sweep.search.configurations, len(sweep.settings or ()) or 1
+    each = len(sweep.seeds) * settings
+    return (
+        f"search: {n} configuration{'' if n == 1 else 's'} of {each} "
+        f"{'trajectory' if each == 1 else 'trajectories'} each, {n * each} at most; those that "
+        "are there already are not made again\n"
+    )
 
 
 def tell_counts(sweep: "SweepConfig", missing: Sequence[Path]) -> int:
@@ -126,6 +143,7 @@ def tell_counts(sweep: "SweepConfig", missing: Sequence[Path]) -> int:
         f"{sweep.name}: {found.trajectories} trajectories\n"
         f"{found.starts} shared start{'' if found.starts == 1 else 's'}; "
         f"{found.trainings} trainings ({found.unshared_trainings} without sharing)\n"
+        f"{told_search(sweep)}"
         "dry run: nothing was written"
     )
     return 0

@@ -1,5 +1,7 @@
 """Make what is missing of a sweep: shared starts first, then the trajectories."""
 
+from dataclasses import replace
+
 from alsweep.results.failure import forget_failure, read_failure
 from alsweep.results.records import read_records
 from alsweep.sweep.job import Job, Outcome
@@ -23,10 +25,37 @@ def make_missing(job: Job, address: str | None = None) -> Outcome:
     for planned in job.plan.trajectories:
         forget_failure(job.folder(planned))
         job.mirror(planned, read_records(job.folder(planned)))
-    if unfinished(job.run, job.plan):
+    if unfinished(job.run, job.plan) or job.plan.sweep.search:
         with ray_session(job.resources, address):
-            run_trajectories(job, excluded=prepare_starts(job))
+            make = _Maker()
+            make(job)
+            job = _search(job, make)
     return _outcome(job)
+
+
+class _Maker:
+    """Makes jobs one after the other on one Ray, and each start for the first that waits for it."""
+
+    def __init__(self) -> None:
+        self._prepared: set[str] = set()
+
+    def __call__(self, job: Job) -> None:
+        """Make what is missing of a job."""
+        fresh = [one for one in job.plan.trajectories if one.start not in self._prepared]
+        self._prepared |= {one.start for one in fresh}
+        excluded = prepare_starts(replace(job, plan=job.plan.only(fresh)))
+        run_trajectories(job, excluded=excluded)
+
+
+def _search(job: Job, make: _Maker) -> Job:
+    """Take the sweep's search to its end, where it has one."""
+    if job.plan.sweep.search is None:
+        return job
+    # Optuna comes along with it; most sweeps search nothing.
+    from alsweep.sweep.search import searched
+    from alsweep.sweep.turns import workers_at_once
+
+    return searched(job, make, workers_at_once(job.resources))
 
 
 def _outcome(job: Job) -> Outcome:

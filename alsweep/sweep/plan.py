@@ -12,6 +12,7 @@ from alsweep.data.case import Dataset
 from alsweep.errors import ConfigError
 from alsweep.query.plugin_files import load_files
 from alsweep.sweep.replays import with_each_replayed
+from alsweep.sweep.search_space import cells, examples, spelled_out
 from alsweep.trajectory.resolving import resolve
 from alsweep.trajectory.start import start_key
 
@@ -74,16 +75,31 @@ class Plan:
         trajectories: Settings, points, draws, and seeds innermost; then what was added, in the
             order of that. In this order they stand in sweep.yaml and in the table of results.
         stopped: Ids of those that are to do no further loops.
+        examples: Configurations that a search may suggest, with the first seed; not to be made.
     """
 
     sweep: SweepConfig
     trajectories: tuple[Planned, ...]
     stopped: frozenset[str] = frozenset()
+    examples: tuple[Planned, ...] = ()
 
     @property
     def own(self) -> tuple[Planned, ...]:
         """What the search space itself means."""
         return tuple(planned for planned in self.trajectories if planned.cell is not None)
+
+    @property
+    def meant(self) -> tuple[Planned, ...]:
+        """The same, and what a search may suggest: all that base and settings speak of."""
+        return (*self.own, *self.examples)
+
+    def holding(self, more: Sequence[Planned]) -> "Plan":
+        """The same with trajectories that were added while the sweep ran."""
+        return replace(self, trajectories=(*self.trajectories, *more))
+
+    def only(self, some: Sequence[Planned]) -> "Plan":
+        """The same with some of the trajectories alone."""
+        return replace(self, trajectories=tuple(some))
 
     @property
     def overruled(self) -> "Plan":
@@ -103,7 +119,8 @@ class Plan:
     @property
     def datasets(self) -> dict[str, str]:
         """Fingerprint to name of each dataset, in the order of the trajectories."""
-        return {one.dataset_fingerprint: one.dataset_name for one in self.trajectories}
+        every = (*self.trajectories, *self.examples)
+        return {one.dataset_fingerprint: one.dataset_name for one in every}
 
     @property
     def loops(self) -> int:
@@ -125,16 +142,26 @@ def make_plan(sweep: SweepConfig, datasets: Dataset | Mapping[Path, Dataset]) ->
     """
     load_files(sweep.plugins)
     sweep = with_each_replayed(sweep)
-    planned = [
-        _plan_one(config, cell, datasets if isinstance(datasets, Dataset) else datasets[place])
-        for cell, config in sweep.expanded()
-        for place in [config.dataset]
-    ]
+    if sweep.search is not None and sweep.provenance is None:
+        sweep = sweep.model_copy(update={"search": spelled_out(sweep.search)})
+
+    def planned_as(config: TrajectoryConfig, cell: Cell) -> Planned:
+        place = datasets if isinstance(datasets, Dataset) else datasets[config.dataset]
+        return plan_one(config, cell, place)
+
+    planned = [planned_as(config, cell) for cell, config in sweep.expanded()]
     _refuse_repeats(planned)
     refuse_shared_labels(planned)
-    plan = Plan(sweep, tuple(planned))
-    sweep.report.on(plan.names)
+    searched = [planned_as(sweep.of_cell(cell)[0], cell) for cell in _examples(sweep)]
+    plan = Plan(sweep, tuple(planned), examples=tuple(searched))
+    if planned:
+        sweep.report.on(plan.names)
     return plan
+
+
+def _examples(sweep: SweepConfig) -> list[Cell]:
+    over = {} if sweep.search is None else sweep.search.over
+    return [cell for values in (examples(over) if over else ()) for cell in cells(sweep, values)]
 
 
 def opened(plan: Plan) -> list[Dataset]:
@@ -143,11 +170,17 @@ def opened(plan: Plan) -> list[Dataset]:
     Raises:
         DatasetError: One cannot be opened any more.
     """
-    places = {one.dataset_fingerprint: one.config.dataset for one in plan.trajectories}
+    every = (*plan.trajectories, *plan.examples)
+    places = {one.dataset_fingerprint: one.config.dataset for one in every}
     return [Dataset.open(place) for place in places.values()]
 
 
-def _plan_one(config: TrajectoryConfig, cell: Cell, dataset: Dataset) -> Planned:
+def plan_one(config: TrajectoryConfig, cell: Cell, dataset: Dataset) -> Planned:
+    """Resolve the config of a cell.
+
+    Raises:
+        ConfigError: It cannot work; names the place in the search space.
+    """
     try:
         if config.annotator.kind == "human":
             raise ConfigError(

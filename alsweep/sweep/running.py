@@ -16,6 +16,7 @@ from alsweep.sweep import mixing, remarks
 from alsweep.sweep.audience import Audience, Listener, OnLoop
 from alsweep.sweep.deciding import extended, overrule
 from alsweep.sweep.environment import prepare_environment, unset_which_run, wandb_settings
+from alsweep.sweep.fulldata import refuse_search_without_references
 from alsweep.sweep.order import Order
 from alsweep.sweep.plan import Plan
 from alsweep.sweep.planning import plan_of, plan_read
@@ -91,6 +92,7 @@ def run_sweep(
             remarks.of_disk(run, going_on, private=address is None),
         ):
             audience.tell(remark)
+        refuse_search_without_references(run, plan)
         write_space(run, plan)
         plan = overrule(run, plan)
         refresh_configs(run, plan)

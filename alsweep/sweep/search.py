@@ -1,0 +1,195 @@
+"""A search under way: suggested configurations become trajectories, and their means are told.
+
+The run folder is the truth: which trajectories there are is in decisions.jsonl, and what they gave
+in their records. The study is the searcher's memory of it.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from alsweep.config.search import SearchConfig
+from alsweep.errors import ConfigError
+from alsweep.results.decisions import Decision, append_decisions
+from alsweep.results.fulldata import mean_full_dice, read_references
+from alsweep.results.objectives import measure
+from alsweep.results.records import read_run
+from alsweep.results.studies import open_storage
+from alsweep.results.table import frame
+from alsweep.sweep.best import write_best
+from alsweep.sweep.missing import loops_done
+from alsweep.sweep.plan import Planned, opened, plan_one, refuse_shared_labels
+from alsweep.sweep.search_space import cells
+from alsweep.sweep.study import Searcher, Suggestion, refuse_foreign_studies
+from alsweep.sweep.study_name import study_name
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from alsweep.data.case import Dataset
+    from alsweep.sweep.job import Job
+
+Make = Callable[["Job"], None]
+"""Makes what is missing of a job, starts first."""
+
+_MOST_FAILURES = 5
+"""In a row; then it is not the configurations that are at fault."""
+
+
+@dataclass(frozen=True)
+class Block:
+    """A configuration with the trajectories that it is run as: all seeds in every setting."""
+
+    suggestion: Suggestion
+    planned: tuple[Planned, ...]
+
+    @property
+    def ids(self) -> tuple[str, ...]:
+        """Of the trajectories."""
+        return tuple(one.id for one in self.planned)
+
+
+def searched(job: Job, make: Make, at_once: int) -> Job:
+    """Go on with the search of a sweep until all its configurations are told.
+
+    Args:
+        job: The sweep, with what was added to it before.
+        make: Makes trajectories.
+        at_once: Trajectories that there are workers for.
+
+    Returns:
+        The job with what was added.
+
+    Raises:
+        ConfigError: The storage cannot be used, or is not this run's.
+        KeyboardInterrupt: Ctrl-C or SIGTERM; the next call goes on under the same numbers.
+    """
+    under_way = _Search.of(job)
+    of_each = len(job.plan.sweep.seeds) * max(1, len(job.plan.sweep.settings or ()))
+    failures = 0
+    while failures < _MOST_FAILURES:
+        suggestions = under_way.searcher.batch(max(1, at_once // of_each))
+        if not suggestions:
+            break
+        for succeeded in under_way.run(suggestions, make):
+            failures = 0 if succeeded else failures + 1
+        write_best(job.run, job.plan, under_way.searcher.best())
+    return under_way.job
+
+
+@dataclass
+class _Search:
+    """Takes suggestions to their values.
+
+    Attributes:
+        job: With all that was added so far.
+        search: What is searched.
+        searcher: Its memory.
+        datasets: By the place at which they lie.
+    """
+
+    job: Job
+    search: SearchConfig
+    searcher: Searcher
+    datasets: Mapping[str, Dataset]
+
+    @classmethod
+    def of(cls, job: Job) -> _Search:
+        search, name = job.plan.sweep.search, study_name(job.plan)
+        assert search is not None
+        assert name is not None
+        storage = open_storage(job.run, search.storage)
+        refuse_foreign_studies(storage, name, job.plan.ids)
+        datasets = {dataset.fingerprint: dataset for dataset in opened(job.plan)}
+        places = {one.setting or "": datasets[one.dataset_fingerprint] for one in job.plan.examples}
+        return cls(job, search, Searcher(storage, name, search), places)
+
+    def run(self, suggestions: list[Suggestion], make: Make) -> list[bool]:
+        """Run configurations and tell what they gave, in their order; return which gave any."""
+        blocks = [self._decided(suggestion) for suggestion in suggestions]
+        batch = {one.id: one for block in blocks if block for one in block.planned}
+        if any(not self._done(one) for one in batch.values()):
+            make(replace(self.job, plan=self.job.plan.only(list(batch.values()))))
+        return [self._tell(block) for block in blocks if block] + [False] * blocks.count(None)
+
+    def _decided(self, suggestion: Suggestion) -> Block | None:
+        """The block of a configuration, which is durable now; None where it cannot work."""
+        try:
+            planned = self._planned(suggestion)
+        except ConfigError as error:
+            self.searcher.failed(suggestion.number, str(error))
+            return None
+        if suggestion.trajectories is None:
+            self._add(suggestion, planned)
+            self.searcher.decided(
+                suggestion, [one.id for one in planned], self.job.plan.sweep.seeds
+            )
+        return Block(suggestion, planned)
+
+    def _planned(self, suggestion: Suggestion) -> tuple[Planned, ...]:
+        known = {one.id: one for one in self.job.plan.trajectories}
+        if suggestion.trajectories is not None and set(suggestion.trajectories) <= known.keys():
+            return tuple(known[id_] for id_ in suggestion.trajectories)
+        sweep = self.job.plan.sweep
+        made = [
+            plan_one(config, cell, self.datasets[cell.setting or ""])
+            for cell in cells(sweep, suggestion.values)
+            for config in sweep.of_cell(cell)
+        ]
+        found = tuple(known.get(one.id, replace(one, cell=None)) for one in made)
+        refuse_shared_labels([*known.values(), *found])
+        return found
+
+    def _add(self, suggestion: Suggestion, planned: tuple[Planned, ...]) -> None:
+        known = set(self.job.plan.ids)
+        more = [one for one in planned if one.id not in known]
+        append_decisions(
+            self.job.run,
+            [
+                Decision(
+                    action="added" if one in more else "suggested",
+                    trajectory=one.id,
+                    by="search",
+                    why=f"trial {suggestion.number}",
+                    config=one.config,
+                )
+                for one in planned
+            ],
+        )
+        if more:
+            self.job = replace(self.job, plan=self.job.plan.holding(more))
+            self.job.monitor.added(more)
+
+    def _done(self, planned: Planned) -> bool:
+        return loops_done(self.job.run, planned) == planned.config.query.loops
+
+    def _tell(self, block: Block) -> bool:
+        number = block.suggestion.number
+        lacking = [one.id for one in block.planned if not self._done(one)]
+        if lacking:
+            why = self.job.errors.get(lacking[0], "it was not finished")
+            self.searcher.failed(number, f"{lacking[0]}: {why}")
+            return False
+        rows, gpus = self._rows(block), self.job.resources.gpus
+        full_dice = self._full_dice(block) if "fg_eff" in self.search.objectives else {}
+        found = [measure(rows, name, gpus, full_dice) for name in self.search.objectives]
+        if any(math.isnan(one.value) for one in found):
+            self.searcher.failed(number, "an objective is not defined: Dice is not, at some loop")
+            return False
+        spent = {name: measure(rows, name, gpus).total for name in self.search.constraints}
+        self.searcher.tell(number, found, spent)
+        return True
+
+    def _rows(self, block: Block) -> pd.DataFrame:
+        run = read_run(self.job.run)
+        mine = tuple(one for one in run.trajectories if one.id in block.ids)
+        return frame(replace(run, trajectories=mine))
+
+    def _full_dice(self, block: Block) -> dict[str, float]:
+        run = read_run(self.job.run)
+        mine = tuple(one for one in run.trajectories if one.id in block.ids)
+        found = read_references([replace(run, trajectories=mine)])
+        return {setting: mean_full_dice(records) for setting, records in found.items()}
