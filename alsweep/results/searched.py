@@ -73,7 +73,10 @@ class Searched:
     @property
     def distinct(self) -> tuple[Tried, ...]:
         """Without repeats."""
-        return tuple({one.identity: one for one in reversed(self.tried)}.values())[::-1]
+        found: dict[str, Tried] = {}
+        for one in self.tried:
+            found.setdefault(one.identity, one)
+        return tuple(found.values())
 
     def ranked(self) -> list[Tried]:
         """Those that keep the constraints, best in the first objective first, without repeats."""
