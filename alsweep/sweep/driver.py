@@ -25,7 +25,7 @@ def make_missing(job: Job, address: str | None = None) -> Outcome:
     for planned in job.plan.trajectories:
         forget_failure(job.folder(planned))
         job.mirror(planned, read_records(job.folder(planned)))
-    if unfinished(job.run, job.plan) or job.plan.sweep.search:
+    if unfinished(job.run, job.plan) or _is_searching(job):
         with ray_session(job.resources, address):
             make = _Maker()
             make(job)
@@ -47,11 +47,20 @@ class _Maker:
         run_trajectories(job, excluded=excluded)
 
 
+def _is_searching(job: Job) -> bool:
+    """Whether a search has something to ask or to tell."""
+    if job.plan.sweep.search is None:
+        return False
+    # Optuna comes along with it; most sweeps search nothing.
+    from alsweep.sweep.search import is_over
+
+    return not is_over(job)
+
+
 def _search(job: Job, make: _Maker) -> Job:
     """Take the sweep's search to its end, where it has one."""
-    if job.plan.sweep.search is None:
+    if not _is_searching(job):
         return job
-    # Optuna comes along with it; most sweeps search nothing.
     from alsweep.sweep.search import searched
     from alsweep.sweep.turns import workers_at_once
 

@@ -6,10 +6,13 @@ in their records. The study is the searcher's memory of it.
 
 from __future__ import annotations
 
+import logging
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
+
+from optuna.trial import TrialState
 
 from alsweep.config.search import SearchConfig
 from alsweep.errors import ConfigError
@@ -17,7 +20,7 @@ from alsweep.results.decisions import Decision, append_decisions
 from alsweep.results.fulldata import mean_full_dice, read_references
 from alsweep.results.objectives import measure
 from alsweep.results.records import read_run
-from alsweep.results.studies import open_storage
+from alsweep.results.studies import open_storage, read_trials
 from alsweep.results.table import frame
 from alsweep.sweep.best import write_best
 from alsweep.sweep.missing import loops_done
@@ -35,6 +38,8 @@ if TYPE_CHECKING:
 Make = Callable[["Job"], None]
 """Makes what is missing of a job, starts first."""
 
+logger = logging.getLogger(__name__)
+
 _MOST_FAILURES = 5
 """In a row; then it is not the configurations that are at fault."""
 
@@ -50,6 +55,20 @@ class Block:
     def ids(self) -> tuple[str, ...]:
         """Of the trajectories."""
         return tuple(one.id for one in self.planned)
+
+
+def is_over(job: Job) -> bool:
+    """Whether all configurations of a sweep's search are told, and none is under way.
+
+    Raises:
+        ConfigError: The storage cannot be read.
+    """
+    search, name = job.plan.sweep.search, study_name(job.plan)
+    if search is None or name is None:
+        return True
+    states = [one.state for one in read_trials(job.run, search.storage, name)]
+    under_way = states.count(TrialState.RUNNING) + states.count(TrialState.WAITING)
+    return not under_way and states.count(TrialState.COMPLETE) >= search.configurations
 
 
 def searched(job: Job, make: Make, at_once: int) -> Job:
@@ -77,6 +96,14 @@ def searched(job: Job, make: Make, at_once: int) -> Job:
         for succeeded in under_way.run(suggestions, make):
             failures = 0 if succeeded else failures + 1
         write_best(job.run, job.plan, under_way.searcher.best())
+    if failures >= _MOST_FAILURES:
+        logger.warning(
+            "warning: the search ends with %d of %d configurations, since the last %d gave no "
+            "value; mend the cause and resume the run",
+            under_way.searcher.told,
+            under_way.search.configurations,
+            failures,
+        )
     return under_way.job
 
 
@@ -120,7 +147,7 @@ class _Search:
         try:
             planned = self._planned(suggestion)
         except ConfigError as error:
-            self.searcher.failed(suggestion.number, str(error))
+            self._fail(suggestion.number, str(error))
             return None
         if suggestion.trajectories is None:
             self._add(suggestion, planned)
@@ -171,17 +198,32 @@ class _Search:
         lacking = [one.id for one in block.planned if not self._done(one)]
         if lacking:
             why = self.job.errors.get(lacking[0], "it was not finished")
-            self.searcher.failed(number, f"{lacking[0]}: {why}")
+            self._fail(number, f"{lacking[0]}: {why}")
             return False
         rows, gpus = self._rows(block), self.job.resources.gpus
         full_dice = self._full_dice(block) if "fg_eff" in self.search.objectives else {}
         found = [measure(rows, name, gpus, full_dice) for name in self.search.objectives]
         if any(math.isnan(one.value) for one in found):
-            self.searcher.failed(number, "an objective is not defined: Dice is not, at some loop")
+            self._fail(number, "an objective is not defined: Dice is not, at some loop")
             return False
         spent = {name: measure(rows, name, gpus).total for name in self.search.constraints}
         self.searcher.tell(number, found, spent)
+        logger.info(
+            "search: trial %d, %d of %d told: %s: %s",
+            number,
+            self.searcher.told,
+            self.search.configurations,
+            block.planned[0].label,
+            ", ".join(
+                f"{name} {one.value:.4g}"
+                for name, one in zip(self.search.objectives, found, strict=True)
+            ),
+        )
         return True
+
+    def _fail(self, number: int, why: str) -> None:
+        logger.warning("warning: trial %d of the search gave no value: %s", number, why)
+        self.searcher.failed(number, why)
 
     def _rows(self, block: Block) -> pd.DataFrame:
         run = read_run(self.job.run)

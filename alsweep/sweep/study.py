@@ -111,10 +111,14 @@ class Searcher:
         return suggestion
 
     def _suggestion(self, number: int) -> Suggestion:
-        trial = self._trial(number)
+        with _quiet():
+            trial = self._trial(number)
+            _ = trial.relative_params  # now, whichever parameters a stop has left to be asked for
 
         def choose(name: str, of: Distribution) -> Any:
             with _quiet():
+                # What is drawn for one parameter shifts no other, so that half a trial goes on.
+                self._study.sampler = self._sampler(number, name)
                 return _suggested(trial, name, of)
 
         values = configuration(self._search.over, choose)
@@ -126,8 +130,8 @@ class Searcher:
             self._study.sampler = self._sampler(number)
             return Trial(self._study, self.trials[number]._trial_id)
 
-    def _sampler(self, number: int) -> TPESampler:
-        seed = int(stream(self._search.seed, "search", number).integers(2**31))
+    def _sampler(self, number: int, parameter: str = "") -> TPESampler:
+        seed = int(stream(self._search.seed, "search", number, parameter).integers(2**31))
         return TPESampler(multivariate=True, group=True, constant_liar=True, seed=seed)
 
     def _note(self, number: int, attributes: Mapping[str, Any]) -> None:
