@@ -67,8 +67,7 @@ def is_over(job: Job) -> bool:
     if search is None or name is None:
         return True
     states = [one.state for one in read_trials(job.run, search.storage, name)]
-    under_way = states.count(TrialState.RUNNING) + states.count(TrialState.WAITING)
-    return not under_way and states.count(TrialState.COMPLETE) >= search.configurations
+    return TrialState.RUNNING not in states and states.count(TrialState.COMPLETE) >= search.configurations
 
 
 def searched(job: Job, make: Make, at_once: int) -> Job:
