@@ -16,6 +16,7 @@ from optuna.trial import TrialState
 
 from alsweep.config.search import SearchConfig
 from alsweep.errors import ConfigError
+from alsweep.files import canonical_json
 from alsweep.results.decisions import Decision, append_decisions
 from alsweep.results.fulldata import mean_full_dice, read_references
 from alsweep.results.objectives import measure
@@ -30,9 +31,8 @@ from alsweep.sweep.study import Searcher, Suggestion, refuse_foreign_studies
 from alsweep.sweep.study_name import study_name
 
 if TYPE_CHECKING:
-    import pandas as pd
-
     from alsweep.data.case import Dataset
+    from alsweep.results.records import RunFolder
     from alsweep.sweep.job import Job
 
 Make = Callable[["Job"], None]
@@ -40,8 +40,9 @@ Make = Callable[["Job"], None]
 
 logger = logging.getLogger(__name__)
 
-_MOST_FAILURES = 5
-"""In a row; then it is not the configurations that are at fault."""
+_MOST_FAILURES, _MOST_REPEATS = 5, 25
+"""Of configurations without a value in a row: different ones, then it is not these that are at
+fault; and with the same ones again, which the searcher does not learn from."""
 
 
 @dataclass(frozen=True)
@@ -67,7 +68,10 @@ def is_over(job: Job) -> bool:
     if search is None or name is None:
         return True
     states = [one.state for one in read_trials(job.run, search.storage, name)]
-    return TrialState.RUNNING not in states and states.count(TrialState.COMPLETE) >= search.configurations
+    return (
+        TrialState.RUNNING not in states
+        and states.count(TrialState.COMPLETE) >= search.configurations
+    )
 
 
 def searched(job: Job, make: Make, at_once: int) -> Job:
@@ -87,21 +91,21 @@ def searched(job: Job, make: Make, at_once: int) -> Job:
     """
     under_way = _Search.of(job)
     of_each = len(job.plan.sweep.seeds) * max(1, len(job.plan.sweep.settings or ()))
-    failures = 0
-    while failures < _MOST_FAILURES:
+    failures: list[str] = []
+    while len(set(failures)) < _MOST_FAILURES and len(failures) < _MOST_REPEATS:
         suggestions = under_way.searcher.batch(max(1, at_once // of_each))
         if not suggestions:
             break
-        for succeeded in under_way.run(suggestions, make):
-            failures = 0 if succeeded else failures + 1
+        for one, succeeded in zip(suggestions, under_way.run(suggestions, make), strict=True):
+            failures = [] if succeeded else [*failures, canonical_json(one.values)]
         write_best(job.run, job.plan, under_way.searcher.best())
-    if failures >= _MOST_FAILURES:
+    if not is_over(under_way.job):
         logger.warning(
             "warning: the search ends with %d of %d configurations, since the last %d gave no "
             "value; mend the cause and resume the run",
             under_way.searcher.told,
             under_way.search.configurations,
-            failures,
+            len(failures),
         )
     return under_way.job
 
@@ -137,9 +141,12 @@ class _Search:
         """Run configurations and tell what they gave, in their order; return which gave any."""
         blocks = [self._decided(suggestion) for suggestion in suggestions]
         batch = {one.id: one for block in blocks if block for one in block.planned}
-        if any(not self._done(one) for one in batch.values()):
-            make(replace(self.job, plan=self.job.plan.only(list(batch.values()))))
-        return [self._tell(block) for block in blocks if block] + [False] * blocks.count(None)
+        # What has failed in this call would fail again.
+        lacking = [one for one in batch.values() if not self._done(one)]
+        if todo := [one for one in lacking if one.id not in self.job.errors]:
+            make(replace(self.job, plan=self.job.plan.only(todo)))
+        folder = read_run(self.job.run)
+        return [block is not None and self._tell(block, folder) for block in blocks]
 
     def _decided(self, suggestion: Suggestion) -> Block | None:
         """The block of a configuration, which is durable now; None where it cannot work."""
@@ -192,15 +199,17 @@ class _Search:
     def _done(self, planned: Planned) -> bool:
         return loops_done(self.job.run, planned) == planned.config.query.loops
 
-    def _tell(self, block: Block) -> bool:
+    def _tell(self, block: Block, folder: RunFolder) -> bool:
         number = block.suggestion.number
         lacking = [one.id for one in block.planned if not self._done(one)]
         if lacking:
             why = self.job.errors.get(lacking[0], "it was not finished")
             self._fail(number, f"{lacking[0]}: {why}")
             return False
-        rows, gpus = self._rows(block), self.job.resources.gpus
-        full_dice = self._full_dice(block) if "fg_eff" in self.search.objectives else {}
+        mine = tuple(one for one in folder.trajectories if one.id in block.ids)
+        alone = replace(folder, trajectories=mine)
+        rows, gpus = frame(alone), self.job.resources.gpus
+        full_dice = _full_dice(alone) if "fg_eff" in self.search.objectives else {}
         found = [measure(rows, name, gpus, full_dice) for name in self.search.objectives]
         if any(math.isnan(one.value) for one in found):
             self._fail(number, "an objective is not defined: Dice is not, at some loop")
@@ -224,13 +233,7 @@ class _Search:
         logger.warning("warning: trial %d of the search gave no value: %s", number, why)
         self.searcher.failed(number, why)
 
-    def _rows(self, block: Block) -> pd.DataFrame:
-        run = read_run(self.job.run)
-        mine = tuple(one for one in run.trajectories if one.id in block.ids)
-        return frame(replace(run, trajectories=mine))
 
-    def _full_dice(self, block: Block) -> dict[str, float]:
-        run = read_run(self.job.run)
-        mine = tuple(one for one in run.trajectories if one.id in block.ids)
-        found = read_references([replace(run, trajectories=mine)])
-        return {setting: mean_full_dice(records) for setting, records in found.items()}
+def _full_dice(run: RunFolder) -> dict[str, float]:
+    found = read_references([run])
+    return {setting: mean_full_dice(records) for setting, records in found.items()}

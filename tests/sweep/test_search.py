@@ -368,12 +368,27 @@ def test_fg_eff_needs_references(dataset: Dataset, run: Path) -> None:
         refuse_search_without_references(run, varied.plan)
 
 
-def test_a_search_that_always_fails_ends(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Bench, "make", lambda self, job: job.errors.update({"x": "y"}))
+def test_a_search_that_always_fails_ends(
+    bench: Bench,
+    dataset: Dataset,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    def fail(self: Bench, job: Job) -> None:
+        self.made += [one.id for one in unfinished(job.run, job.plan)]
+        job.errors.update(dict.fromkeys(self.made, "no room"))
+
+    monkeypatch.setattr(Bench, "make", fail)
     job = bench.go(at_once=2)
-    assert [trial.state for trial in bench.trials] == [TrialState.FAIL] * 5
-    assert "it was not finished" in bench.trials[0].user_attrs["error"]
-    assert len(job.plan.trajectories) > 2
+    assert {trial.state for trial in bench.trials} == {TrialState.FAIL}
+    assert bench.trials[0].user_attrs["error"].endswith(": no room")
+    assert len(job.plan.trajectories) == 2 * 5
+    assert "the search ends with 0 of 6 configurations" in caplog.text
+    one = Bench(dataset, tmp_path / "one", over={"strategy": ["random"]})
+    one.go(at_once=2)
+    assert len(one.trials) == 25
+    assert len(one.made) == 2
 
 
 def test_another_runs_study_in_a_database_is_refused(dataset: Dataset, tmp_path: Path) -> None:
