@@ -95,7 +95,10 @@ def test_auto_is_the_declared_range_and_defaults_are_written_out() -> None:
     ("entry", "message"),
     [
         ({"name": "power_bald", "betta": "auto"}, "search.over.strategy: power_bald.betta: auto"),
-        ({"name": "power_bal", "beta": "auto"}, "search.over.strategy: power_bal.beta: auto"),
+        (
+            {"name": "power_bal", "beta": "auto"},
+            "search.over.strategy: unknown strategy 'power_bal'; did",
+        ),
         ({"name": "power_bald", "betta": 3}, "search.over.strategy: strategy 'power_bald'"),
     ],
 )
