@@ -8,8 +8,8 @@ the files take. Each part runs in a process of its own with all that it starts, 
 reads the CPU seconds and the driver's memory ten times a second: other work on the machine makes
 the wall clock late, and the CPU seconds hardly. Linux only, with psutil.
 
-With --real small networks are trained instead, one trajectory at a time and as many as there are
-CPUs: how near the throughput comes to that many times the first.
+With --real small networks are trained instead: one trajectory at a time on all CPUs, and one on
+each CPU.
 """
 
 from __future__ import annotations
@@ -164,7 +164,7 @@ def plain_actors(dataset: Path, run: Path, count: int, loops: int) -> None:
 
 
 def sweep_for_real(dataset: Path, run: Path, count: int, cpus: int) -> None:
-    """Training; ``cpus`` for each worker says how many there are, each with a single thread."""
+    """Training; ``cpus`` for each worker says how many there are, and how many threads each has."""
     from alsweep.sweep import run_sweep
 
     outcome = run_sweep(real_space(dataset, count, cpus), run, report=False)
@@ -273,7 +273,7 @@ def of_tables(folder: Path, dataset: Path, count: int, loops: int) -> None:
 
 
 def of_training(folder: Path, dataset: Path, count: int) -> None:
-    """Throughput of one trajectory at a time and of one a CPU."""
+    """Throughput of one trajectory at a time, with all threads, and of one a CPU."""
     at_once = psutil.cpu_count() or 1
     costs = {n: cost_of("real", dataset, folder / f"run{n}", count, n) for n in (at_once, 1)}
     for cpus, cost in costs.items():

@@ -52,11 +52,17 @@ def paired_tests(differences: Floats) -> Paired:
 
 
 def _p_values(n: Counts, mean: Floats, deviation: Floats) -> Floats:
-    spread = deviation / np.sqrt(np.maximum(n, 1))
-    certain = np.where(mean == 0, 0.0, np.inf)
-    t = np.divide(np.abs(mean), spread, out=certain, where=spread > 0)
-    values: Floats = np.where(n >= 2, 2 * stdtr(np.maximum(n - 1, 1), -t), np.nan)
+    p = two_sided(mean, deviation / np.sqrt(np.maximum(n, 1)), np.maximum(n - 1, 1))
+    values: Floats = np.where(n >= 2, p, np.nan)
     return values
+
+
+def two_sided(mean: Floats, error: Floats, free: Counts | Floats) -> Floats:
+    """Return p of t-tests of means against 0, from standard errors and degrees of freedom."""
+    certain = np.where(mean == 0, 0.0, np.inf)
+    t = np.divide(np.abs(mean), error, out=certain, where=error > 0)
+    p: Floats = 2 * stdtr(free, -t)
+    return p
 
 
 def half_width(tests: Paired, alpha: float) -> Floats:
@@ -69,16 +75,18 @@ def half_width(tests: Paired, alpha: float) -> Floats:
 def holm(p: Floats) -> Floats:
     """Return p-values adjusted by Holm: each is compared with the level of the whole family.
 
-    NaN is no test: it is not counted and stays NaN. Own code, since statsmodels' collects all
-    garbage of the process in each call, and a table of many settings takes many calls.
+    A family lies along the last axis; the others hold as many as there are. NaN is no test: it is
+    not counted and stays NaN. Own code, since statsmodels' collects all garbage of the process in
+    each call, and a table of many settings takes many calls.
 
     Source: Holm 1979.
     """
-    known = np.flatnonzero(np.isfinite(p))
-    order = known[np.argsort(p[known], kind="stable")]
-    left = np.arange(len(order), 0, -1)
-    adjusted = np.full(len(p), np.nan)
-    adjusted[order] = np.minimum(np.maximum.accumulate(left * p[order]), 1)
+    order = np.argsort(p, axis=-1, kind="stable")
+    left = np.isfinite(p).sum(axis=-1, keepdims=True) - np.arange(p.shape[-1])
+    # NaN comes last, so that what is known is accumulated before it.
+    steps = np.maximum.accumulate(left * np.take_along_axis(p, order, -1), axis=-1)
+    adjusted = np.empty(p.shape)
+    np.put_along_axis(adjusted, order, np.minimum(steps, 1), -1)
     return adjusted
 
 

@@ -30,6 +30,7 @@ from scipy.special import stdtr
 
 from alsweep.errors import RecordError
 from alsweep.results.cube import Floats
+from alsweep.results.paired import holm, paired_tests, two_sided
 from alsweep.rng import stream
 
 FEWEST_SEEDS = 2
@@ -167,12 +168,10 @@ class Race:
         Strategies that were decided before count as significant in Holm's family.
         """
         differences = values[against] - values[open_]
-        full = _futures(differences, pairs, against, open_, self.seeds)
-        n = full.shape[-1]
-        mean, deviation = full.mean(axis=-1), full.std(axis=-1, ddof=1)
-        p = _two_sided(mean, deviation / np.sqrt(n), n - 1)
+        tests = paired_tests(_futures(differences, pairs, against, open_, self.seeds))
         decided = len(self.strategies) - 1 - len(open_)
-        passed = _holm(np.pad(p, ((0, 0), (0, decided))), self.rule.alpha)[:, : len(open_)]
+        adjusted = holm(np.pad(tests.p, ((0, 0), (0, decided))))[:, : len(open_)]
+        passed, mean = adjusted < self.rule.alpha, tests.mean
         return (passed & (mean > 0)).mean(axis=0), (passed & (mean < 0)).mean(axis=0)
 
 
@@ -191,13 +190,14 @@ class _Pairs:
 
     @staticmethod
     def of(values: Floats, prior_df: float) -> _Pairs:
+        """Compare all strategies with each other; ``values`` is ``(strategy, seed)``."""
         differences = values[:, None] - values[None]
         there = np.isfinite(differences)
         n = there.sum(axis=-1)
         mean = np.where(there, differences, 0).sum(axis=-1) / np.maximum(n, 1)
         squares = (np.where(there, differences - mean[..., None], 0) ** 2).sum(axis=-1)
         variance, free = _shrunk(squares, n, prior_df)
-        p = _two_sided(mean, np.sqrt(variance / np.maximum(n, 1)), np.maximum(free, 1))
+        p = two_sided(mean, np.sqrt(variance / np.maximum(n, 1)), np.maximum(free, 1))
         return _Pairs(n, mean, variance, free, np.where(n >= FEWEST_SEEDS, p, 1.0))
 
 
@@ -237,23 +237,6 @@ def _futures(
     there[:, : differences.shape[1]] = differences
     noise = rng.normal(size=(_FUTURES, *there.shape))
     return np.where(np.isnan(there), mean[..., None] + spread[..., None] * noise, there)
-
-
-def _two_sided(mean: Floats, error: Floats, free: Floats | int) -> Floats:
-    """Two-sided p of a t-test; equal differences leave no doubt if they are not 0."""
-    certain = np.where(mean == 0, 0.0, np.inf)
-    t = np.divide(np.abs(mean), error, out=certain, where=error > 0)
-    p: Floats = 2 * stdtr(free, -t)
-    return p
-
-
-def _holm(p: Floats, alpha: float) -> Bools:
-    """Which tests Holm rejects along the last axis; many families at once."""
-    order = np.argsort(p, axis=-1, kind="stable")
-    enough = np.take_along_axis(p, order, -1) <= alpha / np.arange(p.shape[-1], 0, -1)
-    rejected = np.zeros(p.shape, dtype=bool)
-    np.put_along_axis(rejected, order, np.logical_and.accumulate(enough, axis=-1), -1)
-    return rejected
 
 
 @lru_cache

@@ -53,6 +53,7 @@ class Halving(InTurn):
         self._job = job
         self._planned = {planned.id: planned for planned in job.plan.trajectories}
         self._brackets: dict[str, AsyncHyperBandScheduler] = {}
+        self._known: set[str] = set()
         for planned in job.plan.trajectories:
             self._fill(planned)
 
@@ -72,7 +73,8 @@ class Halving(InTurn):
 
     def _ask(self, planned: Planned, loop: int, dice: float) -> str:
         bracket, trial = self._bracket(planned), SimpleNamespace(trial_id=planned.id)
-        if planned.id not in bracket._trial_info:
+        if planned.id not in self._known:
+            self._known.add(planned.id)
             bracket.on_trial_add(None, trial)
         result = {"loops": loop + 1, "mean_dice": dice}
         return str(bracket.on_trial_result(None, trial, result))

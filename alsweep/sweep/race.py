@@ -87,11 +87,13 @@ class Raced:
     def stop_settled(self, job: Job, seed: int) -> Job:
         """Stop the trajectories of a seed whose strategies need it no more.
 
-        A strategy is settled, too, if the log says that a trajectory of this seed was stopped.
+        A strategy is settled, too, if the log says that a trajectory of this seed was stopped; not
+        where one failed before and is not tried again.
         """
+        decided = job.plan.stopped - job.errors.keys()
         for label in self._race.strategies:
             planned = self._members.get((label, seed))
-            if planned is not None and planned.id in job.plan.stopped:
+            if planned is not None and planned.id in decided:
                 self._settled.setdefault(label, ("decided in an earlier run", None))
         return stop(job, list(self._unneeded([seed])), BY)
 

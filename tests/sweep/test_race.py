@@ -196,6 +196,19 @@ def test_a_failed_trajectory_does_not_hold_the_race_up(
     assert loops_made(plan, run)["at30", SEEDS[-1]] == 0
 
 
+def test_what_failed_before_and_is_not_tried_again_is_not_decided(
+    plan: Plan, run: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lost = next(p for p in plan.trajectories if p.label == "at90a")
+    begun = job_of(plan, run)
+    begun.errors[lost.id] = "no room"
+    left = replace(begun, plan=replace(begun.plan, stopped=frozenset({lost.id})))
+    monkeypatch.setattr(race, "make", maker())
+    run_race(left)
+    made = loops_made(plan, run)
+    assert [made["at90a", seed] for seed in SEEDS] == [0, 3, 3, 3, 3]
+
+
 def test_a_schedule_is_not_overruled_and_without_one_all_goes_on(
     plan: Plan, run: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
