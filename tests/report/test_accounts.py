@@ -93,7 +93,8 @@ def test_training_and_inference_are_those_of_the_config(study):
     items = said(study)
     assert items["Training"] == (
         f"preset {training.preset}: 2 epochs of {training.iterations_per_epoch} iterations, batch "
-        f"{training.batch_size}, {training.optimizer}, cold start, precision auto"
+        f"{training.batch_size}, {training.optimizer}, cold start, precision auto, "
+        "Dice loss over present classes"
     )
     assert items["Ensemble and TTA"] == (
         "2 members over 5 folds; queries without TTA, evaluation without TTA"

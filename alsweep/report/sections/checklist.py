@@ -115,10 +115,12 @@ def _budget(config: TrajectoryConfig) -> str:
 
 def _training(config: TrajectoryConfig) -> str:
     training = config.training
+    batch = {False: "", True: " of a batch", "plan": " as nnU-Net plans it"}[training.batch_dice]
     return (
         f"preset {training.preset}: {training.epochs} epochs of {training.iterations_per_epoch} "
         f"iterations, batch {training.batch_size}, {training.optimizer}, "
-        f"{'warm' if training.warm_start else 'cold'} start, precision {training.precision}"
+        f"{'warm' if training.warm_start else 'cold'} start, precision {training.precision}, "
+        f"Dice loss{batch} over {training.dice_over} classes"
     )
 
 
