@@ -35,6 +35,7 @@ VERBS = (
     "import",
     "strategies",
     "doctor",
+    "gc",
 )
 INTERRUPTED = 130
 

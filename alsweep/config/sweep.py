@@ -74,6 +74,12 @@ class ResourcesConfig(Frozen):
         5, description="between checkpoints inside a training; 0 is after each epoch"
     )
     models_gib: PositiveFloat = Field(20, description="most disk space for stored members")
+    keep: Literal["last", "all", "none"] | None = added(
+        None,
+        neutral=None,
+        description="networks that stay once a sweep is done, as 'alsweep gc --keep' has it; "
+        "default: all, as far as models_gib goes",
+    )
     retries: NonNegativeInt = Field(3, description="new tries after a worker or node is lost")
     price_per_gpu_hour: PositiveFloat | None = added(
         None, neutral=None, description="what an hour of a GPU costs"

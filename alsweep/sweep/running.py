@@ -102,10 +102,20 @@ def run_sweep(
             meter, work = meter_of(plan.sweep, run), work or training_in(run, plan)
             job = Job(plan, run, work, monitor, tracker, order, meter=meter, events=events)
             outcome = make_missing(job, address, retry)
+        _tidy_up(run, plan)
         write_results(run)
         if report is not False:
             (write_report if report is True else report)(run)
     return outcome
+
+
+def _tidy_up(run: Path, plan: Plan) -> None:
+    """Remove the networks that ``resources.keep`` does not want, once nothing is left to make."""
+    from alsweep.sweep.missing import unfinished
+    from alsweep.sweep.retention import Keep, collect_held
+
+    if plan.sweep.resources.keep is not None and not unfinished(run, plan):
+        collect_held(run, Keep(plan.sweep.resources.keep))
 
 
 def _written_down(run: Path, plan: Plan, audience: Audience) -> Plan:
