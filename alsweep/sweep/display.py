@@ -111,6 +111,12 @@ class StateMonitor:
         """See :class:`~alsweep.sweep.monitor.Monitor`."""
         self.state.running.pop(planned.id, None)
 
+    def added(self, more: Sequence[Planned]) -> None:
+        """See :class:`~alsweep.sweep.monitor.Monitor`."""
+        self.state.plan = self.state.plan.holding(more)
+        self.state.loops |= {planned.id: 0 for planned in more}
+        self.state.pace.more(sum(planned.config.query.loops for planned in more))
+
 
 class LineDisplay(StateMonitor):
     """One plain line for each event that matters, for logs and pipes."""

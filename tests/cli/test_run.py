@@ -69,6 +69,26 @@ def test_dry_run_tells_all_and_writes_nothing(
     assert text.count("0/3") == 4
 
 
+def test_a_dry_run_counts_a_search(
+    space: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+) -> None:
+    monkeypatch.setitem(sys.modules, "ray", None)
+    search = "search={over: {query.loops: {low: 2, high: 4}}, configurations: 5}"
+    out, told = tmp_path / "run", ("--set", search)
+    assert call(monkeypatch, "run", space, "--out", out, *told, "--dry-run") == 0
+    assert not out.exists()
+    text = capsys.readouterr().out
+    assert "4 trajectories, 0 done" in text
+    line = "search: 5 configurations of 2 trajectories each, 10 at most; those that"
+    assert line in text
+    gone = ("--set", f"dataset={tmp_path / 'gone'}")
+    assert call(monkeypatch, "run", space, *told, *gone, "--dry-run") == 0
+    assert line in capsys.readouterr().out
+    wrong = ("--set", "search={over: {query.loops: {low: 0, high: 4}}}")
+    assert call(monkeypatch, "run", space, *wrong, "--dry-run") == 2
+    assert f"{space}: search.over.query.loops: " in capsys.readouterr().err
+
+
 def test_a_dry_run_without_the_dataset_counts(
     space: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
 ) -> None:
