@@ -60,7 +60,7 @@ class Monitor(Protocol):
         """A trajectory is finished."""
 
     def added(self, more: Sequence[Planned]) -> None:
-        """These were added to the plan, and none of their loops is done."""
+        """These were added to the plan; their folders say which loops are done already."""
 
 
 @dataclass

@@ -19,11 +19,12 @@ from optuna.trial import TrialState
 from alsweep.config.search import SearchConfig
 from alsweep.errors import ConfigError
 from alsweep.files import canonical_json
+from alsweep.results.begun import read_begun
 from alsweep.results.decisions import Decision, append_decisions
 from alsweep.results.failure import forget_failure
 from alsweep.results.fulldata import mean_full_dice, read_references
 from alsweep.results.objectives import measure
-from alsweep.results.records import read_records, read_run
+from alsweep.results.records import read_part, read_records
 from alsweep.results.studies import open_storage, read_trials
 from alsweep.results.table import frame
 from alsweep.sweep.best import write_best
@@ -38,6 +39,7 @@ from alsweep.sweep.turns import workers_at_once
 
 if TYPE_CHECKING:
     from alsweep.data.case import Dataset
+    from alsweep.results.begun import Begun
     from alsweep.results.records import RunFolder
     from alsweep.sweep.job import Job
 
@@ -119,7 +121,7 @@ def searched(job: Job, make: Make, at_once: int) -> Job:
         # Where a cap is reached, the rest of them is not told, and goes on under its numbers.
         for one, succeeded in zip(suggestions, under_way.run(suggestions, make), strict=False):
             failures = [] if succeeded else [*failures, canonical_json(one.values)]
-        write_best(job.run, job.plan, under_way.searcher.best())
+        under_way.write_best()
     if not _may_fail_on(failures):
         logger.warning(
             "warning: the search ends with %d of %d configurations, since the last %d gave no "
@@ -143,13 +145,16 @@ class _Search:
         job: With all that was added so far.
         search: What is searched.
         searcher: Its memory.
-        datasets: By the place at which they lie.
+        datasets: By setting.
+        begun: What sweep.yaml says.
     """
 
     job: Job
     search: SearchConfig
     searcher: Searcher
     datasets: Mapping[str, Dataset]
+    begun: Begun
+    _written: int | None = None
 
     @classmethod
     def of(cls, job: Job) -> _Search:
@@ -160,12 +165,20 @@ class _Search:
         refuse_foreign_studies(storage, name, job.plan.ids)
         datasets = {dataset.fingerprint: dataset for dataset in opened(job.plan)}
         places = {one.setting or "": datasets[one.dataset_fingerprint] for one in job.plan.examples}
-        return cls(job, search, Searcher(storage, name, search), places)
+        searcher = Searcher(storage, name, search)
+        return cls(job, search, searcher, places, read_begun(job.run))
 
     def ask_anew(self) -> None:
         """Ask again for configurations that failed, and of which nothing is missing any more."""
         done = {one.id for one in self.job.plan.trajectories if self._done(one)}
         self.searcher.ask_anew(done)
+
+    def write_best(self) -> None:
+        """Write down the best configuration, where it is another than before."""
+        best = self.searcher.best()
+        if best is None or best.number != self._written:
+            write_best(self.job.run, self.job.plan, best)
+            self._written = None if best is None else best.number
 
     def run(self, suggestions: list[Suggestion], make: Make) -> list[bool]:
         """Run configurations and tell what they gave, in their order, until a cap is reached.
@@ -177,11 +190,11 @@ class _Search:
         batch = {one.id: one for block in blocks if block for one in block.planned}
         if todo := [one for one in batch.values() if self._is_going_on(one)]:
             make(part(self.job, todo))
-        folder, told = read_run(self.job.run), list[bool]()
+        told: list[bool] = []
         for block in blocks:
             if self._is_cut_off(block):
                 break
-            told.append(block is not None and self._tell(block, folder))
+            told.append(block is not None and self._tell(block))
         return told
 
     def _is_cut_off(self, block: Block | None) -> bool:
@@ -254,15 +267,14 @@ class _Search:
     def _done(self, planned: Planned) -> bool:
         return loops_done(self.job.run, planned) == planned.config.query.loops
 
-    def _tell(self, block: Block, folder: RunFolder) -> bool:
+    def _tell(self, block: Block) -> bool:
         number = block.suggestion.number
         lacking = [one.id for one in block.planned if not self._done(one)]
         if lacking:
             why = self.job.errors.get(lacking[0], "it was not finished")
             self._fail(number, f"{lacking[0]}: {why}", lacking=True)
             return False
-        mine = tuple(one for one in folder.trajectories if one.id in block.ids)
-        alone = replace(folder, trajectories=mine)
+        alone = read_part(self.job.run, self.begun, block.ids)
         rows, gpus = frame(alone), self.job.resources.gpus
         full_dice = _full_dice(alone) if "fg_eff" in self.search.objectives else {}
         found = [measure(rows, name, gpus, full_dice) for name in self.search.objectives]

@@ -104,6 +104,8 @@ class SearchOutlook:
 
     def lines(self) -> list[str]:
         """For people."""
+        if not self.left:
+            return [f"search: all of {_counted(self.configurations)} told"]
         noun = "trajectory" if self.each == 1 else "trajectories"
         told = f", {self.told} of them told" if self.told else ""
         settings = f" in {self.settings} settings" if self.settings > 1 else ""
