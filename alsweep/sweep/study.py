@@ -115,18 +115,19 @@ class Searcher:
         Args:
             done: Ids of the trajectories that have all their loops.
         """
-        known = {trial.user_attrs.get(ANEW) for trial in self.trials}
-        open_ = sum(not trial.state.is_finished() for trial in self.trials)
-        failed = [
-            trial
-            for trial in self.trials
-            if trial.user_attrs.get(LACKING)
-            and trial.number not in known
-            and done >= set(trial.user_attrs[TRAJECTORIES])
-        ]
-        for trial in failed[: max(0, self._search.configurations - self.told - open_)]:
+        trials = self.trials
+        anew = (trial.user_attrs[ANEW] for trial in trials if ANEW in trial.user_attrs)
+        known = {tuple(trials[number].user_attrs[TRAJECTORIES]) for number in anew}
+        failed = {
+            tuple(trial.user_attrs[TRAJECTORIES]): trial
+            for trial in reversed(trials)
+            if trial.user_attrs.get(LACKING) and done >= set(trial.user_attrs[TRAJECTORIES])
+        }
+        again = sorted(failed[ids].number for ids in failed.keys() - known)
+        open_ = sum(not trial.state.is_finished() for trial in trials)
+        for number in again[: max(0, self._search.configurations - self.told - open_)]:
             with _quiet():
-                self._study.enqueue_trial(trial.params, user_attrs={ANEW: trial.number})
+                self._study.enqueue_trial(trials[number].params, user_attrs={ANEW: number})
 
     def _new(self) -> int:
         with _quiet():

@@ -77,6 +77,13 @@ def test_a_setting_that_sets_what_is_searched_is_refused() -> None:
         sweep(search, settings=settings)
 
 
+@pytest.mark.parametrize("kind", ["race", "asha"])
+def test_a_schedule_beside_a_search_is_refused(kind: str) -> None:
+    with pytest.raises(ConfigError, match=rf"^schedule\.kind: {kind} would .* schedule or search$"):
+        sweep({"over": STRATEGY}, schedule={"kind": kind})
+    assert sweep({"over": STRATEGY}, schedule={"kind": "none"}).search is not None
+
+
 def test_auto_is_the_declared_range_and_defaults_are_written_out() -> None:
     both = {"name": "clasp_pe", "r": "auto", "beta_end": {"low": 10, "high": 99, "log": True}}
     (entry,) = spelled_out(over(strategy=[both])).over["strategy"]

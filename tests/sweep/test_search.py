@@ -6,34 +6,42 @@ import os
 import subprocess
 import sys
 from collections import Counter
+from contextlib import nullcontext
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import optuna
 import pytest
 from optuna.trial import FrozenTrial, TrialState
 
+from alsweep.config.caps import CapsConfig
 from alsweep.config.load import load_sweep
 from alsweep.data.case import Dataset
-from alsweep.errors import ConfigError, RunFolderError
-from alsweep.layout import best_path, decisions_path, journal_path, trajectory_folder
+from alsweep.data.phantom import write_phantom
+from alsweep.errors import ConfigError, PoolExhaustedError, RunFolderError
+from alsweep.layout import best_path, decisions_path, journal_path
 from alsweep.results.decisions import read_decisions
 from alsweep.results.load import load_results
 from alsweep.results.metrics import aubc
 from alsweep.results.studies import read_trials
+from alsweep.sweep import driver, schedules
 from alsweep.sweep import search as searching
+from alsweep.sweep.audience import Listener
+from alsweep.sweep.caps import Meter
 from alsweep.sweep.deciding import extended
 from alsweep.sweep.job import Job
-from alsweep.sweep.missing import unfinished
-from alsweep.sweep.plan import Plan, make_plan
+from alsweep.sweep.missing import missing_starts, unfinished
+from alsweep.sweep.plan import Plan, Planned, make_plan
 from alsweep.sweep.planning import plan_of, stored_plan
+from alsweep.sweep.retry import Retry
 from alsweep.sweep.run_folder import check_same_sweep, write_space
 from alsweep.sweep.search import searched
 from alsweep.sweep.status import read_status
 from alsweep.sweep.study_name import study_name
+from alsweep.tracking.base import NullTracker
+from tests.sweep import fakes
 from tests.sweep.conftest import sweep_of
-from tests.sweep.fakes import TableWork
+from tests.sweep.fakes import ERROR, TableWork, plant_fault
 
 OVER: dict[str, Any] = {
     "strategy": [
@@ -57,31 +65,67 @@ class Bench:
         top |= {"grid": search.pop("grid", {})}
         search = {"over": OVER, "configurations": 6} | search
         self.dataset, self.run = dataset, run
+        others = [
+            Dataset.open(one["dataset"]) for one in top.get("settings", ()) if "dataset" in one
+        ]
+        self.datasets = {one.path: one for one in (dataset, *others)}
         self.sweep = sweep_of(dataset, **top, search=search)
         self.made: list[str] = []
 
     @property
     def plan(self) -> Plan:
-        return make_plan(self.sweep, self.dataset)
+        return make_plan(self.sweep, self.datasets)
 
-    def go(self, at_once: int = 4) -> Job:
-        """A driver from its beginning to its end."""
+    def begun(self, meter: Meter | None = None) -> Job:
+        """A driver at its beginning."""
         plan = self.plan
         self.run.mkdir(exist_ok=True)
         check_same_sweep(self.run, plan)
         write_space(self.run, plan)
-        monitor = SimpleNamespace(added=lambda more: None)
-        job = Job(extended(plan, self.run), self.run, TableWork(self.run), monitor, None)
+        work, tracker = TableWork(self.run), NullTracker()
+        extended_ = extended(plan, self.run)
+        return Job(extended_, self.run, work, Listener(), tracker, meter=meter or Meter())
+
+    def go(self, at_once: int = 4) -> Job:
+        """A driver from its beginning to its end, without Ray."""
+        job = self.begun()
         self.make(job)
         return searched(job, self.make, at_once)
 
     def make(self, job: Job) -> None:
         for planned in unfinished(job.run, job.plan):
-            self.made.append(planned.id)
-            folder = trajectory_folder(job.run, planned.id)
-            trajectory = job.work.trajectory(planned.config, folder, lambda progress: None)
-            while not trajectory.finished:
-                trajectory.step()
+            if planned.id not in job.errors and not job.capped():
+                self.made.append(planned.id)
+                self._take_to_its_end(job, planned)
+
+    def _take_to_its_end(self, job: Job, planned: Planned) -> None:
+        trajectory = job.work.trajectory(planned.config, job.folder(planned), lambda _: None)
+        while not trajectory.finished and not job.capped():
+            try:
+                job.count(planned, [trajectory.step()])
+            except PoolExhaustedError as error:
+                job.fail(planned, str(error))
+                return
+
+    def drive(self, monkeypatch: pytest.MonkeyPatch, meter: Meter | None = None, **how: Any) -> Any:
+        """The same as the command line has it, but for Ray itself; with the starts asked for."""
+        starts: list[str] = []
+
+        def prepare(job: Job) -> set[str]:
+            starts.extend(start.key for start in missing_starts(job.run, job.plan))
+            return set()
+
+        def run_trajectories(job: Job, excluded: set[str], until: int | None = None) -> None:
+            assert excluded == job.errors.keys()
+            self.make(job)
+
+        monkeypatch.setattr(driver, "ray_session", lambda *_: nullcontext())
+        monkeypatch.setattr(schedules, "prepare_starts", prepare)
+        monkeypatch.setattr(schedules, "run_trajectories", run_trajectories)
+        monkeypatch.setattr(searching, "workers_at_once", lambda resources: 4)
+        outcome = driver.make_missing(self.begun(meter), **how)
+        assert len(starts) == len(set(starts))
+        return outcome
 
     @property
     def trials(self) -> tuple[FrozenTrial, ...]:
@@ -348,6 +392,146 @@ def test_settings_are_crossed_with_what_is_searched(dataset: Dataset, run: Path)
     for trial in bench.trials:
         block = [by_id[id_] for id_ in trial.user_attrs["trajectories"]]
         assert [(c.query.patches, c.seed) for c in block] == [(6, 0), (6, 1), (7, 0), (7, 1)]
+
+
+def test_over_several_datasets_a_value_is_the_mean_over_settings_of_means_over_seeds(
+    dataset: Dataset, run: Path, tmp_path: Path
+) -> None:
+    other = write_phantom(tmp_path / "other", cases=4, shape=(24, 24, 24), seed=1)
+    there = {"name": "there", "dataset": str(other.path), "query.patches": 7}
+    settings = [{"name": "here"}, there]
+    bench = Bench(dataset, run, settings=settings, configurations=2)
+    bench.go()
+    assert read_status(run).counts["done"] == len(bench.made)
+    assert read_status(run).search is not None
+    before = told(bench)
+    bench.sweep = Bench(dataset, run, settings=settings, configurations=3).sweep
+    job = bench.go()
+    assert told(bench)[: len(before)] == before
+    assert len(complete(bench)) == 3
+    prints = [one.fingerprint for one in (dataset, other)]
+    on = {one.id: one.dataset_fingerprint for one in job.plan.trajectories}
+    rows = load_results(run)
+    for trial in complete(bench):
+        block = trial.user_attrs["trajectories"]
+        assert [on[id_] for id_ in block] == [print_ for print_ in prints for _ in range(2)]
+        values = aubc(rows[rows["trajectory"].isin(block)])
+        means = values.groupby("setting")["aubc"].mean()
+        assert len(means) == 2
+        assert trial.value == pytest.approx(means.mean())
+        each = values.groupby("seed")["aubc"].mean()
+        assert trial.user_attrs["standard_error"] == pytest.approx(each.std() / 2**0.5)
+
+
+def test_a_cap_ends_a_search_between_loops_and_a_resume_suggests_the_same(
+    bench: Bench, dataset: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench.go()
+    other = Bench(dataset, tmp_path / "other")
+    # Six seconds are a trajectory and a bit; a batch is two configurations of two.
+    capped = Meter(CapsConfig(gpu_hours=34 / 3600))
+    outcome = other.drive(monkeypatch, capped)
+    assert (outcome.stopped, outcome.failed) == ("caps.gpu_hours", {})
+    states = Counter(trial.state for trial in other.trials)
+    assert outcome.configurations == 6 - states[TrialState.COMPLETE] > 0
+    assert states[TrialState.RUNNING]
+    assert outcome.left
+    status = read_status(other.run)
+    assert status.search is not None
+    assert (status.search.told, status.over) == (states[TrialState.COMPLETE], False)
+    assert str(status.search).startswith(f"search: {status.search.told} of 6 configurations told, ")
+    assert status.seconds_left is None
+    done = other.drive(monkeypatch)
+    assert (done.stopped, done.left, done.configurations) == (None, 0, 0)
+    assert told(other) == told(bench)
+    over = read_status(other.run)
+    assert over.over
+    assert over.seconds_left == 0
+    asked = len(other.made)
+    assert other.drive(monkeypatch).done == len(bench.made)
+    assert len(other.made) == asked
+
+
+def test_what_failed_is_asked_anew_once_it_is_there_unless_it_is_not_tried_again(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fault(self: TableWork, config: Any, folder: Path, heard: Any) -> Any:
+        plant_fault(folder, ERROR, 0)
+        return step(self, config, folder, heard)
+
+    step = TableWork.trajectory
+    monkeypatch.setattr(TableWork, "trajectory", fault)
+    outcome = bench.drive(monkeypatch)
+    assert not outcome.done
+    failed = bench.trials
+    assert {trial.state for trial in failed} == {TrialState.FAIL}
+    assert "the pool is empty" in failed[0].user_attrs["error"]
+    monkeypatch.setattr(TableWork, "trajectory", step)
+    bench.sweep = Bench(bench.dataset, bench.run, configurations=8).sweep
+    bench.drive(monkeypatch, Meter(CapsConfig(gpu_hours=5 / 3600)), retry=Retry.none)
+    assert len(bench.made) == len(set(bench.made))
+    bench.drive(monkeypatch)
+    trials = bench.trials
+    anew = {t.user_attrs["asked_anew"]: t for t in trials if "asked_anew" in t.user_attrs}
+    assert anew
+    for number, trial in anew.items():
+        assert trial.state.is_finished()
+        assert trial.params == failed[number].params
+        assert trial.user_attrs["trajectories"] == failed[number].user_attrs["trajectories"]
+    assert len(complete(bench)) == 8
+    assert all(trial.state.is_finished() for trial in trials)
+
+
+def test_several_at_once_are_told_in_order_and_a_resume_with_other_workers_goes_on(
+    dataset: Dataset, run: Path
+) -> None:
+    bench = Bench(dataset, run, seeds=[0], configurations=5)
+    bench.go(at_once=3)
+    before = told(bench)
+    in_time = sorted(bench.trials, key=lambda trial: trial.datetime_complete)
+    assert [trial.number for trial in in_time] == list(range(len(before)))
+    bench.sweep = Bench(dataset, run, seeds=[0], configurations=7).sweep
+    bench.go(at_once=1)
+    assert told(bench)[: len(before)] == before
+    assert len(complete(bench)) == 7
+
+
+def test_loops_that_lie_in_the_folder_are_not_made_again(dataset: Dataset, run: Path) -> None:
+    left = Bench(dataset, run, grid={"strategy": ["random"]}, configurations=1)
+    left.sweep = left.sweep.model_copy(update={"search": None})
+    write_space(run, left.plan)
+    left.make(left.begun())
+    over = {"strategy": ["random"], "query.loops": {"choices": [3]}}
+    bench = Bench(dataset, run, over=over, configurations=1)
+    job = bench.go()
+    assert bench.made == []
+    assert len(complete(bench)) == 1
+    assert job.meter._seconds == pytest.approx(2 * 3 * 1.75)
+
+
+def test_loops_of_a_longer_trajectory_are_taken_over(
+    dataset: Dataset, run: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def named(config: Any, loop: int) -> Any:
+        setting = config.setting_hash(dataset.fingerprint)[:6]
+        return record(config, loop).model_copy(update={"setting": setting})
+
+    record = fakes.table_record
+    monkeypatch.setattr(fakes, "table_record", named)
+    over = {"strategy": ["random"], "query.loops": {"choices": [2]}}
+    bench = Bench(dataset, run, grid={"strategy": ["random"]}, over=over, configurations=1)
+    assert [one.config.query.loops for one in bench.go().plan.trajectories] == [3, 3, 2, 2]
+    assert len(bench.made) == 2
+    assert len(complete(bench)) == 1
+
+
+def test_a_status_says_that_the_storage_does_not_answer(dataset: Dataset, run: Path) -> None:
+    bench = Bench(dataset, run, storage="postgresql://me:secret@127.0.0.1:9/studies")
+    write_space(run, bench.plan)
+    found = read_status(run).search
+    assert found is not None
+    assert str(found).startswith("search: 6 configurations; search.storage: nobody answers at 127")
+    assert (found.told, found.over) == (None, False)
 
 
 def test_fg_eff_needs_references(dataset: Dataset, run: Path) -> None:
