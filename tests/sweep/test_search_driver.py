@@ -53,7 +53,8 @@ def test_a_killed_search_goes_on_as_if_nothing_had_been(
         process = driver.start_run(seconds=0.5)
         wait_for(lambda asked=asked: len(read_decisions(driver.run)) >= asked)
         process.send_signal(sign)
-        assert driver.finish(process)[0] == code
+        ended, _, err = driver.finish(process)
+        assert ended == code, err
         assert read_status(driver.run).counts["waiting"] >= 1
         assert not read_status(driver.run).over
     # A worker, too.
