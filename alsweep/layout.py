@@ -24,6 +24,16 @@ def decisions_path(run: Path) -> Path:
     return run / "decisions.jsonl"
 
 
+def journal_path(run: Path) -> Path:
+    """What a search was told, in Optuna's words."""
+    return run / "search" / "journal.log"
+
+
+def best_path(run: Path) -> Path:
+    """The best configuration that a search has found, as a search space."""
+    return run / "search" / "best.yaml"
+
+
 def lock_path(run: Path) -> Path:
     """Held by the driver at work."""
     return run / LOCK

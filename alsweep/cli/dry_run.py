@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from alsweep.config.sweep import ResourcesConfig, SweepConfig
+    from alsweep.sweep.costing import Cost
     from alsweep.sweep.counting import Counted
     from alsweep.sweep.missing import ToDo
     from alsweep.sweep.outlook import Outlook
     from alsweep.sweep.plan import Plan
+    from alsweep.sweep.search_outlook import SearchOutlook
 
 _WARNING = "warning: "
 _NOTHING_WRITTEN = "dry run: nothing was written"
@@ -173,6 +175,7 @@ def _look_ahead(plan: "Plan", run: Path, asked: Asked, said: _Said) -> "Outlook"
     check_place_and_device(run, resources, private=private)
     check_wandb(plan.sweep, said)
     check_same_sweep(run, plan)
+    _check_search(run, plan)
     plan = extended(plan, run)
     told, plan = list(remarks.of_run(run, plan)), plan.overruled
     disk = forecast(run, plan, private=private)
@@ -192,12 +195,23 @@ def _look_ahead(plan: "Plan", run: Path, asked: Asked, said: _Said) -> "Outlook"
     return replace(found, disk=disk, infeasible=tuple(failing), warnings=said.warnings)
 
 
+def _check_search(run: Path, plan: "Plan") -> None:
+    """Refuse a search that cannot tell what it gave."""
+    from alsweep.results.studies import check_storage
+    from alsweep.sweep.fulldata import refuse_search_without_references
+
+    refuse_search_without_references(run, plan)
+    if plan.sweep.search is not None:
+        check_storage(plan.sweep.search.storage)
+
+
 def _tell(found: "Outlook", asked: Asked) -> None:
     """The table, and a line for each thing that is worth one."""
     from alsweep.cli.dry_run_table import print_table
     from alsweep.sweep.remarks import shown
 
-    print_table(found, each=asked.each)
+    if found.lines:
+        print_table(found, each=asked.each)
     counted = found.counted
     lines = [
         f"{found.name} on {', '.join(found.datasets)} in {shown(Path(found.run))}: "
@@ -206,12 +220,19 @@ def _tell(found: "Outlook", asked: Asked) -> None:
         _trainings(counted, f", {found.stored} of them stored already" if found.stored else ""),
     ]
     if found.cost is not None:
-        lines.append(str(found.cost))
-        if found.cost.money is not None:
-            hour = "GPU-hour" if found.cost.unit == "GPU" else "worker's hour"
-            lines.append(f"money: about {found.cost.money:,.2f}, at {found.cost.price:g} a {hour}")
+        lines += [str(found.cost), *_money(found.cost)]
+    if found.search is not None:
+        total = found.search.total if found.search.left else None
+        lines += [*found.search.lines(), *(_money(total, "search: ") if total else ())]
     lines += map(str, found.detectable)
     print("\n".join([*lines, _NOTHING_WRITTEN]))
+
+
+def _money(cost: "Cost", of: str = "") -> list[str]:
+    if cost.money is None:
+        return []
+    hour = "GPU-hour" if cost.unit == "GPU" else "worker's hour"
+    return [f"{of}money: about {cost.money:,.2f}, at {cost.price:g} a {hour}"]
 
 
 def _trainings(counted: "ToDo | Counted", stored: str = "") -> str:
@@ -232,7 +253,7 @@ def _tell_counts(
     from alsweep.files import canonical_json
     from alsweep.sweep.counting import count
 
-    found = count(sweep)
+    found, searched = count(sweep), _searched(sweep)
     places = {canonical_json([str(one.dataset), one.where]) for one in sweep.cells()}
     if asked.as_json:
         whole = {"name": sweep.name, "settings": len(places), "trajectories": found.trajectories}
@@ -241,7 +262,10 @@ def _tell_counts(
             "after_sharing": found.trainings,
         }
         said_too = {"infeasible": list(refused), "warnings": list(said.warnings)}
-        gone = {"missing_datasets": list(map(str, missing))}
+        gone = {
+            "missing_datasets": list(map(str, missing)),
+            "search": None if searched is None else searched.plain(),
+        }
         print(
             json.dumps(
                 whole | {"starts": found.starts, "trainings": trainings} | gone | said_too, indent=1
@@ -249,11 +273,20 @@ def _tell_counts(
         )
         return 0
     several = f" in {len(places)} settings" if len(places) > 1 else ""
-    print(
-        f"{sweep.name}: {found.trajectories} trajectories{several}\n{_trainings(found)}\n"
-        f"{_NOTHING_WRITTEN}"
-    )
+    lines = [f"{sweep.name}: {found.trajectories} trajectories{several}", _trainings(found)]
+    lines += [] if searched is None else searched.lines()
+    print("\n".join([*lines, _NOTHING_WRITTEN]))
     return 0
+
+
+def _searched(sweep: "SweepConfig") -> "SearchOutlook | None":
+    """What a search asks for, without its datasets."""
+    if sweep.search is None:
+        return None
+    from alsweep.sweep.counting import examples_of
+    from alsweep.sweep.search_outlook import counted
+
+    return counted(sweep, examples_of(sweep))
 
 
 def foretell(run: Path, sweep: "SweepConfig", *, private: bool, busy: bool, tell: _Tell) -> None:

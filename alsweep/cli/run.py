@@ -159,22 +159,24 @@ def make(
     _tell_results(run_folder)
     code = _exit_code(outcome) if outcome.done + len(outcome.failed) else 0
     if outcome.stopped is not None:
-        _tell_stop(run_folder, outcome.stopped, outcome.left)
+        _tell_stop(run_folder, outcome)
     return code
 
 
-def _tell_stop(run_folder: Path, cap: str, left: int) -> None:
+def _tell_stop(run_folder: Path, outcome: "Outcome") -> None:
     """How to go on, and as the last line of all where it stopped."""
     from alsweep.sweep.remarks import shown
 
     name = shlex.quote(str(shown(run_folder)))
     space = shlex.quote(str(shown(space_path(run_folder))))
+    cap, untold = outcome.stopped, outcome.configurations
     again = f"alsweep resume {name}, or with another cap: " if cap == "caps.hours" else ""
     tell(
         f"what was finished is saved. Go on with: {again}"
         f"alsweep run {space} --out {name} --set {cap}=..."
     )
-    tell(f"stopped at {cap}: {left} trajectories left")
+    searched = f" and {untold} configurations of the search" if untold else ""
+    tell(f"stopped at {cap}: {outcome.left} trajectories{searched} left")
 
 
 def _go_on(run_folder: Path) -> str:

@@ -43,7 +43,7 @@ class Begun:
         name: Of the sweep.
         ids: Of its trajectories, in order.
         grounds: One for each setting, in order; one without a name where there are none.
-        varied: Dotted keys that grid, points and sample set.
+        varied: Dotted keys that grid, points, sample and search set.
     """
 
     name: str
@@ -98,7 +98,7 @@ def _read(path: Path) -> Any:
 
 def _varied(raw: Mapping[str, Any]) -> tuple[str, ...]:
     points = [key for point in raw.get("points") or () for key in point]
-    over = (raw.get("sample") or {}).get("over") or ()
+    over = [key for part in ("sample", "search") for key in (raw.get(part) or {}).get("over") or ()]
     return tuple(map(str, dict.fromkeys([*(raw.get("grid") or ()), *points, *over])))
 
 

@@ -4,7 +4,7 @@ A loop is finished when its record is there and the query after it is too (the l
 record).
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -24,6 +24,7 @@ __all__ = [
     "RunFolder",
     "TrajectoryFolder",
     "read_config",
+    "read_part",
     "read_query",
     "read_records",
     "read_run",
@@ -109,11 +110,27 @@ def read_run(run: Path) -> RunFolder:
         RecordError: A file in it is broken, or a config is not its trajectory's.
     """
     begun, decided = read_begun(run), read_decided(run)
-    trajectories = tuple(
-        _read_trajectory(trajectory_folder(run, id_), begun, id_ in decided.stopped)
-        for id_ in dict.fromkeys([*begun.ids, *decided.added])
+    return read_part(run, begun, dict.fromkeys([*begun.ids, *decided.added]), decided.stopped)
+
+
+def read_part(
+    run: Path, begun: Begun, ids: Iterable[str], stopped: Collection[str] = ()
+) -> RunFolder:
+    """Read some trajectories of a run.
+
+    Args:
+        run: The run folder.
+        begun: What its sweep.yaml says.
+        ids: Of the trajectories.
+        stopped: Ids of those that do no further loops.
+
+    Raises:
+        RecordError: A file of theirs is broken, or a config is not its trajectory's.
+    """
+    trajectories = (
+        _read_trajectory(trajectory_folder(run, id_), begun, id_ in stopped) for id_ in ids
     )
-    return RunFolder(run, begun, trajectories)
+    return RunFolder(run, begun, tuple(trajectories))
 
 
 def _read_trajectory(folder: Path, begun: Begun, stopped: bool) -> TrajectoryFolder:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -99,6 +99,11 @@ class Cost:
         """Price of it all."""
         each = 1 if self.unit == "GPU" else self.cpus
         return None if self.price is None else self.hours / each * self.price
+
+    def times(self, factor: float) -> Cost:
+        """Of so many times the work."""
+        train, evaluate, query = (factor * n for n in (self.train, self.evaluate, self.query))
+        return replace(self, train=train, evaluate=evaluate, query=query)
 
     def plain(self) -> dict[str, Any]:
         """As JSON values."""

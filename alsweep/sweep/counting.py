@@ -6,11 +6,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from alsweep.query.plugin_files import load_files
+from alsweep.sweep.search_space import example_cells, with_search_spelled_out
 from alsweep.trajectory.resolving import written_out
 from alsweep.trajectory.start import start_key_on
 
 if TYPE_CHECKING:
     from alsweep.config.sweep import SweepConfig
+    from alsweep.config.trajectory import TrajectoryConfig
 
 
 @dataclass(frozen=True)
@@ -43,3 +45,15 @@ def count(sweep: SweepConfig) -> Counted:
     unshared = sum(one.query.loops * one.training.members for one in configs)
     saved = sum(one.training.members for one in configs) - sum(members.values())
     return Counted(len(configs), len(members), unshared - saved, unshared)
+
+
+def examples_of(sweep: SweepConfig) -> list[TrajectoryConfig]:
+    """What a search may suggest, each with the first seed in each setting.
+
+    Raises:
+        ConfigError: One cannot work on any dataset.
+        StrategyError: A plug-in file cannot be loaded.
+    """
+    load_files(sweep.plugins)
+    sweep = with_search_spelled_out(sweep)
+    return [written_out(sweep.of_cell(cell)[0]) for cell in example_cells(sweep)]

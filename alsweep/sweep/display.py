@@ -17,6 +17,7 @@ from rich.text import Text
 from alsweep.layout import starts_folder, trajectory_folder
 from alsweep.results.loops import LoopRecord
 from alsweep.sweep.heartbeat import SignOfLife, read_sign_of_life
+from alsweep.sweep.missing import loops_done
 from alsweep.sweep.monitor import Pace, Start, dice_text, in_words, left_in_words
 
 if TYPE_CHECKING:
@@ -110,6 +111,14 @@ class StateMonitor:
     def ended(self, planned: Planned) -> None:
         """See :class:`~alsweep.sweep.monitor.Monitor`."""
         self.state.running.pop(planned.id, None)
+
+    def added(self, more: Sequence[Planned]) -> None:
+        """See :class:`~alsweep.sweep.monitor.Monitor`."""
+        self.state.plan = self.state.plan.holding(more)
+        done = {planned.id: loops_done(self.state.run, planned) for planned in more}
+        self.state.loops |= done
+        loops = sum(planned.config.query.loops for planned in more)
+        self.state.pace.more(loops - sum(done.values()))
 
 
 class LineDisplay(StateMonitor):

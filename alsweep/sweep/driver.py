@@ -8,7 +8,7 @@ from alsweep.sweep.job import Job, Outcome
 from alsweep.sweep.missing import finished, unfinished
 from alsweep.sweep.ray_session import ray_session
 from alsweep.sweep.retry import Retry
-from alsweep.sweep.schedules import make_scheduled, with_stopped
+from alsweep.sweep.schedules import configurations_left, make_scheduled
 
 
 def make_missing(job: Job, address: str | None = None, retry: Retry = Retry.failed) -> Outcome:
@@ -28,12 +28,14 @@ def make_missing(job: Job, address: str | None = None, retry: Retry = Retry.fail
         job.mirror(planned, records)
         job.count(planned, records)
     going = _going_on(job, retry)
-    if not unfinished(job.run, going.plan):
+    if not unfinished(job.run, going.plan) and not configurations_left(going):
         return _outcome(job)
     if not job.capped():
         with ray_session(job.resources, address):
             made = make_scheduled(going)
-            job = with_stopped(job, made.plan.stopped - going.plan.stopped)
+        failed_before = going.plan.stopped - job.plan.stopped
+        stopped = made.plan.stopped - failed_before
+        job = replace(made, plan=replace(made.plan, stopped=stopped))
     outcome = _outcome(job)
     _tell_end(job, outcome)
     return outcome
@@ -60,7 +62,9 @@ def _outcome(job: Job) -> Outcome:
     failed = {id_: error or unknown for id_, error in errors.items()}
     told = {id_: error for id_, error in failed.items() if error is not None}
     left = len(failed) - len(told)
-    return Outcome(finished(job.run, job.plan), told, stopped if left else None, left)
+    untold = configurations_left(job) if stopped else 0
+    done = finished(job.run, job.plan)
+    return Outcome(done, told, stopped if left or untold else None, left, untold)
 
 
 def _tell_end(job: Job, outcome: Outcome) -> None:

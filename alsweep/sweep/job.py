@@ -33,12 +33,14 @@ class Outcome:
         failed: Id to error of those that cannot go on.
         stopped: The cap at which it ended, as ``caps.hours``; None where all was made.
         left: Trajectories that the cap left over.
+        configurations: Those that it left to a search.
     """
 
     done: int
     failed: Mapping[str, str]
     stopped: str | None = None
     left: int = 0
+    configurations: int = 0
 
 
 @dataclass(frozen=True)

@@ -34,8 +34,9 @@ def of_data(plan: Plan, dataset: Dataset) -> Iterator[str]:
 
 
 def _on(dataset: Dataset, plan: Plan) -> list[Planned]:
-    """The trajectories of a plan that are on a dataset."""
-    return [one for one in plan.trajectories if one.dataset_fingerprint == dataset.fingerprint]
+    """What of a plan is on a dataset, also what a search may suggest."""
+    every = (*plan.trajectories, *plan.examples)
+    return [one for one in every if one.dataset_fingerprint == dataset.fingerprint]
 
 
 def small_cases(plan: Plan, dataset: Dataset) -> Iterator[str]:

@@ -12,10 +12,12 @@ from alsweep.config.load import load_sweep
 from alsweep.config.sweep import SweepConfig
 from alsweep.disk import full_disk_told
 from alsweep.layout import report_folder, space_path
+from alsweep.results.studies import check_storage
 from alsweep.sweep import mixing, remarks, taking_over
 from alsweep.sweep.audience import Audience, Listener, OnLoop
 from alsweep.sweep.deciding import extended, overrule
 from alsweep.sweep.environment import prepare_environment, unset_which_run, wandb_settings
+from alsweep.sweep.fulldata import refuse_search_without_references
 from alsweep.sweep.order import Order
 from alsweep.sweep.plan import Plan
 from alsweep.sweep.planning import plan_of, plan_read
@@ -93,6 +95,7 @@ def run_sweep(
             remarks.of_disk(run, plan.overruled, private=address is None),
         ):
             audience.tell(remark)
+        _refuse_untold_search(run, plan)
         plan = _written_down(run, plan, audience)
         with (
             _mirror(wandb, run) as tracker,
@@ -116,6 +119,13 @@ def _tidy_up(run: Path, plan: Plan) -> None:
 
     if plan.sweep.resources.keep is not None and not unfinished(run, plan):
         collect_held(run, Keep(plan.sweep.resources.keep))
+
+
+def _refuse_untold_search(run: Path, plan: Plan) -> None:
+    """Refuse a search that cannot tell what it gave, before anything is written."""
+    refuse_search_without_references(run, plan)
+    if plan.sweep.search is not None:
+        check_storage(plan.sweep.search.storage)
 
 
 def _written_down(run: Path, plan: Plan, audience: Audience) -> Plan:

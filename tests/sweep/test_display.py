@@ -132,3 +132,17 @@ def test_a_resumed_sweep_counts_the_loops_that_were_done(run: Path, plan_of: Mak
     display = make_display(run, plan, loops, console(terminal=False))
     assert display.state.summary.startswith("1/4 trajectories done, 3/12 loops")
     assert display.state.pace.left == 9
+
+
+def test_what_was_added_on_the_way_is_counted(run: Path, plan_of: MakePlan) -> None:
+    plan = plan_of(seeds=[0])
+    more = plan_of(seeds=[0], grid={"strategy": ["margin"]}).trajectories
+    out = console(terminal=False)
+    with make_display(run, plan, dict.fromkeys(plan.ids, 0), out) as display:
+        display.added(more)
+        display.began(more[0])
+        display.loop(more[0], table_record(more[0].config, 0))
+        display.failed(more[0], "no room")
+    assert text_of(out).startswith("[1/9] margin seed 0 loop 1/3: ")
+    assert display.state.pace.left == 6
+    assert display.state.summary.startswith("0/3 trajectories done, 1 failed, 1/9 loops")
