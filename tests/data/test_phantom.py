@@ -103,7 +103,10 @@ def test_images_are_normalised(phantom):
     [
         ({"cases": 1}, "at least 2"),
         ({"shape": (48, 48, 15)}, "at least 16 voxels"),
-        ({"shape": (24, 24, 24), "margin": 5}, "16 voxels on each axis within a margin of 5; write l"),
+        (
+            {"shape": (24, 24, 24), "margin": 5},
+            "16 voxels on each axis within a margin of 5; write l",
+        ),
         ({"margin": -1}, "--margin -1: write 0 or more"),
         ({"classes": 1}, "--classes 1: a phantom has 2 to 30"),
         ({"classes": 31}, "2 to 30 classes beside the background"),
