@@ -14,7 +14,7 @@ from alsweep.errors import RecordError
 from alsweep.geometry import QueriedPatch
 from alsweep.layout import config_path, query_path, record_path, trajectory_folder
 from alsweep.results.begun import Begun, Ground, read_begun
-from alsweep.results.decisions import read_decided
+from alsweep.results.decisions import Decision, decided, read_decisions
 from alsweep.results.failure import read_failure
 from alsweep.results.loops import LoopRecord, read_model, read_query, write_query
 
@@ -57,11 +57,15 @@ class TrajectoryFolder:
 
 @dataclass(frozen=True)
 class RunFolder:
-    """A run: what its sweep.yaml says, and its trajectories in that order; then those added."""
+    """A run: what its sweep.yaml says, and its trajectories in that order; then those added.
+
+    ``decisions`` is the log of what was decided while it ran.
+    """
 
     path: Path
     begun: Begun
     trajectories: tuple[TrajectoryFolder, ...]
+    decisions: tuple[Decision, ...] = ()
 
     @property
     def name(self) -> str:
@@ -108,12 +112,13 @@ def read_run(run: Path) -> RunFolder:
         RunFolderError: ``run`` is no run folder.
         RecordError: A file in it is broken, or a config is not its trajectory's.
     """
-    begun, decided = read_begun(run), read_decided(run)
+    begun, decisions = read_begun(run), read_decisions(run)
+    follows = decided(decisions)
     trajectories = tuple(
-        _read_trajectory(trajectory_folder(run, id_), begun, id_ in decided.stopped)
-        for id_ in dict.fromkeys([*begun.ids, *decided.added])
+        _read_trajectory(trajectory_folder(run, id_), begun, id_ in follows.stopped)
+        for id_ in dict.fromkeys([*begun.ids, *follows.added])
     )
-    return RunFolder(run, begun, trajectories)
+    return RunFolder(run, begun, trajectories, decisions)
 
 
 def _read_trajectory(folder: Path, begun: Begun, stopped: bool) -> TrajectoryFolder:

@@ -83,12 +83,14 @@ def stop(job: Job, decided: Sequence[tuple[Planned, str, str | None]], by: str) 
 
 def stopping(run: Path, planned: Planned, why: str, against: str | None, *, by: str) -> Decision:
     """The decision that a trajectory does no further loops."""
+    done = loops_done(run, planned)
     return Decision(
         action="stopped",
         trajectory=planned.id,
         by=by,
         why=why,
-        loop=loops_done(run, planned),
+        loop=done,
+        config=None if done else planned.config,
         against=against,
     )
 
