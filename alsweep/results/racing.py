@@ -108,16 +108,16 @@ class Race:
         """Decide what can be decided.
 
         Args:
-            values: ``(strategy, seed)``, in the order of ``strategies``; higher is better; NaN
-                where a trajectory has no value. Strategies that were dropped keep theirs: they
-                still tell how large the noise is.
+            values: ``(strategy, seed)``, in the order of ``strategies``, of the seeds that are
+                begun; higher is better; NaN where a trajectory has no value. Strategies that were
+                dropped keep theirs: they still tell how large the noise is.
             running: Strategies that still race.
 
         Returns:
-            Nobody dropped while there are too few seeds, or when all planned seeds are there.
+            Nobody dropped while there are too few seeds, or when the last planned one is begun.
         """
         racing = np.isin(self.strategies, list(running))
-        if np.isfinite(values).any(axis=0).sum() >= self.seeds:
+        if values.shape[1] >= self.seeds:
             return Look({}, frozenset())
         pairs = _Pairs.of(values, self.rule.prior_df)
         against = self._rival(values, racing)

@@ -75,7 +75,8 @@ def stop(job: Job, decided: Sequence[tuple[Planned, str, str | None]], by: str) 
         for planned, why, against in decided
         if planned.id not in job.plan.stopped | job.errors.keys() and _goes_on(job.run, planned)
     ]
-    append_decisions(job.run, [stopping(job.run, *one, by=by) for one in new])
+    if new:
+        append_decisions(job.run, [stopping(job.run, *one, by=by) for one in new])
     for planned, why, _ in new:
         job.monitor.stopped(planned, why)
     return with_stopped(job, [planned.id for planned, _, _ in new])

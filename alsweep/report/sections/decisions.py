@@ -23,7 +23,7 @@ _STATES = {
 """What the table says to what people read, and the colours of a cell and its text."""
 
 _COLUMNS = (
-    *("Strategy", "By", "Order", "Stopped after", "Against", "Why"),
+    *("Strategy", "Order", "Stopped after", "By, and why"),
     *("In full", "Truncated", "Never run", "Loops spared", "Hours spared"),
 )
 _RACE, _HALVING = "race", "asha"
@@ -57,7 +57,8 @@ def _order(cells: pd.DataFrame) -> pd.Series:
     last = reached.where(cells["loops"] > 0).groupby([cells["setting"], cells["strategy"]])
     moment = last.transform("max").where(cells["by"] == _RACE, cells["place"].astype("Float64"))
     moment = moment.where(cells["by"].notna())
-    return moment.groupby([cells["setting"], cells["by"]]).rank("dense").astype("Int64")
+    ranks: pd.Series = moment.groupby([cells["setting"], cells["by"]]).rank("dense")
+    return ranks.astype("Int64")
 
 
 def _stopped(material: Material) -> pd.DataFrame:
@@ -84,7 +85,7 @@ def _grid(study: Study, cells: pd.DataFrame, setting: str) -> Figure:
         "hoverongaps": False,
         "hovertemplate": "<b>%{y}</b>, %{x}: %{customdata}<extra></extra>",
     }
-    at = {(row.strategy, row.seed): row for row in rows.itertuples()}
+    at: dict[Any, Any] = {(row.strategy, row.seed): row for row in rows.itertuples()}
     grid = [[at.get((strategy, seed)) for seed in seeds] for strategy in names]
     heat["z"] = [[None if one is None else states.index(one.status) for one in r] for r in grid]
     heat["customdata"] = [["" if one is None else _hover(one) for one in r] for r in grid]
@@ -176,16 +177,13 @@ def _tables(study: Study, cells: pd.DataFrame) -> tuple[NamedTable, ...]:
 
 
 def _line(names: dict[str, str], by: str, mine: pd.DataFrame, own: pd.DataFrame) -> tuple[str, ...]:
-    rivals = [names.get(one, one) for one in dict.fromkeys(mine["against"].dropna())]
     whys = mine["why"].value_counts(sort=False)
-    each = [why if len(whys) == 1 else f"{why} ({n})" for why, n in whys.items()]
+    each = [str(why) if len(whys) == 1 else f"{why} ({n})" for why, n in whys.items()]
     return (
         names[str(mine["strategy"].iloc[0])],
-        by,
         span(mine["order"].dropna().astype(int)),
         _when(by, mine, own),
-        ", ".join(rivals) or "—",
-        some(each),
+        f"{by}: {some(each)}",
         str((own["status"] == "done").sum()),
         str((mine["status"] == "truncated").sum()),
         str((mine["status"] == NEVER).sum()),
@@ -216,7 +214,7 @@ def _spared(study: Study, cells: pd.DataFrame, stopped: pd.DataFrame) -> str:
     spared = float(stopped["seconds"].sum())
     loops, planned = int((stopped["planned"] - stopped["loops"]).sum()), int(cells["planned"].sum())
     never = int((stopped["status"] == NEVER).sum())
-    share = f" ({spared / (spent + spared):.0%})" if spent + spared else ""
+    share = f" ({100 * spared / (spent + spared):.0f} %)" if spent + spared else ""
     return (
         f"{count(len(stopped), 'trajectory', 'trajectories')} of {len(cells)} did not do all their "
         f"loops: {never} never began, {len(stopped) - never} were truncated. That spared {loops} "
