@@ -195,6 +195,7 @@ def compare_designs(title: str, table: pd.DataFrame, control: str) -> None:
     ways = {
         "fixed design, " + SHARED: fixed,
         "race against the leader": race,
+        "race, nothing borrowed": lambda rows: race(rows, prior_df=0),
         "race, a look after each loop": lambda rows: race(rows, each_loop=True),
         f"race against {control}": lambda rows: race(rows, control=control),
         "ASHA (Ray), halving": asha,
