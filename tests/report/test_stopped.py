@@ -75,9 +75,9 @@ def test_a_race_is_told_strategy_by_strategy(raced):
         ("random", "1", "2 seeds", "race: worse than it"),
         ("predictive_entropy", "2", "2 seeds and 2 loops", "race: worse, too"),
     ]
-    assert [(r["In full"], r["Truncated"], r["Never run"], r["Loops spared"]) for r in rows] == [
-        ("2", "0", "2", "8"),
-        ("2", "1", "1", "6"),
+    assert [(r["Done / truncated / never run"], r["Loops spared"]) for r in rows] == [
+        ("2 / 0 / 2", "8"),
+        ("2 / 1 / 1", "6"),
     ]
     assert strong.startswith("4 trajectories of 12 did not do all their loops: 3 never began, 1 ")
     assert "spared 14 of 48 loops" in strong

@@ -24,7 +24,7 @@ _STATES = {
 
 _COLUMNS = (
     *("Strategy", "Order", "Stopped after", "By, and why"),
-    *("In full", "Truncated", "Never run", "Loops spared", "Hours spared"),
+    *("Done / truncated / never run", "Loops spared", "Hours spared"),
 )
 _RACE, _HALVING = "race", "asha"
 
@@ -184,9 +184,10 @@ def _line(names: dict[str, str], by: str, mine: pd.DataFrame, own: pd.DataFrame)
         span(mine["order"].dropna().astype(int)),
         _when(by, mine, own),
         f"{by}: {some(each)}",
-        str((own["status"] == "done").sum()),
-        str((mine["status"] == "truncated").sum()),
-        str((mine["status"] == NEVER).sum()),
+        " / ".join(
+            str((rows["status"] == state).sum())
+            for rows, state in ((own, "done"), (mine, "truncated"), (mine, NEVER))
+        ),
         str(int((mine["planned"] - mine["loops"]).sum())),
         _hours(float(mine["seconds"].sum())),
     )
