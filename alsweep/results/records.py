@@ -5,7 +5,7 @@ record).
 """
 
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -14,7 +14,7 @@ from alsweep.errors import RecordError
 from alsweep.geometry import QueriedPatch
 from alsweep.layout import config_path, query_path, record_path, trajectory_folder
 from alsweep.results.begun import Begun, Ground, read_begun
-from alsweep.results.decisions import read_decided
+from alsweep.results.decisions import Decision, decided, read_decisions
 from alsweep.results.failure import read_failure
 from alsweep.results.loops import LoopRecord, read_model, read_query, write_query
 
@@ -58,11 +58,15 @@ class TrajectoryFolder:
 
 @dataclass(frozen=True)
 class RunFolder:
-    """A run: what its sweep.yaml says, and its trajectories in that order; then those added."""
+    """A run: what its sweep.yaml says, and its trajectories in that order; then those added.
+
+    ``decisions`` is the log of what was decided while it ran.
+    """
 
     path: Path
     begun: Begun
     trajectories: tuple[TrajectoryFolder, ...]
+    decisions: tuple[Decision, ...] = ()
 
     @property
     def name(self) -> str:
@@ -109,14 +113,16 @@ def read_run(run: Path) -> RunFolder:
         RunFolderError: ``run`` is no run folder.
         RecordError: A file in it is broken, or a config is not its trajectory's.
     """
-    begun, decided = read_begun(run), read_decided(run)
-    return read_part(run, begun, dict.fromkeys([*begun.ids, *decided.added]), decided.stopped)
+    begun, decisions = read_begun(run), read_decisions(run)
+    follows = decided(decisions)
+    ids = dict.fromkeys([*begun.ids, *follows.added])
+    return replace(read_part(run, begun, ids, follows.stopped), decisions=decisions)
 
 
 def read_part(
     run: Path, begun: Begun, ids: Iterable[str], stopped: Collection[str] = ()
 ) -> RunFolder:
-    """Read some trajectories of a run.
+    """Read some trajectories of a run, without its decisions.
 
     Args:
         run: The run folder.

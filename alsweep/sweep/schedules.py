@@ -96,7 +96,8 @@ def stop(job: Job, decided: Sequence[tuple[Planned, str, str | None]], by: str) 
         for planned, why, against in decided
         if planned.id not in job.plan.stopped | job.errors.keys() and _goes_on(job.run, planned)
     ]
-    append_decisions(job.run, [stopping(job.run, *one, by=by) for one in new])
+    if new:
+        append_decisions(job.run, [stopping(job.run, *one, by=by) for one in new])
     for planned, why, _ in new:
         job.monitor.stopped(planned, why)
     return with_stopped(job, [planned.id for planned, _, _ in new])
@@ -104,12 +105,14 @@ def stop(job: Job, decided: Sequence[tuple[Planned, str, str | None]], by: str) 
 
 def stopping(run: Path, planned: Planned, why: str, against: str | None, *, by: str) -> Decision:
     """The decision that a trajectory does no further loops."""
+    done = loops_done(run, planned)
     return Decision(
         action="stopped",
         trajectory=planned.id,
         by=by,
         why=why,
-        loop=loops_done(run, planned),
+        loop=done,
+        config=None if done else planned.config,
         against=against,
     )
 
