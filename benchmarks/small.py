@@ -110,9 +110,10 @@ def labelled(dataset: Dataset, options: argparse.Namespace) -> list[Labelled]:
         steps = steps_of(config, dataset, Path())
         patches = [one.patch for one in draw_start(config, dataset)]
         for queries in range(max(options.queries) + 1):
+            if queries:
+                patches += [one.patch for one in steps.query(queries - 1, (), patches)]
             if queries in options.queries:
                 found.append(Labelled(labels, queries, tuple(patches)))
-            patches += [one.patch for one in steps.query(queries, (), patches)]
     return sorted(found, key=lambda one: one.queries)
 
 
