@@ -10,11 +10,13 @@ each of --sets: a starting budget of --patches patches, then as many queries as 
 --strategy, which must need no network. On each set a recipe is trained with --seeds seeds of its
 own and judged on the validation cases. A line gives the share of trainings that learned every class
 (Dice of each above --threshold; Wilson's interval), mean Dice, its standard deviation over the
-seeds of a set, pooled over the sets (interval of chi squared), the lead over the first recipe,
-paired by set and seed (interval of Student's t over the sets, or over the seeds of a single one;
-all 95 %), seconds of CPU time a training, so that it can run on a busy machine, and of each class
-Dice and, in brackets, the share of what was predicted that is background in truth. Trainings lie in
-FOLDER: a second call goes on where the first was stopped.
+seeds of a set, pooled over the sets (interval of chi squared; of one seed a set over all), the lead
+over the first recipe, paired by set and seed (interval of Student's t over the sets, or over the
+seeds of a single one; all 95 %), seconds of CPU time a training, so that it can run on a busy
+machine, and of each class Dice and, in brackets, the share of what was predicted that is background
+in truth. Trainings lie in FOLDER: a second call goes on where the first was stopped. With --shares
+nothing is trained: printed are, set by set, the shares of the classes among the labelled voxels of
+the windows.
 """
 
 import argparse
@@ -35,6 +37,7 @@ from alsweep.config.base import fingerprint
 from alsweep.config.sweep import ResourcesConfig
 from alsweep.config.trajectory import FIRST_PRESETS, PRESETS, InferenceConfig
 from alsweep.data.annotator import ReferenceLabels
+from alsweep.data.patches import PatchSampler
 from alsweep.model.evaluation import case_dice, mean_over_cases
 from alsweep.model.outputs import label_map
 from alsweep.trajectory.budget import draw_start
@@ -53,6 +56,8 @@ TABLES: dict[str, dict[str, dict[str, Any]]] = {
         **{f"{key} alone": FIRST | {key: value} for key, value in CHANGES.items()},
     },
 }
+BATCHES = 60
+"""Enough for shares of classes."""
 SEEDS_APART = 1000
 """Between the first seeds of two sets of labels: more seeds a set leave the others as they are."""
 
@@ -178,6 +183,28 @@ def results_of(
     return results
 
 
+def shares(
+    dataset: Dataset, fields: dict[str, Any], labels: Labelled, options: argparse.Namespace
+) -> np.ndarray:
+    """Of each class among the annotated voxels that a training's windows hold, background first."""
+    config = config_of(dataset, fields, options, labels.labels)
+    training, steps = config.training, steps_of(config, dataset, Path())
+    sampler = PatchSampler(
+        dataset,
+        steps.labels(sorted(labels.patches)),
+        dataset.pool,
+        steps.members.setup.topology.window,
+        training.foreground_share,
+        case_sampling=training.case_sampling,
+        foreground_sampling=training.foreground_sampling,
+        foreground_place=training.foreground_place,
+    )
+    rng = np.random.default_rng(0)
+    drawn = [sampler.batch(rng, training.batch_size)[1] for _ in range(BATCHES)]
+    counts = np.bincount(np.stack(drawn).ravel(), minlength=256)[: len(dataset.classes)]
+    return np.asarray(counts / counts.sum())
+
+
 def line(
     name: str, results: Sequence[Result], first: Sequence[Result], options: argparse.Namespace
 ) -> str:
@@ -199,10 +226,12 @@ def line(
 
 
 def deviation(dice: np.ndarray) -> str:
-    """Over the seeds of a set, pooled over the sets, which are the rows."""
+    """Over the seeds of a set, pooled over the sets, which are the rows; or over all."""
     free = dice.size - len(dice)
-    if not free:
+    if dice.size < 2:
         return "sd -"
+    if not free:
+        return "of sets and seeds together " + deviation(dice.reshape(1, -1))
     variance = dice.var(axis=1, ddof=1).mean()
     low, high = np.sqrt(variance * free / stats.chi2.ppf([0.975, 0.025], free))
     return f"sd {np.sqrt(variance):.3f} [{low:.3f}, {high:.3f}]"
@@ -234,6 +263,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--seeds", type=int, default=4, help="trainings on each")
     parser.add_argument("--epochs", type=int, default=2, help="of 50 iterations")
     parser.add_argument("--threshold", type=float, default=0.5)
+    parser.add_argument("--shares", action="store_true", help="of classes in windows; no training")
     parser.add_argument("--out", type=Path, default=Path("runs/small"))
     options = parser.parse_args()
     yaml = YAML(typ="safe")
@@ -256,6 +286,10 @@ def main() -> None:
         mine = [one for one in sets if one.queries == queries]
         print(f"{queries} queries after the start:")
         for recipe in options.recipe.items():
+            if options.shares:
+                each = [shares(dataset, recipe[1], labels, options).round(3) for labels in mine]
+                print(recipe[0], *each)
+                continue
             results = results_of(dataset, recipe, mine, options)
             first = first or results
             print(line(recipe[0], results, first, options), flush=True)
