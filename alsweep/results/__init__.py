@@ -8,12 +8,17 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from alsweep.results.aggregation import rank_orders
+    from alsweep.results.agreement import setting_agreement
     from alsweep.results.comparing import compare
     from alsweep.results.fulldata import full_dice
     from alsweep.results.load import load_results
     from alsweep.results.metrics import aubc, fg_efficiency, final
+    from alsweep.results.over_settings import compare_over_settings, win_balance
     from alsweep.results.pairwise import minimal_difference, win_matrix, win_rates
     from alsweep.results.race_replay import simulate_race
+    from alsweep.results.rank_spread import rank_shares
+    from alsweep.results.rank_tests import critical_difference, friedman, nemenyi, rank_groups
     from alsweep.results.ranks import kendall_tau, rank_stability, ranking
     from alsweep.results.records import read_run
     from alsweep.results.table import collect, write_results
@@ -22,37 +27,55 @@ __all__ = [
     "aubc",
     "collect",
     "compare",
+    "compare_over_settings",
+    "critical_difference",
     "fg_efficiency",
     "final",
+    "friedman",
     "full_dice",
     "kendall_tau",
     "load_results",
     "minimal_difference",
+    "nemenyi",
+    "rank_groups",
+    "rank_orders",
+    "rank_shares",
     "rank_stability",
     "ranking",
     "read_run",
+    "setting_agreement",
     "simulate_race",
+    "win_balance",
     "win_matrix",
     "win_rates",
     "write_results",
 ]
 
 _HOMES = {
-    "aubc": "metrics",
     "compare": "comparing",
+    "full_dice": "fulldata",
+    "load_results": "load",
+    "aubc": "metrics",
     "fg_efficiency": "metrics",
     "final": "metrics",
-    "full_dice": "fulldata",
+    "compare_over_settings": "over_settings",
+    "win_balance": "over_settings",
     "minimal_difference": "pairwise",
     "win_matrix": "pairwise",
     "win_rates": "pairwise",
     "simulate_race": "race_replay",
+    "rank_orders": "aggregation",
+    "rank_shares": "rank_spread",
+    "setting_agreement": "agreement",
+    "critical_difference": "rank_tests",
+    "friedman": "rank_tests",
+    "nemenyi": "rank_tests",
+    "rank_groups": "rank_tests",
     "kendall_tau": "ranks",
     "rank_stability": "ranks",
     "ranking": "ranks",
-    "collect": "table",
-    "load_results": "load",
     "read_run": "records",
+    "collect": "table",
     "write_results": "table",
 }
 

@@ -1,0 +1,107 @@
+"""One score a strategy, setting and seed, and which of them can be compared with each other."""
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import pandas as pd
+
+from alsweep.errors import RecordError
+from alsweep.results.cube import DONE
+from alsweep.results.metrics import aubc, final
+
+Measure = Literal["aubc", "final"]
+
+MEASURES = {"aubc": aubc, "final": final}
+
+_DIGITS = 12
+"""Means that differ by rounding alone, such as those of seeds in another order, are ties."""
+
+
+@dataclass(frozen=True)
+class Blocks:
+    """A complete table: every strategy has a score in every setting.
+
+    Attributes:
+        scores: Settings by strategies, both sorted; means over the seeds that they share.
+        strategies_left_out: Those with a score in fewer than half of the settings.
+        settings_left_out: Those in which another strategy has none.
+    """
+
+    scores: pd.DataFrame
+    strategies_left_out: tuple[str, ...]
+    settings_left_out: tuple[str, ...]
+
+    @property
+    def attrs(self) -> dict[str, tuple[str, ...]]:
+        """What a frame made of them tells beside its numbers."""
+        return {
+            "settings": tuple(map(str, self.scores.index)),
+            "strategies_left_out": self.strategies_left_out,
+            "settings_left_out": self.settings_left_out,
+        }
+
+
+def check_measure(metric: str) -> None:
+    """Refuse what is no score of a trajectory.
+
+    Raises:
+        RecordError: The metric is unknown.
+    """
+    if metric not in MEASURES:
+        raise RecordError(f"metric: expected 'aubc' or 'final', got {metric!r}")
+
+
+def setting_scores(
+    table: pd.DataFrame, metric: Measure, statuses: Collection[str] = DONE
+) -> dict[str, pd.DataFrame]:
+    """Return the scores of each setting: strategies by the seeds for which any has a value.
+
+    Raises:
+        RecordError: A column is missing, a loop is there twice, or the metric is unknown.
+    """
+    check_measure(metric)
+    scores = MEASURES[metric](table, statuses=statuses)
+    return {
+        str(setting): rows.pivot(index="strategy", columns="seed", values=metric).dropna(
+            axis="columns", how="all"
+        )
+        for setting, rows in scores.groupby("setting", sort=True)
+    }
+
+
+def comparable(values: pd.DataFrame) -> tuple[pd.DataFrame, dict[str, int]]:
+    """Keep the strategies that have at least half of the columns, and the columns these share.
+
+    Args:
+        values: Strategies by seeds or settings; NaN where there is no value.
+
+    Returns:
+        What is kept, complete, and who is left out with the number of its values.
+    """
+    has = values.notna().sum(axis="columns")
+    few = has[2 * has < values.shape[1]]
+    kept = values.drop(index=few.index).dropna(axis="columns")
+    return kept, {str(strategy): int(columns) for strategy, columns in few.items()}
+
+
+def blocks(
+    table: pd.DataFrame, metric: Measure = "aubc", statuses: Collection[str] = DONE
+) -> Blocks:
+    """Return the complete table of strategies and settings that tests over settings need.
+
+    In each setting a strategy's score is its mean over the seeds that all compared there share.
+
+    Raises:
+        RecordError: A column is missing, a loop is there twice, or the metric is unknown.
+    """
+    means = {
+        setting: comparable(values)[0].mean(axis="columns").round(_DIGITS)
+        for setting, values in setting_scores(table, metric, statuses).items()
+    }
+    every = pd.DataFrame(means, dtype=np.float64).sort_index()
+    every = every.dropna(axis="columns", how="all")
+    kept, few = comparable(every)
+    lacking = tuple(str(s) for s in means if s not in kept.columns)
+    return Blocks(kept.T, tuple(few), lacking)
