@@ -8,10 +8,13 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from alsweep.results.aggregates import aggregate, performance_profile
     from alsweep.results.aggregation import rank_orders
     from alsweep.results.agreement import setting_agreement
+    from alsweep.results.bayesian import bayesian_compare, bayesian_over_settings
     from alsweep.results.comparing import compare
     from alsweep.results.fulldata import full_dice
+    from alsweep.results.improving import improvement
     from alsweep.results.load import load_results
     from alsweep.results.metrics import aubc, fg_efficiency, final
     from alsweep.results.over_settings import compare_over_settings, win_balance
@@ -24,7 +27,10 @@ if TYPE_CHECKING:
     from alsweep.results.table import collect, write_results
 
 __all__ = [
+    "aggregate",
     "aubc",
+    "bayesian_compare",
+    "bayesian_over_settings",
     "collect",
     "compare",
     "compare_over_settings",
@@ -33,10 +39,12 @@ __all__ = [
     "final",
     "friedman",
     "full_dice",
+    "improvement",
     "kendall_tau",
     "load_results",
     "minimal_difference",
     "nemenyi",
+    "performance_profile",
     "rank_groups",
     "rank_orders",
     "rank_shares",
@@ -52,8 +60,15 @@ __all__ = [
 ]
 
 _HOMES = {
+    "aggregate": "aggregates",
+    "performance_profile": "aggregates",
+    "rank_orders": "aggregation",
+    "setting_agreement": "agreement",
+    "bayesian_compare": "bayesian",
+    "bayesian_over_settings": "bayesian",
     "compare": "comparing",
     "full_dice": "fulldata",
+    "improvement": "improving",
     "load_results": "load",
     "aubc": "metrics",
     "fg_efficiency": "metrics",
@@ -64,9 +79,7 @@ _HOMES = {
     "win_matrix": "pairwise",
     "win_rates": "pairwise",
     "simulate_race": "race_replay",
-    "rank_orders": "aggregation",
     "rank_shares": "rank_spread",
-    "setting_agreement": "agreement",
     "critical_difference": "rank_tests",
     "friedman": "rank_tests",
     "nemenyi": "rank_tests",

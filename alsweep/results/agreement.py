@@ -1,12 +1,13 @@
 """Whether settings rank strategies alike."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
+from itertools import combinations
 
 import numpy as np
 import pandas as pd
 
-from alsweep.results.cube import DONE, select
-from alsweep.results.ranks import kendall_tau
+from alsweep.results.cube import DONE, Floats, select
+from alsweep.results.ranks import taus
 from alsweep.results.scores import Measure, comparable, setting_scores
 
 
@@ -36,26 +37,36 @@ def setting_agreement(
         RecordError: A column is missing, a loop is there twice, or the metric is unknown.
     """
     rows = select(table, ("mean_dice", "annotated_patches"), statuses)
-    budgets = {
-        str(setting): frozenset(group["annotated_patches"])
-        for setting, group in rows.groupby("setting", sort=True)
-    }
+    means = _means(rows, metric, statuses)
+    names = sorted(map(str, rows["setting"].unique()))
+    every = pd.DataFrame(means).reindex(columns=names).to_numpy(dtype=np.float64)
+    if common_budgets:
+        found = _at_common_budgets(rows, names, metric, statuses)
+    else:
+        found = np.array([taus(one, every) for one in every.T]).reshape(len(names), len(names))
+    np.fill_diagonal(found, 1)
+    return pd.DataFrame(found, names, names)
+
+
+def _at_common_budgets(
+    rows: pd.DataFrame, names: Sequence[str], metric: Measure, statuses: Collection[str]
+) -> Floats:
+    """Taus of all pairs, each pair's at its own budgets."""
+    groups = {str(name): group for name, group in rows.groupby("setting", sort=True)}
+    budgets = {name: frozenset(group["annotated_patches"]) for name, group in groups.items()}
     means: dict[tuple[str, frozenset[int]], pd.Series[float]] = {}
-    if not common_budgets:
-        means = {(s, budgets[s]): m for s, m in _means(rows, metric, statuses).items()}
-    names = list(budgets)
-    frame = pd.DataFrame(np.eye(len(names)), names, names)
-    for place, one in enumerate(names):
-        for other in names[place + 1 :]:
-            shared = budgets[one] & budgets[other]
-            kept = (shared, shared) if common_budgets else (budgets[one], budgets[other])
-            keys = [(one, kept[0]), (other, kept[1])]
-            for key in keys:
-                if key not in means:
-                    means[key] = _mean_at(rows, key, metric, statuses)
-            tau = kendall_tau(means[keys[0]], means[keys[1]])
-            frame.loc[one, other] = frame.loc[other, one] = tau
-    return frame
+    found = np.full((len(names), len(names)), np.nan)
+    for one, other in combinations(range(len(names)), 2):
+        shared = budgets[names[one]] & budgets[names[other]]
+        for name in (names[one], names[other]):
+            if (name, shared) not in means:
+                kept = groups[name][groups[name]["annotated_patches"].isin(list(shared))]
+                found_means = _means(kept, metric, statuses)
+                means[name, shared] = found_means.get(name, pd.Series(dtype=np.float64))
+        both = pd.DataFrame([means[names[one], shared], means[names[other], shared]])
+        values = both.to_numpy(dtype=np.float64)
+        found[one, other] = found[other, one] = taus(values[0], values[1:].T)[0]
+    return found
 
 
 def _means(
@@ -66,14 +77,3 @@ def _means(
         setting: comparable(values)[0].mean(axis="columns").round(12)
         for setting, values in setting_scores(rows, metric, statuses).items()
     }
-
-
-def _mean_at(
-    rows: pd.DataFrame,
-    key: tuple[str, frozenset[int]],
-    metric: Measure,
-    statuses: Collection[str],
-) -> "pd.Series[float]":
-    setting, budgets = key
-    kept = rows[(rows["setting"] == setting) & rows["annotated_patches"].isin(list(budgets))]
-    return _means(kept, metric, statuses).get(setting, pd.Series(dtype=np.float64))

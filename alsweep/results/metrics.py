@@ -204,7 +204,12 @@ def _fit_strategy(
     drop[0] = ceiling - float(starts.mean())
     x = rows["foreground_fraction"].to_numpy(dtype=np.float64) - lowest
     y = rows["mean_dice"].to_numpy(dtype=np.float64)
-    rates = fit_rates(x, y, ceiling, drop, weights[:, owner])
+    # Few seeds are drawn in few ways: each is fitted once.
+    _, first, place = np.unique(weights, axis=0, return_index=True, return_inverse=True)
+    each = fit_rates(x, y, ceiling, drop[first], weights[first][:, owner])
+    rates = np.concatenate(
+        [fit_rates(x, y, ceiling, drop[:1], weights[:1, owner]), each[place[1:]]]
+    )
     error = _rate_error(x, y, ceiling, float(drop[0]), float(rates[0]))
     return RateFit(strategy, float(rates[0]), error, rates[1:])
 

@@ -9,7 +9,7 @@ import pandas as pd
 from alsweep.errors import RecordError
 from alsweep.results.cube import DONE, Floats
 from alsweep.results.metrics import DRAWS
-from alsweep.results.ranks import Metric, Scored, ranks_of, scored_settings
+from alsweep.results.ranks import Metric, Scored, ranks_of, scored_settings, taus
 from alsweep.rng import stream
 
 Resample = Literal["seeds", "settings", "both"]
@@ -59,11 +59,17 @@ def rank_shares(
     order = np.argsort(found[:, 0], kind="stable")
     rows = [row for place in order for row in _shares(strategies[place], ranks[place, 1:])]
     frame = pd.DataFrame(rows, columns=list(columns)).astype(columns)
-    taus = _taus(ranks[:, 0], ranks[:, 1:])
-    ends = np.nanpercentile(taus, [2.5, 97.5]) if np.isfinite(taus).any() else [np.nan] * 2
-    mean = float(np.nanmean(taus)) if np.isfinite(taus).any() else np.nan
-    frame.attrs = {"tau": (mean, *map(float, ends))}
+    frame.attrs = {"tau": _spread(taus(ranks[:, 0], ranks[:, 1:]))}
     return frame
+
+
+def _spread(values: Floats) -> tuple[float, float, float]:
+    """Mean and both ends of 95 %, of those that are defined."""
+    known = values[np.isfinite(values)]
+    if not len(known):
+        return np.nan, np.nan, np.nan
+    low, high = map(float, np.percentile(known, [2.5, 97.5]))
+    return float(known.mean()), low, high
 
 
 def _drawn(settings: Sequence[Scored], strategies: Sequence[str], resample: Resample) -> Floats:
@@ -99,17 +105,3 @@ def _shares(strategy: str, ranks: Floats) -> list[tuple[str, int, float]]:
     places, counts = np.unique(ranks[np.isfinite(ranks)], return_counts=True)
     total = max(int(counts.sum()), 1)
     return [(strategy, int(p), float(c) / total) for p, c in zip(places, counts, strict=True)]
-
-
-def _taus(full: Floats, draws: Floats) -> Floats:
-    """Kendall's tau-b of each column with one ranking, over the strategies that both have."""
-    upper = np.triu_indices(len(full), k=1)
-    one = np.sign(full[upper[0]] - full[upper[1]])[:, None]
-    # Of who is not ranked in a draw, no pair counts.
-    other = np.sign(draws[upper[0]] - draws[upper[1]])
-    one = np.where(np.isfinite(other), one, 0)
-    other = np.where(np.isfinite(other), other, 0)
-    untied = np.sqrt((one**2).sum(axis=0) * (other**2).sum(axis=0))
-    agreeing = (one * other).sum(axis=0)
-    taus: Floats = np.divide(agreeing, untied, out=np.full(len(agreeing), np.nan), where=untied > 0)
-    return taus

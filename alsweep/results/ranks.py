@@ -10,7 +10,7 @@ import pandas as pd
 from scipy.stats import kendalltau
 
 from alsweep.errors import RecordError
-from alsweep.results.cube import DONE, select
+from alsweep.results.cube import DONE, Floats, select
 from alsweep.results.metrics import DRAWS, RATE_COLUMNS, ceiling_of, seed_weights, setting_rates
 from alsweep.results.scores import Measure, comparable, setting_scores
 
@@ -173,6 +173,26 @@ def kendall_tau(one: pd.Series, other: pd.Series) -> float:
     if len(common) < 2:
         return float("nan")
     return float(kendalltau(one[common], other[common]).statistic)
+
+
+def taus(one: Floats, others: Floats) -> Floats:
+    """Return Kendall's tau-b of one ranking with each column of others; NaN where none.
+
+    For many rankings at once, which scipy takes one by one.
+
+    Args:
+        one: ``(strategy,)``; NaN for who is not in it.
+        others: ``(strategy, ranking)``; a pair counts where both rankings have it.
+    """
+    upper = np.triu_indices(len(one), k=1)
+    order = np.sign(one[upper[0]] - one[upper[1]])[:, None]
+    other = np.sign(others[upper[0]] - others[upper[1]])
+    both = np.isfinite(order) & np.isfinite(other)
+    order, other = np.where(both, order, 0), np.where(both, other, 0)
+    untied = np.sqrt((order**2).sum(axis=0) * (other**2).sum(axis=0))
+    agreeing = (order * other).sum(axis=0)
+    found: Floats = np.full(others.shape[1], np.nan)
+    return np.divide(agreeing, untied, out=found, where=untied > 0)
 
 
 def rank_stability(

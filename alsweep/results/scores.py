@@ -64,11 +64,20 @@ def setting_scores(
     check_measure(metric)
     scores = MEASURES[metric](table, statuses=statuses)
     return {
-        str(setting): rows.pivot(index="strategy", columns="seed", values=metric).dropna(
-            axis="columns", how="all"
-        )
+        str(setting): _by_seed(rows, metric)
         for setting, rows in scores.groupby("setting", sort=True)
     }
+
+
+def _by_seed(rows: pd.DataFrame, metric: str) -> pd.DataFrame:
+    """Strategies by seeds; by hand, since a pivot for each of many settings takes its time."""
+    strategies, place = np.unique(rows["strategy"].to_numpy(), return_inverse=True)
+    seeds, column = np.unique(rows["seed"].to_numpy(), return_inverse=True)
+    values = np.full((len(strategies), len(seeds)), np.nan)
+    values[place, column] = rows[metric]
+    known = ~np.isnan(values).all(axis=0)
+    index = pd.Index(strategies, name="strategy", dtype="str")
+    return pd.DataFrame(values[:, known], index, pd.Index(seeds[known], name="seed"))
 
 
 def comparable(values: pd.DataFrame) -> tuple[pd.DataFrame, dict[str, int]]:

@@ -7,7 +7,7 @@ from scipy.stats import kendalltau, wilcoxon
 
 from alsweep.errors import RecordError
 from alsweep.results import rank_orders, rank_shares, setting_agreement
-from alsweep.results.rank_spread import _taus
+from alsweep.results.ranks import taus
 from alsweep.rng import stream
 from tests.results.studies import random_study, rescaled, rewritten, study_table
 
@@ -52,7 +52,7 @@ def test_taus_are_scipy_s():
     expected = [
         kendalltau(full[np.isfinite(one)], one[np.isfinite(one)]).statistic for one in draws.T
     ]
-    assert _taus(full, draws) == pytest.approx(np.array(expected))
+    assert taus(full, draws) == pytest.approx(np.array(expected))
 
 
 @settings(max_examples=8, deadline=None)
