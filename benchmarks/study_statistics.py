@@ -68,10 +68,20 @@ QUICK: dict[str, Callable[[pd.DataFrame], object]] = {
     "improvement": lambda t: results.improvement(t, CONTROLS),
     "bayesian_compare": lambda t: results.bayesian_compare(t, CONTROLS),
     "bayesian_over_settings": lambda t: results.bayesian_over_settings(t, CONTROLS),
+    "effort_aubc": lambda t: results.effort_aubc(t, "foreground_fraction"),
+    "effort_curves": lambda t: results.effort_curves(t, "foreground_fraction"),
+    "phase_hours": results.phase_hours,
+    "savings": results.savings,
+    "front": results.front,
+    "hypervolume": lambda t: results.hypervolume(results.front(t)),
+    "money": lambda t: results.money(t, 2.0, {"annotated_patches": 1.5}),
 }
 
 FITTED: dict[str, Callable[[pd.DataFrame], object]] = {
     "fg_efficiency": lambda t: results.fg_efficiency(t, FULL_DICE),
+    "fit_curves": lambda t: results.fit_curves(t, FULL_DICE),
+    "patches_to_reach": lambda t: results.patches_to_reach(t, 0.85, FULL_DICE),
+    "predicted_gain": lambda t: results.predicted_gain(t, FULL_DICE),
 }
 
 

@@ -13,6 +13,9 @@ if TYPE_CHECKING:
     from alsweep.results.agreement import setting_agreement
     from alsweep.results.bayesian import bayesian_compare, bayesian_over_settings
     from alsweep.results.comparing import compare
+    from alsweep.results.compute import front, hypervolume, money, phase_hours, savings
+    from alsweep.results.effort import effort_aubc, effort_curves
+    from alsweep.results.forecast import fit_curves, patches_to_reach, predicted_gain
     from alsweep.results.fulldata import full_dice
     from alsweep.results.improving import improvement
     from alsweep.results.load import load_results
@@ -35,22 +38,32 @@ __all__ = [
     "compare",
     "compare_over_settings",
     "critical_difference",
+    "effort_aubc",
+    "effort_curves",
     "fg_efficiency",
     "final",
+    "fit_curves",
     "friedman",
+    "front",
     "full_dice",
+    "hypervolume",
     "improvement",
     "kendall_tau",
     "load_results",
     "minimal_difference",
+    "money",
     "nemenyi",
+    "patches_to_reach",
     "performance_profile",
+    "phase_hours",
+    "predicted_gain",
     "rank_groups",
     "rank_orders",
     "rank_shares",
     "rank_stability",
     "ranking",
     "read_run",
+    "savings",
     "setting_agreement",
     "simulate_race",
     "win_balance",
@@ -67,6 +80,16 @@ _HOMES = {
     "bayesian_compare": "bayesian",
     "bayesian_over_settings": "bayesian",
     "compare": "comparing",
+    "front": "compute",
+    "hypervolume": "compute",
+    "money": "compute",
+    "phase_hours": "compute",
+    "savings": "compute",
+    "effort_aubc": "effort",
+    "effort_curves": "effort",
+    "fit_curves": "forecast",
+    "patches_to_reach": "forecast",
+    "predicted_gain": "forecast",
     "full_dice": "fulldata",
     "improvement": "improving",
     "load_results": "load",
