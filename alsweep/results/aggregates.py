@@ -111,7 +111,9 @@ def trimmed_mean(values: Floats, counts: Counts, cut: int) -> Floats:
         cut: At each end, less than half of them.
     """
     total = len(values)
-    below = np.cumsum(counts[:-1], axis=0, dtype=np.float32)
+    below = counts[:-1].copy()
+    for place in range(1, total - 1):  # several times as fast as cumsum along this axis
+        below[place] += below[place - 1]
     np.clip(below, cut, total - cut, out=below)
     # Summed by parts: what is kept of each value is a difference of two entries of below.
     kept = values[-1] * (total - cut) - values[0] * cut - np.diff(values).astype(np.float32) @ below

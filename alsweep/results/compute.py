@@ -24,8 +24,8 @@ def phase_hours(table: pd.DataFrame, *, statuses: Collection[str] = DONE) -> pd.
 
     Returns:
         One row a (setting, strategy), sorted: ``train``, ``evaluate`` and ``query``, hours that
-        were spent; ``shared``, hours that members found stored would have taken, each as long as those
-        of the setting that were trained at that loop; ``alone``, the sum of all four: compare
+        were spent; ``shared``, hours that members found stored would have taken, each as long as
+        those of the setting that were trained at that loop; ``alone``, the sum of all four: compare
         strategies by it, since which of them trains what they share is chance. NaN where a
         setting trained none. ``trajectories``: how many.
 
@@ -149,21 +149,25 @@ def hypervolume(points: pd.DataFrame) -> pd.DataFrame:
     """
     found: list[tuple[str, str | None, float]] = []
     for setting, group in points.groupby("setting", sort=True):
-        most = float(group["hours"].max())
-        each = [(str(name), own) for name, own in group.groupby("strategy", sort=True)]
-        for name, own in [*each, (None, group)]:
-            found.append((str(setting), name, _volume(own, most)))
+        hours, values = (group[c].to_numpy(dtype=np.float64) for c in ("hours", "value"))
+        names, place = np.unique(group["strategy"].to_numpy(), return_inverse=True)
+        most = float(np.nanmax(hours, initial=0))
+        for k, name in enumerate(names):
+            own = _volume(hours[place == k], values[place == k], most)
+            found.append((str(setting), str(name), own))
+        found.append((str(setting), None, _volume(hours, values, most)))
     frame = pd.DataFrame(found, columns=["setting", "strategy", "hypervolume"])
     return frame.astype({"setting": "str", "strategy": "str"})
 
 
-def _volume(points: pd.DataFrame, most: float) -> float:
-    known = points.dropna(subset=["hours", "value"]).sort_values("hours", kind="stable")
-    if known.empty or not most > 0:
+def _volume(hours: Floats, values: Floats, most: float) -> float:
+    known = np.isfinite(hours) & np.isfinite(values)
+    if not known.any() or not most > 0:
         return float("nan")
-    hours = np.append(known["hours"].to_numpy(dtype=np.float64), most)
-    reached = np.maximum.accumulate(np.clip(known["value"].to_numpy(dtype=np.float64), 0, 1))
-    return float((np.diff(hours) * reached).sum() / most)
+    order = np.argsort(hours[known], kind="stable")
+    steps = np.diff(np.append(hours[known][order], most))
+    reached = np.maximum.accumulate(np.clip(values[known][order], 0, 1))
+    return float((steps * reached).sum() / most)
 
 
 def money(

@@ -1,13 +1,25 @@
 """Learning curves over what they cost: any column that grows, in place of annotated patches."""
 
 from collections.abc import Collection
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 
 from alsweep.results.cube import DONE, Floats, select
+from alsweep.results.metrics import ends
 
 _KEYS = ["setting", "strategy", "seed"]
+
+
+@dataclass(frozen=True)
+class _Curve:
+    """Costs and values of a trajectory, in the order of its loops."""
+
+    strategy: str
+    seed: int
+    x: Floats
+    y: Floats
 
 
 def effort_aubc(
@@ -39,10 +51,9 @@ def effort_aubc(
     """
     rows = select(table, (metric, cost), statuses)
     found, ranges = [], {}
-    for setting, group in rows.groupby("setting", sort=True):
-        curves = _curves(group, cost, metric)
-        low, high = ranges[str(setting)] = shared_range([x for x, _ in curves.values()])
-        found += [(setting, *key, _area(x, y, low, high)) for key, (x, y) in curves.items()]
+    for setting, curves in _curves(rows, cost, metric).items():
+        low, high = ranges[setting] = shared_range([curve.x for curve in curves])
+        found += [(setting, c.strategy, c.seed, _area(c.x, c.y, low, high)) for c in curves]
     frame = pd.DataFrame(found, columns=[*_KEYS, "aubc"]).astype({"aubc": "float64"})
     frame.attrs = {"ranges": ranges}
     return frame
@@ -74,18 +85,24 @@ def effort_curves(
     """
     rows = select(table, (metric, cost), statuses).dropna(subset=[metric, cost])
     frames = []
-    for setting, group in rows.groupby("setting", sort=True):
-        curves = _curves(group, cost, metric)
-        low, high = shared_range([x for x, _ in curves.values()])
-        if high > low:
-            grid = np.linspace(low, high, points)
-            values = pd.DataFrame({key: np.interp(grid, x, y) for key, (x, y) in curves.items()})
-            for strategy, own in values.T.groupby(level=0, sort=True):
-                columns = {"cost": grid, "mean": own.mean(), "std": own.std(ddof=1)}
-                names = {"setting": setting, "strategy": strategy}
-                frames.append(pd.DataFrame({**names, **columns, "seeds": len(own)}))
+    for setting, curves in _curves(rows, cost, metric).items():
+        low, high = shared_range([curve.x for curve in curves])
+        if not high > low:
+            continue
+        grid = np.linspace(low, high, points)
+        values = np.array([np.interp(grid, curve.x, curve.y) for curve in curves])
+        owner = np.array([curve.strategy for curve in curves])
+        for strategy in np.unique(owner):
+            own = values[owner == strategy]
+            std = own.std(axis=0, ddof=1) if len(own) > 1 else np.full(points, np.nan)
+            names = {"setting": setting, "strategy": str(strategy), "cost": grid}
+            frames.append({**names, "mean": own.mean(axis=0), "std": std, "seeds": len(own)})
     columns = ["setting", "strategy", "cost", "mean", "std", "seeds"]
-    return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame(columns=columns)
+    repeated = {
+        name: np.concatenate([np.broadcast_to(frame[name], points) for frame in frames])
+        for name in (columns if frames else ())
+    }
+    return pd.DataFrame(repeated, columns=columns)
 
 
 def shared_range(costs: Collection[Floats]) -> tuple[float, float]:
@@ -95,17 +112,16 @@ def shared_range(costs: Collection[Floats]) -> tuple[float, float]:
     return float(max(x[0] for x in costs)), float(min(x[-1] for x in costs))
 
 
-def _curves(
-    group: pd.DataFrame, cost: str, metric: str
-) -> dict[tuple[str, int], tuple[Floats, Floats]]:
-    """(strategy, seed) to costs and values, in the order of the loops."""
-    return {
-        (str(strategy), int(seed)): (
-            rows[cost].to_numpy(dtype=np.float64),
-            rows[metric].to_numpy(dtype=np.float64),
-        )
-        for (strategy, seed), rows in group.groupby(["strategy", "seed"], sort=True)  # type: ignore[misc]
-    }
+def _curves(rows: pd.DataFrame, cost: str, metric: str) -> dict[str, list[_Curve]]:
+    """Setting to its trajectories, in the order of selected rows."""
+    first, last = ends(rows)
+    x, y = (rows[column].to_numpy(dtype=np.float64) for column in (cost, metric))
+    keys = rows.iloc[first][_KEYS].itertuples(index=False, name=None)
+    found: dict[str, list[_Curve]] = {}
+    for (setting, strategy, seed), begin, end in zip(keys, first, last + 1, strict=True):
+        curve = _Curve(str(strategy), int(seed), x[begin:end], y[begin:end])
+        found.setdefault(str(setting), []).append(curve)
+    return found
 
 
 def _area(x: Floats, y: Floats, low: float, high: float) -> float:

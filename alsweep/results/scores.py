@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from alsweep.errors import RecordError
-from alsweep.results.cube import DONE
+from alsweep.results.cube import DONE, Floats
 from alsweep.results.metrics import aubc, final
 
 Measure = Literal["aubc", "final"]
@@ -63,18 +63,24 @@ def setting_scores(
     """
     check_measure(metric)
     scores = MEASURES[metric](table, statuses=statuses)
+    columns = (scores[c].to_numpy() for c in ("setting", "strategy", "seed", metric))
+    setting, strategy, seed, value = columns
+    names, first = np.unique(setting, return_index=True)
+    # Sorted by setting, and by hand, since a pivot for each of many settings takes its time.
+    last = np.append(first[1:], len(scores))[: len(first)]
+    parts = [slice(a, b) for a, b in zip(first, last, strict=True)]
     return {
-        str(setting): _by_seed(rows, metric)
-        for setting, rows in scores.groupby("setting", sort=True)
+        str(name): _by_seed(strategy[part], seed[part], value[part])
+        for name, part in zip(names, parts, strict=True)
     }
 
 
-def _by_seed(rows: pd.DataFrame, metric: str) -> pd.DataFrame:
-    """Strategies by seeds; by hand, since a pivot for each of many settings takes its time."""
-    strategies, place = np.unique(rows["strategy"].to_numpy(), return_inverse=True)
-    seeds, column = np.unique(rows["seed"].to_numpy(), return_inverse=True)
+def _by_seed(strategy: np.ndarray, seed: np.ndarray, value: Floats) -> pd.DataFrame:
+    """Strategies by seeds."""
+    strategies, place = np.unique(strategy, return_inverse=True)
+    seeds, column = np.unique(seed, return_inverse=True)
     values = np.full((len(strategies), len(seeds)), np.nan)
-    values[place, column] = rows[metric]
+    values[place, column] = value
     known = ~np.isnan(values).all(axis=0)
     index = pd.Index(strategies, name="strategy", dtype="str")
     return pd.DataFrame(values[:, known], index, pd.Index(seeds[known], name="seed"))
@@ -106,10 +112,10 @@ def blocks(
         RecordError: A column is missing, a loop is there twice, or the metric is unknown.
     """
     means = {
-        setting: comparable(values)[0].mean(axis="columns").round(_DIGITS)
+        setting: comparable(values)[0].mean(axis="columns")
         for setting, values in setting_scores(table, metric, statuses).items()
     }
-    every = pd.DataFrame(means, dtype=np.float64).sort_index()
+    every = pd.DataFrame(means, dtype=np.float64).sort_index().round(_DIGITS)
     every = every.dropna(axis="columns", how="all")
     kept, few = comparable(every)
     lacking = tuple(str(s) for s in means if s not in kept.columns)
