@@ -85,7 +85,7 @@ def _sums(
                 last = int(loops[trajectory.id])
                 if last < len(trajectory.records):
                     found[trajectory.id] = _trajectory_sums(run, trajectory, last, models)
-    lacking = sorted(set(loops) - set(found))
+    lacking = sorted(map(str, set(loops) - set(found)))
     if lacking:
         raise RecordError(
             f"trajectory {lacking[0]} of the table is in none of the runs as far as it goes; name "

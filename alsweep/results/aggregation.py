@@ -53,7 +53,7 @@ def rank_orders(
     }
     frame = pd.DataFrame(columns).sort_values("rank_then_aggregate", kind="stable")
     frame.index = pd.Index(frame.index, name="strategy", dtype="str")
-    frame.attrs = dict(found.attrs)
+    frame.attrs = found.attrs
     return frame
 
 

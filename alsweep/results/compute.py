@@ -201,7 +201,7 @@ def money(
     frame = phase_hours(table, statuses=statuses)[[*keys, "alone"]]
     frame = frame.assign(compute=frame["alone"] * per_hour, annotation=0.0).drop(columns="alone")
     if last is not None:
-        paid = sum(last[column].astype(float) * price for column, price in per_unit.items())
-        means = paid.groupby(keys, sort=True).mean()
-        frame["annotation"] = means.to_numpy()
+        prices = pd.Series(dict(per_unit), dtype=np.float64)
+        paid = last.astype(np.float64).mul(prices).sum(axis="columns", skipna=False)
+        frame["annotation"] = paid.groupby(keys, sort=True).mean().to_numpy()
     return frame.assign(total=frame["compute"] + frame["annotation"])

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from alsweep.errors import RecordError
 from alsweep.results.cube import DONE, Floats, select
@@ -79,7 +80,7 @@ def forecasts(
     rows = select(table, ("mean_dice", "annotated_patches"), statuses).dropna(subset="mean_dice")
     return [
         _forecast(str(setting), str(strategy), own, _ceiling(str(setting), full_dice), tolerance)
-        for (setting, strategy), own in rows.groupby(["setting", "strategy"], sort=True)  # type: ignore[misc]
+        for (setting, strategy), own in rows.groupby(["setting", "strategy"], sort=True)
     ]
 
 
@@ -119,7 +120,7 @@ def _forecast(
     return made(fits, "", held_out)
 
 
-def _points(rows: pd.DataFrame, setting: str) -> tuple[Points, "np.ndarray", int]:
+def _points(rows: pd.DataFrame, setting: str) -> tuple[Points, NDArray[np.intp], int]:
     """Means for each way to draw the seeds, which way each draw is, and the number of seeds.
 
     The first draw is all seeds, each once.
@@ -140,7 +141,7 @@ def _points(rows: pd.DataFrame, setting: str) -> tuple[Points, "np.ndarray", int
     return Points(budgets, means, there), place, len(seeds)
 
 
-def _expanded(fits: Fits, place: "np.ndarray") -> Fits:
+def _expanded(fits: Fits, place: NDArray[np.intp]) -> Fits:
     return Fits(fits.first, fits.parameters[place], fits.loss[place])
 
 
@@ -316,8 +317,9 @@ def curve_frame(found: Sequence[Forecast], further: float = 1.5, points: int = 4
             budgets = np.linspace(one.budgets[0], further * one.budgets[-1], points)
             values = one.trusted.at(budgets)
             low, high = np.nanpercentile(values[1:], _ENDS, axis=0)
+            made = {"annotated_patches": budgets, "dice": values[0], "low": low, "high": high}
             names = {"setting": one.setting, "strategy": one.strategy}
-            columns = {"annotated_patches": budgets, "dice": values[0], "low": low, "high": high}
-            frames.append(pd.DataFrame({**names, **columns}))
+            frames.append(pd.DataFrame(made).assign(**names))
     columns = ["setting", "strategy", "annotated_patches", "dice", "low", "high"]
-    return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame(columns=columns)
+    frame = pd.concat(frames, ignore_index=True) if frames else pd.DataFrame(columns=columns)
+    return frame[columns]

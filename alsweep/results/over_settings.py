@@ -75,7 +75,7 @@ def compare_over_settings(
         "verdict": pd.array(verdict.tolist(), dtype="str"),
     }
     frame = pd.DataFrame(columns, index=range(len(who)))
-    frame.attrs = dict(found.attrs)
+    frame.attrs = found.attrs
     return frame
 
 

@@ -95,7 +95,7 @@ def _drawn(settings: Sequence[Scored], strategies: Sequence[str], resample: Resa
 
 def _setting_ranks(setting: Scored, strategies: Sequence[str], resampled: bool) -> Floats:
     """Ranks in one setting, ``(strategy, 1 + draw)``; NaN for who is not in it."""
-    ranks = ranks_of(setting.scores).reindex(index=strategies).to_numpy(dtype=np.float64)
+    ranks = ranks_of(setting.scores).reindex(index=list(strategies)).to_numpy(dtype=np.float64)
     if resampled and ranks.shape[1] > 1:
         return ranks
     return np.repeat(ranks[:, :1], 1 + DRAWS, axis=1)

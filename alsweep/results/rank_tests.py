@@ -55,7 +55,7 @@ def friedman(
         "critical_difference": critical_difference(strategies, settings, alpha),
     }
     frame = pd.DataFrame([row])
-    frame.attrs = dict(found.attrs)
+    frame.attrs = found.attrs
     return frame
 
 
@@ -123,9 +123,9 @@ def nemenyi(
     """
     found = blocks(table, metric, statuses)
     names = list(found.scores.columns)
-    ranks = average_ranks(found.scores).to_numpy()
+    ranks = np.asarray(average_ranks(found.scores), dtype=np.float64)
     frame = pd.DataFrame(_pairwise(ranks, len(found.scores)), names, names)
-    frame.attrs = dict(found.attrs)
+    frame.attrs = found.attrs
     return frame
 
 
@@ -165,7 +165,9 @@ def rank_groups(
     found = blocks(table, metric, statuses)
     ranks = average_ranks(found.scores).sort_values(kind="stable")
     needed = critical_difference(len(ranks), len(found.scores), alpha)
-    frame = pd.DataFrame({"mean_rank": ranks, "letters": _letters(ranks.to_numpy(), needed)})
+    frame = pd.DataFrame(
+        {"mean_rank": ranks, "letters": _letters(np.asarray(ranks, dtype=np.float64), needed)}
+    )
     frame.index = pd.Index(ranks.index, name="strategy", dtype="str")
     frame.attrs = {**found.attrs, "critical_difference": needed}
     return frame

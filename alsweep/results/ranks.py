@@ -192,7 +192,8 @@ def taus(one: Floats, others: Floats) -> Floats:
     untied = np.sqrt((order**2).sum(axis=0) * (other**2).sum(axis=0))
     agreeing = (order * other).sum(axis=0)
     found: Floats = np.full(others.shape[1], np.nan)
-    return np.divide(agreeing, untied, out=found, where=untied > 0)
+    np.divide(agreeing, untied, out=found, where=untied > 0)
+    return found
 
 
 def rank_stability(

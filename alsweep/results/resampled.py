@@ -79,7 +79,7 @@ def _scaled(values: pd.DataFrame, setting: str, normalised: Normalised) -> pd.Da
     full = normalised.full_dice.get(setting)
     if full is None or normalised.control not in values.index:
         return values.iloc[:0]
-    zero = float(values.loc[normalised.control].mean())
+    zero = float(np.nanmean(values.loc[normalised.control].to_numpy(dtype=np.float64)))
     # At or above full data there is no unit to measure in.
     return (values - zero) / (full - zero) if full > zero else values.iloc[:0]
 

@@ -1,8 +1,8 @@
 """One score a strategy, setting and seed, and which of them can be compared with each other."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Hashable
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -34,7 +34,7 @@ class Blocks:
     settings_left_out: tuple[str, ...]
 
     @property
-    def attrs(self) -> dict[str, tuple[str, ...]]:
+    def attrs(self) -> dict[Hashable | None, Any]:
         """What a frame made of them tells beside its numbers."""
         return {
             "settings": tuple(map(str, self.scores.index)),
