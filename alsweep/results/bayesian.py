@@ -63,12 +63,25 @@ def bayesian_compare(
     found = []
     for setting, values in setting_scores(table, metric, statuses).items():
         for control, strategy in meetings(wanted, list(values.index)):
-            test = paired_tests((values.loc[strategy] - values.loc[control]).to_numpy(np.float64))
+            test = paired_tests(_differences(values, control, strategy))
             n, mean, deviation = int(test.n), float(test.mean), float(test.deviation)
             p = _posterior(n, mean, deviation, rope, correlation)
             found.append((setting, control, strategy, n, mean, *p))
     columns = ["setting", "control", "strategy", "n", "mean_difference", *_PROBABILITIES]
     return pd.DataFrame(found, columns=columns)
+
+
+def _differences(values: pd.DataFrame, control: str, strategy: str) -> Floats:
+    """Strategy - control of each seed; NaN where one of the two has no value."""
+    rows = values.to_numpy(dtype=np.float64)
+    one, other = values.index.get_indexer(pd.Index([strategy, control]))
+    differences: Floats = rows[one] - rows[other]
+    return differences
+
+
+def _mean(differences: Floats) -> float:
+    """Of those that are defined; NaN without any."""
+    return float(paired_tests(differences).mean)
 
 
 def _check(rope: float, correlation: float = 0.0) -> None:
@@ -143,7 +156,7 @@ def bayesian_over_settings(
                 difference
                 for values in settings
                 if control in values.index and strategy in values.index
-                if not math.isnan(difference := (values.loc[strategy] - values.loc[control]).mean())
+                if not math.isnan(difference := _mean(_differences(values, control, strategy)))
             ]
         )
         if len(means) not in weights:

@@ -126,4 +126,5 @@ def _ways(counts: Floats) -> tuple[Floats, NDArray[np.intp]]:
 
 def _higher(one: Floats, other: Floats) -> Floats:
     """1 where a score of the first exceeds one of the second, a half where they tie."""
-    return (one[:, None] > other) + 0.5 * (one[:, None] == other)
+    higher: Floats = (one[:, None] > other) + 0.5 * (one[:, None] == other)
+    return higher

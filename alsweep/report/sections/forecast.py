@@ -1,5 +1,6 @@
 """Learning curves beyond the budgets: how many patches a Dice takes, and what more would gain."""
 
+import math
 from collections.abc import Iterator
 
 import pandas as pd
@@ -131,13 +132,13 @@ def _table(study: Study, name: str, setting: str, found: list[Forecast]) -> Name
 
 
 def _patches(row: "pd.Series[float]") -> str:
-    if pd.isna(row["patches"]):
+    if math.isnan(row["patches"]):
         return f"{row['verdict']}: {row['why']}" if row["why"] else str(row["verdict"])
     return f"{row['patches']:.0f} [{row['low']:.0f}, {row['high']:.0f}], {row['verdict']}"
 
 
 def _gain(row: "pd.Series[float]") -> str:
-    if pd.isna(row["gain"]):
+    if math.isnan(row["gain"]):
         return "—"
     low, high = (f"{100 * row[end]:.2f}" for end in ("low", "high"))
     return f"{100 * row['gain']:.2f} [{low}, {high}]: {row['advice']}"

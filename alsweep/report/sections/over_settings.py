@@ -1,6 +1,7 @@
 """Mean ranks over settings, who is not told apart by them, and every strategy against controls."""
 
 from collections.abc import Iterator
+from typing import Any
 
 import pandas as pd
 
@@ -69,7 +70,7 @@ def _diagram(study: Study, groups: pd.DataFrame) -> Figure:
         )
     end = max(rows + 0.3, 1 + needed + 0.3)
     data.append(_line([1, 1 + needed], [-0.9, -0.9], INK, 2))
-    note = {"x": 1 + needed / 2, "y": -0.9, "yshift": 9, "showarrow": False}
+    note: dict[str, Any] = {"x": 1 + needed / 2, "y": -0.9, "yshift": 9, "showarrow": False}
     note |= {"text": f"critical difference {needed:.2f}", "font": {"size": 12}}
     names = [plain(looks[str(strategy)].name) for strategy in groups.index]
     across = axis("mean rank", range=[0.7, end], dtick=1)

@@ -1,5 +1,6 @@
 """How often each strategy comes out at each place when seeds and settings are drawn again."""
 
+import math
 from collections.abc import Iterator
 
 import pandas as pd
@@ -73,7 +74,7 @@ def _caption(study: Study, shares: pd.DataFrame) -> str:
 
 
 def _tau(mean: float, low: float, high: float) -> str:
-    if pd.isna(mean):
+    if math.isnan(mean):
         return ""
     return (
         f" Kendall's τ of the draws' orders with that of the study is {mean:.2f} on the mean "
