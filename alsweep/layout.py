@@ -79,6 +79,11 @@ def results_path(run: Path) -> Path:
     return run / RESULTS
 
 
+def costs_path(run: Path, id_: str) -> Path:
+    """What the queries of a trajectory cost a person, by models that have to see the labels."""
+    return run / "costs" / f"{id_}.json"
+
+
 def report_folder(run: Path) -> Path:
     """Page, tables and plots."""
     return run / "report"
