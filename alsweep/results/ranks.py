@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -35,7 +35,9 @@ class _Scored:
     Attributes:
         setting: Its hash.
         seeds: Those of the ranked strategies' values, common to them all.
-        scores: Strategies by (1 + draws): as they are, then resampled; empty without a seed.
+        scores: Strategies by (1 + draws): as they are, then resampled; empty without a seed or
+            where a strategy has no rival.
+        alone: The strategy without a rival; None where there are several, or none.
         left_out: Strategy to the number of its seeds, where these are too few.
         of: Number of seeds in the setting.
     """
@@ -45,6 +47,13 @@ class _Scored:
     scores: pd.DataFrame
     left_out: dict[str, int]
     of: int
+    alone: str | None = None
+
+    def with_rivals(self) -> "_Scored":
+        """The same, without scores and seeds where only one strategy has them: it beats nobody."""
+        if self.scores.empty or len(self.scores) > 1:
+            return self
+        return replace(self, seeds=(), scores=pd.DataFrame(), alone=str(self.scores.index[0]))
 
 
 def ranking(
@@ -60,8 +69,8 @@ def ranking(
     is best, ties share the smallest rank). A strategy that has a value for fewer than half of the
     setting's seeds, which are those of any strategy, is left out there: a single failed trajectory
     costs its seed, a strategy that has hardly begun does not cost everybody's. A setting without a
-    common seed is left out. A bootstrap draws seeds with replacement, in each setting for itself,
-    the same for all of its strategies: they are paired.
+    common seed, or with one strategy alone, ranks nobody. A bootstrap draws seeds with replacement,
+    in each setting for itself, the same for all of its strategies: they are paired.
 
     Args:
         table: The tidy table.
@@ -75,8 +84,9 @@ def ranking(
         all together have so few that to draw one and the same seed everywhere is no rarer than the
         2.5 % at an end (one setting of three seeds, two of two): the draws then have no tails, and
         seeds that agree by chance would look like certainty. ``attrs`` holds ``seeds``, by setting
-        the common seeds (none where it is left out), and ``left_out``: (setting, strategy, its
-        seeds, seeds of the setting).
+        the common seeds (none where nobody is ranked); ``left_out``: (setting, strategy, its seeds,
+        seeds of the setting); ``alone``: (setting, strategy) where it has no rival; and ``ranked``:
+        by setting who is ranked there. Where these differ, mean ranks are over other rivals.
 
     Raises:
         RecordError: A column is missing, the metric is unknown, or ``full_dice`` is needed.
@@ -86,16 +96,21 @@ def ranking(
     if metric == "fg_eff" and full_dice is None:
         raise RecordError("ranking by fg_eff needs full_dice, the Dice of the fully annotated pool")
     rows = select(table, (*RATE_COLUMNS, "annotated_patches"), statuses)
-    settings = [
+    each = (
         _scored_rates(group, str(setting), full_dice)
         if metric == "fg_eff" and full_dice is not None
         else _scored(group, str(setting), metric)
         for setting, group in rows.groupby("setting", sort=True)
-    ]
+    )
+    settings = [one.with_rivals() for one in each]
     frame = _summary([one for one in settings if not one.scores.empty])
     frame.attrs = {
         "seeds": {one.setting: one.seeds for one in settings},
         "left_out": [(s.setting, n, has, s.of) for s in settings for n, has in s.left_out.items()],
+        "alone": [(one.setting, one.alone) for one in settings if one.alone is not None],
+        "ranked": {
+            s.setting: tuple(map(str, s.scores.index)) for s in settings if not s.scores.empty
+        },
     }
     return frame
 
@@ -140,10 +155,14 @@ def _common(values: pd.DataFrame) -> tuple[pd.DataFrame, dict[str, int]]:
 
 
 def _ranks(scores: pd.DataFrame) -> pd.DataFrame:
-    """Rank in each column, 1 for the highest score; ties share the smallest rank."""
-    values = scores.to_numpy()
+    """Rank in each column, 1 for the highest score; ties share the smallest rank.
+
+    Where only one has a score, nobody has a rank.
+    """
+    values = scores.to_numpy(dtype=float)
     better = (values[None, :, :] > values[:, None, :]).sum(axis=1)
-    return pd.DataFrame(np.where(np.isnan(values), np.nan, better + 1.0), index=scores.index)
+    known = np.isfinite(values) & (np.isfinite(values).sum(axis=0) > 1)
+    return pd.DataFrame(np.where(known, better + 1.0, np.nan), index=scores.index)
 
 
 def _summary(settings: Sequence[_Scored]) -> pd.DataFrame:
@@ -202,7 +221,8 @@ def rank_stability(
     """
     rows = select(table, ("mean_dice", "annotated_patches"), statuses)
     groups = [_values(group, metric) for _, group in rows.groupby("setting", sort=True)]
-    values = [_common(group)[0] for group in groups]
+    common = (_common(group)[0] for group in groups)
+    values = [one for one in common if len(one) > 1]  # alone, a strategy ranks nobody
     full = _mean_rank(values)
     seeds = sorted({seed for one in values for seed in one.columns})
     taus = [

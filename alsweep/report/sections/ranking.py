@@ -86,10 +86,11 @@ def _caption(study: Study, ranks: pd.DataFrame) -> str:
     """What a rank and its interval mean, and how much they hang on single seeds."""
     if ranks.empty:
         return (
-            "No ranking: it needs finished trajectories with at least two loops and a common seed."
+            "No ranking: it needs finished trajectories of two strategies in a setting, with at "
+            "least two loops and a common seed."
             f"{_left_out(study, ranks)}"
         )
-    settings = int(ranks["settings"].max())
+    settings = len(ranks.attrs["ranked"])
     return (
         "Strategies ranked by AUBC in each setting (1 is the highest, ties share the smallest "
         f"rank), over the seeds that all ranked ones share ({_common(study, ranks)}); mean over "
@@ -105,11 +106,12 @@ def _common(study: Study, ranks: pd.DataFrame) -> str:
 
 
 def _fewer(ranks: pd.DataFrame) -> str:
-    if ranks["settings"].nunique() == 1:
+    """Whether the settings rank different strategies."""
+    if len({frozenset(strategies) for strategies in ranks.attrs["ranked"].values()}) == 1:
         return ""
     return (
-        " Not all are ranked in all of them (last column): their means are over other settings and "
-        "other rivals, and not to be compared without care."
+        " Settings do not rank the same strategies (last column: in how many each is ranked): "
+        "their means are over other settings and other rivals, and not to be compared without care."
     )
 
 
@@ -122,10 +124,15 @@ def _left_out(study: Study, ranks: pd.DataFrame) -> str:
         + (f" ({study.settings[setting]})" if several else "")
         for setting, strategy, has, of in ranks.attrs["left_out"]
     ]
-    nobody = [study.settings[s] for s, seeds in ranks.attrs["seeds"].items() if not seeds]
+    alone = dict(ranks.attrs["alone"])
+    without = [s for s, seeds in ranks.attrs["seeds"].items() if not seeds and s not in alone]
+    nobody = [study.settings[setting] for setting in without]
     text = f" Left out, with fewer than half of a setting's seeds: {some(few)}." if few else ""
     if nobody and several:
         text += f" Not ranked for want of a common seed: {some(nobody)}."
+    if alone and several:
+        who = [f"{names[one]} ({study.settings[s]})" for s, one in alone.items()]
+        text += f" Not ranked for want of a rival: {some(who)}."
     return text
 
 
