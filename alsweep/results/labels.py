@@ -95,6 +95,16 @@ def fitted_runs(runs: Sequence[RunFolder]) -> tuple[tuple[RunFolder, ...], tuple
     return tuple(_relabelled(run, fitted.of) for run in runs), fitted.warnings
 
 
+def new_labels(run: RunFolder, fitted: RunFolder) -> dict[str, str]:
+    """What the labels of a run became when they were made to fit; only what has begun has one."""
+    pairs = zip(run.trajectories, fitted.trajectories, strict=True)
+    return {
+        before.config.strategy.shown: after.config.strategy.shown
+        for before, after in pairs
+        if before.config is not None and after.config is not None
+    }
+
+
 def _relabelled(run: RunFolder, labels: Mapping[StrategyKey, str]) -> RunFolder:
     trajectories = tuple(
         t if t.config is None else replace(t, config=_with_label(t.config, labels))
