@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pandas as pd
 
-from alsweep.report.captions import alone, count, listed, some, span
+from alsweep.report.captions import alone, count, listed, not_ranked, span
 from alsweep.report.figures import axis, layout, marker, plain
 from alsweep.report.section import (
     Beside,
@@ -88,13 +88,13 @@ def _caption(study: Study, ranks: pd.DataFrame) -> str:
         return (
             "No ranking: it needs finished trajectories of two strategies in a setting, with at "
             "least two loops and a common seed."
-            f"{_left_out(study, ranks)}"
+            f"{not_ranked(study, ranks)}"
         )
     settings = len(ranks.attrs["ranked"])
     return (
         "Strategies ranked by AUBC in each setting (1 is the highest, ties share the smallest "
         f"rank), over the seeds that all ranked ones share ({_common(study, ranks)}); mean over "
-        f"{count(settings, 'setting')}.{_fewer(ranks)}{_left_out(study, ranks)}"
+        f"{count(settings, 'setting')}.{_fewer(ranks)}{not_ranked(study, ranks)}"
         f"{_interval_text(ranks)}{_stability(study)}"
     )
 
@@ -113,27 +113,6 @@ def _fewer(ranks: pd.DataFrame) -> str:
         " Settings do not rank the same strategies (last column: in how many each is ranked): "
         "their means are over other settings and other rivals, and not to be compared without care."
     )
-
-
-def _left_out(study: Study, ranks: pd.DataFrame) -> str:
-    """Who is not ranked, and where nobody is."""
-    several = len(study.settings) > 1
-    names = {look.strategy: look.name for look in study.looks}
-    few = [
-        f"{names[strategy]} with {has} of {of}"
-        + (f" ({study.settings[setting]})" if several else "")
-        for setting, strategy, has, of in ranks.attrs["left_out"]
-    ]
-    alone = dict(ranks.attrs["alone"])
-    without = [s for s, seeds in ranks.attrs["seeds"].items() if not seeds and s not in alone]
-    nobody = [study.settings[setting] for setting in without]
-    text = f" Left out, with fewer than half of a setting's seeds: {some(few)}." if few else ""
-    if nobody and several:
-        text += f" Not ranked for want of a common seed: {some(nobody)}."
-    if alone and several:
-        who = [f"{names[one]} ({study.settings[s]})" for s, one in alone.items()]
-        text += f" Not ranked for want of a rival: {some(who)}."
-    return text
 
 
 def _interval_text(ranks: pd.DataFrame) -> str:
