@@ -27,6 +27,7 @@ def make_missing(job: Job, address: str | None = None, retry: Retry = Retry.fail
         records = read_records(job.folder(planned))
         job.mirror(planned, records)
         job.count(planned, records)
+    job.count_replaced()
     going = _going_on(job, retry)
     if not unfinished(job.run, going.plan):
         return _outcome(job)
