@@ -91,6 +91,22 @@ def not_ranked(study: Study, ranks: pd.DataFrame) -> str:
     return text
 
 
+def taken_over(rows: pd.DataFrame) -> "pd.Series[bool]":
+    """Whether a loop was made by a trajectory with another number of loops: it took nothing."""
+    return (rows[["train_seconds", "evaluate_seconds", "query_seconds"]] == 0).all(axis="columns")
+
+
+def taken_over_text(rows: pd.DataFrame) -> str:
+    """What was taken over, with a space before; empty where nothing was."""
+    loops = int(taken_over(rows).sum())
+    if not loops:
+        return ""
+    return (
+        f" {count(loops, 'loop')} more {'was' if loops == 1 else 'were'} taken over from "
+        "trajectories with another number of loops, and what they took is counted there alone."
+    )
+
+
 def listed(seeds: Sequence[int]) -> str:
     """The seeds, or their number where they are many."""
     return ", ".join(map(str, seeds)) if len(seeds) <= _MOST else count(len(seeds), "seed")
