@@ -132,9 +132,10 @@ def _unshared(first: Mapping[StrategyKey, str]) -> dict[StrategyKey, str]:
     labels, again = dict(first), False
     while shared := _sharing(labels):
         for label, group in shared.items():
-            # Lengthened, a label may be that which somebody gave to another strategy.
-            texts = [_digest(one) for one in group] if again else _differences(group)
-            for one, text in zip(group, texts, strict=True):
+            # Lengthened, a label may be that which somebody gave to another strategy, who keeps it.
+            made = [one for one in group if labels[one] != first[one]] if again else group
+            texts = [_digest(one) for one in made] if again else _differences(group)
+            for one, text in zip(made, texts, strict=True):
                 labels[one] = f"{label}[{text}]" if text else label
         again = True
     return labels
