@@ -31,6 +31,8 @@ if TYPE_CHECKING:
     from alsweep.tracking.base import BackgroundTracker
 
 _SECONDS_TO_CLOSE = 10.0
+_SECONDS_TO_TELL = 60.0
+"""For all events that are still to be told at the end, once results and report are written."""
 
 
 def run_sweep(
@@ -94,18 +96,15 @@ def run_sweep(
         ):
             audience.tell(remark)
         plan = _written_down(run, plan, audience)
-        with (
-            _mirror(wandb, run) as tracker,
-            _told(plan.sweep, run, tracker) as events,
-            audience.watch(run, plan) as monitor,
-        ):
-            meter, work = meter_of(plan.sweep, run), work or training_in(run, plan)
-            job = Job(plan, run, work, monitor, tracker, order, meter=meter, events=events)
-            outcome = make_missing(job, address, retry)
-        _tidy_up(run, plan)
-        write_results(run)
-        if report is not False:
-            (write_report if report is True else report)(run)
+        with _mirror(wandb, run) as tracker, _told(plan.sweep, run, tracker) as events:
+            with audience.watch(run, plan) as monitor:
+                meter, work = meter_of(plan.sweep, run), work or training_in(run, plan)
+                job = Job(plan, run, work, monitor, tracker, order, meter=meter, events=events)
+                outcome = make_missing(job, address, retry)
+            _tidy_up(run, plan)
+            write_results(run)
+            if report is not False:
+                (write_report if report is True else report)(run)
     return outcome
 
 
@@ -186,7 +185,7 @@ def _mirror(settings: WandbConfig, run: Path) -> Iterator[BackgroundTracker]:
 
 @contextmanager
 def _told(sweep: SweepConfig, run: Path, tracker: BackgroundTracker) -> Iterator[Told]:
-    """Who is told of events; what is still to be told when a sweep is stopped has little time."""
+    """Who is told of events; when a sweep has ended, what is still to be told has its time."""
     from alsweep.sweep.events import Told
 
     told = Told(sweep, run, tracker)
@@ -195,7 +194,7 @@ def _told(sweep: SweepConfig, run: Path, tracker: BackgroundTracker) -> Iterator
     except BaseException:
         told.close(patience=_SECONDS_TO_CLOSE)
         raise
-    told.close()
+    told.close(patience=_SECONDS_TO_TELL)
 
 
 def _tracker(settings: WandbConfig, run: Path) -> BackgroundTracker:
