@@ -85,14 +85,16 @@ def run_sweep(
         from alsweep.sweep.caps import meter_of
         from alsweep.sweep.driver import make_missing
         from alsweep.sweep.job import Job
+        from alsweep.sweep.missing import going_on
 
-        stored = mixing.Stored.read(run, plan.overruled, trained=work is None)
+        making = going_on(run, plan.overruled, retry)
+        stored = mixing.Stored.read(run, making, trained=work is None)
         if not mix_numerics:
             mixing.refuse_mixing(stored)
         for remark in chain(
             remarks.of_run(run, plan),
             mixing.on_stored(stored),
-            remarks.of_disk(run, plan.overruled, private=address is None),
+            remarks.of_disk(run, making, private=address is None),
         ):
             audience.tell(remark)
         plan = _written_down(run, plan, audience)

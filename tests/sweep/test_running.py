@@ -14,7 +14,8 @@ from alsweep.config.load import load_sweep
 from alsweep.config.sweep import SweepConfig
 from alsweep.data.case import Dataset
 from alsweep.errors import ConfigError
-from alsweep.layout import results_path, trajectory_folder
+from alsweep.layout import record_path, results_path, trajectory_folder
+from alsweep.results.failure import write_failure
 from alsweep.results.load import load_results
 from alsweep.results.loops import LoopRecord
 from alsweep.results.records import read_run
@@ -22,9 +23,11 @@ from alsweep.sweep import run_sweep
 from alsweep.sweep.audience import Listener
 from alsweep.sweep.job import Job, Outcome
 from alsweep.sweep.plan import Plan, make_plan
+from alsweep.sweep.retry import Retry
 from alsweep.sweep.run_folder import write_space
 from alsweep.sweep.space_file import to_yaml
 from alsweep.tracking.base import NullTracker
+from alsweep.trajectory.numerics import NUMERICS
 from tests.sweep.conftest import MakePlan, sweep_of
 from tests.sweep.fakes import TableWork, table_record
 
@@ -131,6 +134,24 @@ class Ears(Listener):
 
     def tell(self, text: str) -> None:
         self.heard.append(text)
+
+
+def test_nothing_is_foretold_of_what_failed_and_is_left(plan_of: MakePlan, tmp_path: Path) -> None:
+    plan, run = plan_of(), tmp_path / "run"
+    work = finish(plan, run)
+    folder = trajectory_folder(run, plan.ids[0])
+    record_path(folder, 2).unlink()
+    write_failure(folder, "no room", 2)
+    ears = Ears()
+    outcome = run_sweep(
+        plan, run, work=work, report=False, audience=ears, retry=Retry.none, mix_numerics=True
+    )
+    assert (outcome.done, outcome.failed) == (3, {plan.ids[0]: "no room"})
+    assert ears.heard == []
+    other = LoopRecord.read(record_path(folder, 0))
+    other.model_copy(update={"numerics": NUMERICS - 1}).write(folder)
+    outcome = run_sweep(plan, run, work=work, report=False, audience=ears, retry=Retry.none)
+    assert outcome.failed == {plan.ids[0]: "no room"}
 
 
 def test_a_program_that_hangs_delays_neither_results_nor_report(
