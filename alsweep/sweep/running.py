@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from itertools import chain
 from pathlib import Path
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from alsweep.config.sweep import WandbConfig
     from alsweep.sweep.events import Told
     from alsweep.sweep.job import Outcome
+    from alsweep.sweep.taking_over import TakenOver
     from alsweep.sweep.work import Work
     from alsweep.tracking.base import BackgroundTracker
 
@@ -88,16 +89,18 @@ def run_sweep(
         from alsweep.sweep.missing import going_on
 
         making = going_on(run, plan.overruled, retry)
-        stored = mixing.Stored.read(run, making, trained=work is None)
+        taken = tuple(taking_over.to_take_over(run, plan))
+        stored = mixing.Stored.read(run, making, taken=taken, trained=work is None)
         if not mix_numerics:
             mixing.refuse_mixing(stored)
         for remark in chain(
             remarks.of_run(run, plan),
             mixing.on_stored(stored),
             remarks.of_disk(run, making, private=address is None),
+            taking_over.summary(taken),
         ):
             audience.tell(remark)
-        plan = _written_down(run, plan, audience)
+        plan = _written_down(run, plan, taken)
         with _mirror(wandb, run) as tracker, _told(plan.sweep, run, tracker) as events:
             with audience.watch(run, plan) as monitor:
                 meter, work = meter_of(plan.sweep, run), work or training_in(run, plan)
@@ -119,7 +122,7 @@ def _tidy_up(run: Path, plan: Plan) -> None:
         collect_held(run, Keep(plan.sweep.resources.keep))
 
 
-def _written_down(run: Path, plan: Plan, audience: Audience) -> Plan:
+def _written_down(run: Path, plan: Plan, taken: Iterable[TakenOver]) -> Plan:
     """Make a folder the plan's run, with what it has that the plan can use; it goes on from there.
 
     Returns:
@@ -127,8 +130,7 @@ def _written_down(run: Path, plan: Plan, audience: Audience) -> Plan:
     """
     write_space(run, plan)
     plan = overrule(run, plan)
-    for told in taking_over.summary(taking_over.take_over(run, plan)):
-        audience.tell(told)
+    taking_over.take_over(run, taken)
     refresh_configs(run, plan)
     return plan
 

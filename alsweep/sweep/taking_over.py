@@ -6,7 +6,7 @@ there are enters a trajectory's id, and nothing else, unless its strategy says s
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -55,7 +55,7 @@ class TakenOver:
         return f"{loops} taken over from {self.source.name}, which differs in query.loops alone"
 
 
-def take_over(run: Path, plan: Plan) -> list[TakenOver]:
+def take_over(run: Path, found: Iterable[TakenOver]) -> None:
     """Copy what trajectories that have not begun have in common with others of the run folder.
 
     Queries are copied byte for byte. Records name the setting, which the number of loops is part
@@ -63,10 +63,8 @@ def take_over(run: Path, plan: Plan) -> list[TakenOver]:
     0 seconds, and all members found stored. The config comes last, and marks a trajectory as begun,
     so that what a crash left half copied is copied again.
     """
-    found = list(to_take_over(run, plan))
     for one in found:
         _copy(one, trajectory_folder(run, one.planned.id))
-    return found
 
 
 def to_take_over(run: Path, plan: Plan) -> Iterator[TakenOver]:
@@ -153,7 +151,7 @@ def _anew(record: dict[str, Any], setting: str) -> dict[str, Any]:
     return {**named, **took, "cached_members": len(record["members"])}
 
 
-def summary(taken: list[TakenOver]) -> Iterator[str]:
+def summary(taken: Sequence[TakenOver]) -> Iterator[str]:
     """What to tell people: one line for all."""
     if taken:
         first = taken[0]

@@ -20,10 +20,11 @@ from alsweep.layout import (
 from alsweep.query.base import Strategy, make_strategy
 from alsweep.results.records import read_records
 from alsweep.results.table import collect
+from alsweep.sweep import taking_over
 from alsweep.sweep.plan import Plan
 from alsweep.sweep.run_folder import write_space
 from alsweep.sweep.status import read_status
-from alsweep.sweep.taking_over import summary, take_over, to_take_over
+from alsweep.sweep.taking_over import TakenOver, summary, to_take_over
 from alsweep.trajectory.numerics import NUMERICS
 from alsweep.trajectory.runner import Trajectory
 from tests.sweep.conftest import MakePlan
@@ -36,6 +37,12 @@ def with_loops(plan_of: MakePlan, loops: int, **changes: Any) -> Plan:
     query = {"patches": 6, "loops": loops, "patch_size": [8, 8, 8], **changes.pop("query", {})}
     base = {"query": query, "training": {"members": 2}}
     return plan_of(**{**ONE, "base": base, **changes})
+
+
+def take_over(run: Path, plan: Plan) -> list[TakenOver]:
+    found = list(to_take_over(run, plan))
+    taking_over.take_over(run, found)
+    return found
 
 
 def made(run: Path, plan: Plan, loops: int, index: int = 0) -> Path:
