@@ -170,6 +170,7 @@ def _look_ahead(plan: "Plan", run: Path, asked: Asked, said: _Said) -> "Outlook"
     from alsweep.sweep.outlook import outlook
     from alsweep.sweep.plan import opened
     from alsweep.sweep.run_folder import check_same_sweep
+    from alsweep.sweep.taking_over import to_take_over
 
     private, resources = asked.address is None, plan.sweep.resources
     check_place_and_device(run, resources, private=private)
@@ -181,7 +182,7 @@ def _look_ahead(plan: "Plan", run: Path, asked: Asked, said: _Said) -> "Outlook"
     disk = forecast(run, plan, private=private)
     if disk is not None:
         said(disk.told)
-    finished = mixing.Stored.read(run, plan)
+    finished = mixing.Stored.read(run, plan, taken=to_take_over(run, plan))
     if not asked.mix_numerics:
         mixing.refuse_mixing(finished)
     foretell(run, plan.sweep, private=private, busy=bool(unfinished(run, plan)), tell=said)

@@ -208,23 +208,10 @@ def _exit_code(outcome: "Outcome") -> int:
 
 def _tell_results(run_folder: Path) -> None:
     """A short table and where the report is."""
-    from rich.console import Console
-    from rich.markup import escape
-    from rich.table import Table
+    from alsweep.cli.results_table import print_results
+    from alsweep.results import load_results
 
-    from alsweep.results import aubc, load_results
-
-    table = load_results(run_folder)
-    done = table[table["status"] == "done"]
-    if not done.empty:
-        last = done.sort_values("loop").groupby("trajectory").tail(1)
-        keys = ["setting", "strategy", "seed"]
-        curves = last.merge(aubc(done), on=keys).groupby("strategy")
-        totals = Table("strategy", "final Dice", "AUBC", "trajectories")
-        for strategy, rows in curves:
-            dice, area = (f"{rows[column].mean():.3f}" for column in ("mean_dice", "aubc"))
-            totals.add_row(escape(str(strategy)), dice, area, str(len(rows)))
-        Console().print(totals)
+    print_results(load_results(run_folder))
     tell_report(run_folder)
 
 

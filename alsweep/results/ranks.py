@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -28,7 +28,9 @@ class Scored:
     Attributes:
         setting: Its hash.
         seeds: Those of the ranked strategies' values, common to them all.
-        scores: Strategies by (1 + draws): as they are, then resampled; empty without a seed.
+        scores: Strategies by (1 + draws): as they are, then resampled; empty without a seed or
+            where a strategy has no rival.
+        alone: The strategy without a rival; None where there are several, or none.
         left_out: Strategy to the number of its seeds, where these are too few.
         of: Number of seeds in the setting.
     """
@@ -38,6 +40,13 @@ class Scored:
     scores: pd.DataFrame
     left_out: dict[str, int]
     of: int
+    alone: str | None = None
+
+    def with_rivals(self) -> "Scored":
+        """The same, without scores and seeds where only one strategy has them: it beats nobody."""
+        if self.scores.empty or len(self.scores) > 1:
+            return self
+        return replace(self, seeds=(), scores=pd.DataFrame(), alone=str(self.scores.index[0]))
 
 
 def ranking(
@@ -53,8 +62,8 @@ def ranking(
     is best, ties share the smallest rank). A strategy that has a value for fewer than half of the
     setting's seeds, which are those of any strategy, is left out there: a single failed trajectory
     costs its seed, a strategy that has hardly begun does not cost everybody's. A setting without a
-    common seed is left out. A bootstrap draws seeds with replacement, in each setting for itself,
-    the same for all of its strategies: they are paired.
+    common seed, or with one strategy alone, ranks nobody. A bootstrap draws seeds with replacement,
+    in each setting for itself, the same for all of its strategies: they are paired.
 
     Args:
         table: The tidy table.
@@ -68,8 +77,9 @@ def ranking(
         all together have so few that to draw one and the same seed everywhere is no rarer than the
         2.5 % at an end (one setting of three seeds, two of two): the draws then have no tails, and
         seeds that agree by chance would look like certainty. ``attrs`` holds ``seeds``, by setting
-        the common seeds (none where it is left out), and ``left_out``: (setting, strategy, its
-        seeds, seeds of the setting).
+        the common seeds (none where nobody is ranked); ``left_out``: (setting, strategy, its seeds,
+        seeds of the setting); ``alone``: (setting, strategy) where it has no rival; and ``ranked``:
+        by setting who is ranked there. Where these differ, mean ranks are over other rivals.
 
     Raises:
         RecordError: A column is missing, the metric is unknown, or ``full_dice`` is needed.
@@ -79,6 +89,10 @@ def ranking(
     frame.attrs = {
         "seeds": {one.setting: one.seeds for one in settings},
         "left_out": [(s.setting, n, has, s.of) for s in settings for n, has in s.left_out.items()],
+        "alone": [(one.setting, one.alone) for one in settings if one.alone is not None],
+        "ranked": {
+            s.setting: tuple(map(str, s.scores.index)) for s in settings if not s.scores.empty
+        },
     }
     return frame
 
@@ -98,12 +112,13 @@ def scored_settings(
         raise RecordError(f"metric: expected 'aubc', 'final' or 'fg_eff', got {metric!r}")
     if metric != "fg_eff":
         each = setting_scores(table, metric, statuses)
-        return [_scored(values, setting) for setting, values in each.items()]
+        return [_scored(values, setting).with_rivals() for setting, values in each.items()]
     if full_dice is None:
         raise RecordError("ranking by fg_eff needs full_dice, the Dice of the fully annotated pool")
     rows = select(table, (*RATE_COLUMNS, "annotated_patches"), statuses)
     groups = rows.groupby("setting", sort=True)
-    return [_scored_rates(group, str(setting), full_dice) for setting, group in groups]
+    scored = (_scored_rates(group, str(setting), full_dice) for setting, group in groups)
+    return [one.with_rivals() for one in scored]
 
 
 def _scored(values: pd.DataFrame, setting: str) -> Scored:
@@ -129,10 +144,14 @@ def _scored_rates(
 
 
 def ranks_of(scores: pd.DataFrame) -> pd.DataFrame:
-    """Return the rank in each column, 1 for the highest score; ties share the smallest rank."""
-    values = scores.to_numpy()
+    """Return the rank in each column, 1 for the highest score; ties share the smallest rank.
+
+    Where only one has a score, nobody has a rank.
+    """
+    values = scores.to_numpy(dtype=float)
     better = (values[None, :, :] > values[:, None, :]).sum(axis=1)
-    return pd.DataFrame(np.where(np.isnan(values), np.nan, better + 1.0), index=scores.index)
+    known = np.isfinite(values) & (np.isfinite(values).sum(axis=0) > 1)
+    return pd.DataFrame(np.where(known, better + 1.0, np.nan), index=scores.index)
 
 
 def _summary(settings: Sequence[Scored]) -> pd.DataFrame:
@@ -211,7 +230,8 @@ def rank_stability(
         without it with the full one (1 = same order); ``others``, its mean with the rankings that
         leave out another. Empty for fewer than two seeds.
     """
-    values = [comparable(one)[0] for one in setting_scores(table, metric, statuses).values()]
+    each = (comparable(one)[0] for one in setting_scores(table, metric, statuses).values())
+    values = [one for one in each if len(one) > 1]  # alone, a strategy ranks nobody
     full = _mean_rank(values)
     seeds = sorted({seed for one in values for seed in one.columns})
     rankings = [

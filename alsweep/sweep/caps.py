@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from alsweep.config.caps import CapsConfig
 from alsweep.files import read_json
-from alsweep.layout import meta_path, models_folder
+from alsweep.layout import meta_path, models_folder, trajectories_folder
+from alsweep.results.records import read_records
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -99,6 +100,42 @@ def meter_of(sweep: SweepConfig, run: Path) -> Meter:
     resources = sweep.resources
     price = resources.price_per_gpu_hour or 0.0
     return Meter(sweep.caps, resources.gpus or 1.0, price, SeldomMeasured(run).gib)
+
+
+def count_loop(
+    meter: Meter, run: Path, record: LoopRecord, resources: ResourcesConfig, start: str = ""
+) -> None:
+    """Add up what a loop took: each is to come here once.
+
+    Args:
+        meter: Adds up.
+        run: The run folder.
+        record: Of the loop.
+        resources: Of the sweep.
+        start: Key of the shared start, where it is known; it may be counted already.
+    """
+    meter.worked(loop_seconds(record, resources))
+    if record.loop == 0 and record.cached_members:
+        # Settings that differ in their number of loops share a start by its members alone.
+        known = not meter.first_time(" ".join(record.members))
+        known |= bool(start) and not meter.first_time(start)
+        if not known:
+            meter.worked(stored_start_seconds(run, record, resources))
+
+
+def replaced_records(run: Path, caps: CapsConfig, ids: Collection[str]) -> Iterator[LoopRecord]:
+    """Loops of trajectories in a run folder that its plan has no more: their time is used too.
+
+    Args:
+        run: The run folder.
+        caps: Nothing is read where none of them counts work.
+        ids: Of the plan.
+    """
+    if not caps.bounds.keys() & {"gpu_hours", "money"}:
+        return
+    for path in sorted(trajectories_folder(run).glob("*/config.json")):
+        if path.parent.name not in ids:
+            yield from read_records(path.parent)
 
 
 def loop_seconds(record: LoopRecord, resources: ResourcesConfig) -> float:

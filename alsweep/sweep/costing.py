@@ -232,7 +232,7 @@ def _recorded(run: Path, plan: Plan, measure: Measure) -> dict[str, Timed]:
             continue
         key = measure.keys[planned.id]
         for record in read_records(trajectory_folder(run, planned.id)):
-            if _same_machine(record, plan.sweep.resources):
+            if not record.taken_over and _same_machine(record, plan.sweep.resources):
                 _count(sums.setdefault(key, _Sums()), record, planned, plan, measure)
                 loops[key] = loops.get(key, 0) + 1
     rates = {key: found.rates(measure.recipes[key]) for key, found in sums.items()}

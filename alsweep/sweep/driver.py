@@ -5,7 +5,7 @@ from dataclasses import replace
 from alsweep.results.failure import forget_failure, read_failure
 from alsweep.results.records import read_records
 from alsweep.sweep.job import Job, Outcome
-from alsweep.sweep.missing import finished, unfinished
+from alsweep.sweep.missing import finished, going_on, unfinished
 from alsweep.sweep.ray_session import ray_session
 from alsweep.sweep.retry import Retry
 from alsweep.sweep.schedules import configurations_left, make_scheduled
@@ -27,6 +27,7 @@ def make_missing(job: Job, address: str | None = None, retry: Retry = Retry.fail
         records = read_records(job.folder(planned))
         job.mirror(planned, records)
         job.count(planned, records)
+    job.count_replaced()
     going = _going_on(job, retry)
     if not unfinished(job.run, going.plan) and not configurations_left(going):
         return _outcome(job)
@@ -47,12 +48,13 @@ def _going_on(job: Job, retry: Retry) -> Job:
         for planned in job.plan.trajectories:
             forget_failure(job.folder(planned))
         return job
-    for planned in unfinished(job.run, job.plan):
-        error = read_failure(job.folder(planned))
-        if error is not None:
+    going = going_on(job.run, job.plan, retry)
+    for planned in job.plan.trajectories:
+        if planned.id in going.stopped - job.plan.stopped:
+            error = read_failure(job.folder(planned)) or ""
             job.errors[planned.id] = error
             job.monitor.failed(planned, error)
-    return replace(job, plan=replace(job.plan, stopped=job.plan.stopped | job.errors.keys()))
+    return replace(job, plan=going)
 
 
 def _outcome(job: Job) -> Outcome:

@@ -34,7 +34,7 @@ from alsweep.sweep.schedules import make, part
 from alsweep.sweep.search_space import cells
 from alsweep.sweep.study import Searcher, Suggestion, refuse_foreign_studies
 from alsweep.sweep.study_name import study_name
-from alsweep.sweep.taking_over import take_over
+from alsweep.sweep.taking_over import take_over, to_take_over
 from alsweep.sweep.turns import workers_at_once
 
 if TYPE_CHECKING:
@@ -256,7 +256,7 @@ class _Search:
 
     def _begin(self, more: Sequence[Planned]) -> None:
         """Heed what the folder has of them, from another search or with another number of loops."""
-        take_over(self.job.run, part(self.job, more).plan)
+        take_over(self.job.run, to_take_over(self.job.run, part(self.job, more).plan))
         for planned in more:
             forget_failure(self.job.folder(planned))
             records = read_records(self.job.folder(planned))

@@ -2,10 +2,11 @@
 
 import gc
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
+from itertools import chain
 from pathlib import Path
 from typing import Any, Literal, get_args
 
@@ -17,7 +18,7 @@ from alsweep.layout import space_path, starts_folder
 from alsweep.results.decisions import Decision, read_decided, read_decisions
 from alsweep.results.records import RunFolder, TrajectoryFolder, read_run
 from alsweep.results.settings import setting_names, setting_of
-from alsweep.sweep.caps import loop_seconds, meter_of, stored_start_seconds
+from alsweep.sweep.caps import count_loop, meter_of, replaced_records
 from alsweep.sweep.heartbeat import SignOfLife, read_sign_of_life, silent_seconds
 from alsweep.sweep.run_folder import (
     active_driver,
@@ -222,17 +223,17 @@ def _plain(decision: Decision) -> dict[str, Any]:
 
 
 def _caps(
-    run: Path, sweep: SweepConfig, folders: Iterable[TrajectoryFolder]
+    run: Path, sweep: SweepConfig, folders: Sequence[TrajectoryFolder]
 ) -> tuple[CapStatus, ...]:
     bounds = {name: bound for name, bound in sweep.caps.bounds.items() if name != "hours"}
     if not bounds:
         return ()
     meter = meter_of(sweep, run)
-    for record in (record for folder in folders for record in folder.records):
-        meter.worked(loop_seconds(record, sweep.resources))
-        start = f"{record.setting} {record.start_hash}"
-        if record.loop == 0 and record.cached_members and meter.first_time(start):
-            meter.worked(stored_start_seconds(run, record, sweep.resources))
+    planned = (record for folder in folders for record in folder.records)
+    for record in chain(
+        planned, replaced_records(run, sweep.caps, {folder.id for folder in folders})
+    ):
+        count_loop(meter, run, record, sweep.resources)
     used = meter.used()
     return tuple(CapStatus(name, used[name], bound) for name, bound in bounds.items())
 
