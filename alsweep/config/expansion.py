@@ -97,7 +97,8 @@ class SettingConfig(Frozen):
 class SampleConfig(Frozen):
     """Random search: values that are drawn, the same ones for every setting, point and seed.
 
-    Draw k depends on ``seed``, on its own key and on k alone: a larger ``n`` keeps the first ones.
+    Draw k depends on ``seed``, on its own key and on k alone, before repeats of whole draws are left
+    out: a larger ``n`` keeps the first ones.
 
     Attributes:
         n: How many draws.
