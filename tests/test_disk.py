@@ -69,8 +69,8 @@ def test_of_a_disk_that_is_too_small_altogether_no_room_can_be_made(disk: Path) 
     assert str(told.value).endswith(
         "24 MiB are needed; choose an --out in a folder on a larger disk"
     )
+    fill(disk, left=RESERVE)
     with pytest.raises(DiskFullError, match="free space on it, choose an --out on another disk"):
-        fill(disk, left=RESERVE)
         require_room(disk, MIB)
 
 

@@ -124,6 +124,6 @@ def test_a_boolean_is_no_number(raw, place):
 def test_where_a_boolean_may_stand_it_does():
     class Either(Frozen):
         how: bool | int = 3
-        any_of: dict[str, float | bool] = {}
+        any_of: dict[str, float | bool] = Field(default_factory=dict)
 
     assert validated(Either, {"how": True, "any_of": {"a": False}}, {}).how is True
