@@ -338,7 +338,9 @@ class SweepConfig(Frozen):
         self, cell: Cell, implied: Mapping[str, dict[str, Any]]
     ) -> Iterator[tuple[Cell, TrajectoryConfig]]:
         base = _copy(self.base)
-        _assign_all(base, cell.values, cell.places)
+        # A stored value is written out in full, and base is that of the cells without it.
+        values = cell.values if self.provenance else _with_rest(cell.values, base)
+        _assign_all(base, values, cell.places)
         # What is implied has keys of its own, some of them inside mappings of the cell.
         _assign_all(base, implied.get(canonical_json(cell.where), {}))
         for seed in self.seeds:
@@ -368,6 +370,16 @@ def _refuse_top_level(keys: Container[str]) -> None:
 
 def _copy(value: Any) -> Any:
     return {k: _copy(v) for k, v in value.items()} if isinstance(value, dict) else value
+
+
+def _with_rest(values: Mapping[str, Any], base: Mapping[str, Any]) -> dict[str, Any]:
+    """Values of a cell; one that is a section keeps what it does not name of that in base."""
+    return {key: _merged(key, value, base.get(key)) for key, value in values.items()}
+
+
+def _merged(key: str, value: Any, rest: Any) -> Any:
+    section = key != "strategy" and isinstance(value, dict) and isinstance(rest, dict)
+    return {**rest, **value} if section else value
 
 
 def _assign_all(

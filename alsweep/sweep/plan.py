@@ -215,10 +215,10 @@ def plan_one(config: TrajectoryConfig, cell: Cell, dataset: Dataset) -> Planned:
             )
         return Planned.of(config, dataset, cell)
     except ConfigError as error:
-        raise ConfigError(_where_it_stands(str(error), cell)) from error
+        raise ConfigError(where_it_stands(str(error), cell)) from error
 
 
-def _where_it_stands(message: str, cell: Cell) -> str:
+def where_it_stands(message: str, cell: Cell) -> str:
     """Name the place of a faulty key that does not stand in base, and the setting at fault."""
     for key, place in cell.places.items():
         if message.startswith((f"base.{key}:", f"base.{key}.")):
