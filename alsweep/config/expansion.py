@@ -193,7 +193,7 @@ def _check_entry(entry: object) -> None:
 
 def _listed(over: Partial) -> Iterator[str]:
     """What to write for lists in entries of strategies, where people look for choices."""
-    for key in _STRATEGIES:
+    for key in STRATEGY_KEYS:
         value = over.get(key, ())
         for entry in value["choices"] if isinstance(value, Mapping) else value:
             for name, one in entry.items() if isinstance(entry, Mapping) else ():
