@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, Literal
 
 from pydantic import (
+    AfterValidator,
     Field,
     NonNegativeInt,
     PositiveFloat,
@@ -39,6 +40,12 @@ _IMPLIES = ("training.preset", "evaluation", "training")
 """A search sets single values: what these imply would not be among them."""
 
 
+def _each_once(seeds: tuple[int, ...]) -> tuple[int, ...]:
+    if len(set(seeds)) < len(seeds):
+        raise ValueError("a seed is written twice; leave one of them out")
+    return seeds
+
+
 class SearchConfig(Frozen):
     """Configurations that are suggested one after the other, each run on all seeds as one block.
 
@@ -48,6 +55,7 @@ class SearchConfig(Frozen):
         objectives: What is optimised, the mean over seeds, and which way it is better.
         constraints: Costs to how much a configuration may take, summed over its seeds.
         configurations: How many are told with a value, repeats included.
+        confirm_seeds: On which the best are run again once all are told; none of the sweep's.
         storage: Optuna's URL of a database; None is RUN/search/journal.log.
         seed: Of the suggestions; not of trajectories.
     """
@@ -58,6 +66,7 @@ class SearchConfig(Frozen):
     )
     constraints: dict[Cost, PositiveFloat] = Field(default_factory=dict)
     configurations: PositiveInt = 30
+    confirm_seeds: Annotated[tuple[NonNegativeInt, ...], AfterValidator(_each_once)] = ()
     storage: str | None = None
     seed: NonNegativeInt = 0
 

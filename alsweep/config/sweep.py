@@ -273,6 +273,17 @@ class SweepConfig(Frozen):
         return self
 
     @model_validator(mode="after")
+    def _what_confirms_was_not_searched_with(self) -> Self:
+        fresh = () if self.search is None else self.search.confirm_seeds
+        known = [seed for seed in fresh if seed in self.seeds]
+        if known:
+            raise ValueError(
+                f"search.confirm_seeds: {known[0]} is one of seeds, with which the best is found; "
+                "write others"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _each_key_is_set_once(self) -> Self:
         homes = {f"settings.{one.name}": list(one.values) for one in self.settings or ()}
         homes |= {"grid": list(self.grid)}

@@ -13,13 +13,19 @@ from ruamel.yaml import YAML
 
 from alsweep.files import canonical_json
 from alsweep.layout import space_path
-from alsweep.results.studies import read_trials
+from alsweep.results.studies import Memory, read_memory
 
 if TYPE_CHECKING:
     from optuna.trial import FrozenTrial
 
 ENOUGH = 10
 """Trials told, before importances say more than which of them were drawn."""
+
+FINALISTS = 3
+"""The best that are confirmed."""
+
+CONFIRMED = "confirmed"
+"""User attribute of the study: what was run again on fresh seeds."""
 
 
 @dataclass(frozen=True)
@@ -45,9 +51,52 @@ class Tried:
     kept: bool
 
     @property
+    def n_seeds(self) -> int:
+        """How many seeds it was run with."""
+        return self.seeds
+
+    @property
     def identity(self) -> str:
         """Equal for a configuration and its repeats."""
         return canonical_json(self.configuration)
+
+
+@dataclass(frozen=True)
+class Rerun:
+    """A configuration that was run once more, for a value that it was not chosen for.
+
+    Attributes:
+        number: Of the trial that was told with it.
+        values: One an objective, means over seeds.
+        errors: Their standard errors; NaN for a single seed.
+        seeds: With which.
+    """
+
+    number: int
+    values: tuple[float, ...]
+    errors: tuple[float, ...]
+    seeds: tuple[int, ...]
+
+    @property
+    def n_seeds(self) -> int:
+        """How many seeds it was run with."""
+        return len(self.seeds)
+
+    @classmethod
+    def of(cls, noted: Mapping[str, Any]) -> Rerun:
+        """From what is noted in the study."""
+        values, seeds = tuple(noted["values"]), tuple(noted["seeds"])
+        return cls(int(noted["trial"]), values, _errors(noted), seeds)
+
+    def plain(self, ids: Sequence[str]) -> dict[str, Any]:
+        """As it is noted in the study.
+
+        Args:
+            ids: Of the trajectories.
+        """
+        errors = [None if math.isnan(e) else e for e in self.errors]
+        told = {"trial": self.number, "seeds": list(self.seeds), "trajectories": list(ids)}
+        return {**told, "values": list(self.values), "standard_error": errors}
 
 
 @dataclass(frozen=True)
@@ -61,6 +110,8 @@ class Searched:
         tried: By number.
         failed: How many trials gave no value.
         trials: Those told with a value, as Optuna has them.
+        confirm_seeds: With which the best are to be run again.
+        confirmed: What was, on these seeds, by number.
     """
 
     name: str
@@ -69,6 +120,13 @@ class Searched:
     tried: tuple[Tried, ...]
     failed: int
     trials: tuple[FrozenTrial, ...]
+    confirm_seeds: tuple[int, ...] = ()
+    confirmed: tuple[Rerun, ...] = ()
+
+    @property
+    def lowest(self) -> bool:
+        """Whether the first objective is better when it is lower."""
+        return _sign(next(iter(self.objectives.values()))) < 0
 
     @property
     def distinct(self) -> tuple[Tried, ...]:
@@ -89,6 +147,31 @@ class Searched:
         signs = [_sign(direction) for direction in self.objectives.values()]
         ranked = self.ranked()
         return [one for one in ranked if not any(_beats(two, one, signs) for two in ranked)]
+
+    def finalists(self) -> list[Tried]:
+        """Those that are confirmed: the best, or of several objectives the best of the front."""
+        if not self.confirm_seeds:
+            return []
+        best = self.front() if len(self.objectives) > 1 else self.ranked()
+        return best[:FINALISTS]
+
+    def unconfirmed(self) -> list[Tried]:
+        """Finalists that were not run again yet."""
+        known = {one.number for one in self.confirmed}
+        return [one for one in self.finalists() if one.number not in known]
+
+    def best(self) -> Tried | None:
+        """The best by what it was confirmed with, once all finalists are; else by what was told."""
+        front, finalists = self.front(), self.finalists()
+        if not finalists or self.unconfirmed():
+            return front[0] if front else None
+        sign = _sign(next(iter(self.objectives.values())))
+        values = {one.number: sign * one.values[0] for one in self.confirmed}
+        return max(finalists, key=lambda one: (values[one.number], -one.number))
+
+    def confirmation(self, number: int) -> Rerun | None:
+        """What a trial was confirmed with."""
+        return next((one for one in self.confirmed if one.number == number), None)
 
     def optimism(self) -> float:
         """How far above its true value the best of equals would be, by seed noise alone.
@@ -114,13 +197,13 @@ def _beats(one: Tried, other: Tried, signs: Sequence[int]) -> bool:
     return min(gains) >= 0 and max(gains) > 0
 
 
-def interval(one: Tried) -> tuple[float, float]:
+def interval(one: Tried | Rerun) -> tuple[float, float]:
     """95 % t interval of the first objective; NaN for a single seed."""
     from scipy.stats import t
 
-    if one.seeds < 2:
+    if one.n_seeds < 2:
         return math.nan, math.nan
-    half = float(t.ppf(0.975, one.seeds - 1)) * one.errors[0]
+    half = float(t.ppf(0.975, one.n_seeds - 1)) * one.errors[0]
     return one.values[0] - half, one.values[0] + half
 
 
@@ -137,26 +220,49 @@ def read_search(run: Path) -> Searched | None:
     search, study = raw.get("search"), (raw.get("provenance") or {}).get("study")
     if not search or not study:
         return None
+    memory = read_memory(run, search.get("storage"), str(study))
+    return searched_in(str(raw["name"]), search, memory)
+
+
+def searched_in(name: str, search: Mapping[str, Any], memory: Memory) -> Searched:
+    """Return what a study says of a search.
+
+    Args:
+        name: Of the sweep.
+        search: As JSON values.
+        memory: Of the study.
+    """
     from optuna.trial import TrialState
 
-    trials = read_trials(run, search.get("storage"), str(study))
-    told = tuple(one for one in trials if one.state == TrialState.COMPLETE)
-    failed = sum(one.state == TrialState.FAIL for one in trials)
-    objectives, limits = search["objectives"], search.get("constraints") or {}
-    tried = tuple(map(_tried, told))
-    return Searched(str(raw["name"]), objectives, limits, tried, failed, told)
+    told = tuple(one for one in memory.trials if one.state == TrialState.COMPLETE)
+    fresh = tuple(search.get("confirm_seeds") or ())
+    confirmed = [Rerun.of(noted) for noted in memory.attributes.get(CONFIRMED, ())]
+    return Searched(
+        name=name,
+        objectives=search["objectives"],
+        constraints=search.get("constraints") or {},
+        tried=tuple(map(_tried, told)),
+        failed=sum(one.state == TrialState.FAIL for one in memory.trials),
+        trials=told,
+        confirm_seeds=fresh,
+        confirmed=tuple(one for one in confirmed if one.seeds == fresh),
+    )
+
+
+def _errors(noted: Mapping[str, Any]) -> tuple[float, ...]:
+    errors = noted["standard_error"]
+    each = errors if isinstance(errors, list) else [errors]
+    return tuple(math.nan if error is None else float(error) for error in each)
 
 
 def _tried(trial: FrozenTrial) -> Tried:
     known = trial.user_attrs
-    errors = known["standard_error"]
-    each = errors if isinstance(errors, list) else [errors]
     return Tried(
         number=trial.number,
         parameters=trial.params,
         configuration=known["configuration"],
         values=tuple(trial.values or ()),
-        errors=tuple(math.nan if error is None else float(error) for error in each),
+        errors=_errors(known),
         seeds=len(known["seeds"]),
         kept=all(over <= 0 for over in trial.constraints.values()),
     )

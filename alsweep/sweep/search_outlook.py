@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from alsweep.layout import space_path
+from alsweep.results.searched import FINALISTS
 from alsweep.sweep.costing import Calibrate, Cost, cost_of
 
 if TYPE_CHECKING:
@@ -44,6 +45,10 @@ class Span:
         """Of so many."""
         return Span(n * self.low, n * self.high)
 
+    def over(self, n: int) -> Span:
+        """Of each of so many."""
+        return Span(self.low // n, self.high // n)
+
     def __str__(self) -> str:
         return f"{self.low}" if self.low == self.high else f"{self.low} to {self.high}"
 
@@ -60,6 +65,7 @@ class SearchOutlook:
         loops: Of a configuration.
         trainings: Of a configuration: networks.
         cost: Of a configuration; None where no dataset is there to tell it.
+        confirm_seeds: With which the best are run again in each setting.
     """
 
     configurations: int
@@ -69,6 +75,7 @@ class SearchOutlook:
     loops: Span
     trainings: Span
     cost: Cost | None = None
+    confirm_seeds: int = 0
 
     @property
     def left(self) -> int:
@@ -82,8 +89,20 @@ class SearchOutlook:
 
     @property
     def total(self) -> Cost | None:
-        """What all that are left take."""
-        return None if self.cost is None else self.cost.times(self.left)
+        """What all that are left take, and what confirms them."""
+        blocks = self.left + self.confirmed * self.confirm_seeds / self.seeds
+        return None if self.cost is None else self.cost.times(blocks)
+
+    @property
+    def confirmed(self) -> int:
+        """Configurations that are still to be run on fresh seeds."""
+        # What was confirmed before is not looked up: then nothing is left.
+        return min(FINALISTS, self.configurations) if self.confirm_seeds and self.left else 0
+
+    @property
+    def confirming(self) -> Span:
+        """Loops of what confirms; those of a configuration are over its seeds."""
+        return self.loops.times(self.confirmed * self.confirm_seeds).over(self.seeds)
 
     def plain(self) -> dict[str, Any]:
         """As JSON values."""
@@ -97,6 +116,11 @@ class SearchOutlook:
             "trajectories": self.left * self.each,
             "loops": asdict(self.loops.times(self.left)),
             "trainings": asdict(self.trainings.times(self.left)),
+            "confirmed": {
+                "configurations": self.confirmed,
+                "trajectories": self.confirmed * self.settings * self.confirm_seeds,
+                "loops": asdict(self.confirming),
+            },
             "cost_each": None if cost is None else cost.plain(),
             "cost": None if total is None else total.plain(),
             "unknown": list(UNKNOWN),
@@ -116,10 +140,16 @@ class SearchOutlook:
             f"{self.loops.times(self.left)} loops, {self.trainings.times(self.left)} trainings to "
             f"come; {'; '.join(UNKNOWN)}"
         )
+        lines = [all_of_them]
+        if self.confirmed:
+            trajectories = self.confirmed * self.settings * self.confirm_seeds
+            lines.append(
+                f"search: then the best {self.confirmed} again, on {self.confirm_seeds} fresh "
+                f"seed{'' if self.confirm_seeds == 1 else 's'}: {trajectories} trajectories, "
+                f"{self.confirming} loops"
+            )
         cost = self.total
-        if cost is None:
-            return [all_of_them]
-        return [all_of_them, f"search, from the ends of its ranges: {cost}"]
+        return lines if cost is None else [*lines, f"search, from the ends of its ranges: {cost}"]
 
 
 def _counted(configurations: int) -> str:
@@ -166,8 +196,15 @@ def counted(sweep: SweepConfig, examples: Sequence[TrajectoryConfig]) -> SearchO
     trained = Span.of(
         sum(one.query.loops * one.training.members for one in block) for block in blocks
     )
-    n = sweep.search.configurations
-    return SearchOutlook(n, 0, settings, seeds, loops.times(seeds), trained.times(seeds))
+    return SearchOutlook(
+        configurations=sweep.search.configurations,
+        told=0,
+        settings=settings,
+        seeds=seeds,
+        loops=loops.times(seeds),
+        trainings=trained.times(seeds),
+        confirm_seeds=len(sweep.search.confirm_seeds),
+    )
 
 
 def _told(run: Path, plan: Plan) -> int:

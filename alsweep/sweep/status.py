@@ -4,7 +4,7 @@ import gc
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal, get_args
@@ -94,6 +94,7 @@ class SearchStatus:
         failed: Trials without a value.
         under_way: Trials that are being run, or go on with a resume.
         error: Why the storage cannot be read.
+        to_confirm: Configurations that are still to be run on fresh seeds.
     """
 
     configurations: int
@@ -101,16 +102,22 @@ class SearchStatus:
     failed: int = 0
     under_way: int = 0
     error: str | None = None
+    to_confirm: int = 0
 
     @property
     def over(self) -> bool:
-        """Whether all are told."""
-        return self.told is not None and self.told >= self.configurations and not self.under_way
+        """Whether all are told, and the best confirmed."""
+        told = self.told is not None and self.told >= self.configurations
+        return told and not self.under_way and not self.to_confirm
 
     def __str__(self) -> str:
         if self.told is None:
             return f"search: {self.configurations} configurations; {self.error}"
-        more = {"under way": self.under_way, "without a value": self.failed}
+        more = {
+            "under way": self.under_way,
+            "without a value": self.failed,
+            "to confirm": self.to_confirm,
+        }
         told = "".join(f", {count} {what}" for what, count in more.items() if count)
         return f"search: {self.told} of {self.configurations} configurations told{told}"
 
@@ -242,16 +249,25 @@ def _search(run: Path, sweep: SweepConfig) -> SearchStatus | None:
     if sweep.search is None or study is None:
         return None
     # Optuna comes along with it; most sweeps search nothing.
-    from alsweep.results.studies import read_trials
+    from alsweep.results.searched import searched_in
+    from alsweep.results.studies import read_memory
 
     n = sweep.search.configurations
     try:
-        trials = read_trials(run, sweep.search.storage, study)
+        memory = read_memory(run, sweep.search.storage, study)
     except ConfigError as error:
         return SearchStatus(n, error=str(error))
-    states = Counter(trial.state.name for trial in trials)
-    under_way = states["RUNNING"] + states["WAITING"]
-    return SearchStatus(n, states["COMPLETE"], states["FAIL"], under_way)
+    states = Counter(trial.state.name for trial in memory.trials)
+    found = SearchStatus(
+        configurations=n,
+        told=states["COMPLETE"],
+        failed=states["FAIL"],
+        under_way=states["RUNNING"] + states["WAITING"],
+    )
+    if not found.over:
+        return found
+    unconfirmed = searched_in(sweep.name, sweep.search.plain(), memory).unconfirmed()
+    return replace(found, to_confirm=len(unconfirmed))
 
 
 def _starts(run: Path) -> int:

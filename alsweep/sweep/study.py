@@ -16,6 +16,8 @@ from optuna.trial import Trial, TrialState
 from alsweep.config.distributions import Choices, Distribution
 from alsweep.errors import ConfigError
 from alsweep.files import canonical_json
+from alsweep.results.searched import searched_in
+from alsweep.results.studies import Memory
 from alsweep.rng import stream
 from alsweep.sweep.search_space import configuration
 from alsweep.sweep.stops import held
@@ -24,8 +26,9 @@ if TYPE_CHECKING:
     from optuna.storages import BaseStorage
     from optuna.trial import FrozenTrial
 
-    from alsweep.config.search import Cost, SearchConfig
+    from alsweep.config.search import SearchConfig
     from alsweep.results.objectives import Measured
+    from alsweep.results.searched import Searched
 
 BATCH, TRAJECTORIES, SEEDS, ERROR_OF = "batch", "trajectories", "seeds", "standard_error"
 """User attributes of a trial: number of the first of those asked with it; ids; seeds; error."""
@@ -62,7 +65,7 @@ class Searcher:
     """
 
     def __init__(self, storage: BaseStorage, name: str, search: SearchConfig) -> None:
-        self._search = search
+        self._search, self._name = search, name
         with _writing():
             self._study = optuna.create_study(
                 storage=storage,
@@ -81,6 +84,11 @@ class Searcher:
     def told(self) -> int:
         """Trials told with a value."""
         return sum(trial.state == TrialState.COMPLETE for trial in self.trials)
+
+    @property
+    def open(self) -> int:
+        """Trials that were neither told nor failed."""
+        return sum(not trial.state.is_finished() for trial in self.trials)
 
     def batch(self, at_once: int) -> list[Suggestion]:
         """The configurations to run next: those that a stop left, or new ones.
@@ -125,8 +133,7 @@ class Searcher:
             if trial.user_attrs.get(LACKING) and done >= set(trial.user_attrs[TRAJECTORIES])
         }
         again = sorted(failed[ids].number for ids in failed.keys() - known)
-        open_ = sum(not trial.state.is_finished() for trial in trials)
-        for number in again[: max(0, self._search.configurations - self.told - open_)]:
+        for number in again[: max(0, self._search.configurations - self.told - self.open)]:
             with _writing():
                 self._study.enqueue_trial(trials[number].params, user_attrs={ANEW: number})
 
@@ -191,7 +198,7 @@ class Searcher:
         with _writing():
             self._study.tell(number, state=TrialState.FAIL)
 
-    def tell(self, number: int, found: Sequence[Measured], spent: Mapping[Cost, float]) -> None:
+    def tell(self, number: int, found: Sequence[Measured], spent: Mapping[str, float]) -> None:
         """Tell what a trial gave.
 
         Args:
@@ -207,21 +214,20 @@ class Searcher:
                 trial.set_constraint(name, spent[name] - most)
             self._study.tell(number, [one.value for one in found])
 
-    def best(self) -> FrozenTrial | None:
-        """The best trial that keeps the constraints; of a front, by its first objective."""
-        kept = [one for one in self.trials if one.state == TrialState.COMPLETE and is_kept(one)]
-        sign = 1 if self._search.directions[0] == "maximize" else -1
-        front = kept if len(self._search.directions) == 1 else self._front(kept)
-        return max(front, key=lambda one: (sign * one.values[0], -one.number), default=None)
+    @property
+    def searched(self) -> Searched:
+        """What was found until now."""
+        memory = Memory(tuple(self.trials), self._study.user_attrs)
+        return searched_in(self._name, self._search.plain(), memory)
 
-    def _front(self, kept: Sequence[FrozenTrial]) -> list[FrozenTrial]:
-        best = {one.number for one in self._study.best_trials}
-        return [one for one in kept if one.number in best]
+    def noted(self, attribute: str) -> Any:
+        """What is noted in the study itself; None where nothing is."""
+        return self._study.user_attrs.get(attribute)
 
-
-def is_kept(trial: FrozenTrial) -> bool:
-    """Whether a trial keeps all constraints."""
-    return all(over <= 0 for over in trial.constraints.values())
+    def note(self, attribute: str, value: Any) -> None:
+        """Note something in the study itself."""
+        with _writing():
+            self._study.set_user_attr(attribute, value)
 
 
 def refuse_foreign_studies(storage: BaseStorage, name: str, ids: Sequence[str]) -> None:

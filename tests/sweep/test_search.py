@@ -24,8 +24,9 @@ from alsweep.layout import best_path, decisions_path, journal_path
 from alsweep.results.decisions import read_decisions
 from alsweep.results.load import load_results
 from alsweep.results.metrics import aubc
+from alsweep.results.searched import read_search
 from alsweep.results.studies import read_trials
-from alsweep.sweep import driver, schedules
+from alsweep.sweep import driver, reruns, schedules
 from alsweep.sweep import search as searching
 from alsweep.sweep.audience import Listener
 from alsweep.sweep.caps import Meter
@@ -36,7 +37,8 @@ from alsweep.sweep.plan import Plan, Planned, make_plan
 from alsweep.sweep.planning import plan_of, stored_plan
 from alsweep.sweep.retry import Retry
 from alsweep.sweep.run_folder import check_same_sweep, write_space
-from alsweep.sweep.search import searched
+from alsweep.sweep.search import left, searched
+from alsweep.sweep.search_outlook import counted as counted_without
 from alsweep.sweep.status import read_status
 from alsweep.sweep.stops import stops_raise
 from alsweep.sweep.study_name import study_name
@@ -364,12 +366,8 @@ def test_a_resumed_search_is_the_stored_one(bench: Bench) -> None:
     assert [one.id for one in stored.examples] == [one.id for one in bench.plan.examples]
     for trial in bench.trials:
         values = trial.user_attrs["configuration"]
-        again = [
-            one.id
-            for cell in searching.cells(stored.sweep, values)
-            for config in stored.sweep.of_cell(cell)
-            for one in [searching.plan_one(config, cell, bench.dataset)]
-        ]
+        blocks = searching.Blocks.of(bench.begun())
+        again = [one.id for one in blocks.planned(values, stored.sweep.seeds)]
         assert again == trial.user_attrs["trajectories"]
 
 
@@ -381,6 +379,99 @@ def test_best_yaml_is_the_best_configuration(bench: Bench) -> None:
     plan = plan_of(load_sweep(best_path(bench.run)), "best.yaml")
     assert list(plan.ids) == best.user_attrs["trajectories"]
     assert plan.sweep.name == "tiny-best"
+
+
+def test_the_best_are_confirmed_on_fresh_seeds(
+    bench: Bench, dataset: Dataset, tmp_path: Path
+) -> None:
+    bench.go()
+    before, made = told(bench), len(bench.made)
+    bench.sweep = Bench(dataset, bench.run, confirm_seeds=[7, 8, 9]).sweep
+    assert left(bench.begun()) == 3
+    bench.go()
+    assert told(bench) == before
+    assert len(bench.made) == made + 9
+    found = read_search(bench.run)
+    assert found is not None
+    assert [one.number for one in found.finalists()] == [one.number for one in found.ranked()[:3]]
+    rows = load_results(bench.run)
+    for one in found.finalists():
+        why, again = f"confirms trial {one.number}", found.confirmation(one.number)
+        ids = [d.trajectory for d in read_decisions(bench.run) if d.why == why]
+        fresh = aubc(rows[rows["trajectory"].isin(ids)])
+        assert again is not None
+        assert sorted(fresh["seed"]) == [7, 8, 9]
+        assert again.values == pytest.approx((fresh["aubc"].mean(),))
+        assert again.errors == pytest.approx((fresh["aubc"].std() / 3**0.5,))
+    best = found.best()
+    assert best is not None
+    values = {one.number: one.values[0] for one in found.confirmed}
+    assert best.number == max(values, key=lambda number: values[number])
+    text = best_path(bench.run).read_text()
+    assert f"# On fresh seeds, 7, 8, 9: aubc {values[best.number]:.6g} (standard" in text
+    assert text.startswith(f"# Trial {best.number} of the search tiny: aubc {best.values[0]:.6g}")
+    assert left(bench.begun()) == 0
+
+
+@pytest.mark.parametrize("where", ["confirm", "make", "_note"])
+def test_a_stop_while_the_best_are_confirmed_changes_nothing(
+    where: str, dataset: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    how: dict[str, Any] = {"confirm_seeds": [7, 8], "configurations": 4}
+    calm, other = (Bench(dataset, tmp_path / name, **how) for name in ("calm", "other"))
+    calm.go()
+    with monkeypatch.context() as patch:
+        if where == "make":
+            # The third batch; the first is what the grid lacks.
+            patch.setattr(Bench, "make", counted(Bench.make, {"here": 0}, 3))
+        else:
+            home = searching if where == "confirm" else reruns
+            step = getattr(home, where)
+            patch.setattr(home, where, counted(step, {"here": 0}, int(where == "_note")))
+        with pytest.raises(Stopped):
+            other.go()
+    assert left(other.begun()) == (2 if where == "_note" else 3)
+    other.go()
+    assert told(other) == told(calm)
+    assert len(other.made) == len(set(other.made)) == len(calm.made)
+    assert best_path(other.run).read_text() == best_path(calm.run).read_text()
+
+
+def test_a_cap_leaves_the_confirmation_to_the_next_run(
+    dataset: Dataset, run: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench = Bench(dataset, run, configurations=2, confirm_seeds=[5], seeds=[0])
+    over = bench.drive(monkeypatch, Meter(CapsConfig(gpu_hours=13 / 3600)))
+    assert (over.stopped, over.failed) == ("caps.gpu_hours", {})
+    assert len(complete(bench)) == 2
+    assert over.configurations == 2
+    found = read_status(run).search
+    assert found is not None
+    assert (str(found), found.over) == ("search: 2 of 2 configurations told, 2 to confirm", False)
+    assert bench.drive(monkeypatch).stopped is None
+    found = read_status(run).search
+    assert found is not None
+    assert found.over
+
+
+def test_a_dry_run_counts_what_confirms(dataset: Dataset, run: Path) -> None:
+    plan = Bench(dataset, run, confirm_seeds=[5, 6, 7], configurations=4).plan
+    found = counted_without(plan.sweep, [one.config for one in plan.examples])
+    assert found.plain()["confirmed"] == {
+        "configurations": 3,
+        "trajectories": 9,
+        "loops": {"low": 27, "high": 27},
+    }
+    assert found.lines()[1] == (
+        "search: then the best 3 again, on 3 fresh seeds: 9 trajectories, 27 loops"
+    )
+
+
+def test_what_confirms_must_be_fresh(dataset: Dataset, run: Path) -> None:
+    with pytest.raises(ConfigError, match=r"search\.confirm_seeds: 1 is one of seeds"):
+        Bench(dataset, run, confirm_seeds=[7, 1])
+    with pytest.raises(ConfigError, match=r"confirm_seeds: a seed is written twice"):
+        Bench(dataset, run, confirm_seeds=[7, 7])
 
 
 def test_a_changed_choice_is_refused_with_the_mend(bench: Bench, dataset: Dataset) -> None:

@@ -14,6 +14,7 @@ from alsweep.report.study import PALETTE, Study
 from alsweep.report.tables import Table
 from alsweep.results.searched import (
     ENOUGH,
+    Rerun,
     Searched,
     Tried,
     importances,
@@ -61,6 +62,10 @@ def _nothing(found: Searched) -> str:
 def _of_search(found: Searched, *, several: bool) -> Iterator[Block]:
     yield Caption(_best(found), strong=True)
     yield Caption(_optimism(found))
+    if found.finalists():
+        yield Caption(_confirmed(found), strong=True)
+        if found.confirmed:
+            yield Tables((("Confirmed on fresh seeds", _confirmations(found)),))
     yield Tables(((found.name if several else "", _table(found)),))
     if len(found.objectives) > 1:
         yield Figures((("Pareto front", _front(found)),))
@@ -73,11 +78,9 @@ def _of_search(found: Searched, *, several: bool) -> Iterator[Block]:
 
 def _best(found: Searched) -> str:
     best, name = found.ranked()[0], next(iter(found.objectives))
-    low, high = interval(best)
-    sure = "" if math.isnan(low) else f", 95 % interval {_shown(name, low)} to {_shown(name, high)}"
     return (
         f"Best of {count(len(found.distinct), 'configuration')} is trial {best.number}, "
-        f"{_told(best)}: {name} {_shown(name, best.values[0])}{sure}, over "
+        f"{_told(best)}: {name} {_shown(name, best.values[0])}{_sure(name, best)}, over "
         f"{count(best.seeds, 'seed')}."
     )
 
@@ -92,11 +95,62 @@ def _optimism(found: Searched) -> str:
         "from the noise of seeds alone."
     )
     failed = f" {count(found.failed, 'further trial')} gave no value." if found.failed else ""
+    mend = (
+        ""
+        if found.confirm_seeds
+        else " RUN/search/best.yaml is that configuration as a search space: run it with other "
+        "seeds, or set search.confirm_seeds, for a value that can be believed."
+    )
     return (
         "The best was chosen for its value, which is therefore too good, and its interval does not "
-        f"know of that.{by} RUN/search/best.yaml is that configuration as a search space: run it "
-        f"with other seeds for a value that can be believed.{failed}"
+        f"know of that.{by}{mend}{failed}"
     )
+
+
+def _confirmed(found: Searched) -> str:
+    """What the best are worth on seeds that they were not chosen with."""
+    seeds, left = ", ".join(map(str, found.confirm_seeds)), len(found.unconfirmed())
+    if left:
+        return f"Seeds {seeds} are to confirm the best: {left} of {len(found.finalists())} lack."
+    best, name = found.best(), next(iter(found.objectives))
+    assert best is not None
+    again = found.confirmation(best.number)
+    assert again is not None
+    return (
+        f"On fresh seeds ({seeds}) the best is trial {best.number}, {_told(best)}: {name} "
+        f"{_shown(name, again.values[0])}{_sure(name, again)}. "
+        f"It was told with {_shown(name, best.values[0])}; the difference is what its being chosen "
+        f"and chance have added. As the best of {len(found.finalists())} it is a little too good "
+        "still. RUN/search/best.yaml is this configuration."
+    )
+
+
+def _confirmations(found: Searched) -> Table:
+    """Of the first objective, best by what confirmed it first."""
+    name, sign = next(iter(found.objectives)), -1 if found.lowest else 1
+    by_number = {one.number: one for one in found.distinct}
+    ranked = sorted(found.confirmed, key=lambda again: (-sign * again.values[0], again.number))
+    rows = tuple(
+        (
+            _told(one),
+            str(one.number),
+            next(_cells(found, one)),
+            _shown(name, again.values[0]),
+            _sure(name, again).removeprefix(", 95 % interval ") or "—",
+            str(again.n_seeds),
+            _shown(name, sign * (one.values[0] - again.values[0])),
+        )
+        for again in ranked
+        for one in [by_number[again.number]]
+    )
+    columns = ("Configuration", "Trial", f"{name}, searched", "confirmed", "95 % interval")
+    return Table((*columns, "seeds", "optimism"), rows)
+
+
+def _sure(name: str, one: Tried | Rerun) -> str:
+    low, high = interval(one)
+    told = f", 95 % interval {_shown(name, low)} to {_shown(name, high)}"
+    return "" if math.isnan(low) else told
 
 
 def _told(one: Tried) -> str:
@@ -203,11 +257,22 @@ def _csv(material: Material) -> bytes | None:
         | dict(zip(found.objectives, one.values, strict=True))
         | {f"{n}_error": e for n, e in zip(found.objectives, one.errors, strict=True)}
         | {"seeds": one.seeds, "feasible": one.kept}
+        | _again(found, one)
         for found in material.once(_searches)
         if not isinstance(found, str)
         for one in found.tried
     ]
     return pd.DataFrame(rows).to_csv(index=False).encode() if rows else None
+
+
+def _again(found: Searched, one: Tried) -> dict[str, Any]:
+    """What confirmed a trial, where anything did; columns that no other search has."""
+    again = found.confirmation(one.number)
+    if again is None:
+        return {}
+    values = {f"{n}_confirmed": v for n, v in zip(found.objectives, again.values, strict=True)}
+    errors = zip(found.objectives, again.errors, strict=True)
+    return values | {f"{n}_confirmed_error": e for n, e in errors}
 
 
 def _applies(material: Material) -> bool:
