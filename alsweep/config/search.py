@@ -40,6 +40,31 @@ _IMPLIES = ("training.preset", "evaluation", "training")
 """A search sets single values: what these imply would not be among them."""
 
 
+class PruneConfig(Frozen):
+    """When a configuration is given up before all its seeds are run.
+
+    Attributes:
+        p_threshold: Of a one-sided Wilcoxon test of its seeds against the same ones of the best.
+        n_startup_steps: Seeds before which none is given up.
+    """
+
+    p_threshold: Annotated[float, Field(gt=0, lt=1)] = 0.1
+    n_startup_steps: PositiveInt = 2
+
+    @property
+    def first_look(self) -> int:
+        """Seeds from which on the test can reject: all worse has a chance of a half each."""
+        least = 1
+        while 0.5**least >= self.p_threshold:
+            least += 1
+        return max(2, self.n_startup_steps, least)
+
+    @property
+    def fewest_seeds(self) -> int:
+        """Seeds of a search in which anything can be given up before its end."""
+        return self.first_look + 1
+
+
 def _each_once(seeds: tuple[int, ...]) -> tuple[int, ...]:
     if len(set(seeds)) < len(seeds):
         raise ValueError("a seed is written twice; leave one of them out")
@@ -56,6 +81,7 @@ class SearchConfig(Frozen):
         constraints: Costs to how much a configuration may take, summed over its seeds.
         configurations: How many are told with a value, repeats included.
         confirm_seeds: On which the best are run again once all are told; none of the sweep's.
+        prune: Whether what is worse than the best so far is given up before all seeds are run.
         storage: Optuna's URL of a database; None is RUN/search/journal.log.
         seed: Of the suggestions; not of trajectories.
     """
@@ -67,6 +93,7 @@ class SearchConfig(Frozen):
     constraints: dict[Cost, PositiveFloat] = Field(default_factory=dict)
     configurations: PositiveInt = 30
     confirm_seeds: Annotated[tuple[NonNegativeInt, ...], AfterValidator(_each_once)] = ()
+    prune: bool | PruneConfig = False
     storage: str | None = None
     seed: NonNegativeInt = 0
 
@@ -89,6 +116,20 @@ class SearchConfig(Frozen):
             if direction != BETTER[name]:
                 raise ValueError(f"objectives.{name}: write {name}: {BETTER[name]}")
         return self
+
+    @model_validator(mode="after")
+    def _what_is_pruned_has_one_value_a_seed(self) -> "SearchConfig":
+        if self.prune and (len(self.objectives) > 1 or "fg_eff" in self.objectives):
+            raise ValueError(
+                "prune: compares one objective seed by seed; leave it out with several objectives "
+                "and with fg_eff, which is a fit over all seeds"
+            )
+        return self
+
+    @property
+    def pruning(self) -> PruneConfig | None:
+        """The rule; None where nothing is given up."""
+        return PruneConfig() if self.prune is True else self.prune or None
 
     @property
     def directions(self) -> list[Literal["maximize", "minimize"]]:

@@ -295,6 +295,11 @@ class SweepConfig(Frozen):
         refuse_two_ways({**named, SEARCHED: list(self.search.over) if self.search else []})
         return self
 
+    @property
+    def decides(self) -> bool:
+        """Whether anything may stop trajectories before their last loop."""
+        return self.schedule.decides or bool(self.search and self.search.pruning)
+
     def cells(self) -> Iterator[Cell]:
         """Each setting with each point of the space: all that the trajectories of a seed are.
 

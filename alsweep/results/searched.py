@@ -112,6 +112,7 @@ class Searched:
         trials: Those told with a value, as Optuna has them.
         confirm_seeds: With which the best are to be run again.
         confirmed: What was, on these seeds, by number.
+        pruned: How many trials were given up before all their seeds were run.
     """
 
     name: str
@@ -122,6 +123,7 @@ class Searched:
     trials: tuple[FrozenTrial, ...]
     confirm_seeds: tuple[int, ...] = ()
     confirmed: tuple[Rerun, ...] = ()
+    pruned: int = 0
 
     @property
     def lowest(self) -> bool:
@@ -246,6 +248,7 @@ def searched_in(name: str, search: Mapping[str, Any], memory: Memory) -> Searche
         trials=told,
         confirm_seeds=fresh,
         confirmed=tuple(one for one in confirmed if one.seeds == fresh),
+        pruned=sum(one.state == TrialState.PRUNED for one in memory.trials),
     )
 
 

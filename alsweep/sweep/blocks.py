@@ -11,12 +11,12 @@ from alsweep.results.begun import read_begun
 from alsweep.results.decisions import Decision, append_decisions
 from alsweep.results.failure import forget_failure
 from alsweep.results.fulldata import mean_full_dice, read_references
-from alsweep.results.objectives import measure
+from alsweep.results.objectives import measure, of_seeds
 from alsweep.results.records import read_part, read_records
 from alsweep.results.table import frame
 from alsweep.sweep.missing import loops_done
 from alsweep.sweep.plan import Planned, opened, plan_one, refuse_shared_labels
-from alsweep.sweep.schedules import part
+from alsweep.sweep.schedules import part, stop
 from alsweep.sweep.search_space import cells
 from alsweep.sweep.taking_over import take_over
 
@@ -112,6 +112,30 @@ class Blocks:
     def is_going_on(self, planned: Planned) -> bool:
         """Whether a trajectory lacks loops; what has failed in this call would fail again."""
         return planned.id not in self.job.errors and not self.is_done(planned)
+
+    def stop(self, planned: Sequence[Planned], why: str) -> None:
+        """Let what the search has added do no further loops; what a grid asks for is left alone."""
+        own = [(one, why, None) for one in planned if one.cell is None]
+        self.job = stop(self.job, own, by=BY)
+
+    def let_go_on(self, planned: Sequence[Planned]) -> None:
+        """Overrule that trajectories were stopped, where they were."""
+        again = [one for one in planned if one.id in self.job.plan.stopped]
+        again = [one for one in again if self.is_going_on(one)]
+        if not again:
+            return
+        why = "suggested once more, and not worse than the best now"
+        decisions = [
+            Decision(action="overruled", trajectory=one.id, by=BY, why=why) for one in again
+        ]
+        append_decisions(self.job.run, decisions)
+        stopped = self.job.plan.stopped - {one.id for one in again}
+        self.job = replace(self.job, plan=replace(self.job.plan, stopped=stopped))
+
+    def of_seeds(self, ids: Sequence[str]) -> dict[int, float]:
+        """Seed to the first objective, of finished trajectories of one configuration."""
+        rows = frame(read_part(self.job.run, self.begun, ids))
+        return of_seeds(rows, next(iter(self.search.objectives)), self.job.resources.gpus)
 
     def measured(self, ids: Sequence[str]) -> tuple[list[Measured], dict[str, float]]:
         """What a finished block gave: its objectives, and what it took of what is constrained."""

@@ -101,7 +101,7 @@ class Plan:
     @property
     def overruled(self) -> "Plan":
         """The same with nothing stopped, where the sweep has no schedule to decide that."""
-        return self if self.sweep.schedule.decides else replace(self, stopped=frozenset())
+        return self if self.sweep.decides else replace(self, stopped=frozenset())
 
     @property
     def names(self) -> dict[str, str]:

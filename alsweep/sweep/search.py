@@ -18,12 +18,13 @@ from optuna.trial import TrialState
 from alsweep.errors import ConfigError
 from alsweep.files import canonical_json
 from alsweep.results.searched import searched_in
-from alsweep.results.studies import open_storage, read_memory
+from alsweep.results.studies import open_storage, read_memory, read_trials
 from alsweep.sweep.best import write_best
 from alsweep.sweep.blocks import Blocks, is_defined
+from alsweep.sweep.pruning import Looks, stages
 from alsweep.sweep.reruns import confirm
 from alsweep.sweep.schedules import make, part
-from alsweep.sweep.study import Searcher, Suggestion, refuse_foreign_studies
+from alsweep.sweep.study import TRAJECTORIES, Searcher, Suggestion, refuse_foreign_studies
 from alsweep.sweep.study_name import study_name
 from alsweep.sweep.turns import workers_at_once
 
@@ -83,8 +84,19 @@ def run_search(job: Job) -> Job:
     """
     prepared: set[str] = set()
     make_some = partial(make, prepared=prepared)
-    make_some(job)
+    under_way = _in_stages(job)
+    make_some(part(job, (one for one in job.plan.trajectories if one.id not in under_way)))
     return searched(job, make_some, workers_at_once(job.resources)) if left(job) else job
+
+
+def _in_stages(job: Job) -> set[str]:
+    """Trajectories that the search itself goes on with, seed by seed."""
+    search, name = job.plan.sweep.search, study_name(job.plan)
+    if search is None or name is None or search.pruning is None:
+        return set()
+    trials = read_trials(job.run, search.storage, name)
+    running = [one for one in trials if one.state == TrialState.RUNNING]
+    return {id_ for one in running for id_ in one.user_attrs.get(TRAJECTORIES, ())}
 
 
 def searched(job: Job, make: Make, at_once: int) -> Job:
@@ -103,7 +115,9 @@ def searched(job: Job, make: Make, at_once: int) -> Job:
         KeyboardInterrupt: Ctrl-C or SIGTERM; the next call goes on under the same numbers.
     """
     under_way = _Search.of(job)
-    of_each = len(job.plan.sweep.seeds) * max(1, len(job.plan.sweep.settings or ()))
+    # What is run seed by seed has one a setting under way most of the time.
+    seeds = len(stages(job.plan.sweep.seeds, under_way.search.pruning)[-1])
+    of_each = seeds * max(1, len(job.plan.sweep.settings or ()))
     failures: list[str] = []
     under_way.ask_anew()
     while not job.capped() and _may_fail_on(failures):
@@ -190,15 +204,49 @@ class _Search:
             Whether they gave a value, of those that were told.
         """
         blocks = [self._decided(suggestion) for suggestion in suggestions]
-        batch = {one.id: one for block in blocks if block for one in block.planned}
-        if todo := [one for one in batch.values() if self.blocks.is_going_on(one)]:
-            make(part(self.job, todo))
+        looks = Looks(self.blocks, self.searcher, self.searcher.batch_of(suggestions[0].number))
+        rejected = self._make([block for block in blocks if block is not None], looks, make)
         told: list[bool] = []
         for block in blocks:
-            if self._is_cut_off(block):
+            number = None if block is None else block.suggestion.number
+            if block is not None and number in rejected:
+                self._prune(block, looks.best, rejected[number])
+            elif self._is_cut_off(block):
                 break
-            told.append(block is not None and self._tell(block))
+            told.append(block is not None and (number in rejected or self._tell(block)))
         return told
+
+    def _make(self, blocks: Sequence[Block], looks: Looks, make: Make) -> dict[int, int]:
+        """Make blocks, stage by stage where some are given up.
+
+        Returns:
+            Number of each trial that was, to the number of its seeds until then.
+        """
+        rejected: dict[int, int] = {}
+        seeds: list[int] = []
+        for stage in stages(self.job.plan.sweep.seeds, self.search.pruning):
+            for block in blocks if seeds else ():
+                if block.suggestion.number not in rejected and looks.reject(block.planned, seeds):
+                    rejected[block.suggestion.number] = len(seeds)
+            seeds += stage
+            left = [block for block in blocks if block.suggestion.number not in rejected]
+            batch = {p.id: p for block in left for p in block.planned if p.config.seed in stage}
+            if todo := [one for one in batch.values() if self.blocks.is_going_on(one)]:
+                self.blocks.let_go_on(todo)
+                make(part(self.job, todo))
+        return rejected
+
+    def _prune(self, block: Block, best: int | None, seeds: int) -> None:
+        number = block.suggestion.number
+        done = [one.id for one in block.planned if self.blocks.is_done(one)]
+        self.searcher.pruned(number, best, seeds, self.blocks.measured(done)[1])
+        logger.info(
+            "search: trial %d given up after %d seeds, worse than trial %s: %s",
+            number,
+            seeds,
+            best,
+            block.planned[0].label,
+        )
 
     def _is_cut_off(self, block: Block | None) -> bool:
         """Whether a cap keeps a configuration from its value, which a resume will find."""

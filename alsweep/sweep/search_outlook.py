@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from alsweep.layout import space_path
 from alsweep.results.searched import FINALISTS
 from alsweep.sweep.costing import Calibrate, Cost, cost_of
+from alsweep.sweep.pruning import stages
 
 if TYPE_CHECKING:
     from alsweep.config.sweep import SweepConfig
@@ -21,6 +22,9 @@ UNKNOWN = (
     "configurations that fail make it more",
 )
 """What nobody can say before."""
+
+PRUNED = "those given up have fewer trajectories, but do not count"
+"""The same of a search that prunes."""
 
 
 @dataclass(frozen=True)
@@ -66,6 +70,7 @@ class SearchOutlook:
         trainings: Of a configuration: networks.
         cost: Of a configuration; None where no dataset is there to tell it.
         confirm_seeds: With which the best are run again in each setting.
+        together: Seeds that are run at once; the rest follow one by one, unless given up.
     """
 
     configurations: int
@@ -76,6 +81,12 @@ class SearchOutlook:
     trainings: Span
     cost: Cost | None = None
     confirm_seeds: int = 0
+    together: int | None = None
+
+    @property
+    def unknown(self) -> tuple[str, ...]:
+        """What nobody can say before."""
+        return UNKNOWN if self.together is None else (*UNKNOWN, PRUNED)
 
     @property
     def left(self) -> int:
@@ -123,7 +134,7 @@ class SearchOutlook:
             },
             "cost_each": None if cost is None else cost.plain(),
             "cost": None if total is None else total.plain(),
-            "unknown": list(UNKNOWN),
+            "unknown": list(self.unknown),
         }
 
     def lines(self) -> list[str]:
@@ -138,9 +149,15 @@ class SearchOutlook:
             f"search: {_counted(self.configurations)}{told}, each of {self.each} {noun} "
             f"({seeds}{settings}) with {self.loops} loops: {self.left * self.each} trajectories, "
             f"{self.loops.times(self.left)} loops, {self.trainings.times(self.left)} trainings to "
-            f"come; {'; '.join(UNKNOWN)}"
+            f"come; {'; '.join(self.unknown)}"
         )
         lines = [all_of_them]
+        if self.together is not None:
+            lines.append(
+                f"search: of a configuration {self.together} seeds are run at once, the other "
+                f"{self.seeds - self.together} one after the other, unless it is given up; several "
+                "configurations at a time keep the workers busy"
+            )
         if self.confirmed:
             trajectories = self.confirmed * self.settings * self.confirm_seeds
             lines.append(
@@ -196,6 +213,7 @@ def counted(sweep: SweepConfig, examples: Sequence[TrajectoryConfig]) -> SearchO
     trained = Span.of(
         sum(one.query.loops * one.training.members for one in block) for block in blocks
     )
+    at_once = stages(sweep.seeds, sweep.search.pruning)
     return SearchOutlook(
         configurations=sweep.search.configurations,
         told=0,
@@ -204,6 +222,7 @@ def counted(sweep: SweepConfig, examples: Sequence[TrajectoryConfig]) -> SearchO
         loops=loops.times(seeds),
         trainings=trained.times(seeds),
         confirm_seeds=len(sweep.search.confirm_seeds),
+        together=None if len(at_once) == 1 else len(at_once[0]),
     )
 
 

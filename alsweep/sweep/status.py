@@ -94,6 +94,7 @@ class SearchStatus:
         failed: Trials without a value.
         under_way: Trials that are being run, or go on with a resume.
         error: Why the storage cannot be read.
+        pruned: Trials that were given up before all seeds were run.
         to_confirm: Configurations that are still to be run on fresh seeds.
     """
 
@@ -102,6 +103,7 @@ class SearchStatus:
     failed: int = 0
     under_way: int = 0
     error: str | None = None
+    pruned: int = 0
     to_confirm: int = 0
 
     @property
@@ -116,6 +118,7 @@ class SearchStatus:
         more = {
             "under way": self.under_way,
             "without a value": self.failed,
+            "given up": self.pruned,
             "to confirm": self.to_confirm,
         }
         told = "".join(f", {count} {what}" for what, count in more.items() if count)
@@ -262,6 +265,7 @@ def _search(run: Path, sweep: SweepConfig) -> SearchStatus | None:
         configurations=n,
         told=states["COMPLETE"],
         failed=states["FAIL"],
+        pruned=states["PRUNED"],
         under_way=states["RUNNING"] + states["WAITING"],
     )
     if not found.over:

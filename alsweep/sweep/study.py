@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 
 BATCH, TRAJECTORIES, SEEDS, ERROR_OF = "batch", "trajectories", "seeds", "standard_error"
 """User attributes of a trial: number of the first of those asked with it; ids; seeds; error."""
+PRUNED = "pruned"
+"""Of what was given up: the better trial, and how many seeds it was run with."""
 CONFIGURATION, WHY, LACKING, ANEW = "configuration", "error", "lacking", "asked_anew"
 """What it is; why it has no value; whether that is for want of loops; of which failed one it is
 the same anew."""
@@ -208,11 +210,43 @@ class Searcher:
         """
         errors = [None if math.isnan(e) else e for e in (one.standard_error for one in found)]
         self._note(number, {ERROR_OF: errors[0] if len(errors) == 1 else errors})
+        self._constrain(number, spent)
+        with _writing():
+            self._study.tell(number, [one.value for one in found])
+
+    def pruned(self, number: int, of: int | None, seeds: int, spent: Mapping[str, float]) -> None:
+        """Tell that a trial was given up; it has no value, and does not count.
+
+        Args:
+            number: Of the trial.
+            of: Number of the better one.
+            seeds: How many it was run with.
+            spent: Constraint to what it took of it until then.
+        """
+        self._note(number, {PRUNED: {"trial": of, "seeds": seeds}})
+        self._constrain(number, spent)
+        with _writing():
+            self._study.tell(number, state=TrialState.PRUNED)
+
+    def _constrain(self, number: int, spent: Mapping[str, float]) -> None:
         trial = self._trial(number)
         with _writing():
             for name, most in self._search.constraints.items():
                 trial.set_constraint(name, spent[name] - most)
-            self._study.tell(number, [one.value for one in found])
+
+    def best_before(self, number: int) -> int | None:
+        """Number of the best of the trials that were asked before this one."""
+        memory = Memory(tuple(self.trials[:number]))
+        front = searched_in(self._name, self._search.plain(), memory).front()
+        return front[0].number if front else None
+
+    def trajectories(self, number: int) -> tuple[str, ...]:
+        """Ids of those that a trial is made of."""
+        return tuple(self.trials[number].user_attrs[TRAJECTORIES])
+
+    def batch_of(self, number: int) -> int:
+        """Number of the first trial that was asked with this one."""
+        return int(self.trials[number].user_attrs[BATCH])
 
     @property
     def searched(self) -> Searched:

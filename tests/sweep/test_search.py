@@ -17,6 +17,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from alsweep.config.caps import CapsConfig
 from alsweep.config.load import load_sweep
+from alsweep.config.search import PruneConfig
 from alsweep.data.case import Dataset
 from alsweep.data.phantom import write_phantom
 from alsweep.errors import ConfigError, PoolExhaustedError, RunFolderError
@@ -35,6 +36,8 @@ from alsweep.sweep.job import Job
 from alsweep.sweep.missing import missing_starts, unfinished
 from alsweep.sweep.plan import Plan, Planned, make_plan
 from alsweep.sweep.planning import plan_of, stored_plan
+from alsweep.sweep.pruning import stages
+from alsweep.sweep.remarks import of_run
 from alsweep.sweep.retry import Retry
 from alsweep.sweep.run_folder import check_same_sweep, write_space
 from alsweep.sweep.search import left, searched
@@ -472,6 +475,95 @@ def test_what_confirms_must_be_fresh(dataset: Dataset, run: Path) -> None:
         Bench(dataset, run, confirm_seeds=[7, 1])
     with pytest.raises(ConfigError, match=r"confirm_seeds: a seed is written twice"):
         Bench(dataset, run, confirm_seeds=[7, 7])
+
+
+PLACED: dict[str, Any] = {
+    "over": {
+        "strategy": [
+            {"name": "power_bald", "label": label, "beta": 1 + seed}
+            for seed, label in enumerate(["at80", *(f"at{n}" for n in range(50, 60))])
+        ]
+    },
+    "seeds": [0, 1, 2, 3, 4],
+    "prune": True,
+    "configurations": 5,
+}
+
+
+def placed(dataset: Dataset, run: Path, **changes: Any) -> Bench:
+    """A search of which one configuration is far better than the others."""
+    return Bench(dataset, run, **(PLACED | changes))
+
+
+def test_what_is_worse_on_its_seeds_is_given_up(
+    dataset: Dataset, run: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench = placed(dataset, run)
+    outcome = bench.drive(monkeypatch)
+    assert (outcome.left, outcome.failed) == (0, {})
+    assert len(complete(bench)) == 5
+    pruned = [trial for trial in bench.trials if trial.state == TrialState.PRUNED]
+    assert pruned
+    stopped = {d.trajectory for d in read_decisions(run) if d.action == "stopped"}
+    for trial in pruned:
+        assert trial.value is None
+        better = bench.trials[trial.user_attrs["pruned"]["trial"]]
+        assert better.params["strategy"] > trial.params["strategy"]
+        assert trial.user_attrs["pruned"]["seeds"] == 4
+        assert set(trial.user_attrs["trajectories"][4:]) <= stopped
+    assert not stopped & set(bench.made)
+    assert {d.by for d in read_decisions(run)} == {"search"}
+    status = read_status(run)
+    assert status.search is not None
+    assert f"5 of 5 configurations told, {len(pruned)} given up" in str(status.search)
+    assert status.over
+    assert {one.state for one in status.trajectories} == {"done", "truncated"}
+    made = len(bench.made)
+    bench.drive(monkeypatch)
+    assert len(bench.made) == made
+
+
+def test_a_stop_while_seeds_are_looked_at_repeats_the_decisions(
+    dataset: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calm, other = (placed(dataset, tmp_path / name) for name in ("calm", "other"))
+    calm.drive(monkeypatch)
+    for home, name, allowed in ((Bench, "make", 4), (searching._Search, "_prune", 0)):
+        with monkeypatch.context() as patch:
+            patch.setattr(home, name, counted(getattr(home, name), {"here": 0}, allowed))
+            with pytest.raises(Stopped):
+                other.drive(monkeypatch)
+    other.drive(monkeypatch)
+    assert told(other) == told(calm)
+    assert decisions_path(other.run).read_bytes() == decisions_path(calm.run).read_bytes()
+    assert sorted(other.made) == sorted(calm.made)
+
+
+def test_what_was_given_up_goes_on_where_it_is_not_worse_any_more(
+    dataset: Dataset, run: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench = placed(dataset, run)
+    bench.drive(monkeypatch)
+    blocks = searching.Blocks.of(bench.begun())
+    stopped = [one for one in blocks.job.plan.trajectories if one.id in blocks.job.plan.stopped]
+    blocks.let_go_on(stopped)
+    assert not blocks.job.plan.stopped
+    assert not extended(bench.plan, run).stopped
+    assert {d.action for d in read_decisions(run)[-len(stopped) :]} == {"overruled"}
+
+
+def test_with_few_seeds_nothing_can_be_given_up(dataset: Dataset, run: Path) -> None:
+    few = placed(dataset, run, seeds=[0, 1, 2, 3]).plan
+    (told,) = [text for text in of_run(run, few) if "search.prune" in text]
+    assert told.startswith(
+        "warning: search.prune: needs 5 seeds or more at p_threshold 0.1: with 4"
+    )
+    enough = placed(dataset, run).plan
+    assert not [text for text in of_run(run, enough) if "search.prune" in text]
+    assert stages([0, 1, 2, 3], PruneConfig()) == [(0, 1, 2, 3)]
+    assert stages([0, 1, 2, 3, 4, 5], PruneConfig()) == [(0, 1, 2, 3), (4,), (5,)]
+    found = counted_without(enough.sweep, [one.config for one in enough.examples])
+    assert found.lines()[1].startswith("search: of a configuration 4 seeds are run at once, the")
 
 
 def test_a_changed_choice_is_refused_with_the_mend(bench: Bench, dataset: Dataset) -> None:

@@ -95,6 +95,12 @@ def _optimism(found: Searched) -> str:
         "from the noise of seeds alone."
     )
     failed = f" {count(found.failed, 'further trial')} gave no value." if found.failed else ""
+    pruned = (
+        f" {count(found.pruned, 'further trial')} had no value, worse than the best on the seeds "
+        "that were run before giving up; they stand in no table here."
+        if found.pruned
+        else ""
+    )
     mend = (
         ""
         if found.confirm_seeds
@@ -103,7 +109,7 @@ def _optimism(found: Searched) -> str:
     )
     return (
         "The best was chosen for its value, which is therefore too good, and its interval does not "
-        f"know of that.{by}{mend}{failed}"
+        f"know of that.{by}{mend}{failed}{pruned}"
     )
 
 
