@@ -65,6 +65,16 @@ class PruneConfig(Frozen):
         return self.first_look + 1
 
 
+class StopConfig(Frozen):
+    """When a search ends before all its configurations are told.
+
+    Attributes:
+        patience: Different configurations in which the best has to rise by more than its noise.
+    """
+
+    patience: Annotated[int, Field(ge=2)] = 10
+
+
 def _each_once(seeds: tuple[int, ...]) -> tuple[int, ...]:
     if len(set(seeds)) < len(seeds):
         raise ValueError("a seed is written twice; leave one of them out")
@@ -82,6 +92,7 @@ class SearchConfig(Frozen):
         configurations: How many are told with a value, repeats included.
         confirm_seeds: On which the best are run again once all are told; none of the sweep's.
         prune: Whether what is worse than the best so far is given up before all seeds are run.
+        stop: Whether the search ends once the best rises by no more than the noise of seeds.
         storage: Optuna's URL of a database; None is RUN/search/journal.log.
         seed: Of the suggestions; not of trajectories.
     """
@@ -94,6 +105,7 @@ class SearchConfig(Frozen):
     configurations: PositiveInt = 30
     confirm_seeds: Annotated[tuple[NonNegativeInt, ...], AfterValidator(_each_once)] = ()
     prune: bool | PruneConfig = False
+    stop: bool | StopConfig = False
     storage: str | None = None
     seed: NonNegativeInt = 0
 
@@ -125,6 +137,17 @@ class SearchConfig(Frozen):
                 "and with fg_eff, which is a fit over all seeds"
             )
         return self
+
+    @model_validator(mode="after")
+    def _what_stops_has_one_objective(self) -> "SearchConfig":
+        if self.stop and len(self.objectives) > 1:
+            raise ValueError("stop: watches the best in one objective; leave it or the others out")
+        return self
+
+    @property
+    def stopping(self) -> StopConfig | None:
+        """The rule; None where all configurations are told."""
+        return StopConfig() if self.stop is True else self.stop or None
 
     @property
     def pruning(self) -> PruneConfig | None:

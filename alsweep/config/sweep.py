@@ -284,6 +284,15 @@ class SweepConfig(Frozen):
         return self
 
     @model_validator(mode="after")
+    def _a_search_that_stops_knows_its_noise(self) -> Self:
+        if self.search is not None and self.search.stop and len(self.seeds) < 2:
+            raise ValueError(
+                "search.stop: needs two seeds or more, which tell how large noise is; write more "
+                "seeds, or leave it out"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _each_key_is_set_once(self) -> Self:
         homes = {f"settings.{one.name}": list(one.values) for one in self.settings or ()}
         homes |= {"grid": list(self.grid)}

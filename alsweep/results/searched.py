@@ -27,6 +27,9 @@ FINALISTS = 3
 CONFIRMED = "confirmed"
 """User attribute of the study: what was run again on fresh seeds."""
 
+STOPPED = "stopped"
+"""User attribute of the study: how many were told when it ended before all were."""
+
 
 @dataclass(frozen=True)
 class Tried:
@@ -113,6 +116,7 @@ class Searched:
         confirm_seeds: With which the best are to be run again.
         confirmed: What was, on these seeds, by number.
         pruned: How many trials were given up before all their seeds were run.
+        stopped: How many were told when the search ended by itself; None where it did not.
     """
 
     name: str
@@ -124,6 +128,26 @@ class Searched:
     confirm_seeds: tuple[int, ...] = ()
     confirmed: tuple[Rerun, ...] = ()
     pruned: int = 0
+    stopped: int | None = None
+
+    def is_settled(self, patience: int) -> bool:
+        """Whether the best has risen by no more than the noise of seeds.
+
+        Args:
+            patience: Over so many different configurations, the last ones that keep the
+                constraints; before them at least :data:`ENOUGH` are told.
+        """
+        sign = -1 if self.lowest else 1
+        kept = [one for one in self.distinct if one.kept]
+        if len(kept) < ENOUGH + patience:
+            return False
+        values = [sign * one.values[0] for one in kept]
+        return max(values) - max(values[:-patience]) <= self.noise()
+
+    def noise(self) -> float:
+        """Typical standard error of the first objective; NaN for a single seed."""
+        squares = [one.errors[0] ** 2 for one in self.ranked()]
+        return math.sqrt(sum(squares) / len(squares)) if squares else math.nan
 
     @property
     def lowest(self) -> bool:
@@ -184,10 +208,8 @@ class Searched:
         from scipy.stats import norm
 
         ranked = self.ranked()
-        errors = [one.errors[0] for one in ranked]
-        typical = math.sqrt(sum(e * e for e in errors) / len(errors)) if errors else math.nan
         n = len(ranked)
-        return float(norm.ppf((n - 0.375) / (n + 0.25))) * typical if n > 1 else 0.0
+        return float(norm.ppf((n - 0.375) / (n + 0.25))) * self.noise() if n > 1 else 0.0
 
 
 def _sign(direction: str) -> int:
@@ -249,6 +271,7 @@ def searched_in(name: str, search: Mapping[str, Any], memory: Memory) -> Searche
         confirm_seeds=fresh,
         confirmed=tuple(one for one in confirmed if one.seeds == fresh),
         pruned=sum(one.state == TrialState.PRUNED for one in memory.trials),
+        stopped=memory.attributes.get(STOPPED) if search.get("stop") else None,
     )
 
 

@@ -17,7 +17,7 @@ from optuna.trial import TrialState
 
 from alsweep.errors import ConfigError
 from alsweep.files import canonical_json
-from alsweep.results.searched import searched_in
+from alsweep.results.searched import STOPPED, searched_in
 from alsweep.results.studies import open_storage, read_memory, read_trials
 from alsweep.sweep.best import write_best
 from alsweep.sweep.blocks import Blocks, is_defined
@@ -67,9 +67,9 @@ def left(job: Job) -> int:
     assert name is not None
     memory = read_memory(job.run, search.storage, name)
     states = Counter(one.state for one in memory.trials)
-    lacking = search.configurations - states[TrialState.COMPLETE]
-    untold = max(lacking, states[TrialState.RUNNING])
     found = searched_in(name, search.plain(), memory)
+    asked = search.configurations if found.stopped is None else 0
+    untold = max(asked - states[TrialState.COMPLETE], states[TrialState.RUNNING])
     return untold if untold > 0 else len(found.unconfirmed())
 
 
@@ -119,8 +119,10 @@ def searched(job: Job, make: Make, at_once: int) -> Job:
     seeds = len(stages(job.plan.sweep.seeds, under_way.search.pruning)[-1])
     of_each = seeds * max(1, len(job.plan.sweep.settings or ()))
     failures: list[str] = []
-    under_way.ask_anew()
-    while not job.capped() and _may_fail_on(failures):
+    under_way.stop_if_settled()
+    if not under_way.is_over:
+        under_way.ask_anew()
+    while not (under_way.is_over or job.capped()) and _may_fail_on(failures):
         suggestions = under_way.searcher.batch(max(1, at_once // of_each))
         if not suggestions:
             break
@@ -128,6 +130,7 @@ def searched(job: Job, make: Make, at_once: int) -> Job:
         for one, succeeded in zip(suggestions, under_way.run(suggestions, make), strict=False):
             failures = [] if succeeded else [*failures, canonical_json(one.values)]
         under_way.write_best()
+        under_way.stop_if_settled()
     if not _may_fail_on(failures):
         logger.warning(
             "warning: the search ends with %d of %d configurations, since the last %d gave no "
@@ -181,7 +184,27 @@ class _Search:
     @property
     def is_over(self) -> bool:
         """Whether nothing is suggested any more."""
-        return self.searcher.told >= self.search.configurations and not self.searcher.open
+        if self.searcher.open:
+            return False
+        told = self.searcher.told >= self.search.configurations
+        return told or self.searcher.searched.stopped is not None
+
+    def stop_if_settled(self) -> None:
+        """End the search where a further configuration would gain less than seeds make of it."""
+        rule, found = self.search.stopping, self.searcher.searched
+        # Within a batch nothing is decided, so that a resume decides the same.
+        if rule is None or self.is_over or self.searcher.open:
+            return
+        if found.is_settled(rule.patience):
+            self.searcher.note(STOPPED, self.searcher.told)
+            logger.info(
+                "search: ends with %d of %d configurations: in the last %d the best has risen by "
+                "no more than its standard error, %.3g",
+                self.searcher.told,
+                self.search.configurations,
+                rule.patience,
+                found.noise(),
+            )
 
     def ask_anew(self) -> None:
         """Ask again for configurations that failed, and of which nothing is missing any more."""

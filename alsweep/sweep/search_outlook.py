@@ -26,6 +26,9 @@ UNKNOWN = (
 PRUNED = "those given up have fewer trajectories, but do not count"
 """The same of a search that prunes."""
 
+SETTLED = "it ends earlier where the best rises no more"
+"""The same of a search that stops."""
+
 
 @dataclass(frozen=True)
 class Span:
@@ -71,6 +74,7 @@ class SearchOutlook:
         cost: Of a configuration; None where no dataset is there to tell it.
         confirm_seeds: With which the best are run again in each setting.
         together: Seeds that are run at once; the rest follow one by one, unless given up.
+        may_stop: Whether it may end before all are told.
     """
 
     configurations: int
@@ -82,11 +86,13 @@ class SearchOutlook:
     cost: Cost | None = None
     confirm_seeds: int = 0
     together: int | None = None
+    may_stop: bool = False
 
     @property
     def unknown(self) -> tuple[str, ...]:
         """What nobody can say before."""
-        return UNKNOWN if self.together is None else (*UNKNOWN, PRUNED)
+        more = () if self.together is None else (PRUNED,)
+        return (*UNKNOWN, *more, *((SETTLED,) if self.may_stop else ()))
 
     @property
     def left(self) -> int:
@@ -222,6 +228,7 @@ def counted(sweep: SweepConfig, examples: Sequence[TrajectoryConfig]) -> SearchO
         loops=loops.times(seeds),
         trainings=trained.times(seeds),
         confirm_seeds=len(sweep.search.confirm_seeds),
+        may_stop=bool(sweep.search.stop),
         together=None if len(at_once) == 1 else len(at_once[0]),
     )
 

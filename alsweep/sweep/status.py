@@ -95,6 +95,7 @@ class SearchStatus:
         under_way: Trials that are being run, or go on with a resume.
         error: Why the storage cannot be read.
         pruned: Trials that were given up before all seeds were run.
+        stopped: Whether it ended by itself, before all were told.
         to_confirm: Configurations that are still to be run on fresh seeds.
     """
 
@@ -104,12 +105,13 @@ class SearchStatus:
     under_way: int = 0
     error: str | None = None
     pruned: int = 0
+    stopped: bool = False
     to_confirm: int = 0
 
     @property
     def over(self) -> bool:
         """Whether all are told, and the best confirmed."""
-        told = self.told is not None and self.told >= self.configurations
+        told = self.told is not None and (self.stopped or self.told >= self.configurations)
         return told and not self.under_way and not self.to_confirm
 
     def __str__(self) -> str:
@@ -122,7 +124,8 @@ class SearchStatus:
             "to confirm": self.to_confirm,
         }
         told = "".join(f", {count} {what}" for what, count in more.items() if count)
-        return f"search: {self.told} of {self.configurations} configurations told{told}"
+        ended = ", ended since the best rises no more" if self.stopped else ""
+        return f"search: {self.told} of {self.configurations} configurations told{ended}{told}"
 
 
 @dataclass(frozen=True)
@@ -261,17 +264,16 @@ def _search(run: Path, sweep: SweepConfig) -> SearchStatus | None:
     except ConfigError as error:
         return SearchStatus(n, error=str(error))
     states = Counter(trial.state.name for trial in memory.trials)
+    searched = searched_in(sweep.name, sweep.search.plain(), memory)
     found = SearchStatus(
         configurations=n,
         told=states["COMPLETE"],
         failed=states["FAIL"],
-        pruned=states["PRUNED"],
         under_way=states["RUNNING"] + states["WAITING"],
+        pruned=states["PRUNED"],
+        stopped=searched.stopped is not None,
     )
-    if not found.over:
-        return found
-    unconfirmed = searched_in(sweep.name, sweep.search.plain(), memory).unconfirmed()
-    return replace(found, to_confirm=len(unconfirmed))
+    return replace(found, to_confirm=len(searched.unconfirmed())) if found.over else found
 
 
 def _starts(run: Path) -> int:

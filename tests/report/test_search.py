@@ -107,6 +107,19 @@ def test_the_section_says_what_is_best_and_that_it_is_too_good(run: Path) -> Non
     assert csv.count(b"\n") == 11
 
 
+@pytest.mark.parametrize(("last", "settled"), [(0.509, True), (0.511, False)])
+def test_a_search_is_settled_where_the_best_rises_by_no_more_than_its_error(
+    last: float, settled: bool
+) -> None:
+    ones = [tried(n, 0.5 - n / 1000) for n in range(11)]
+    found = searched(*ones, tried(11, last))
+    assert found.noise() == pytest.approx(0.01)
+    assert found.is_settled(2) == settled
+    assert not found.is_settled(3)
+    repeated = tried(12, 0.4, strategy="s0")
+    assert not searched(*ones, repeated).is_settled(2)
+
+
 def test_what_confirms_stands_beside_what_was_searched() -> None:
     ones = [tried(n, 0.5 + n / 100) for n in range(4)]
     again = tuple(Rerun(n, (0.45 + n % 2 / 10,), (0.02,), (7, 8)) for n in (3, 2, 1))

@@ -566,6 +566,33 @@ def test_with_few_seeds_nothing_can_be_given_up(dataset: Dataset, run: Path) -> 
     assert found.lines()[1].startswith("search: of a configuration 4 seeds are run at once, the")
 
 
+def test_a_search_ends_once_the_best_rises_no_more_and_stays_ended(
+    dataset: Dataset, run: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench = Bench(dataset, run, configurations=20, stop={"patience": 2})
+    with monkeypatch.context() as patch:
+        patch.setattr(searching.Searcher, "note", counted(searching.Searcher.note, {"here": 0}, 0))
+        with pytest.raises(Stopped):
+            bench.go()
+    before = told(bench)
+    assert left(bench.begun()) > 0
+    bench.go()
+    assert told(bench) == before
+    assert 12 <= len(complete(bench)) < 20
+    assert left(bench.begun()) == 0
+    found = read_search(run)
+    assert found is not None
+    assert found.stopped == len(found.tried)
+    status = read_status(run).search
+    assert status is not None
+    assert status.over
+    assert str(status).endswith("of 20 configurations told, ended since the best rises no more")
+    bench.sweep = Bench(dataset, run, configurations=20).sweep
+    assert left(bench.begun()) == 20 - len(complete(bench))
+    with pytest.raises(ConfigError, match=r"search\.stop: needs two seeds or more"):
+        Bench(dataset, run, stop=True, seeds=[0])
+
+
 def test_a_changed_choice_is_refused_with_the_mend(bench: Bench, dataset: Dataset) -> None:
     bench.go()
     other = {**OVER, "inference.tta": {"choices": [True, False]}}

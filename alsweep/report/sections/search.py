@@ -109,7 +109,17 @@ def _optimism(found: Searched) -> str:
     )
     return (
         "The best was chosen for its value, which is therefore too good, and its interval does not "
-        f"know of that.{by}{mend}{failed}{pruned}"
+        f"know of that.{by}{mend}{failed}{pruned}{_ended(found)}"
+    )
+
+
+def _ended(found: Searched) -> str:
+    if found.stopped is None:
+        return ""
+    name = next(iter(found.objectives))
+    return (
+        f" The search ended by itself after {count(found.stopped, 'configuration')}: the best rose "
+        f"by no more than its standard error ({_shown(name, found.noise())}) any more."
     )
 
 
