@@ -4,8 +4,9 @@ Run: python benchmarks/search.py stop [--searches 20]
      python benchmarks/search.py rungs --dataset DATASET --run RUN
 
 stop: simulated configurations, a smooth surface over three parameters (one of which only one
-strategy has) 5 Dice points high, and the noise of a mean over seeds. What is lost is in true values, of the
-configuration that is best by what was told. Optuna's terminator is asked every fifth trial.
+strategy has) 5 Dice points high, and the noise of a mean over seeds. What is lost is in true
+values, of the configuration that is best by what was told. Optuna's terminator is asked every
+fifth trial.
 rungs: eight configurations, three seeds, trained for 2 and for 8 epochs.
 """
 

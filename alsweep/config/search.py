@@ -15,7 +15,7 @@ from pydantic import (
 
 from alsweep.config.base import Frozen
 from alsweep.config.distributions import Choices, distribution, is_distribution
-from alsweep.config.expansion import STRATEGY_KEYS, partial
+from alsweep.config.expansion import STRATEGY_KEYS, partial, refuse_two_ways
 
 AUTO = "auto"
 """Of a parameter of a strategy: the range that the strategy declares."""
@@ -75,6 +75,14 @@ class StopConfig(Frozen):
     patience: Annotated[int, Field(ge=2)] = 10
 
 
+def _rising(rungs: tuple[float, float]) -> tuple[float, float]:
+    if not rungs[0] < rungs[1]:
+        raise ValueError("write a low and a higher value, such as [2, 8]")
+    # What was written as a whole number is one.
+    low, high = (int(one) if one == int(one) else one for one in rungs)
+    return low, high
+
+
 def _each_once(seeds: tuple[int, ...]) -> tuple[int, ...]:
     if len(set(seeds)) < len(seeds):
         raise ValueError("a seed is written twice; leave one of them out")
@@ -91,6 +99,8 @@ class SearchConfig(Frozen):
         constraints: Costs to how much a configuration may take, summed over its seeds.
         configurations: How many are told with a value, repeats included.
         confirm_seeds: On which the best are run again once all are told; none of the sweep's.
+        fidelity: Dotted key to a low and a high value: all are tried with the low ones, and the
+            best third again with the high ones.
         prune: Whether what is worse than the best so far is given up before all seeds are run.
         stop: Whether the search ends once the best rises by no more than the noise of seeds.
         storage: Optuna's URL of a database; None is RUN/search/journal.log.
@@ -104,6 +114,9 @@ class SearchConfig(Frozen):
     constraints: dict[Cost, PositiveFloat] = Field(default_factory=dict)
     configurations: PositiveInt = 30
     confirm_seeds: Annotated[tuple[NonNegativeInt, ...], AfterValidator(_each_once)] = ()
+    fidelity: dict[str, Annotated[tuple[float, float], AfterValidator(_rising)]] = Field(
+        default_factory=dict
+    )
     prune: bool | PruneConfig = False
     stop: bool | StopConfig = False
     storage: str | None = None
@@ -137,6 +150,23 @@ class SearchConfig(Frozen):
                 "and with fg_eff, which is a fit over all seeds"
             )
         return self
+
+    @model_validator(mode="after")
+    def _rungs_are_not_searched(self) -> "SearchConfig":
+        refuse_two_ways({"over": list(self.over), "fidelity": list(self.fidelity)})
+        if self.fidelity and "fg_eff" in self.objectives:
+            raise ValueError("fidelity: fg_eff has a reference at one rung alone; leave one out")
+        return self
+
+    @property
+    def low(self) -> dict[str, float]:
+        """What the searcher's values are told with."""
+        return {key: rungs[0] for key, rungs in self.fidelity.items()}
+
+    @property
+    def high(self) -> dict[str, float]:
+        """What the best are run again with."""
+        return {key: rungs[1] for key, rungs in self.fidelity.items()}
 
     @model_validator(mode="after")
     def _what_stops_has_one_objective(self) -> "SearchConfig":

@@ -300,8 +300,9 @@ class SweepConfig(Frozen):
         homes |= {"sample.over": list(self.sample.over) if self.sample else []}
         refuse_two_ways(homes)
         # What is searched is crossed with settings alone.
+        searched = () if self.search is None else (*self.search.over, *self.search.fidelity)
         named = {home: keys for home, keys in homes.items() if home.startswith("settings.")}
-        refuse_two_ways({**named, SEARCHED: list(self.search.over) if self.search else []})
+        refuse_two_ways({**named, SEARCHED: list(searched)})
         return self
 
     @property

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import warnings
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -26,6 +26,9 @@ FINALISTS = 3
 
 CONFIRMED = "confirmed"
 """User attribute of the study: what was run again on fresh seeds."""
+
+PROMOTED = "promoted"
+"""User attribute of the study: what was run again at the high rung."""
 
 STOPPED = "stopped"
 """User attribute of the study: how many were told when it ended before all were."""
@@ -91,14 +94,16 @@ class Rerun:
         values, seeds = tuple(noted["values"]), tuple(noted["seeds"])
         return cls(int(noted["trial"]), values, _errors(noted), seeds)
 
-    def plain(self, ids: Sequence[str]) -> dict[str, Any]:
+    def plain(self, ids: Sequence[str], rung: Mapping[str, float]) -> dict[str, Any]:
         """As it is noted in the study.
 
         Args:
             ids: Of the trajectories.
+            rung: At which it was run; empty where there is one alone.
         """
         errors = [None if math.isnan(e) else e for e in self.errors]
         told = {"trial": self.number, "seeds": list(self.seeds), "trajectories": list(ids)}
+        told |= {"rung": dict(rung)}
         return {**told, "values": list(self.values), "standard_error": errors}
 
 
@@ -116,6 +121,8 @@ class Searched:
         confirm_seeds: With which the best are to be run again.
         confirmed: What was, on these seeds, by number.
         pruned: How many trials were given up before all their seeds were run.
+        fidelity: Dotted key to the low value that all were told with, and the high one.
+        promoted: What was run again at the high values, by number of the trial.
         stopped: How many were told when the search ended by itself; None where it did not.
     """
 
@@ -129,6 +136,31 @@ class Searched:
     confirmed: tuple[Rerun, ...] = ()
     pruned: int = 0
     stopped: int | None = None
+    fidelity: Mapping[str, Sequence[float]] = field(default_factory=dict)
+    promoted: tuple[Rerun, ...] = ()
+
+    def unpromoted(self) -> list[Tried]:
+        """The best third at the low rung, as far as it was not run at the high one yet."""
+        if not self.fidelity:
+            return []
+        ranked, known = self.ranked(), {one.number for one in self.promoted}
+        third = ranked[: math.ceil(len(ranked) / 3)]
+        return [one for one in third if one.number not in known]
+
+    def promotion(self, number: int) -> Rerun | None:
+        """What a trial gave at the high rung."""
+        return next((one for one in self.promoted if one.number == number), None)
+
+    def at_high(self) -> list[Tried]:
+        """Those that were run at the high rung, best there first."""
+        sign = -1 if self.lowest else 1
+        by_number = {one.number: one for one in self.distinct}
+        ranked = sorted(self.promoted, key=lambda one: (-sign * one.values[0], one.number))
+        return [by_number[one.number] for one in ranked]
+
+    def chosen_for(self, one: Tried) -> Tried | Rerun:
+        """What a configuration is held against others with: its value at the highest rung."""
+        return self.promotion(one.number) or one
 
     def is_settled(self, patience: int) -> bool:
         """Whether the best has risen by no more than the noise of seeds.
@@ -176,10 +208,13 @@ class Searched:
 
     def finalists(self) -> list[Tried]:
         """Those that are confirmed: the best, or of several objectives the best of the front."""
-        if not self.confirm_seeds:
-            return []
-        best = self.front() if len(self.objectives) > 1 else self.ranked()
-        return best[:FINALISTS]
+        return self._leading()[:FINALISTS] if self.confirm_seeds else []
+
+    def _leading(self) -> list[Tried]:
+        """Best first, by values that can be compared: those at the high rung where there is one."""
+        if self.fidelity and self.promoted:
+            return self.at_high()
+        return self.front() if len(self.objectives) > 1 else self.ranked()
 
     def unconfirmed(self) -> list[Tried]:
         """Finalists that were not run again yet."""
@@ -188,9 +223,9 @@ class Searched:
 
     def best(self) -> Tried | None:
         """The best by what it was confirmed with, once all finalists are; else by what was told."""
-        front, finalists = self.front(), self.finalists()
+        leading, finalists = self._leading(), self.finalists()
         if not finalists or self.unconfirmed():
-            return front[0] if front else None
+            return leading[0] if leading else None
         sign = _sign(next(iter(self.objectives.values())))
         values = {one.number: sign * one.values[0] for one in self.confirmed}
         return max(finalists, key=lambda one: (values[one.number], -one.number))
@@ -260,7 +295,10 @@ def searched_in(name: str, search: Mapping[str, Any], memory: Memory) -> Searche
 
     told = tuple(one for one in memory.trials if one.state == TrialState.COMPLETE)
     fresh = tuple(search.get("confirm_seeds") or ())
-    confirmed = [Rerun.of(noted) for noted in memory.attributes.get(CONFIRMED, ())]
+    noted = memory.attributes.get(CONFIRMED, ())
+    rungs = search.get("fidelity") or {}
+    high = {key: ends[1] for key, ends in rungs.items()}
+    promoted = memory.attributes.get(PROMOTED, ())
     return Searched(
         name=name,
         objectives=search["objectives"],
@@ -269,8 +307,10 @@ def searched_in(name: str, search: Mapping[str, Any], memory: Memory) -> Searche
         failed=sum(one.state == TrialState.FAIL for one in memory.trials),
         trials=told,
         confirm_seeds=fresh,
-        confirmed=tuple(one for one in confirmed if one.seeds == fresh),
+        confirmed=tuple(Rerun.of(n) for n in noted if n["seeds"] == [*fresh] and n["rung"] == high),
         pruned=sum(one.state == TrialState.PRUNED for one in memory.trials),
+        fidelity=rungs,
+        promoted=tuple(Rerun.of(one) for one in promoted if one["rung"] == high),
         stopped=memory.attributes.get(STOPPED) if search.get("stop") else None,
     )
 

@@ -45,21 +45,33 @@ def best_yaml(sweep: SweepConfig, found: Searched, best: Tried) -> str:
         found: By its search.
         best: Of that.
     """
+    chosen, rung = found.chosen_for(best), ""
+    if chosen is not best and sweep.search is not None:
+        rung = f" at {_rung(sweep.search.high)}"
     head = (
-        f"# Trial {best.number} of the search {sweep.name}: {_told(found, best)}.\n"
+        f"# Trial {best.number} of the search {sweep.name}: {_told(found, chosen)}{rung}.\n"
         "# It was chosen for that value, which is therefore too good"
     )
     again = found.confirmation(best.number)
     if again is None:
         head += ": try it on other seeds.\n"
     else:
-        first = found.front()[0].number
+        first = (found.at_high() or found.front())[0].number
         beside = f" (trial {first} was the best of the search)" if first != best.number else ""
         head += (
             f".\n# On fresh seeds, {', '.join(map(str, again.seeds))}: {_told(found, again)}.\n"
             f"# The best there of {len(found.finalists())} that were run on them{beside}.\n"
         )
-    return head + to_yaml(_alone(sweep, best.configuration))
+    if chosen is not best and sweep.search is not None:
+        low = _rung(sweep.search.low)
+        head += f"# At {low} it gave {_told(found, best)}, which is not to be compared.\n"
+    high = {} if chosen is best or sweep.search is None else sweep.search.high
+    low_ = {} if sweep.search is None else sweep.search.low
+    return head + to_yaml(_alone(sweep, {**low_, **best.configuration, **high}))
+
+
+def _rung(values: Mapping[str, float]) -> str:
+    return ", ".join(f"{key}={value:g}" for key, value in values.items())
 
 
 def _told(found: Searched, one: Tried | Rerun) -> str:

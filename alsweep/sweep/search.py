@@ -22,7 +22,7 @@ from alsweep.results.studies import open_storage, read_memory, read_trials
 from alsweep.sweep.best import write_best
 from alsweep.sweep.blocks import Blocks, is_defined
 from alsweep.sweep.pruning import Looks, stages
-from alsweep.sweep.reruns import confirm
+from alsweep.sweep.reruns import run_best_again
 from alsweep.sweep.schedules import make, part
 from alsweep.sweep.study import TRAJECTORIES, Searcher, Suggestion, refuse_foreign_studies
 from alsweep.sweep.study_name import study_name
@@ -70,7 +70,7 @@ def left(job: Job) -> int:
     found = searched_in(name, search.plain(), memory)
     asked = search.configurations if found.stopped is None else 0
     untold = max(asked - states[TrialState.COMPLETE], states[TrialState.RUNNING])
-    return untold if untold > 0 else len(found.unconfirmed())
+    return untold if untold > 0 else len(found.unpromoted() or found.unconfirmed())
 
 
 def run_search(job: Job) -> Job:
@@ -140,7 +140,7 @@ def searched(job: Job, make: Make, at_once: int) -> Job:
             len(failures),
         )
     if under_way.is_over and not job.capped():
-        confirm(under_way.blocks, under_way.searcher, make)
+        run_best_again(under_way.blocks, under_way.searcher, make)
         under_way.write_best()
     return under_way.job
 
@@ -215,7 +215,7 @@ class _Search:
         """Write down the best configuration, where there is something new to say of it."""
         found = self.searcher.searched
         best = found.best()
-        said = None if best is None else (best.number, found.front()[0].number, found.confirmed)
+        said = (best and best.number, found.promoted, found.confirmed)
         if best is None or said != self._written:
             write_best(self.job.run, self.job.plan, found)
             self._written = said

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass, replace
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -74,6 +75,7 @@ class SearchOutlook:
         cost: Of a configuration; None where no dataset is there to tell it.
         confirm_seeds: With which the best are run again in each setting.
         together: Seeds that are run at once; the rest follow one by one, unless given up.
+        high: What the best third is run again with; empty where there is one rung.
         may_stop: Whether it may end before all are told.
     """
 
@@ -87,6 +89,7 @@ class SearchOutlook:
     confirm_seeds: int = 0
     together: int | None = None
     may_stop: bool = False
+    high: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def unknown(self) -> tuple[str, ...]:
@@ -106,15 +109,22 @@ class SearchOutlook:
 
     @property
     def total(self) -> Cost | None:
-        """What all that are left take, and what confirms them."""
-        blocks = self.left + self.confirmed * self.confirm_seeds / self.seeds
+        """What all that are left take, and what confirms them, as far as it is at their rung."""
+        low = 0 if self.high else self.confirmed
+        blocks = self.left + low * self.confirm_seeds / self.seeds
         return None if self.cost is None else self.cost.times(blocks)
+
+    @property
+    def promoted(self) -> int:
+        """Configurations that are still to be run at the high rung, where all are told."""
+        return math.ceil(self.configurations / 3) if self.high and self.left else 0
 
     @property
     def confirmed(self) -> int:
         """Configurations that are still to be run on fresh seeds."""
         # What was confirmed before is not looked up: then nothing is left.
-        return min(FINALISTS, self.configurations) if self.confirm_seeds and self.left else 0
+        of = self.promoted if self.high else self.configurations
+        return min(FINALISTS, of) if self.confirm_seeds and self.left else 0
 
     @property
     def confirming(self) -> Span:
@@ -133,6 +143,11 @@ class SearchOutlook:
             "trajectories": self.left * self.each,
             "loops": asdict(self.loops.times(self.left)),
             "trainings": asdict(self.trainings.times(self.left)),
+            "promoted": {
+                "configurations": self.promoted,
+                "trajectories": self.promoted * self.each,
+                "at": dict(self.high),
+            },
             "confirmed": {
                 "configurations": self.confirmed,
                 "trajectories": self.confirmed * self.settings * self.confirm_seeds,
@@ -163,6 +178,12 @@ class SearchOutlook:
                 f"search: of a configuration {self.together} seeds are run at once, the other "
                 f"{self.seeds - self.together} one after the other, unless it is given up; several "
                 "configurations at a time keep the workers busy"
+            )
+        if self.promoted:
+            at = ", ".join(f"{key}={value:g}" for key, value in self.high.items())
+            lines.append(
+                f"search: then the best third again, {self.promoted} at most, at {at}: "
+                f"{self.promoted * self.each} trajectories; hours are of the low rung alone"
             )
         if self.confirmed:
             trajectories = self.confirmed * self.settings * self.confirm_seeds
@@ -228,6 +249,7 @@ def counted(sweep: SweepConfig, examples: Sequence[TrajectoryConfig]) -> SearchO
         loops=loops.times(seeds),
         trainings=trained.times(seeds),
         confirm_seeds=len(sweep.search.confirm_seeds),
+        high=sweep.search.high,
         may_stop=bool(sweep.search.stop),
         together=None if len(at_once) == 1 else len(at_once[0]),
     )

@@ -96,6 +96,7 @@ class SearchStatus:
         error: Why the storage cannot be read.
         pruned: Trials that were given up before all seeds were run.
         stopped: Whether it ended by itself, before all were told.
+        to_promote: Configurations that are still to be run at the high rung.
         to_confirm: Configurations that are still to be run on fresh seeds.
     """
 
@@ -106,13 +107,14 @@ class SearchStatus:
     error: str | None = None
     pruned: int = 0
     stopped: bool = False
+    to_promote: int = 0
     to_confirm: int = 0
 
     @property
     def over(self) -> bool:
         """Whether all are told, and the best confirmed."""
         told = self.told is not None and (self.stopped or self.told >= self.configurations)
-        return told and not self.under_way and not self.to_confirm
+        return told and not self.under_way + self.to_promote + self.to_confirm
 
     def __str__(self) -> str:
         if self.told is None:
@@ -121,6 +123,7 @@ class SearchStatus:
             "under way": self.under_way,
             "without a value": self.failed,
             "given up": self.pruned,
+            "to run at the high rung": self.to_promote,
             "to confirm": self.to_confirm,
         }
         told = "".join(f", {count} {what}" for what, count in more.items() if count)
@@ -273,7 +276,10 @@ def _search(run: Path, sweep: SweepConfig) -> SearchStatus | None:
         pruned=states["PRUNED"],
         stopped=searched.stopped is not None,
     )
-    return replace(found, to_confirm=len(searched.unconfirmed())) if found.over else found
+    if not found.over:
+        return found
+    promote, confirm = len(searched.unpromoted()), len(searched.unconfirmed())
+    return replace(found, to_promote=promote, to_confirm=0 if promote else confirm)
 
 
 def _starts(run: Path) -> int:

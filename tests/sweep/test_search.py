@@ -416,7 +416,7 @@ def test_the_best_are_confirmed_on_fresh_seeds(
     assert left(bench.begun()) == 0
 
 
-@pytest.mark.parametrize("where", ["confirm", "make", "_note"])
+@pytest.mark.parametrize("where", ["run_best_again", "make", "_note"])
 def test_a_stop_while_the_best_are_confirmed_changes_nothing(
     where: str, dataset: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -428,7 +428,7 @@ def test_a_stop_while_the_best_are_confirmed_changes_nothing(
             # The third batch; the first is what the grid lacks.
             patch.setattr(Bench, "make", counted(Bench.make, {"here": 0}, 3))
         else:
-            home = searching if where == "confirm" else reruns
+            home = searching if where == "run_best_again" else reruns
             step = getattr(home, where)
             patch.setattr(home, where, counted(step, {"here": 0}, int(where == "_note")))
         with pytest.raises(Stopped):
@@ -455,6 +455,42 @@ def test_a_cap_leaves_the_confirmation_to_the_next_run(
     found = read_status(run).search
     assert found is not None
     assert found.over
+
+
+def test_the_best_third_is_run_again_at_the_high_rung(dataset: Dataset, run: Path) -> None:
+    fidelity = {"training.epochs": [2, 8]}
+    bench = Bench(dataset, run, fidelity=fidelity, confirm_seeds=[7, 8], configurations=7)
+    lines = counted_without(bench.plan.sweep, [o.config for o in bench.plan.examples]).lines()
+    assert "search: then the best third again, 3 at most, at training.epochs=8: 6 traj" in lines[1]
+    job = bench.go()
+    found = read_search(run)
+    assert found is not None
+    third = found.ranked()[: -(-len(found.ranked()) // 3)]
+    assert sorted(one.number for one in found.promoted) == sorted(one.number for one in third)
+    by_id, rows = {one.id: one.config for one in job.plan.trajectories}, load_results(run)
+    for trial in complete(bench):
+        assert {by_id[id_].training.epochs for id_ in trial.user_attrs["trajectories"]} == {2}
+        assert "training.epochs" not in trial.user_attrs["configuration"]
+    for again in found.promoted:
+        why = f"promotes trial {again.number}"
+        ids = [d.trajectory for d in read_decisions(run) if d.why == why]
+        assert {by_id[id_].training.epochs for id_ in ids} == {8}
+        values = aubc(rows[rows["trajectory"].isin(ids)])["aubc"]
+        assert again.values == pytest.approx((values.mean(),))
+    best, high = found.best(), {one.number: one.values[0] for one in found.promoted}
+    assert best is not None
+    assert {one.number for one in found.confirmed} <= high.keys()
+    text = best_path(run).read_text()
+    assert text.startswith(
+        f"# Trial {best.number} of the search tiny: aubc {high[best.number]:.6g} (standard"
+    )
+    assert f"# At training.epochs=2 it gave aubc {best.values[0]:.6g} (" in text
+    stored = load_sweep(best_path(run))
+    assert stored.base["training"]["epochs"] == 8
+    assert left(bench.begun()) == 0
+    changed = Bench(dataset, run, fidelity={"training.epochs": [3, 8]}, configurations=7)
+    with pytest.raises(RunFolderError, match=r"search\.fidelity changed"):
+        changed.go()
 
 
 def test_a_dry_run_counts_what_confirms(dataset: Dataset, run: Path) -> None:

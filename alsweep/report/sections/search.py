@@ -62,6 +62,10 @@ def _nothing(found: Searched) -> str:
 def _of_search(found: Searched, *, several: bool) -> Iterator[Block]:
     yield Caption(_best(found), strong=True)
     yield Caption(_optimism(found))
+    if found.fidelity:
+        yield Caption(_rungs(found), strong=True)
+        if found.promoted:
+            yield Tables((("Run again at the high rung", _at_high(found)),))
     if found.finalists():
         yield Caption(_confirmed(found), strong=True)
         if found.confirmed:
@@ -78,10 +82,11 @@ def _of_search(found: Searched, *, several: bool) -> Iterator[Block]:
 
 def _best(found: Searched) -> str:
     best, name = found.ranked()[0], next(iter(found.objectives))
+    rung = f" at {_rung(found, 0)}" if found.fidelity else ""
     return (
         f"Best of {count(len(found.distinct), 'configuration')} is trial {best.number}, "
         f"{_told(best)}: {name} {_shown(name, best.values[0])}{_sure(name, best)}, over "
-        f"{count(best.seeds, 'seed')}."
+        f"{count(best.seeds, 'seed')}{rung}."
     )
 
 
@@ -113,6 +118,41 @@ def _optimism(found: Searched) -> str:
     )
 
 
+def _rung(found: Searched, end: int) -> str:
+    return ", ".join(f"{key}={ends[end]:g}" for key, ends in found.fidelity.items())
+
+
+def _rungs(found: Searched) -> str:
+    """That values of two rungs are not to be compared."""
+    low, high, left = _rung(found, 0), _rung(found, 1), len(found.unpromoted())
+    lack = f" {count(left, 'configuration')} of the best third lack it still." if left else ""
+    chosen = (
+        f" The best there, trial {found.at_high()[0].number}, is in best.yaml."
+        if found.promoted and not found.confirm_seeds
+        else ""
+    )
+    return (
+        f"All were told, and are shown, at the low rung ({low}). The best third is run again at "
+        f"the high one ({high}), whose values are not to be compared with those.{lack}{chosen}"
+    )
+
+
+def _at_high(found: Searched) -> Table:
+    """Both rungs, each under its name; best at the high one first."""
+    name = next(iter(found.objectives))
+    rows = tuple(
+        (
+            _told(one),
+            str(one.number),
+            next(_cells(found, one)),
+            next(_cells(found, found.chosen_for(one))),
+        )
+        for one in found.at_high()
+    )
+    columns = ("Configuration", "Trial", f"{name} at {_rung(found, 0)}")
+    return Table((*columns, f"{name} at {_rung(found, 1)}"), rows)
+
+
 def _ended(found: Searched) -> str:
     if found.stopped is None:
         return ""
@@ -130,13 +170,13 @@ def _confirmed(found: Searched) -> str:
         return f"Seeds {seeds} are to confirm the best: {left} of {len(found.finalists())} lack."
     best, name = found.best(), next(iter(found.objectives))
     assert best is not None
-    again = found.confirmation(best.number)
+    again, chosen = found.confirmation(best.number), found.chosen_for(best).values[0]
     assert again is not None
     return (
         f"On fresh seeds ({seeds}) the best is trial {best.number}, {_told(best)}: {name} "
         f"{_shown(name, again.values[0])}{_sure(name, again)}. "
-        f"It was told with {_shown(name, best.values[0])}; the difference is what its being chosen "
-        f"and chance have added. As the best of {len(found.finalists())} it is a little too good "
+        f"It was chosen with {_shown(name, chosen)}; the difference is what its being chosen and "
+        f"chance have added. As the best of {len(found.finalists())} it is a little too good "
         "still. RUN/search/best.yaml is this configuration."
     )
 
@@ -150,11 +190,11 @@ def _confirmations(found: Searched) -> Table:
         (
             _told(one),
             str(one.number),
-            next(_cells(found, one)),
+            next(_cells(found, found.chosen_for(one))),
             _shown(name, again.values[0]),
             _sure(name, again).removeprefix(", 95 % interval ") or "—",
             str(again.n_seeds),
-            _shown(name, sign * (one.values[0] - again.values[0])),
+            _shown(name, sign * (found.chosen_for(one).values[0] - again.values[0])),
         )
         for again in ranked
         for one in [by_number[again.number]]
@@ -192,7 +232,7 @@ def _table(found: Searched) -> Table:
     return Table(("Configuration", "Trial", *found.objectives), rows)
 
 
-def _cells(found: Searched, one: Tried) -> Iterator[str]:
+def _cells(found: Searched, one: Tried | Rerun) -> Iterator[str]:
     for name, value, error in zip(found.objectives, one.values, one.errors, strict=True):
         beside = "" if math.isnan(error) else f" ± {_shown(name, error)}"
         yield f"{_shown(name, value)}{beside}"
