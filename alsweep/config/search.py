@@ -1,6 +1,6 @@
 """A search: which configurations there are, what makes one better, and how many are tried."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Annotated, Any, Literal
 
 from pydantic import (
@@ -173,6 +173,24 @@ class SearchConfig(Frozen):
         if self.stop and len(self.objectives) > 1:
             raise ValueError("stop: watches the best in one objective; leave it or the others out")
         return self
+
+    def check_seeds(self, seeds: Sequence[int]) -> None:
+        """Refuse seeds of a sweep with which this search cannot do what it is asked to.
+
+        Raises:
+            ValueError: Names the key, and the mend.
+        """
+        known = [seed for seed in self.confirm_seeds if seed in seeds]
+        if known:
+            raise ValueError(
+                f"search.confirm_seeds: {known[0]} is one of seeds, with which the best is found; "
+                "write others"
+            )
+        if self.stop and len(seeds) < 2:
+            raise ValueError(
+                "search.stop: needs two seeds or more, which tell how large noise is; write more "
+                "seeds, or leave it out"
+            )
 
     @property
     def stopping(self) -> StopConfig | None:

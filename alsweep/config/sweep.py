@@ -273,23 +273,9 @@ class SweepConfig(Frozen):
         return self
 
     @model_validator(mode="after")
-    def _what_confirms_was_not_searched_with(self) -> Self:
-        fresh = () if self.search is None else self.search.confirm_seeds
-        known = [seed for seed in fresh if seed in self.seeds]
-        if known:
-            raise ValueError(
-                f"search.confirm_seeds: {known[0]} is one of seeds, with which the best is found; "
-                "write others"
-            )
-        return self
-
-    @model_validator(mode="after")
-    def _a_search_that_stops_knows_its_noise(self) -> Self:
-        if self.search is not None and self.search.stop and len(self.seeds) < 2:
-            raise ValueError(
-                "search.stop: needs two seeds or more, which tell how large noise is; write more "
-                "seeds, or leave it out"
-            )
+    def _a_search_can_use_the_seeds(self) -> Self:
+        if self.search is not None:
+            self.search.check_seeds(self.seeds)
         return self
 
     @model_validator(mode="after")
