@@ -273,16 +273,28 @@ class SweepConfig(Frozen):
         return self
 
     @model_validator(mode="after")
+    def _a_search_can_use_the_seeds(self) -> Self:
+        if self.search:
+            self.search.check_seeds(self.seeds)
+        return self
+
+    @model_validator(mode="after")
     def _each_key_is_set_once(self) -> Self:
         homes = {f"settings.{one.name}": list(one.values) for one in self.settings or ()}
         homes |= {"grid": list(self.grid)}
         homes |= {f"points.{index}": list(one) for index, one in enumerate(self.points or ())}
         homes |= {"sample.over": list(self.sample.over) if self.sample else []}
         refuse_two_ways(homes)
-        # What is searched is crossed with settings alone.
+        searched = () if self.search is None else (*self.search.over, *self.search.fidelity)
+        # It is crossed with settings alone.
         named = {home: keys for home, keys in homes.items() if home.startswith("settings.")}
-        refuse_two_ways({**named, SEARCHED: list(self.search.over) if self.search else []})
+        refuse_two_ways({**named, SEARCHED: list(searched)})
         return self
+
+    @property
+    def decides(self) -> bool:
+        """Whether anything may stop trajectories before their last loop."""
+        return self.schedule.decides or bool(self.search and self.search.prune)
 
     def cells(self) -> Iterator[Cell]:
         """Each setting with each point of the space: all that the trajectories of a seed are.

@@ -5,8 +5,10 @@ from __future__ import annotations
 import os
 import re
 import socket
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from alsweep.errors import ConfigError
@@ -90,8 +92,26 @@ def _journal(path: Path) -> BaseStorage:
     return JournalStorage(JournalFileBackend(str(path)))
 
 
+@dataclass(frozen=True)
+class Memory:
+    """What a study holds.
+
+    Attributes:
+        trials: By number.
+        attributes: The user attributes of the study itself.
+    """
+
+    trials: tuple[FrozenTrial, ...] = ()
+    attributes: Mapping[str, Any] = field(default_factory=dict)
+
+
 def read_trials(run: Path, url: str | None, name: str) -> tuple[FrozenTrial, ...]:
-    """The trials of a run's study, by number; reads alone, also while the search goes on.
+    """The trials of a run's study: see :func:`read_memory`."""
+    return read_memory(run, url, name).trials
+
+
+def read_memory(run: Path, url: str | None, name: str) -> Memory:
+    """What a run's study holds; reads alone, also while the search goes on.
 
     Args:
         run: The run folder.
@@ -108,15 +128,16 @@ def read_trials(run: Path, url: str | None, name: str) -> tuple[FrozenTrial, ...
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     path = journal_path(run)
     if url is None and not path.exists():
-        return ()
+        return Memory()
     check_storage(url)
     storage = (
         JournalStorage(JournalFileBackend(str(path))) if url is None else _database(_filled(url))
     )
     names = [one.study_name for one in storage.get_all_studies()]
     if name not in names:
-        return ()
-    return tuple(optuna.load_study(study_name=name, storage=storage).get_trials())
+        return Memory()
+    study = optuna.load_study(study_name=name, storage=storage)
+    return Memory(tuple(study.get_trials()), study.user_attrs)
 
 
 def _refuse_network_mount(url: str, mounts: Path) -> None:

@@ -91,7 +91,7 @@ def overrule(run: Path, plan: Plan) -> Plan:
     Returns:
         The plan with nothing stopped; as it is, where the sweep has a schedule.
     """
-    if plan.sweep.schedule.decides:
+    if plan.sweep.decides:
         return plan
     decisions = [
         Decision(

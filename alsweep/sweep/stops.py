@@ -34,6 +34,26 @@ def listen() -> None:
     _handle(_interrupt)
 
 
+@contextmanager
+def held() -> Iterator[None]:
+    """Let what has begun be finished: a signal that comes meanwhile is heeded when it is left.
+
+    For code that takes an exception of any kind for a fault of its own.
+    """
+    came: list[tuple[int, FrameType | None]] = []
+    handlers = {number: signal.getsignal(number) for number in _STOPS if _in_main_thread()}
+    heeded = {number: handler for number, handler in handlers.items() if callable(handler)}
+    for number in heeded:
+        signal.signal(number, lambda *told: came.append(told))
+    try:
+        yield
+    finally:
+        for number, handler in heeded.items():
+            signal.signal(number, handler)
+        for first, frame in came[:1]:
+            heeded[signal.Signals(first)](first, frame)
+
+
 def ignore() -> None:
     """Let nothing come between: a second, impatient Ctrl-C must not leave workers behind."""
     _handle(_pass)
