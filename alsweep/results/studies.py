@@ -5,8 +5,10 @@ from __future__ import annotations
 import os
 import re
 import socket
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from alsweep.errors import ConfigError
@@ -17,6 +19,7 @@ if TYPE_CHECKING:
     from optuna.trial import FrozenTrial
 
 _PLACE = "search.storage"
+_MOUNTS = Path("/proc/mounts")
 _SECONDS = 5.0
 _PORTS = {"postgresql": 5432, "mysql": 3306, "mariadb": 3306}
 _NETWORK = re.compile(
@@ -25,13 +28,20 @@ _NETWORK = re.compile(
 )
 
 
-def open_storage(run: Path, url: str | None, *, mounts: Path = Path("/proc/mounts")) -> BaseStorage:
+def open_storage(
+    run: Path,
+    url: str | None,
+    *,
+    mounts: Path = _MOUNTS,
+    writing: Callable[[], AbstractContextManager[None]] = nullcontext,
+) -> BaseStorage:
     """Open the storage of a run's search; what a crash left half written is cut off.
 
     Args:
         run: The run folder; its driver lock is held.
         url: Optuna's; variables of the environment in it are replaced. None is the run's journal.
         mounts: Where the system lists its file systems.
+        writing: Within this the journal is written.
 
     Raises:
         ConfigError: Nobody answers there, or it cannot work there.
@@ -40,12 +50,12 @@ def open_storage(run: Path, url: str | None, *, mounts: Path = Path("/proc/mount
 
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     if url is None:
-        return _journal(journal_path(run))
+        return _journal(journal_path(run), writing)
     check_storage(url, mounts=mounts)
     return _database(_filled(url))
 
 
-def check_storage(url: str | None, *, mounts: Path = Path("/proc/mounts")) -> None:
+def check_storage(url: str | None, *, mounts: Path = _MOUNTS) -> None:
     """Refuse a storage that cannot work or where nobody answers; makes nothing there.
 
     Args:
@@ -78,16 +88,21 @@ def _database(url: str) -> BaseStorage:
         raise ConfigError(f"{_PLACE}: {_without_password(url)}: {_reason(error)}") from None
 
 
-def _journal(path: Path) -> BaseStorage:
+def _journal(path: Path, writing: Callable[[], AbstractContextManager[None]]) -> BaseStorage:
     from optuna.storages import JournalStorage
     from optuna.storages.journal import JournalFileBackend
+
+    class Journal(JournalFileBackend):
+        def append_logs(self, logs: list[dict[str, Any]]) -> None:
+            with writing():
+                super().append_logs(logs)
 
     path.parent.mkdir(exist_ok=True)
     # The run is ours, so whoever held this is dead: Optuna would wait for half a minute.
     path.with_name(f"{path.name}.lock").unlink(missing_ok=True)
     if path.exists() and not (content := path.read_bytes()).endswith(b"\n"):
         os.truncate(path, content.rfind(b"\n") + 1)
-    return JournalStorage(JournalFileBackend(str(path)))
+    return JournalStorage(Journal(str(path)))
 
 
 def read_trials(run: Path, url: str | None, name: str) -> tuple[FrozenTrial, ...]:

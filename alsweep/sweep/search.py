@@ -28,10 +28,12 @@ from alsweep.results.records import read_part, read_records
 from alsweep.results.studies import open_storage, read_trials
 from alsweep.results.table import frame
 from alsweep.sweep.best import write_best
+from alsweep.sweep.dashboard import Dashboard
 from alsweep.sweep.missing import loops_done
 from alsweep.sweep.plan import Planned, opened, plan_one, refuse_shared_labels
 from alsweep.sweep.schedules import make, part
 from alsweep.sweep.search_space import cells
+from alsweep.sweep.stops import held_back
 from alsweep.sweep.study import Searcher, Suggestion, refuse_foreign_studies
 from alsweep.sweep.study_name import study_name
 from alsweep.sweep.taking_over import take_over
@@ -122,6 +124,7 @@ def searched(job: Job, make: Make, at_once: int) -> Job:
         for one, succeeded in zip(suggestions, under_way.run(suggestions, make), strict=False):
             failures = [] if succeeded else [*failures, canonical_json(one.values)]
         under_way.write_best()
+        under_way.dashboard.update(under_way.job)
     if not _may_fail_on(failures):
         logger.warning(
             "warning: the search ends with %d of %d configurations, since the last %d gave no "
@@ -147,6 +150,7 @@ class _Search:
         searcher: Its memory.
         datasets: By setting.
         begun: What sweep.yaml says.
+        dashboard: Shows them to people.
     """
 
     job: Job
@@ -154,6 +158,7 @@ class _Search:
     searcher: Searcher
     datasets: Mapping[str, Dataset]
     begun: Begun
+    dashboard: Dashboard
     _written: int | None = None
 
     @classmethod
@@ -161,12 +166,13 @@ class _Search:
         search, name = job.plan.sweep.search, study_name(job.plan)
         assert search is not None
         assert name is not None
-        storage = open_storage(job.run, search.storage)
+        storage = open_storage(job.run, search.storage, writing=held_back)
         refuse_foreign_studies(storage, name, job.plan.ids)
         datasets = {dataset.fingerprint: dataset for dataset in opened(job.plan)}
         places = {one.setting or "": datasets[one.dataset_fingerprint] for one in job.plan.examples}
         searcher = Searcher(storage, name, search)
-        return cls(job, search, searcher, places, read_begun(job.run))
+        dashboard = Dashboard(storage, name)
+        return cls(job, search, searcher, places, read_begun(job.run), dashboard)
 
     def ask_anew(self) -> None:
         """Ask again for configurations that failed, and of which nothing is missing any more."""
