@@ -7,7 +7,7 @@ before their last loop. A line is there once it ends; what a crash tore off coun
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
 from pydantic import ValidationError, model_validator
@@ -37,6 +37,8 @@ class Decision(Frozen):
         loop: Finished loops that it was decided on; None where that is not the matter.
         config: Resolved; of what is added, and of what is suggested where it is known.
         against: Of what is stopped: label of the strategy that it was dropped for, if for any.
+        setting: Of what is added: name of the setting that it was made for, where settings have
+            names.
     """
 
     schema_version: Literal[1] = 1
@@ -47,6 +49,7 @@ class Decision(Frozen):
     loop: int | None = None
     config: TrajectoryConfig | None = None
     against: str | None = None
+    setting: str | None = None
 
     @model_validator(mode="after")
     def _added_with_a_config(self) -> Decision:
@@ -62,10 +65,12 @@ class Decided:
     Attributes:
         added: Id to config, in the order in which they were added.
         stopped: Ids of those that do no further loops.
+        settings: Id to the name of the setting of what was added, where that is known.
     """
 
     added: Mapping[str, TrajectoryConfig]
     stopped: frozenset[str]
+    settings: Mapping[str, str] = field(default_factory=dict)
 
 
 def append_decisions(run: Path, decisions: Iterable[Decision]) -> None:
@@ -112,9 +117,12 @@ def decided(decisions: Iterable[Decision]) -> Decided:
     """What follows from decisions: the first word on what is added, and the last on what stops."""
     added: dict[str, TrajectoryConfig] = {}
     stopped: dict[str, bool] = {}
+    settings: dict[str, str] = {}
     for one in decisions:
         if one.action == "added" and one.config is not None:
             added.setdefault(one.trajectory, one.config)
+            if one.setting is not None:
+                settings.setdefault(one.trajectory, one.setting)
         elif one.action in ("stopped", "overruled"):
             stopped[one.trajectory] = one.action == "stopped"
-    return Decided(added, frozenset(id_ for id_, stops in stopped.items() if stops))
+    return Decided(added, frozenset(id_ for id_, stops in stopped.items() if stops), settings)

@@ -5,7 +5,7 @@ record).
 """
 
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -109,7 +109,8 @@ def read_run(run: Path) -> RunFolder:
         RunFolderError: ``run`` is no run folder.
         RecordError: A file in it is broken, or a config is not its trajectory's.
     """
-    begun, decided = read_begun(run), read_decided(run)
+    decided = read_decided(run)
+    begun = replace(read_begun(run), added=decided.settings)
     return read_part(run, begun, dict.fromkeys([*begun.ids, *decided.added]), decided.stopped)
 
 

@@ -39,7 +39,8 @@ def open_storage(
 
     Args:
         run: The run folder; its driver lock is held.
-        url: Optuna's; variables of the environment in it are replaced. None is the run's journal.
+        url: Optuna's; variables of the environment in it are replaced, and a relative SQLite file
+            lies in the run folder. None is the run's journal.
         mounts: Where the system lists its file systems.
         writing: Within this the journal is written.
 
@@ -51,14 +52,15 @@ def open_storage(
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     if url is None:
         return _journal(journal_path(run), writing)
-    check_storage(url, mounts=mounts)
-    return _database(_filled(url))
+    check_storage(run, url, mounts=mounts)
+    return _database(_filled(url, run))
 
 
-def check_storage(url: str | None, *, mounts: Path = _MOUNTS) -> None:
+def check_storage(run: Path, url: str | None, *, mounts: Path = _MOUNTS) -> None:
     """Refuse a storage that cannot work or where nobody answers; makes nothing there.
 
     Args:
+        run: The run folder; it need not be there.
         url: See :func:`open_storage`.
         mounts: Where the system lists its file systems.
 
@@ -66,16 +68,48 @@ def check_storage(url: str | None, *, mounts: Path = _MOUNTS) -> None:
         ConfigError: Names which, and the mend.
     """
     if url is not None:
-        filled = _filled(url)
-        _refuse_network_mount(filled, mounts)
+        filled = _filled(url, run)
+        if (file := _sqlite_file(filled)) is not None:
+            _refuse_network_mount(file, mounts)
+            _refuse_missing_folder(file, run)
         _refuse_silent_host(filled)
 
 
-def _filled(url: str) -> str:
+def _filled(url: str, run: Path) -> str:
+    """The URL with its variables, and a relative file in the run folder: wherever one stands."""
     filled = os.path.expandvars(url)
     if "$" in filled:
         raise ConfigError(f"{_PLACE}: '{url}' needs a variable that is not set; export it")
-    return filled
+    file = _sqlite_file(filled)
+    if file is None or file.is_absolute():
+        return filled
+    head, rest = filled.split(":///", 1)
+    return f"{head}:///{run.absolute()}/{rest}"
+
+
+def _sqlite_file(url: str) -> Path | None:
+    """The file of an SQLite URL; None for other databases.
+
+    Raises:
+        ConfigError: It names none, so that nothing would outlive the process.
+    """
+    if not url.startswith(("sqlite:", "sqlite+")):
+        return None
+    name = url.partition(":///")[2].split("?")[0]
+    if name in ("", ":memory:"):
+        raise ConfigError(
+            f"{_PLACE}: '{url}' names no file, so that a stop would lose the study; write "
+            "sqlite:///name.db, which lies in the run folder, or leave the key out"
+        )
+    return Path(name)
+
+
+def _refuse_missing_folder(file: Path, run: Path) -> None:
+    if not file.parent.is_dir() and file.parent != run.absolute():
+        raise ConfigError(
+            f"{_PLACE}: no folder {file.parent} for {file.name}; make it, or leave the key out: "
+            "the journal in the run folder needs none"
+        )
 
 
 def _database(url: str) -> BaseStorage:
@@ -124,9 +158,11 @@ def read_trials(run: Path, url: str | None, name: str) -> tuple[FrozenTrial, ...
     path = journal_path(run)
     if url is None and not path.exists():
         return ()
-    check_storage(url)
+    check_storage(run, url)
     storage = (
-        JournalStorage(JournalFileBackend(str(path))) if url is None else _database(_filled(url))
+        JournalStorage(JournalFileBackend(str(path)))
+        if url is None
+        else _database(_filled(url, run))
     )
     names = [one.study_name for one in storage.get_all_studies()]
     if name not in names:
@@ -134,11 +170,10 @@ def read_trials(run: Path, url: str | None, name: str) -> tuple[FrozenTrial, ...
     return tuple(optuna.load_study(study_name=name, storage=storage).get_trials())
 
 
-def _refuse_network_mount(url: str, mounts: Path) -> None:
+def _refuse_network_mount(place: Path, mounts: Path) -> None:
     """SQLite's locks do not hold on network file systems."""
-    if not url.startswith("sqlite") or ":///" not in url or not mounts.exists():
+    if not mounts.exists():
         return
-    place = Path(url.split(":///", 1)[1].split("?")[0]).absolute()
     lines = (line.split() for line in mounts.read_text(encoding="utf-8").splitlines())
     over = [(Path(at), kind) for _, at, kind, *_ in lines if place.is_relative_to(at)]
     point, kind = max(over, key=lambda one: len(one[0].parts), default=(Path("/"), ""))

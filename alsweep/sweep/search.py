@@ -236,7 +236,7 @@ class _Search:
             for cell in cells(sweep, suggestion.values)
             for config in sweep.of_cell(cell)
         ]
-        found = tuple(known.get(one.id, replace(one, cell=None)) for one in made)
+        found = tuple(known.get(one.id, _added(one)) for one in made)
         refuse_shared_labels([*known.values(), *found])
         return found
 
@@ -252,6 +252,7 @@ class _Search:
                     by="search",
                     why=f"trial {suggestion.number}",
                     config=one.config,
+                    setting=one.setting,
                 )
                 for one in planned
             ],
@@ -305,6 +306,11 @@ class _Search:
     def _fail(self, number: int, why: str, *, lacking: bool = False) -> None:
         logger.warning("warning: trial %d of the search gave no value: %s", number, why)
         self.searcher.failed(number, why, lacking=lacking)
+
+
+def _added(planned: Planned) -> Planned:
+    """A suggestion as part of the run: no search space has it."""
+    return replace(planned, cell=None, added_to=planned.setting)
 
 
 def _full_dice(run: RunFolder) -> dict[str, float]:
