@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 import re
 import socket
-from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -73,6 +73,7 @@ def check_storage(run: Path, url: str | None, *, mounts: Path = _MOUNTS) -> None
             _refuse_network_mount(file, mounts)
             _refuse_missing_folder(file, run)
         _refuse_silent_host(filled)
+        _refuse_unknown_kind(filled)
 
 
 def _filled(url: str, run: Path) -> str:
@@ -112,6 +113,17 @@ def _refuse_missing_folder(file: Path, run: Path) -> None:
         )
 
 
+def _refuse_unknown_kind(url: str) -> None:
+    """What is no URL, or a database for which nothing is installed; nobody is asked there."""
+    from sqlalchemy.engine import make_url
+    from sqlalchemy.exc import SQLAlchemyError
+
+    try:
+        make_url(url).get_dialect().import_dbapi()
+    except (SQLAlchemyError, ImportError, ValueError) as error:
+        raise ConfigError(f"{_PLACE}: {_without_password(url)}: {_reason(error)}") from None
+
+
 def _database(url: str) -> BaseStorage:
     from optuna.storages import RDBStorage
     from sqlalchemy.exc import SQLAlchemyError
@@ -136,7 +148,20 @@ def _journal(path: Path, writing: Callable[[], AbstractContextManager[None]]) ->
     path.with_name(f"{path.name}.lock").unlink(missing_ok=True)
     if path.exists() and not (content := path.read_bytes()).endswith(b"\n"):
         os.truncate(path, content.rfind(b"\n") + 1)
-    return JournalStorage(Journal(str(path)))
+    with _breakage_told(path):
+        return JournalStorage(Journal(str(path)))
+
+
+@contextmanager
+def _breakage_told(path: Path) -> Iterator[None]:
+    """Optuna's own words on a journal with foreign lines are those of a bug."""
+    try:
+        yield
+    except (ValueError, LookupError, TypeError, AttributeError, AssertionError) as error:
+        raise ConfigError(
+            f"{path}: holds a line that is not Optuna's ({type(error).__name__}); move the file "
+            "away and resume the run: what it was told follows from decisions.jsonl"
+        ) from None
 
 
 def read_trials(run: Path, url: str | None, name: str) -> tuple[FrozenTrial, ...]:
@@ -159,13 +184,16 @@ def read_trials(run: Path, url: str | None, name: str) -> tuple[FrozenTrial, ...
     if url is None and not path.exists():
         return ()
     check_storage(run, url)
-    storage = (
-        JournalStorage(JournalFileBackend(str(path)))
-        if url is None
-        else _database(_filled(url, run))
-    )
-    names = [one.study_name for one in storage.get_all_studies()]
-    if name not in names:
+    if url is not None:
+        return _trials(_database(_filled(url, run)), name)
+    with _breakage_told(path):
+        return _trials(JournalStorage(JournalFileBackend(str(path))), name)
+
+
+def _trials(storage: BaseStorage, name: str) -> tuple[FrozenTrial, ...]:
+    import optuna
+
+    if name not in [one.study_name for one in storage.get_all_studies()]:
         return ()
     return tuple(optuna.load_study(study_name=name, storage=storage).get_trials())
 

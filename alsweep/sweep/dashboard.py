@@ -82,14 +82,15 @@ class Dashboard:
             self._drawn = told
 
     def _note(self, study: optuna.Study, trial: FrozenTrial | None, text: str) -> None:
-        """Write a note, unless it stands there already."""
+        """Write a note where there is none, or a part that a crash left: people may edit them."""
         from optuna_dashboard import get_note, save_note
 
         number = None if trial is None else trial.number
         if self._notes.get(number) == text:
             return
         whose = study if trial is None else Trial(study, trial._trial_id)
-        if get_note(whose) != text:
+        found = get_note(whose)
+        if found != text and text.startswith(found):
             save_note(whose, text)
         self._notes[number] = text
 
@@ -148,13 +149,13 @@ def study_note(run: Path, plan: Plan) -> str:
             f"- Objectives: {', '.join(told)}",
             *([f"- Constraints, over all seeds: {', '.join(limits)}"] if limits else []),
             f"- Seeds: {seeds}",
-            f"- Run folder: `{run}`",
+            f"- Run folder, when the search began: `{run}`",
             "",
             "A trial is a configuration, run on all seeds in every setting. Its value is the mean "
             "over them on the validation part, `standard_error` what seeds make of it; "
             "`trajectories` names what it was made of, in the run folder. The best trial was "
             "chosen for its value, which is therefore too good: run `search/best.yaml` on other "
-            f"seeds. Intervals and importances: `alsweep report {run}`.",
+            "seeds. Intervals and importances: `alsweep report RUN`.",
         ]
     )
 

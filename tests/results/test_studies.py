@@ -107,6 +107,22 @@ def test_variables_in_a_url_are_filled_and_a_missing_one_is_named(
         open_storage(tmp_path, "sqlite:///$NOBODY/s.db")
 
 
+@pytest.mark.parametrize(
+    "content", [b"garbage\n", b"[]\n", b'{"op_code": 99}\n', bytes(range(256)) * 2, b"\xff\n"]
+)
+def test_a_journal_with_lines_of_others_is_one_line_with_the_mend(
+    tmp_path: Path, content: bytes
+) -> None:
+    optuna.create_study(storage=open_storage(tmp_path, None), study_name="s")
+    path = journal_path(tmp_path)
+    path.write_bytes(path.read_bytes() + content + b"\n")
+    for read in (lambda: open_storage(tmp_path, None), lambda: read_trials(tmp_path, None, "s")):
+        with pytest.raises(ConfigError, match=r"journal\.log: holds a line .* move the file away"):
+            read()
+    path.unlink()
+    assert read_trials(tmp_path, None, "s") == ()
+
+
 def test_reading_makes_no_journal(tmp_path: Path) -> None:
     assert read_trials(tmp_path, None, "none") == ()
     assert not journal_path(tmp_path).parent.exists()

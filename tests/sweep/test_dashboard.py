@@ -16,7 +16,7 @@ from urllib.request import urlopen
 import optuna
 import pytest
 from optuna.trial import Trial
-from optuna_dashboard import get_note
+from optuna_dashboard import get_note, save_note
 
 from alsweep.data.case import Dataset
 from alsweep.layout import best_path, journal_path, trajectory_folder
@@ -88,7 +88,7 @@ def test_the_dashboard_serves_notes_figures_and_trajectories(served: str, bench:
     assert "- Objectives: aubc (max), foreground_voxels (min)" in note
     assert "- Constraints, over all seeds: train_seconds at most 11" in note
     assert "- Seeds: 0, 1" in note
-    assert f"alsweep report {bench.run}" in note
+    assert f"- Run folder, when the search began: `{bench.run}`" in note
     assert study["objective_names"] == ["aubc", "foreground_voxels"]
     figures = {
         each["id"]: json.loads(each["graph_object"]) for each in study["plotly_graph_objects"]
@@ -114,6 +114,20 @@ def test_a_resume_writes_no_note_twice(bench: Bench) -> None:
     again._drawn = len(bench.trials)
     again.update(job)
     assert journal_path(bench.run).read_bytes() == before
+
+
+def test_what_people_write_into_a_note_stays_and_what_a_crash_tore_off_is_written_again(
+    bench: Bench,
+) -> None:
+    storage, name = opened(bench)
+    study = optuna.load_study(study_name=name, storage=storage)
+    first, second = (Trial(study, one._trial_id) for one in bench.trials[:2])
+    whole = get_note(second)
+    save_note(first, f"{get_note(first)}\n\nMy own word.")
+    save_note(second, whole[:9])
+    dashboard.Dashboard(storage, name).update(bench.begun())
+    assert get_note(first).endswith("My own word.")
+    assert get_note(second) == whole
 
 
 def opened(bench: Bench) -> tuple[Any, str]:

@@ -75,6 +75,8 @@ def _of_search(found: Searched, *, several: bool) -> Iterator[Block]:
 def _best(found: Searched) -> str:
     best, name = found.ranked()[0], next(iter(found.objectives))
     low, high = interval(best)
+    if name in _FRACTIONS:
+        low, high = max(low, 0.0), min(high, 1.0)
     sure = "" if math.isnan(low) else f", 95 % interval {_shown(name, low)} to {_shown(name, high)}"
     return (
         f"Best of {count(len(found.distinct), 'configuration')} is trial {best.number}, "
@@ -93,6 +95,8 @@ def _optimism(found: Searched) -> str:
         "from the noise of seeds alone."
     )
     failed = f" {count(found.failed, 'further trial')} gave no value." if found.failed else ""
+    if len(found.ranked()) == 1:
+        return f"There was nothing to choose between.{failed}"
     return (
         "The best was chosen for its value, which is therefore too good, and its interval does not "
         f"know of that.{by} RUN/search/best.yaml is that configuration as a search space: run it "
