@@ -13,7 +13,7 @@ from optuna.trial import Trial, TrialState
 
 from alsweep.report.sections.search import front_figure, progress_figure
 from alsweep.results.searched import read_search
-from alsweep.sweep.study import CONFIGURATION, ERROR_OF, TRAJECTORIES, WHY, is_kept
+from alsweep.sweep.study import ERROR_OF, TRAJECTORIES, WHY, is_kept
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -119,9 +119,11 @@ def _figures(found: Searched) -> Iterator[tuple[str, dict[str, Any]]]:
 
 
 def _titled(figure: dict[str, Any], title: str) -> dict[str, Any]:
-    changed = {"title": {"text": title, "font": {"size": 15}}, "paper_bgcolor": "#ffffff"}
-    margin = figure["layout"]["margin"] | {"t": 48}
-    return {**figure, "layout": figure["layout"] | changed | {"margin": margin}}
+    """For a card of the dashboard, which says how high it is."""
+    drawn = {key: value for key, value in figure["layout"].items() if key != "height"}
+    drawn["title"] = {"text": title, "font": {"size": 15}}
+    drawn["margin"] = drawn["margin"] | {"t": 48}
+    return {**figure, "layout": drawn}
 
 
 def study_note(run: Path, plan: Plan) -> str:
@@ -169,11 +171,18 @@ def trial_note(trial: FrozenTrial, made: Sequence[Planned], objectives: Sequence
         objectives: Names, in the order of the values.
     """
     lines = [f"## {made[0].label if made else 'no trajectories'}", "", *_values(trial, objectives)]
-    for key, value in trial.user_attrs.get(CONFIGURATION, {}).items():
-        lines.append(f"- {key}: `{value}`")
-    lines += ["", "| trajectory | setting | seed |", "| --- | --- | --- |"] if made else []
-    lines += [f"| `{one.id}` | {one.setting or ''} | {one.config.seed} |" for one in made]
+    lines += ["", *_table(made)] if made else []
     return "\n".join(lines)
+
+
+def _table(made: Sequence[Planned]) -> Iterator[str]:
+    """The trajectories; settings only where they have names."""
+    named = any(one.setting is not None for one in made)
+    yield "| trajectory | setting | seed |" if named else "| trajectory | seed |"
+    yield "| --- | --- | --- |" if named else "| --- | --- |"
+    for one in made:
+        setting = f" {one.setting} |" if named else ""
+        yield f"| `{one.id}` |{setting} {one.config.seed} |"
 
 
 def _values(trial: FrozenTrial, objectives: Sequence[str]) -> Iterator[str]:

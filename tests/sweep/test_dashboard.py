@@ -102,7 +102,7 @@ def test_the_dashboard_serves_notes_figures_and_trajectories(served: str, bench:
         body = trial["note"]["body"]
         ids = told.user_attrs["trajectories"]
         assert len(ids) == 2
-        assert all(f"| `{id_}` |  | {seed} |" in body for seed, id_ in enumerate(ids))
+        assert all(f"| `{id_}` | {seed} |" in body for seed, id_ in enumerate(ids))
         assert f"- aubc: {told.values[0]:.6g} ± {told.user_attrs['standard_error'][0]:.2g}" in body
         assert body.startswith(f"## {labels[ids[0]]}\n")
 
