@@ -5,10 +5,10 @@ from __future__ import annotations
 import os
 import re
 import socket
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from alsweep.errors import ConfigError
@@ -28,13 +28,7 @@ _NETWORK = re.compile(
 )
 
 
-def open_storage(
-    run: Path,
-    url: str | None,
-    *,
-    mounts: Path = _MOUNTS,
-    writing: Callable[[], AbstractContextManager[None]] = nullcontext,
-) -> BaseStorage:
+def open_storage(run: Path, url: str | None, *, mounts: Path = _MOUNTS) -> BaseStorage:
     """Open the storage of a run's search; what a crash left half written is cut off.
 
     Args:
@@ -42,7 +36,6 @@ def open_storage(
         url: Optuna's; variables of the environment in it are replaced, and a relative SQLite file
             lies in the run folder. None is the run's journal.
         mounts: Where the system lists its file systems.
-        writing: Within this the journal is written.
 
     Raises:
         ConfigError: Nobody answers there, or it cannot work there.
@@ -51,7 +44,7 @@ def open_storage(
 
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     if url is None:
-        return _journal(journal_path(run), writing)
+        return _journal(journal_path(run))
     check_storage(run, url, mounts=mounts)
     return _database(_filled(url, run))
 
@@ -134,14 +127,9 @@ def _database(url: str) -> BaseStorage:
         raise ConfigError(f"{_PLACE}: {_without_password(url)}: {_reason(error)}") from None
 
 
-def _journal(path: Path, writing: Callable[[], AbstractContextManager[None]]) -> BaseStorage:
+def _journal(path: Path) -> BaseStorage:
     from optuna.storages import JournalStorage
     from optuna.storages.journal import JournalFileBackend
-
-    class Journal(JournalFileBackend):
-        def append_logs(self, logs: list[dict[str, Any]]) -> None:
-            with writing():
-                super().append_logs(logs)
 
     path.parent.mkdir(exist_ok=True)
     # The run is ours, so whoever held this is dead: Optuna would wait for half a minute.
@@ -149,7 +137,7 @@ def _journal(path: Path, writing: Callable[[], AbstractContextManager[None]]) ->
     if path.exists() and not (content := path.read_bytes()).endswith(b"\n"):
         os.truncate(path, content.rfind(b"\n") + 1)
     with _breakage_told(path):
-        return JournalStorage(Journal(str(path)))
+        return JournalStorage(JournalFileBackend(str(path)))
 
 
 @contextmanager

@@ -13,6 +13,7 @@ from optuna.trial import Trial, TrialState
 
 from alsweep.report.sections.search import front_figure, progress_figure
 from alsweep.results.searched import read_search
+from alsweep.sweep.stops import held
 from alsweep.sweep.study import ERROR_OF, TRAJECTORIES, WHY, is_kept
 
 if TYPE_CHECKING:
@@ -91,7 +92,8 @@ class Dashboard:
         whose = study if trial is None else Trial(study, trial._trial_id)
         found = get_note(whose)
         if found != text and text.startswith(found):
-            save_note(whose, text)
+            with held():
+                save_note(whose, text)
         self._notes[number] = text
 
     def _draw(self, study: optuna.Study, job: Job) -> None:
@@ -100,7 +102,9 @@ class Dashboard:
 
         found = read_search(job.run)
         for name, figure in {} if found is None else dict(_figures(found)).items():
-            save_plotly_graph_object(study, Figure(figure), graph_object_id=name)
+            drawn = Figure(figure)
+            with held():
+                save_plotly_graph_object(study, drawn, graph_object_id=name)
 
 
 def _objectives(plan: Plan) -> dict[str, Any]:

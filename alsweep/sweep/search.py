@@ -33,7 +33,6 @@ from alsweep.sweep.missing import loops_done
 from alsweep.sweep.plan import Planned, opened, plan_one, refuse_shared_labels
 from alsweep.sweep.schedules import make, part
 from alsweep.sweep.search_space import cells
-from alsweep.sweep.stops import held_back
 from alsweep.sweep.study import Searcher, Suggestion, refuse_foreign_studies
 from alsweep.sweep.study_name import study_name
 from alsweep.sweep.taking_over import take_over
@@ -166,7 +165,7 @@ class _Search:
         search, name = job.plan.sweep.search, study_name(job.plan)
         assert search is not None
         assert name is not None
-        storage = open_storage(job.run, search.storage, writing=held_back)
+        storage = open_storage(job.run, search.storage)
         refuse_foreign_studies(storage, name, job.plan.ids)
         datasets = {dataset.fingerprint: dataset for dataset in opened(job.plan)}
         places = {one.setting or "": datasets[one.dataset_fingerprint] for one in job.plan.examples}

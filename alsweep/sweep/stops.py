@@ -48,29 +48,29 @@ def _came_of_a_stop(error: BaseException) -> bool:
     return cause is not None
 
 
-@contextmanager
-def held_back() -> Iterator[None]:
-    """Let what may not be left half done be finished first: signals come once it is."""
-    if not _in_main_thread():
-        yield
-        return
-    came: list[int] = []
-    previous = {number: signal.getsignal(number) for number in _STOPS}
-    for number, handler in previous.items():
-        if callable(handler):
-            signal.signal(number, lambda number, _: came.append(number))
-    try:
-        yield
-    finally:
-        for number, handler in previous.items():
-            signal.signal(number, handler)
-        if came:
-            signal.raise_signal(came[0])
-
-
 def listen() -> None:
     """Turn them into KeyboardInterrupt from now on; Ray and Tune bring handlers of their own."""
     _handle(_interrupt)
+
+
+@contextmanager
+def held() -> Iterator[None]:
+    """Let what has begun be finished: a signal that comes meanwhile is heeded when it is left.
+
+    For code that takes an exception of any kind for a fault of its own.
+    """
+    came: list[tuple[int, FrameType | None]] = []
+    handlers = {number: signal.getsignal(number) for number in _STOPS if _in_main_thread()}
+    heeded = {number: handler for number, handler in handlers.items() if callable(handler)}
+    for number in heeded:
+        signal.signal(number, lambda *told: came.append(told))
+    try:
+        yield
+    finally:
+        for number, handler in heeded.items():
+            signal.signal(number, handler)
+        for number, frame in came[:1]:
+            heeded[signal.Signals(number)](number, frame)
 
 
 def ignore() -> None:

@@ -18,6 +18,7 @@ from alsweep.errors import ConfigError
 from alsweep.files import canonical_json
 from alsweep.rng import stream
 from alsweep.sweep.search_space import configuration
+from alsweep.sweep.stops import held
 
 if TYPE_CHECKING:
     from optuna.storages import BaseStorage
@@ -62,7 +63,7 @@ class Searcher:
 
     def __init__(self, storage: BaseStorage, name: str, search: SearchConfig) -> None:
         self._search = search
-        with _quiet():
+        with _writing():
             self._study = optuna.create_study(
                 storage=storage,
                 study_name=name,
@@ -126,11 +127,11 @@ class Searcher:
         again = sorted(failed[ids].number for ids in failed.keys() - known)
         open_ = sum(not trial.state.is_finished() for trial in trials)
         for number in again[: max(0, self._search.configurations - self.told - open_)]:
-            with _quiet():
+            with _writing():
                 self._study.enqueue_trial(trials[number].params, user_attrs={ANEW: number})
 
     def _new(self) -> int:
-        with _quiet():
+        with _writing():
             self._study.sampler = self._sampler(len(self.trials))
             return self._study.ask().number
 
@@ -139,12 +140,12 @@ class Searcher:
         return suggestion
 
     def _suggestion(self, number: int) -> Suggestion:
-        with _quiet():
+        with _writing():
             trial = self._trial(number)
             _ = trial.relative_params  # now, whichever parameters a stop has left to be asked for
 
         def choose(name: str, of: Distribution) -> Any:
-            with _quiet():
+            with _writing():
                 # What is drawn for one parameter shifts no other, so that half a trial goes on.
                 self._study.sampler = self._sampler(number, name)
                 return _suggested(trial, name, of)
@@ -154,7 +155,7 @@ class Searcher:
         return Suggestion(number, values, None if known is None else tuple(known))
 
     def _trial(self, number: int) -> Trial:
-        with _quiet():
+        with _writing():
             self._study.sampler = self._sampler(number)
             return Trial(self._study, self.trials[number]._trial_id)
 
@@ -167,7 +168,8 @@ class Searcher:
         known = dict(self.trials[number].user_attrs)
         for key, value in attributes.items():
             if key not in known or known[key] != value:
-                trial.set_user_attr(key, value)
+                with _writing():
+                    trial.set_user_attr(key, value)
 
     def decided(self, suggestion: Suggestion, ids: Sequence[str], seeds: Sequence[int]) -> None:
         """Note of which trajectories a trial is made."""
@@ -186,7 +188,8 @@ class Searcher:
             lacking: Whether loops are missing, so that it may have a value once they are made.
         """
         self._note(number, {WHY: why} | ({LACKING: True} if lacking else {}))
-        self._study.tell(number, state=TrialState.FAIL)
+        with _writing():
+            self._study.tell(number, state=TrialState.FAIL)
 
     def tell(self, number: int, found: Sequence[Measured], spent: Mapping[Cost, float]) -> None:
         """Tell what a trial gave.
@@ -199,10 +202,10 @@ class Searcher:
         errors = [None if math.isnan(e) else e for e in (one.standard_error for one in found)]
         self._note(number, {ERROR_OF: errors[0] if len(errors) == 1 else errors})
         trial = self._trial(number)
-        with _quiet():
+        with _writing():
             for name, most in self._search.constraints.items():
                 trial.set_constraint(name, spent[name] - most)
-        self._study.tell(number, [one.value for one in found])
+            self._study.tell(number, [one.value for one in found])
 
     def best(self) -> FrozenTrial | None:
         """The best trial that keeps the constraints; of a front, by its first objective."""
@@ -259,8 +262,8 @@ def _text(choice: Any) -> bool | int | float | str | None:
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
-    """Without Optuna's word on what it calls experimental."""
-    with warnings.catch_warnings():
+def _writing() -> Iterator[None]:
+    """Whole, since its journal lets nobody in while a stop has left it locked; and quietly."""
+    with held(), warnings.catch_warnings():
         warnings.simplefilter("ignore")
         yield

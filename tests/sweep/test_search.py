@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 from collections import Counter
@@ -37,6 +38,7 @@ from alsweep.sweep.retry import Retry
 from alsweep.sweep.run_folder import check_same_sweep, write_space
 from alsweep.sweep.search import searched
 from alsweep.sweep.status import read_status
+from alsweep.sweep.stops import stops_raise
 from alsweep.sweep.study_name import study_name
 from alsweep.tracking.base import NullTracker
 from tests.sweep import fakes
@@ -293,6 +295,29 @@ def test_a_stop_between_two_parameters_is_made_up_for(
     assert "inference.tta" not in other.trials[-1].params
     other.go()
     assert told(other) == told(bench)
+
+
+def test_a_signal_waits_until_the_study_is_written(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench.sweep = Bench(bench.dataset, bench.run, configurations=2).sweep
+    calls, lock = {"here": 0}, os.symlink
+
+    def symlink(*args: Any) -> None:
+        # Whoever is interrupted here has Optuna give back what it has not taken.
+        calls["here"] += 1
+        if calls["here"] == 9:
+            os.kill(os.getpid(), signal.SIGTERM)
+        lock(*args)
+
+    monkeypatch.setattr(os, "symlink", symlink)
+    with stops_raise(), pytest.raises(KeyboardInterrupt):
+        bench.go()
+    assert not list(journal_path(bench.run).parent.glob("*.lock*"))
+    assert calls["here"] == 9
+    assert journal_path(bench.run).read_bytes().count(b"\n") >= 9
+    bench.go()
+    assert len(complete(bench)) == 2
 
 
 def test_what_is_there_already_costs_nothing_also_where_a_grid_has_made_it(

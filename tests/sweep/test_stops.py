@@ -143,6 +143,17 @@ def test_streams_of_a_dead_terminal_go_nowhere_and_others_stay(
     assert (written, led) == ([1, 2], [2])
 
 
+def test_what_is_held_is_finished_before_a_signal_is_heeded() -> None:
+    done: list[str] = []
+    with stops.stops_raise(), pytest.raises(KeyboardInterrupt):
+        with stops.held(), stops.held():
+            os.kill(os.getpid(), signal.SIGTERM)
+            time.sleep(0)
+            done.append("inner")
+        done.append("never")
+    assert done == ["inner"]
+
+
 def test_a_stop_after_which_tidying_up_fails_is_a_stop_all_the_same() -> None:
     def tidied_up_badly(error: Exception) -> None:
         with stops.stops_raise():
@@ -161,25 +172,11 @@ def test_a_stop_after_which_tidying_up_fails_is_a_stop_all_the_same() -> None:
         raise ConfigError("nobody has stopped anything")
 
 
-def test_signals_wait_for_what_is_not_to_be_left_half_done() -> None:
-    done = []
-    with stops.stops_raise():
-        with pytest.raises(KeyboardInterrupt), stops.held_back():  # noqa: PT012
-            signal.raise_signal(signal.SIGTERM)
-            done.append("the rest")
-        assert done == ["the rest"]
-        with pytest.raises(KeyboardInterrupt):
-            signal.raise_signal(signal.SIGTERM)
-        stops.ignore()
-        with stops.held_back():
-            signal.raise_signal(signal.SIGINT)
-
-
 @pytest.mark.parametrize("call", ["symlink", "fsync", "rename", "unlink"])
 def test_a_signal_amid_the_writing_of_a_journal_leaves_it_whole_and_is_a_stop(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, call: str
 ) -> None:
-    storage = open_storage(tmp_path, None, writing=stops.held_back)
+    storage = open_storage(tmp_path, None)
     study = optuna.create_study(storage=storage)
     real = getattr(os, call)
 
@@ -190,7 +187,7 @@ def test_a_signal_amid_the_writing_of_a_journal_leaves_it_whole_and_is_a_stop(
 
     with monkeypatch.context() as patched, stops.stops_raise():
         patched.setattr(f"optuna.storages.journal._file.os.{call}", interrupted)
-        with pytest.raises(KeyboardInterrupt):
+        with pytest.raises(KeyboardInterrupt), stops.held():
             study.set_user_attr("told", "whole")
     again = optuna.load_study(study_name=study.study_name, storage=open_storage(tmp_path, None))
     assert again.user_attrs == {"told": "whole"}
