@@ -145,12 +145,16 @@ def test_streams_of_a_dead_terminal_go_nowhere_and_others_stay(
 
 def test_what_is_held_is_finished_before_a_signal_is_heeded() -> None:
     done: list[str] = []
-    with stops.stops_raise(), pytest.raises(KeyboardInterrupt):
+
+    def work() -> None:
         with stops.held(), stops.held():
             os.kill(os.getpid(), signal.SIGTERM)
             time.sleep(0)
             done.append("inner")
         done.append("never")
+
+    with stops.stops_raise(), pytest.raises(KeyboardInterrupt):
+        work()
     assert done == ["inner"]
 
 
