@@ -38,11 +38,11 @@ SECONDS_OF_A_LOOP = 0.5
 
 
 @pytest.fixture(scope="module")
-def settings(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, str]]:
-    """Two, the second on a dataset of its own."""
+def settings(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Any]]:
+    """Two, the second on a dataset of its own; the table's records do not know of datasets."""
     out = tmp_path_factory.mktemp("other") / "dataset"
     other = write_phantom(out, cases=4, shape=(24, 24, 24), seed=1)
-    return [{"name": "first"}, {"name": "other", "dataset": str(other.path)}]
+    return [{"name": "first"}, {"name": "other", "dataset": str(other.path), "query.stride": 2}]
 
 
 def told(run: Path) -> list[tuple[Any, ...]]:
@@ -57,7 +57,7 @@ def goes_on(driver: Driver, decisions: int, records: int) -> bool:
 
 
 def test_a_killed_search_over_two_datasets_goes_on_as_if_nothing_had_been(
-    driver: Driver, dataset: Dataset, settings: list[dict[str, str]], tmp_path: Path
+    driver: Driver, dataset: Dataset, settings: list[dict[str, Any]], tmp_path: Path
 ) -> None:
     sweep = sweep_of(dataset, seeds=[0], grid={}, search=SEARCH, settings=settings)
     driver.space.write_text(to_yaml(sweep))
