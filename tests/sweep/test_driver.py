@@ -44,7 +44,8 @@ class Driver:
         process = subprocess.Popen(
             command,
             cwd=REPOSITORY,
-            env={**without_wandb_mode(), "PYTHONPATH": path},
+            # Ray's workers are nice by 15: on a busy machine nothing would begin for minutes.
+            env={**without_wandb_mode(), "PYTHONPATH": path, "RAY_worker_niceness": "0"},
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
