@@ -76,7 +76,7 @@ class Dashboard:
             if trial.state.is_finished():
                 ids = trial.user_attrs.get(TRAJECTORIES, ())
                 made = [known[id_] for id_ in ids if id_ in known]
-                self._note(study, trial, trial_note(trial, made, list(_objectives(job.plan))))
+                self._note(study, trial, trial_note(trial, made, _objectives(job.plan)))
         told = sum(trial.state == TrialState.COMPLETE for trial in trials)
         if told > self._drawn and (told >= _GROWTH * self._drawn or told == _wanted(job.plan)):
             self._draw(study, job)
@@ -107,8 +107,8 @@ class Dashboard:
                 save_plotly_graph_object(study, drawn, graph_object_id=name)
 
 
-def _objectives(plan: Plan) -> dict[str, Any]:
-    return {} if plan.sweep.search is None else {**plan.sweep.search.objectives}
+def _objectives(plan: Plan) -> list[str]:
+    return [] if plan.sweep.search is None else [*plan.sweep.search.objectives]
 
 
 def _wanted(plan: Plan) -> int:

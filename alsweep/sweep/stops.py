@@ -69,8 +69,8 @@ def held() -> Iterator[None]:
     finally:
         for number, handler in heeded.items():
             signal.signal(number, handler)
-        for number, frame in came[:1]:
-            heeded[signal.Signals(number)](number, frame)
+        for first, frame in came[:1]:
+            heeded[signal.Signals(first)](first, frame)
 
 
 def ignore() -> None:
