@@ -217,7 +217,7 @@ def _check_search(run: Path, plan: "Plan") -> None:
 
     refuse_search_without_references(run, plan)
     if plan.sweep.search is not None:
-        check_storage(plan.sweep.search.storage)
+        check_storage(run, plan.sweep.search.storage)
 
 
 def _tell(found: "Outlook", asked: Asked) -> None:

@@ -21,7 +21,10 @@ AUTO = "auto"
 """Of a parameter of a strategy: the range that the strategy declares."""
 
 Cost = Literal["foreground_voxels", "train_seconds", "gpu_hours"]
-Objective = Literal["aubc", "final_dice", "fg_eff"] | Cost
+# All in one, so that a misspelt one is told of all that there are.
+Objective = Literal[
+    "aubc", "final_dice", "fg_eff", "foreground_voxels", "train_seconds", "gpu_hours"
+]
 Direction = Literal["max", "min"]
 
 BETTER: dict[Objective, Direction] = {
@@ -224,10 +227,7 @@ def _check(key: str, value: Any) -> None:
 
 
 def _check_strategies(value: Any) -> None:
-    entries = list(strategy_entries(value))
-    if not entries:
-        raise ValueError("write a list of strategies")
-    for entry in entries:
+    for entry in strategy_entries(value):
         _check_inside(entry)
     keyed(value)
 
@@ -258,10 +258,12 @@ def strategy_entries(value: Any) -> Iterator[Any]:
     Raises:
         ValueError: It is neither.
     """
-    found = distribution({"choices": value} if isinstance(value, list | tuple) else value)
-    if not isinstance(found, Choices):
-        raise ValueError("write a list of strategies")
-    yield from found.choices
+    entries = value.get("choices") if isinstance(value, Mapping) and len(value) == 1 else value
+    if not isinstance(entries, list | tuple) or not entries:
+        raise ValueError(
+            "write a list of strategies, such as [random, {name: power_bald, beta: auto}]"
+        )
+    yield from entries
 
 
 def keyed(value: Any) -> dict[str, Any]:

@@ -113,8 +113,9 @@ def read_run(run: Path) -> RunFolder:
         RunFolderError: ``run`` is no run folder.
         RecordError: A file in it is broken, or a config is not its trajectory's.
     """
-    begun, decisions = read_begun(run), read_decisions(run)
+    decisions = read_decisions(run)
     follows = decided(decisions)
+    begun = replace(read_begun(run), added=follows.settings)
     ids = dict.fromkeys([*begun.ids, *follows.added])
     return replace(read_part(run, begun, ids, follows.stopped), decisions=decisions)
 

@@ -70,7 +70,7 @@ class Blocks:
             for cell in cells(sweep, values)
             for config in sweep.of_cell(cell)
         ]
-        found = tuple(known.get(one.id, replace(one, cell=None)) for one in made)
+        found = tuple(known.get(one.id, _added(one)) for one in made)
         refuse_shared_labels([*known.values(), *found])
         return found
 
@@ -87,6 +87,7 @@ class Blocks:
                     by=BY,
                     why=why,
                     config=one.config,
+                    setting=one.setting,
                 )
                 for one in planned
             ],
@@ -155,3 +156,8 @@ def is_defined(found: Sequence[Measured]) -> bool:
 def _full_dice(run: RunFolder) -> dict[str, float]:
     found = read_references([run])
     return {setting: mean_full_dice(records) for setting, records in found.items()}
+
+
+def _added(planned: Planned) -> Planned:
+    """A suggestion as part of the run: no search space has it."""
+    return replace(planned, cell=None, added_to=planned.setting)

@@ -31,7 +31,10 @@ def extended(plan: Plan, run: Path) -> Plan:
     more = {id_: config for id_, config in found.added.items() if id_ not in plan.ids}
     return replace(
         plan,
-        trajectories=(*plan.trajectories, *_added(plan, run, more)),
+        trajectories=(
+            *plan.trajectories,
+            *(replace(p, added_to=found.settings.get(p.id)) for p in _added(plan, run, more)),
+        ),
         stopped=found.stopped,
     )
 

@@ -30,6 +30,7 @@ class Planned:
             added while the sweep ran, so that no search space has it.
         dataset_name: Of its Dataset.
         dataset_fingerprint: Of the Dataset's content.
+        added_to: Of what was added: name of its setting, where settings have names.
     """
 
     id: str
@@ -38,6 +39,7 @@ class Planned:
     cell: Cell | None
     dataset_name: str
     dataset_fingerprint: str
+    added_to: str | None = None
 
     @classmethod
     def of(cls, config: TrajectoryConfig, dataset: Dataset, cell: Cell | None = None) -> "Planned":
@@ -64,7 +66,7 @@ class Planned:
     @property
     def setting(self) -> str | None:
         """Name of its setting, where the search space names settings."""
-        return None if self.cell is None else self.cell.setting
+        return self.added_to if self.cell is None else self.cell.setting
 
 
 @dataclass(frozen=True)

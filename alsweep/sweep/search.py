@@ -21,6 +21,7 @@ from alsweep.results.searched import STOPPED, searched_in
 from alsweep.results.studies import open_storage, read_memory, read_trials
 from alsweep.sweep.best import write_best
 from alsweep.sweep.blocks import Blocks, is_defined
+from alsweep.sweep.dashboard import Dashboard
 from alsweep.sweep.pruning import Looks, stages
 from alsweep.sweep.reruns import run_best_again
 from alsweep.sweep.schedules import make, part
@@ -130,6 +131,7 @@ def searched(job: Job, make: Make, at_once: int) -> Job:
         for one, succeeded in zip(suggestions, under_way.run(suggestions, make), strict=False):
             failures = [] if succeeded else [*failures, canonical_json(one.values)]
         under_way.write_best()
+        under_way.dashboard.update(under_way.job)
         under_way.stop_if_settled()
     if not _may_fail_on(failures):
         logger.warning(
@@ -156,10 +158,12 @@ class _Search:
     Attributes:
         blocks: Makes and reads trajectories.
         searcher: Its memory.
+        dashboard: Shows it to people.
     """
 
     blocks: Blocks
     searcher: Searcher
+    dashboard: Dashboard
     _written: object = None
 
     @classmethod
@@ -169,7 +173,7 @@ class _Search:
         assert name is not None
         storage = open_storage(job.run, search.storage)
         refuse_foreign_studies(storage, name, job.plan.ids)
-        return cls(Blocks.of(job), Searcher(storage, name, search))
+        return cls(Blocks.of(job), Searcher(storage, name, search), Dashboard(storage, name))
 
     @property
     def job(self) -> Job:

@@ -162,13 +162,13 @@ class SearchOutlook:
         """For people."""
         if not self.left:
             return [f"search: all of {_counted(self.configurations)} told"]
-        noun = "trajectory" if self.each == 1 else "trajectories"
+        each, every = (_trajectories(n) for n in (self.each, self.left * self.each))
         told = f", {self.told} of them told" if self.told else ""
         settings = f" in {self.settings} settings" if self.settings > 1 else ""
         seeds = f"{self.seeds} seed{'' if self.seeds == 1 else 's'}"
         all_of_them = (
-            f"search: {_counted(self.configurations)}{told}, each of {self.each} {noun} "
-            f"({seeds}{settings}) with {self.loops} loops: {self.left * self.each} trajectories, "
+            f"search: {_counted(self.configurations)}{told}, each of {each} "
+            f"({seeds}{settings}) with {self.loops} loops: {every}, "
             f"{self.loops.times(self.left)} loops, {self.trainings.times(self.left)} trainings to "
             f"come; {'; '.join(self.unknown)}"
         )
@@ -194,6 +194,10 @@ class SearchOutlook:
             )
         cost = self.total
         return lines if cost is None else [*lines, f"search, from the ends of its ranges: {cost}"]
+
+
+def _trajectories(n: int) -> str:
+    return f"{n} trajector{'y' if n == 1 else 'ies'}"
 
 
 def _counted(configurations: int) -> str:

@@ -51,6 +51,18 @@ def test_optimism_is_the_expected_best_of_equals() -> None:
     assert searched(tried(0, 0.5)).optimism() == 0
 
 
+def test_a_single_configuration_was_not_chosen() -> None:
+    assert section._optimism(searched(tried(0, 0.5))) == "There was nothing to choose between."
+    assert "too good" in section._optimism(searched(tried(0, 0.5), tried(1, 0.4)))
+
+
+def test_an_interval_of_dice_ends_where_dice_does() -> None:
+    found = searched(tried(0, 0.97), tried(1, 0.4))
+    assert "aubc 97.00 %, 95 % interval 92.70 % to 100.00 %" in section._best(found)
+    costly = searched(tried(0, 0.01), train_seconds="min")
+    assert "95 % interval -0.03303 to 0.05303" in section._best(costly)
+
+
 def test_the_interval_is_students() -> None:
     low, high = interval(tried(0, 0.5))
     assert (low, high) == pytest.approx((0.5 - 4.303 * 0.01, 0.5 + 4.303 * 0.01), rel=1e-3)

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterator, Sequence
+from itertools import accumulate
 from typing import Any
 
 import pandas as pd
@@ -72,7 +73,7 @@ def _of_search(found: Searched, *, several: bool) -> Iterator[Block]:
             yield Tables((("Confirmed on fresh seeds", _confirmations(found)),))
     yield Tables(((found.name if several else "", _table(found)),))
     if len(found.objectives) > 1:
-        yield Figures((("Pareto front", _front(found)),))
+        yield Figures((("Pareto front", front_figure(found)),))
         yield Caption(
             "Filled: no other configuration is better in one objective and no worse in the others."
         )
@@ -100,6 +101,8 @@ def _optimism(found: Searched) -> str:
         "from the noise of seeds alone."
     )
     failed = f" {count(found.failed, 'further trial')} gave no value." if found.failed else ""
+    if len(found.ranked()) == 1:
+        return f"There was nothing to choose between.{failed}"
     pruned = (
         f" {count(found.pruned, 'further trial')} had no value, worse than the best on the seeds "
         "that were run before giving up; they stand in no table here."
@@ -205,6 +208,8 @@ def _confirmations(found: Searched) -> Table:
 
 def _sure(name: str, one: Tried | Rerun) -> str:
     low, high = interval(one)
+    if name in _FRACTIONS:
+        low, high = max(low, 0.0), min(high, 1.0)
     told = f", 95 % interval {_shown(name, low)} to {_shown(name, high)}"
     return "" if math.isnan(low) else told
 
@@ -258,13 +263,38 @@ def _points(found: Searched, shown: Sequence[Tried], axes: tuple[list[Any], list
     }
 
 
-def _front(found: Searched) -> Figure:
+def front_figure(found: Searched) -> Figure:
+    """The first two objectives of all configurations, one over the other."""
     first, second = list(found.objectives)[:2]
     shown = found.distinct
     axes = [one.values[0] for one in shown], [one.values[1] for one in shown]
     return {
         "data": [_points(found, shown, axes)],
         "layout": layout(xaxis=axis(first), yaxis=axis(second), height=380),
+    }
+
+
+def progress_figure(found: Searched) -> Figure:
+    """The first objective of each trial with its standard error, and the best until then."""
+    name, direction = next(iter(found.objectives.items()))
+    shown = found.tried
+    points = _points(found, shown, ([o.number for o in shown], [o.values[0] for o in shown]))
+    errors = [0.0 if math.isnan(one.errors[0]) else one.errors[0] for one in shown]
+    points["error_y"] = {"array": errors, "color": _OTHER, "thickness": 1}
+    pick = max if direction == "max" else min
+    kept = [one for one in shown if one.kept]
+    best = list(accumulate((one.values[0] for one in kept), pick))
+    line = {
+        "type": "scatter",
+        "mode": "lines",
+        "x": [one.number for one in kept],
+        "y": best,
+        "line": {"color": _BEST, "shape": "hv", "width": 1.5},
+        "hoverinfo": "skip",
+    }
+    return {
+        "data": [line, points],
+        "layout": layout(xaxis=axis("trial"), yaxis=axis(name), height=380),
     }
 
 
