@@ -1,5 +1,7 @@
 import io
+from dataclasses import replace
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 from rich.console import Console
@@ -132,3 +134,28 @@ def test_a_resumed_sweep_counts_the_loops_that_were_done(run: Path, plan_of: Mak
     display = make_display(run, plan, loops, console(terminal=False))
     assert display.state.summary.startswith("1/4 trajectories done, 3/12 loops")
     assert display.state.pace.left == 9
+
+
+class Unwalked(dict[str, int]):
+    """Can be asked for one value alone."""
+
+    def values(self) -> NoReturn:
+        raise AssertionError("all trajectories were walked over")
+
+    __iter__ = items = keys = values
+
+
+def test_no_event_walks_over_all_trajectories(run: Path, plan_of: MakePlan) -> None:
+    plan = plan_of()
+    done = {planned.id: planned.config.query.loops for planned in plan.trajectories[3:]}
+    for terminal in (False, True):
+        out = console(terminal=terminal)
+        loops = dict.fromkeys(plan.ids, 0) | done
+        with make_display(run, plan, loops, out) as display:
+            display.state.loops = Unwalked(display.state.loops)
+            display.state.plan = replace(plan, trajectories=())
+            follow_one_trajectory(display, plan, run)
+            for loop in (1, 2):
+                display.loop(plan.trajectories[0], table_record(plan.trajectories[0].config, loop))
+            display.ended(plan.trajectories[0])
+            assert display.state.summary.startswith("2/0 trajectories done, 1 failed, 6/12 loops")
