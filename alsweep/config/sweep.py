@@ -277,9 +277,13 @@ class SweepConfig(Frozen):
         Raises:
             ConfigError: A cell does not make a valid TrajectoryConfig; names the key.
         """
+        # The seeds are valid already, and nothing else of a config follows from its seed.
+        first = (
+            (cell, self._trajectory(cell, base, self.seeds[0])) for cell, base in self._bases()
+        )
         return [
-            (cell, self._trajectory(cell, base, seed))
-            for cell, base in self._bases()
+            (cell, config.model_copy(update={"seed": seed}))
+            for cell, config in first
             for seed in self.seeds
         ]
 

@@ -82,10 +82,15 @@ def read_config(folder: Path) -> TrajectoryConfig:
     return read_model(TrajectoryConfig, config_path(folder))
 
 
-def read_records(folder: Path, known: Sequence[LoopRecord] = ()) -> tuple[LoopRecord, ...]:
+def read_records(
+    folder: Path, known: Sequence[LoopRecord] = (), loops: int | None = None
+) -> tuple[LoopRecord, ...]:
     """Return the records of a trajectory's finished loops, contiguous from loop 0.
 
-    Those ``known``, which were read before, are not read again.
+    Args:
+        folder: Of the trajectory.
+        known: Those that were read before; they are not read again.
+        loops: Of the trajectory, for who knows; else its config.json is read where that matters.
 
     Raises:
         RecordError: A record is broken.
@@ -93,22 +98,28 @@ def read_records(folder: Path, known: Sequence[LoopRecord] = ()) -> tuple[LoopRe
     records = list(known)
     while record_path(folder, len(records)).exists():
         loop = len(records)
-        if not query_path(folder, loop + 1).exists() and loop + 1 < read_config(folder).query.loops:
-            break
+        if loop + 1 != loops and not query_path(folder, loop + 1).exists():
+            loops = read_config(folder).query.loops if loops is None else loops
+            if loop + 1 < loops:
+                break
         records.append(LoopRecord.read(record_path(folder, loop)))
     return tuple(records)
 
 
-def read_run(run: Path) -> RunFolder:
+def read_run(run: Path, begun: Begun | None = None) -> RunFolder:
     """Read a run folder: all trajectories of its plan, with their finished loops.
 
     These are the ones that sweep.yaml names, and those that were added while the sweep ran.
+
+    Args:
+        run: The folder.
+        begun: What its sweep.yaml says, for who has read that.
 
     Raises:
         RunFolderError: ``run`` is no run folder.
         RecordError: A file in it is broken, or a config is not its trajectory's.
     """
-    begun, decided = read_begun(run), read_decided(run)
+    begun, decided = begun or read_begun(run), read_decided(run)
     trajectories = tuple(
         _read_trajectory(trajectory_folder(run, id_), begun, id_ in decided.stopped)
         for id_ in dict.fromkeys([*begun.ids, *decided.added])
@@ -130,7 +141,7 @@ def _read_trajectory(folder: Path, begun: Begun, stopped: bool) -> TrajectoryFol
             f"of {meant}; restore the file, or move it "
             "elsewhere and resume the run, which writes it again"
         )
-    records = read_records(folder)
+    records = read_records(folder, loops=config.query.loops)
     done = len(records) == config.query.loops
     failure = None if done or stopped else read_failure(folder)
     status = _status(done, stopped, failure)

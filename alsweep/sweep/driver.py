@@ -24,7 +24,7 @@ def make_missing(job: Job, address: str | None = None, retry: Retry = Retry.fail
         KeyboardInterrupt: A signal, such as Ctrl-C; no worker is left, and finished loops are safe.
     """
     for planned in job.plan.trajectories:
-        records = read_records(job.folder(planned))
+        records = read_records(job.folder(planned), loops=planned.config.query.loops)
         job.mirror(planned, records)
         job.count(planned, records)
     going = _going_on(job, retry)

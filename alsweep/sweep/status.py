@@ -14,9 +14,10 @@ from alsweep.config.sweep import Provenance, SweepConfig
 from alsweep.config.trajectory import TrajectoryConfig
 from alsweep.errors import RunFolderError
 from alsweep.layout import space_path, starts_folder
+from alsweep.results.begun import begun_as
 from alsweep.results.decisions import Decision, read_decided, read_decisions
 from alsweep.results.records import RunFolder, TrajectoryFolder, read_run
-from alsweep.results.settings import setting_names, setting_of
+from alsweep.results.settings import setting_names, settings_of
 from alsweep.sweep.caps import loop_seconds, meter_of, stored_start_seconds
 from alsweep.sweep.heartbeat import SignOfLife, read_sign_of_life, silent_seconds
 from alsweep.sweep.run_folder import (
@@ -159,7 +160,7 @@ def _all_kept() -> Iterator[None]:
 def _read_status(run: Path) -> RunStatus:
     sweep = stored_sweep(run)
     driver = active_driver(run)
-    found = read_run(run)
+    found = read_run(run, begun_as(sweep, provenance_of(run, sweep)))
     folders, configs = found.trajectories, _planned(run, sweep)
     names = _setting_names(found, configs)
     pace = _pace(folders)
@@ -241,7 +242,7 @@ def _by_id(
 
 def _setting_names(run: RunFolder, configs: Mapping[str, TrajectoryConfig]) -> dict[str, str]:
     """Trajectory to the name of its setting, also where it has not begun."""
-    settings = {one.id: setting_of(run, one, configs[one.id]) for one in run.trajectories}
+    settings = settings_of(run, configs)
     names = setting_names(settings.values())
     return {id_: names[setting.hash] for id_, setting in settings.items()}
 

@@ -184,7 +184,7 @@ class Follower(tune.Callback):
         planned = self._of(trial)
         if planned.id not in self._records:
             # What was finished before this run is no news.
-            self._records[planned.id] = read_records(self._job.folder(planned))
+            self._records[planned.id] = self._read(planned)
         self.begun.add(planned.id)
         self._job.monitor.began(planned)
 
@@ -208,10 +208,13 @@ class Follower(tune.Callback):
         if result["failed"] or result["done"]:
             del self._records[planned.id]
 
+    def _read(self, planned: Planned, known: tuple[LoopRecord, ...] = ()) -> tuple[LoopRecord, ...]:
+        return read_records(self._job.folder(planned), known, planned.config.query.loops)
+
     def _tell_new_loops(self, planned: Planned) -> None:
         """What is durable counts: a retry may tell Tune of a loop twice, or skip one."""
         told = self._records.get(planned.id, ())
-        records = read_records(self._job.folder(planned), told)
+        records = self._read(planned, told)
         for record in records[len(told) :]:
             self._job.monitor.loop(planned, record)
         self._job.count(planned, records[len(told) :])
