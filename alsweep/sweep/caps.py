@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -99,6 +99,17 @@ def meter_of(sweep: SweepConfig, run: Path) -> Meter:
     resources = sweep.resources
     price = resources.price_per_gpu_hour or 0.0
     return Meter(sweep.caps, resources.gpus or 1.0, price, SeldomMeasured(run).gib)
+
+
+def metered(sweep: SweepConfig, run: Path, records: Iterable[LoopRecord]) -> Meter:
+    """The meter of a sweep with what a run's records tell of; ``hours`` only the driver knows."""
+    meter = meter_of(sweep, run)
+    for record in records:
+        meter.worked(loop_seconds(record, sweep.resources))
+        start = f"{record.setting} {record.start_hash}"
+        if record.loop == 0 and record.cached_members and meter.first_time(start):
+            meter.worked(stored_start_seconds(run, record, sweep.resources))
+    return meter
 
 
 def loop_seconds(record: LoopRecord, resources: ResourcesConfig) -> float:

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any, Literal
 from alsweep.layout import trajectory_folder
 from alsweep.results.records import read_records
 from alsweep.sweep.amounts import Amount, Measure, Recipe, left_to_do
-from alsweep.sweep.missing import loops_done
+from alsweep.sweep.missing import Snapshot, loops_done
+from alsweep.sweep.taking_over import looked_ahead
 from alsweep.sweep.throughputs import FORWARD, stated_step
 
 if TYPE_CHECKING:
@@ -119,7 +120,7 @@ Calibrate = Callable[[Sequence[Recipe]], Mapping[int, Timed]]
 
 
 def cost_of(
-    run: Path,
+    run: Path | Snapshot,
     plan: Plan,
     stored: Mapping[str, int],
     calibrate: Calibrate | None = None,
@@ -132,18 +133,18 @@ def cost_of(
     both; and where nothing is known, the table is all there is.
 
     Args:
-        run: The run folder, absolute; it need not be there.
+        run: The run folder, absolute; it need not be there. Or what was looked up in it.
         plan: What to make.
         stored: See :func:`~alsweep.sweep.amounts.left_to_do`.
         calibrate: Asked for recipes without records.
         price: See :class:`Cost`.
     """
-    measure, resources = Measure.of(plan), plan.sweep.resources
-    left = {key: one for key, one in left_to_do(run, plan, measure, stored).items() if one.steps}
+    measure, resources, made = Measure.of(plan), plan.sweep.resources, looked_ahead(run, plan)
+    left = {key: one for key, one in left_to_do(made, plan, measure, stored).items() if one.steps}
     if not left:
         return None
     stated = {key: _stated(measure.recipes[key], resources) for key in measure.recipes}
-    known = _recorded(run, plan, measure)
+    known = _recorded(made, plan, measure)
     if calibrate is not None:
         known |= _calibrated(calibrate, measure, left, stated, known)
     rates = _all_rates(stated, known)
@@ -218,15 +219,16 @@ class _Sums:
         return Rates(step, judged, spent.queried / done.queried if done.queried else judged)
 
 
-def _recorded(run: Path, plan: Plan, measure: Measure) -> dict[str, Timed]:
+def _recorded(made: Snapshot, plan: Plan, measure: Measure) -> dict[str, Timed]:
     """What the run's own records say of each recipe."""
     sums: dict[str, _Sums] = {}
     loops: dict[str, int] = {}
     for planned in plan.trajectories:
-        if not loops_done(run, planned):
+        if not (done := loops_done(made, planned)):
             continue
         key = measure.keys[planned.id]
-        for record in read_records(trajectory_folder(run, planned.id)):
+        folder = made.sources.get(planned.id) or trajectory_folder(made.run, planned.id)
+        for record in read_records(folder)[:done]:
             if _same_machine(record, plan.sweep.resources):
                 _count(sums.setdefault(key, _Sums()), record, planned, plan, measure)
                 loops[key] = loops.get(key, 0) + 1

@@ -25,8 +25,8 @@ def extended(plan: Plan, run: Path) -> Plan:
     Raises:
         RecordError: The log is broken, or a config in it is not its trajectory's.
     """
-    found = read_decided(run)
-    more = {id_: config for id_, config in found.added.items() if id_ not in plan.ids}
+    found, known = read_decided(run), set(plan.ids)
+    more = {id_: config for id_, config in found.added.items() if id_ not in known}
     return replace(
         plan,
         trajectories=(*plan.trajectories, *_added(plan, run, more)),

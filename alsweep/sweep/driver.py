@@ -60,7 +60,7 @@ def _outcome(job: Job) -> Outcome:
     failed = {id_: error or unknown for id_, error in errors.items()}
     told = {id_: error for id_, error in failed.items() if error is not None}
     left = len(failed) - len(told)
-    return Outcome(finished(job.run, job.plan), told, stopped if left else None, left)
+    return Outcome(len(finished(job.run, job.plan)), told, stopped if left else None, left)
 
 
 def _tell_end(job: Job, outcome: Outcome) -> None:

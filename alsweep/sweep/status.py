@@ -18,7 +18,7 @@ from alsweep.results.begun import begun_as
 from alsweep.results.decisions import Decision, read_decided, read_decisions
 from alsweep.results.records import RunFolder, TrajectoryFolder, read_run
 from alsweep.results.settings import setting_names, settings_of
-from alsweep.sweep.caps import loop_seconds, meter_of, stored_start_seconds
+from alsweep.sweep.caps import metered
 from alsweep.sweep.heartbeat import SignOfLife, read_sign_of_life, silent_seconds
 from alsweep.sweep.run_folder import (
     active_driver,
@@ -192,13 +192,7 @@ def _caps(
     bounds = {name: bound for name, bound in sweep.caps.bounds.items() if name != "hours"}
     if not bounds:
         return ()
-    meter = meter_of(sweep, run)
-    for record in (record for folder in folders for record in folder.records):
-        meter.worked(loop_seconds(record, sweep.resources))
-        start = f"{record.setting} {record.start_hash}"
-        if record.loop == 0 and record.cached_members and meter.first_time(start):
-            meter.worked(stored_start_seconds(run, record, sweep.resources))
-    used = meter.used()
+    used = metered(sweep, run, (record for one in folders for record in one.records)).used()
     return tuple(CapStatus(name, used[name], bound) for name, bound in bounds.items())
 
 

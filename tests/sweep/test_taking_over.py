@@ -19,8 +19,11 @@ from alsweep.layout import (
 )
 from alsweep.query.base import Strategy, make_strategy
 from alsweep.results.records import read_records
+from alsweep.sweep.forecast import forecast
+from alsweep.sweep.missing import missing_starts, to_do, unfinished
+from alsweep.sweep.outlook import outlook
 from alsweep.sweep.plan import Plan
-from alsweep.sweep.taking_over import summary, take_over, to_take_over
+from alsweep.sweep.taking_over import looked_ahead, of, summary, take_over, to_take_over
 from alsweep.trajectory.numerics import NUMERICS
 from alsweep.trajectory.runner import Trajectory
 from tests.sweep.conftest import MakePlan
@@ -202,3 +205,27 @@ def test_a_longer_trajectory_that_takes_over_is_as_one_made_at_once(
         assert {k: v for k, v in ours.items() if k not in varies} == {
             k: v for k, v in theirs.items() if k not in varies
         }
+
+
+@pytest.mark.parametrize(("have", "done", "want"), [(3, 3, 5), (5, 2, 3), (5, 5, 3)])
+def test_forecasts_count_what_will_be_taken_over_as_what_was(
+    run: Path, plan_of: MakePlan, have: int, done: int, want: int
+) -> None:
+    made(run, with_loops(plan_of, have), done)
+    both = {"grid": {"strategy": ["predictive_entropy", "random"]}}
+    plan = with_loops(plan_of, want, **both)
+    ahead = looked_ahead(run, plan)
+    (taken,) = of(ahead, plan)
+    expected = outlook(run, plan, private=True), forecast(run, plan)
+    assert to_do(ahead, plan).loops == to_do(run, plan).loops - taken.loops
+    assert not config_path(trajectory_folder(run, taken.planned.id)).exists()
+    assert [taken] == take_over(run, plan)
+    after = outlook(run, plan, private=True), forecast(run, plan)
+    assert after[0].lines == expected[0].lines
+    assert after[0].counted == expected[0].counted == to_do(run, plan)
+    assert unfinished(ahead, plan) == unfinished(run, plan)
+    assert missing_starts(ahead, plan) == missing_starts(run, plan)
+    # What it took over was written meanwhile; its hours are those of what is left all along.
+    assert after[0].cost.hours == pytest.approx(expected[0].cost.hours)
+    assert after[1].members == expected[1].members
+    assert after[1].rest < expected[1].rest
