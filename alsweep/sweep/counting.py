@@ -5,12 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from alsweep.config.expansion import where_it_stands
+from alsweep.errors import ConfigError
 from alsweep.query.plugin_files import load_files
 from alsweep.trajectory.resolving import written_out
 from alsweep.trajectory.start import start_key_on
 
 if TYPE_CHECKING:
+    from alsweep.config.expansion import Cell
     from alsweep.config.sweep import SweepConfig
+    from alsweep.config.trajectory import TrajectoryConfig
 
 
 @dataclass(frozen=True)
@@ -38,8 +42,15 @@ def count(sweep: SweepConfig) -> Counted:
         StrategyError: A plug-in file cannot be loaded.
     """
     load_files(sweep.plugins)
-    configs = [written_out(config) for config in sweep.trajectories()]
+    configs = [_written_out(config, cell) for cell, config in sweep.expanded()]
     members = {start_key_on(one, str(one.dataset)): one.training.members for one in configs}
     unshared = sum(one.query.loops * one.training.members for one in configs)
     saved = sum(one.training.members for one in configs) - sum(members.values())
     return Counted(len(configs), len(members), unshared - saved, unshared)
+
+
+def _written_out(config: TrajectoryConfig, cell: Cell) -> TrajectoryConfig:
+    try:
+        return written_out(config)
+    except ConfigError as error:
+        raise ConfigError(where_it_stands(str(error), cell)) from error

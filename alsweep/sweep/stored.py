@@ -29,6 +29,7 @@ from alsweep.trajectory.budget import draw_start
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from alsweep.data.label_store import PartialLabels
     from alsweep.geometry import Patch
     from alsweep.results.loops import LoopRecord
     from alsweep.sweep.plan import Plan, Planned
@@ -57,10 +58,16 @@ def stored_members(run: Path | Snapshot, plan: Plan) -> Counter[str]:
     # Torch and monai come along with it; a new run need not wait for them.
     from alsweep.trajectory.steps import Steps
 
+    # Many may have the same patches, and labels have to be read.
+    known: dict[object, PartialLabels] = {}
     for planned, patches, parents in coming:
         config, dataset = planned.config, datasets[planned.config.dataset]
         steps = Steps.make(config, dataset, models, plan.sweep.resources, "dry run", None)
-        keys = steps.members.keys(steps.labels(sorted(patches)), parents)
+        whose = None if config.annotator.kind == "oracle" else planned.id
+        same = config.dataset, whose, tuple(sorted(patches))
+        if same not in known:
+            known[same] = steps.labels(same[-1])
+        keys = steps.members.keys(known[same], parents)
         found[planned.id] += sum(steps.members.store.holds(key) for key in keys)
     return found
 

@@ -177,3 +177,19 @@ def test_a_cap_below_the_forecast_is_warned_of_with_how_far_it_comes(
     assert "warning: caps.money: the forecast is" in said_now
     assert "warning: caps.disk_gib: the forecast is at most" in said_now
     assert "ends it after about 0 of 4 trajectories" in said_now
+
+
+@pytest.mark.parametrize("there", [True, False])
+def test_an_unknown_strategy_is_blamed_on_the_grid_with_how_ones_own_becomes_known(
+    space: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture,
+    there: bool,
+) -> None:
+    changes = ["--set", "grid.strategy=[my_own]"]
+    changes += [] if there else ["--set", f"dataset={tmp_path / 'nowhere'}"]
+    assert call(monkeypatch, "run", space, "--out", tmp_path / "run", "--dry-run", *changes) == 2
+    last = capsys.readouterr().err.splitlines()[-1]
+    assert "grid.strategy: unknown strategy 'my_own'; known: " in last
+    assert last.endswith("needs --plugin FILE, or 'plugins' in the YAML")
