@@ -106,7 +106,7 @@ class Table:
 
 
 def space(dataset: Path, count: int, loops: int, **changes: Any) -> SweepConfig:
-    """A search space of about ``count`` trajectories, as many as there are whole settings."""
+    """A search space of ``count`` trajectories, less what is over where strategies share seeds."""
     strategies = STRATEGIES[: min(count, len(STRATEGIES))]
     base = {"query": {"patches": 6, "loops": loops, "patch_size": [4, 4, 4]}}
     raw = {
@@ -124,7 +124,13 @@ def real_space(dataset: Path, count: int, cpus: float) -> SweepConfig:
     """Small networks, long enough for a start to be little beside them."""
     base = {
         "query": {"patches": 6, "loops": 3, "patch_size": [8, 8, 8], "stride": 2},
-        "training": {"members": 2, "folds": 2, "epochs": 2, "iterations_per_epoch": 60},
+        "training": {
+            "members": 1,
+            "ensemble": "seeds",
+            "epochs": 2,
+            "iterations_per_epoch": 40,
+            "patch_size": [16, 16, 16],
+        },
     }
     return space(dataset, count, 3, base=base, resources={"cpus": cpus})
 
@@ -142,7 +148,7 @@ def sweep_of_tables(dataset: Path, run: Path, count: int, loops: int) -> None:
         space(dataset, count, loops), run, work=Table(), report=False, on_loop=note_loop
     )
     assert not outcome.failed
-    assert len(told) == count * loops
+    assert len(told) == outcome.done * loops
     (wall, cpu), (last_wall, last_cpu) = told[0], told[-1]
     results = len(told) - 1
     # Beside the run, where the other process reads it and no folder of the sweep has it.

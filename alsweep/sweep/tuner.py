@@ -19,7 +19,7 @@ from alsweep.sweep.job import Job
 from alsweep.sweep.missing import loops_done
 from alsweep.sweep.reuse import used_again
 from alsweep.sweep.stops import listen
-from alsweep.sweep.trainable import Assignment, TrajectoryTrainable
+from alsweep.sweep.trainable import Assignment, Packed, TrajectoryTrainable
 from alsweep.sweep.turns import InTurn, let_few_wait, workers_at_once
 
 if TYPE_CHECKING:
@@ -104,7 +104,7 @@ def build_tuner(
     todo = follower.followed
     at_once = workers_at_once(job.resources)
     let_few_wait(at_once)
-    assignment = Assignment(job.run, job.work, {p.id: p.config for p in todo})
+    assignment = Assignment(job.run, job.work, Packed({p.id: p.config for p in todo}))
     trainable = tune.with_resources(
         tune.with_parameters(TrajectoryTrainable, assignment=assignment),
         {"cpu": job.resources.cpus, "gpu": job.resources.gpus},
