@@ -4,7 +4,7 @@ A loop is finished when its record is there and the query after it is too (the l
 record).
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -106,7 +106,11 @@ def read_records(
     return tuple(records)
 
 
-def read_run(run: Path, begun: Begun | None = None) -> RunFolder:
+def read_run(
+    run: Path,
+    begun: Begun | None = None,
+    planned: Mapping[str, TrajectoryConfig] | None = None,
+) -> RunFolder:
     """Read a run folder: all trajectories of its plan, with their finished loops.
 
     These are the ones that sweep.yaml names, and those that were added while the sweep ran.
@@ -114,26 +118,41 @@ def read_run(run: Path, begun: Begun | None = None) -> RunFolder:
     Args:
         run: The folder.
         begun: What its sweep.yaml says, for who has read that.
+        planned: Configs by the ids that they have on their datasets, for who has made these; a
+            folder with such a config needs no further look at whose it is.
 
     Raises:
         RunFolderError: ``run`` is no run folder.
         RecordError: A file in it is broken, or a config is not its trajectory's.
     """
     begun, decided = begun or read_begun(run), read_decided(run)
+    known = planned or {}
     trajectories = tuple(
-        _read_trajectory(trajectory_folder(run, id_), begun, id_ in decided.stopped)
+        _read_trajectory(trajectory_folder(run, id_), begun, known.get(id_), id_ in decided.stopped)
         for id_ in dict.fromkeys([*begun.ids, *decided.added])
     )
     return RunFolder(run, begun, trajectories)
 
 
-def _read_trajectory(folder: Path, begun: Begun, stopped: bool) -> TrajectoryFolder:
+def _read_trajectory(
+    folder: Path, begun: Begun, planned: TrajectoryConfig | None, stopped: bool
+) -> TrajectoryFolder:
     if not config_path(folder).exists():
         failure = None if stopped else read_failure(folder)
         status = _status(False, stopped, failure)
         return TrajectoryFolder(folder.name, folder, None, (), status, failure)
     config = read_config(folder)
-    # The table says what the config says, so it must be the one that the records were made with.
+    if config != planned:
+        _refuse_another(folder, begun, config)
+    records = read_records(folder, loops=config.query.loops)
+    done = len(records) == config.query.loops
+    failure = None if done or stopped else read_failure(folder)
+    status = _status(done, stopped, failure)
+    return TrajectoryFolder(folder.name, folder, config, records, status, failure)
+
+
+def _refuse_another(folder: Path, begun: Begun, config: TrajectoryConfig) -> None:
+    """The table says what the config says, so it must be the one that records were made with."""
     meant = config.trajectory_id(begun.ground(folder.name, config).dataset_fingerprint)
     if meant != folder.name:
         raise RecordError(
@@ -141,11 +160,6 @@ def _read_trajectory(folder: Path, begun: Begun, stopped: bool) -> TrajectoryFol
             f"of {meant}; restore the file, or move it "
             "elsewhere and resume the run, which writes it again"
         )
-    records = read_records(folder, loops=config.query.loops)
-    done = len(records) == config.query.loops
-    failure = None if done or stopped else read_failure(folder)
-    status = _status(done, stopped, failure)
-    return TrajectoryFolder(folder.name, folder, config, records, status, failure)
 
 
 def _status(done: bool, stopped: bool, failure: str | None) -> Status:

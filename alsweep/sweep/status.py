@@ -160,8 +160,11 @@ def _all_kept() -> Iterator[None]:
 def _read_status(run: Path) -> RunStatus:
     sweep = stored_sweep(run)
     driver = active_driver(run)
-    found = read_run(run, begun_as(sweep, provenance_of(run, sweep)))
-    folders, configs = found.trajectories, _planned(run, sweep)
+    configs, origin = _planned(run, sweep), provenance_of(run, sweep)
+    # What was added is in no search space: nobody has looked yet whether it has its id.
+    known = {id_: configs[id_] for id_ in origin.trajectories}
+    found = read_run(run, begun_as(sweep, origin), known)
+    folders = found.trajectories
     names = _setting_names(found, configs)
     pace = _pace(folders)
     trajectories = tuple(
