@@ -24,6 +24,16 @@ def decisions_path(run: Path) -> Path:
     return run / "decisions.jsonl"
 
 
+def journal_path(run: Path) -> Path:
+    """What a search was told, in Optuna's words."""
+    return run / "search" / "journal.log"
+
+
+def best_path(run: Path) -> Path:
+    """The best configuration that a search has found, as a search space."""
+    return run / "search" / "best.yaml"
+
+
 def lock_path(run: Path) -> Path:
     """Held by the driver at work."""
     return run / LOCK
@@ -67,6 +77,11 @@ def reference_path(run: Path, key: str) -> Path:
 def results_path(run: Path) -> Path:
     """The tidy table."""
     return run / RESULTS
+
+
+def costs_path(run: Path, id_: str) -> Path:
+    """What the queries of a trajectory cost a person, by models that have to see the labels."""
+    return run / "costs" / f"{id_}.json"
 
 
 def report_folder(run: Path) -> Path:

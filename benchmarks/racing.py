@@ -62,9 +62,9 @@ class Design:
         return table.assign(**names)
 
 
-def wrong_drops(design: Design, tables: int) -> str:
+def wrong_drops(design: Design, tables: int, **rule: object) -> str:
     """Share of null tables in which any strategy is dropped, with its 95 % interval."""
-    found = simulate_race(design.table(tables, seed=1), ALPHA)
+    found = simulate_race(design.table(tables, seed=1), ALPHA, **rule)
     wrong = found[found["decided_against"].notna()]["setting"].nunique()
     low, high = proportion_confint(wrong, tables, method="wilson")
     held = "" if low <= ALPHA else "  ABOVE ALPHA"
@@ -195,6 +195,7 @@ def compare_designs(title: str, table: pd.DataFrame, control: str) -> None:
     ways = {
         "fixed design, " + SHARED: fixed,
         "race against the leader": race,
+        "race, nothing borrowed": lambda rows: race(rows, prior_df=0),
         "race, a look after each loop": lambda rows: race(rows, each_loop=True),
         f"race against {control}": lambda rows: race(rows, control=control),
         "ASHA (Ray), halving": asha,
@@ -227,7 +228,8 @@ def main() -> None:
     for seeds, strategies, noisy in product((4, 8), (6, 12), (1.0, 3.0, 10.0)):
         null = Design(strategies, seeds, 0.0, (1.0, 1.0), noisy)
         label = f"{seeds} seeds, {strategies} strategies, one with {noisy:g} times the noise"
-        print(f"{label:56} {wrong_drops(null, arguments.tables)}")
+        own = wrong_drops(null, arguments.tables, prior_df=0)
+        print(f"{label:56} {wrong_drops(null, arguments.tables)}   nothing borrowed {own}")
     for seeds in (4, 8):
         table = Design(seeds=seeds).table(arguments.replays, seed=2)
         compare_designs(f"published spread, {seeds} seeds", table, "s000")

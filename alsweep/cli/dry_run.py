@@ -10,10 +10,12 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from alsweep.config.sweep import ResourcesConfig, SweepConfig
     from alsweep.sweep import mixing
+    from alsweep.sweep.costing import Cost
     from alsweep.sweep.counting import Counted
-    from alsweep.sweep.missing import ToDo
+    from alsweep.sweep.missing import Snapshot, ToDo
     from alsweep.sweep.outlook import Outlook
     from alsweep.sweep.plan import Plan
+    from alsweep.sweep.search_outlook import SearchOutlook
 
 _WARNING = "warning: "
 _NOTHING_WRITTEN = "dry run: nothing was written"
@@ -174,6 +176,7 @@ def _look_ahead(plan: "Plan", run: Path, asked: Asked, said: _Said) -> "Outlook"
     check_place_and_device(run, resources, private=private)
     check_wandb(plan.sweep, said)
     check_same_sweep(run, plan)
+    _check_search(run, plan)
     plan = extended(plan, run)
     # Looked up once, since a run of a thousand has many files.
     made = taking_over.looked_ahead(run, plan)
@@ -181,23 +184,25 @@ def _look_ahead(plan: "Plan", run: Path, asked: Asked, said: _Said) -> "Outlook"
     disk = forecast(made, plan, private=private)
     if disk is not None:
         said(disk.told)
-    finished = mixing.Stored.read(run, plan)
+    taken = taking_over.of(made, plan)
+    finished = mixing.Stored.read(run, plan, taken=taken)
     if not asked.mix_numerics:
         mixing.refuse_mixing(finished)
     foretell(run, plan.sweep, private=private, busy=bool(unfinished(made, plan)), tell=said)
-    taken = taking_over.summary(taking_over.of(made, plan))
-    for remark in [*told, *mixing.on_stored(finished), *taken]:
+    for remark in [*told, *mixing.on_stored(finished), *taking_over.summary(taken)]:
         said(remark)
     calibrate = Calibration(resources, plan.sweep.plugins) if asked.calibrate else None
     # A search space need not know of prices.
     price = resources.plain().get("price_per_gpu_hour") if asked.price is None else asked.price
     found = outlook(made, plan, private=private, calibrate=calibrate, price=price)
-    _tell_caps(replace(found, disk=disk), finished, private, said)
+    _tell_caps(replace(found, disk=disk), finished, made, private, said)
     failing = (text for dataset in opened(plan) for text in remarks.infeasible(plan, dataset))
     return replace(found, disk=disk, infeasible=tuple(failing), warnings=said.warnings)
 
 
-def _tell_caps(found: "Outlook", finished: "mixing.Stored", private: bool, said: _Said) -> None:
+def _tell_caps(
+    found: "Outlook", finished: "mixing.Stored", made: "Snapshot", private: bool, said: _Said
+) -> None:
     """Warn of caps that are going to end the run."""
     from alsweep.sweep.capped import Expected, over_caps
     from alsweep.sweep.forecast import workers
@@ -207,9 +212,20 @@ def _tell_caps(found: "Outlook", finished: "mixing.Stored", private: bool, said:
     sweep, counted = finished.plan.sweep, found.counted
     at_once = workers(sweep.resources) if private else None
     expected = Expected(found.cost, found.disk, counted, at_once)
-    records = (record for loops in finished.records.values() for record in loops)
-    for text in over_caps(sweep, finished.run, records, expected):
+    # Loops that are going to be taken over are counted where they were made.
+    own = {id_: () if id_ in made.sources else loops for id_, loops in finished.records.items()}
+    for text in over_caps(sweep, finished.run, own, expected):
         said(text)
+
+
+def _check_search(run: Path, plan: "Plan") -> None:
+    """Refuse a search that cannot tell what it gave."""
+    from alsweep.results.studies import check_storage
+    from alsweep.sweep.fulldata import refuse_search_without_references
+
+    refuse_search_without_references(run, plan)
+    if plan.sweep.search is not None:
+        check_storage(plan.sweep.search.storage)
 
 
 def _tell(found: "Outlook", asked: Asked) -> None:
@@ -217,7 +233,8 @@ def _tell(found: "Outlook", asked: Asked) -> None:
     from alsweep.cli.dry_run_table import print_table
     from alsweep.sweep.remarks import shown
 
-    print_table(found, each=asked.each)
+    if found.lines:
+        print_table(found, each=asked.each)
     counted = found.counted
     lines = [
         f"{found.name} on {', '.join(found.datasets)} in {shown(Path(found.run))}: "
@@ -226,12 +243,19 @@ def _tell(found: "Outlook", asked: Asked) -> None:
         _trainings(counted, f", {found.stored} of them stored already" if found.stored else ""),
     ]
     if found.cost is not None:
-        lines.append(str(found.cost))
-        if found.cost.money is not None:
-            hour = "GPU-hour" if found.cost.unit == "GPU" else "worker's hour"
-            lines.append(f"money: about {found.cost.money:,.2f}, at {found.cost.price:g} a {hour}")
+        lines += [str(found.cost), *_money(found.cost)]
+    if found.search is not None:
+        total = found.search.total if found.search.left else None
+        lines += [*found.search.lines(), *(_money(total, "search: ") if total else ())]
     lines += map(str, found.detectable)
     print("\n".join([*lines, _NOTHING_WRITTEN]))
+
+
+def _money(cost: "Cost", of: str = "") -> list[str]:
+    if cost.money is None:
+        return []
+    hour = "GPU-hour" if cost.unit == "GPU" else "worker's hour"
+    return [f"{of}money: about {cost.money:,.2f}, at {cost.price:g} a {hour}"]
 
 
 def _trainings(counted: "ToDo | Counted", stored: str = "") -> str:
@@ -252,7 +276,7 @@ def _tell_counts(
     from alsweep.files import canonical_json
     from alsweep.sweep.counting import count
 
-    found = count(sweep)
+    found, searched = count(sweep), _searched(sweep)
     places = {canonical_json([str(one.dataset), one.where]) for one in sweep.cells()}
     if asked.as_json:
         whole = {"name": sweep.name, "settings": len(places), "trajectories": found.trajectories}
@@ -261,7 +285,10 @@ def _tell_counts(
             "after_sharing": found.trainings,
         }
         said_too = {"infeasible": list(refused), "warnings": list(said.warnings)}
-        gone = {"missing_datasets": list(map(str, missing))}
+        gone = {
+            "missing_datasets": list(map(str, missing)),
+            "search": None if searched is None else searched.plain(),
+        }
         print(
             json.dumps(
                 whole | {"starts": found.starts, "trainings": trainings} | gone | said_too, indent=1
@@ -269,11 +296,20 @@ def _tell_counts(
         )
         return 0
     several = f" in {len(places)} settings" if len(places) > 1 else ""
-    print(
-        f"{sweep.name}: {found.trajectories} trajectories{several}\n{_trainings(found)}\n"
-        f"{_NOTHING_WRITTEN}"
-    )
+    lines = [f"{sweep.name}: {found.trajectories} trajectories{several}", _trainings(found)]
+    lines += [] if searched is None else searched.lines()
+    print("\n".join([*lines, _NOTHING_WRITTEN]))
     return 0
+
+
+def _searched(sweep: "SweepConfig") -> "SearchOutlook | None":
+    """What a search asks for, without its datasets."""
+    if sweep.search is None:
+        return None
+    from alsweep.sweep.counting import examples_of
+    from alsweep.sweep.search_outlook import counted
+
+    return counted(sweep, examples_of(sweep))
 
 
 def foretell(run: Path, sweep: "SweepConfig", *, private: bool, busy: bool, tell: _Tell) -> None:

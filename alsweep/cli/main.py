@@ -35,6 +35,8 @@ VERBS = (
     "import",
     "strategies",
     "doctor",
+    "gc",
+    "debug-dump",
 )
 INTERRUPTED = 130
 
@@ -81,8 +83,8 @@ def _alsweep(
     pass
 
 
-# Words of Python's, which no module and no function can be called.
-_MODULES = {"try": "try_strategy", "import": "import_loops"}
+# What no module and no function can be called.
+_MODULES = {"try": "try_strategy", "import": "import_loops", "debug-dump": "debug_dump"}
 
 for _verb in VERBS:
     _module = _MODULES.get(_verb, _verb)

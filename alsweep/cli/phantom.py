@@ -27,6 +27,9 @@ def phantom(
     noise: Annotated[
         float, typer.Option(min=0, help="Standard deviation; a lesion is 1 brighter than air.")
     ] = 0.12,
+    margin: Annotated[
+        int, typer.Option(min=0, help="Voxels of further air on each side, part of --shape.")
+    ] = 0,
 ) -> None:
     """Make a synthetic Dataset: an organ (3 % of the voxels) and small lesions (0.7 %) in a body.
 
@@ -44,6 +47,7 @@ def phantom(
             classes=classes,
             free_air=free_air,
             noise=noise,
+            margin=margin,
             on_case=lambda done: progress.show("drawing", done, cases),
         )
     typer.echo(free_line(dataset), nl=False)

@@ -159,22 +159,24 @@ def make(
     _tell_results(run_folder)
     code = _exit_code(outcome) if outcome.done + len(outcome.failed) else 0
     if outcome.stopped is not None:
-        _tell_stop(run_folder, outcome.stopped, outcome.left)
+        _tell_stop(run_folder, outcome)
     return code
 
 
-def _tell_stop(run_folder: Path, cap: str, left: int) -> None:
+def _tell_stop(run_folder: Path, outcome: "Outcome") -> None:
     """How to go on, and as the last line of all where it stopped."""
     from alsweep.sweep.remarks import shown
 
     name = shlex.quote(str(shown(run_folder)))
     space = shlex.quote(str(shown(space_path(run_folder))))
+    cap, untold = outcome.stopped, outcome.configurations
     again = f"alsweep resume {name}, or with another cap: " if cap == "caps.hours" else ""
     tell(
         f"what was finished is saved. Go on with: {again}"
         f"alsweep run {space} --out {name} --set {cap}=..."
     )
-    tell(f"stopped at {cap}: {left} trajectories left")
+    searched = f" and {untold} configurations of the search" if untold else ""
+    tell(f"stopped at {cap}: {outcome.left} trajectories{searched} left")
 
 
 def _go_on(run_folder: Path) -> str:
@@ -206,23 +208,10 @@ def _exit_code(outcome: "Outcome") -> int:
 
 def _tell_results(run_folder: Path) -> None:
     """A short table and where the report is."""
-    from rich.console import Console
-    from rich.markup import escape
-    from rich.table import Table
+    from alsweep.cli.results_table import print_results
+    from alsweep.results import load_results
 
-    from alsweep.results import aubc, load_results
-
-    table = load_results(run_folder)
-    done = table[table["status"] == "done"]
-    if not done.empty:
-        last = done.sort_values("loop").groupby("trajectory").tail(1)
-        keys = ["setting", "strategy", "seed"]
-        curves = last.merge(aubc(done), on=keys).groupby("strategy")
-        totals = Table("strategy", "final Dice", "AUBC", "trajectories")
-        for strategy, rows in curves:
-            dice, area = (f"{rows[column].mean():.3f}" for column in ("mean_dice", "aubc"))
-            totals.add_row(escape(str(strategy)), dice, area, str(len(rows)))
-        Console().print(totals)
+    print_results(load_results(run_folder))
     tell_report(run_folder)
 
 

@@ -104,7 +104,7 @@ def _tell_changes(run: Path, html: Path | None, console: "Console") -> None:
     before = None
     for found in _states(run, html):
         loops = sum(one.loops_done for one in found.trajectories)
-        now = (found.counts, loops, found.starts)
+        now = (found.counts, loops, found.starts, found.search)
         if now != before:
             console.print(f"{loops} loops; {_summary(found)}", highlight=False, soft_wrap=True)
         before = now
@@ -149,7 +149,8 @@ def _summary(found: "RunStatus") -> str:
     counts = ", ".join(
         f"{count} {state}" for state, count in found.counts.items() if count or state != "truncated"
     )
-    return f"{counts}; {_left(found)}"
+    searched = "" if found.search is None else f"{found.search}; "
+    return f"{counts}; {searched}{_left(found)}"
 
 
 def _left(found: "RunStatus") -> str:
@@ -163,7 +164,7 @@ def _print_table(found: "RunStatus") -> None:
 
     console = Console()
     console.print(_table(found, found.trajectories))
-    console.print(_summary(found), highlight=False)
+    console.print(_summary(found), highlight=False, soft_wrap=True)
     _tell_end(found)
 
 
@@ -183,7 +184,7 @@ def _tell_end(found: "RunStatus") -> None:
         typer.echo(f"caps.{cap.name}: {cap.used:.3g} of {cap.bound:g}")
     if found.driver is not None:
         typer.echo(f"at work: {found.driver}")
-    elif found.counts["done"] + found.counts["truncated"] < len(found.trajectories):
+    elif not (found.over and found.counts["failed"] == 0):
         typer.echo(f"nobody is at work; go on with: {_mend(found)}")
 
 

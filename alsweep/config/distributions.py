@@ -35,6 +35,10 @@ class Range:
         margin = 0.5 if self.whole else 0.0
         low, high = self.low - margin, self.high + margin
         value = exp(log(low) + share * log(high / low)) if self.log else low + share * (high - low)
+        return self.rounded(value)
+
+    def rounded(self, value: float) -> float:
+        """The number that stands for all that tables show alike."""
         value = round(value) if self.whole else _rounded(value, self.high - self.low)
         return min(max(value, self.low), self.high)
 

@@ -24,7 +24,12 @@ from alsweep.config.distributions import Range, distribution, draw, is_distribut
 from alsweep.errors import ConfigError
 from alsweep.files import canonical_json
 
-_STRATEGIES = ("strategy", "starting_budget.strategy")
+STRATEGY_KEYS = ("strategy", "starting_budget.strategy")
+"""Keys whose values are whole strategies."""
+
+SEARCHED = "search.over"
+"""Where the keys stand that a search sets."""
+
 _TRIES = (1000, 20)
 """Draws without a new one before a space counts as exhausted: this many, or so many times those
 that were found, so that the last of a thousand is not missed but once in 10^8."""
@@ -51,10 +56,22 @@ class Cell:
 
     @property
     def where(self) -> dict[str, Any]:
-        """Values less what is the strategy's: no other key's value follows from that."""
+        """Values less what is the strategy's or a search's: no other value follows from that."""
         named = {} if self.setting is None else {"setting": self.setting}
-        keys = {k: v for k, v in self.values.items() if k.split(".")[0] != "strategy"}
+        keys = {
+            k: v
+            for k, v in self.values.items()
+            if k.split(".")[0] != "strategy" and not self._searched(k)
+        }
         return named | keys
+
+    @property
+    def searched(self) -> bool:
+        """Whether a search may suggest it."""
+        return any(map(self._searched, self.values))
+
+    def _searched(self, key: str) -> bool:
+        return self.places.get(key, key).startswith(f"{SEARCHED}.")
 
     def __str__(self) -> str:
         text = ", ".join(f"{key}={value}" for key, value in self.values.items()) or "base"
@@ -148,7 +165,7 @@ class SampleConfig(Frozen):
 def _check_drawn(key: str, value: Any) -> None:
     """Refuse what cannot be drawn; ``strategy`` is a list of strategies, or choices of them."""
     try:
-        if key not in _STRATEGIES:
+        if key not in STRATEGY_KEYS:
             distribution(value)
             return
         found = distribution({"choices": value} if isinstance(value, list | tuple) else value)
@@ -204,7 +221,7 @@ def _refuse_elsewhere(key: str) -> None:
         raise ValueError(f"'{key}' belongs to the top level, as 'seeds'")
     if key == "dataset":
         raise ValueError("'dataset' belongs to the top level, or into a setting")
-    for whole in _STRATEGIES:
+    for whole in STRATEGY_KEYS:
         if key.startswith(f"{whole}."):
             name = key.removeprefix(f"{whole}.")
             raise ValueError(
@@ -248,6 +265,7 @@ def expand(
     grid: Mapping[str, Sequence[Any]],
     points: Sequence[Partial],
     draws: Sequence[Partial],
+    home: str = "sample.over",
 ) -> Iterator[Cell]:
     """Each setting with each point and each draw, in this order, the last innermost.
 
@@ -257,9 +275,10 @@ def expand(
             are ``points``.
         points: Further points.
         draws: Of the sample; none where it is empty.
+        home: Where the keys of the draws stand in the YAML.
     """
     spots = [*_spots(grid, points)]
-    drawn = [*_placed(draws, "sample.over")] or [({}, {})]
+    drawn = [*_placed(draws, home)] or [({}, {})]
     for setting in settings or (None,):
         named = () if setting is None else _placed([setting.values], f"settings.{setting.name}")
         for parts in product([*named] or [({}, {})], spots, drawn):

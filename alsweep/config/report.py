@@ -47,6 +47,13 @@ class ReportConfig(Frozen):
                 raise ConfigError(f"report.controls: {no_such_label(control, names)}")
         return self.model_copy(update={"controls": controls})
 
+    def renamed(self, labels: Mapping[str, str]) -> "ReportConfig":
+        """The same where strategies are called otherwise; what has no new label keeps its own."""
+        if self.controls is None:
+            return self
+        controls = dict.fromkeys(labels.get(control, control) for control in self.controls)
+        return self.model_copy(update={"controls": tuple(controls)})
+
 
 def no_such_label(label: str, labels: Iterable[str]) -> str:
     """What to say of a strategy that is not there: the nearest, or all there are."""

@@ -21,6 +21,7 @@ from pydantic import (
 from alsweep.config.base import Frozen, added, is_stored
 from alsweep.config.caps import CapsConfig
 from alsweep.config.expansion import (
+    SEARCHED,
     Cell,
     SampleConfig,
     SettingConfig,
@@ -30,6 +31,7 @@ from alsweep.config.expansion import (
 )
 from alsweep.config.report import ReportConfig
 from alsweep.config.schedule import ScheduleConfig
+from alsweep.config.search import SearchConfig
 from alsweep.config.trajectory import Seed, TrajectoryConfig
 from alsweep.config.validation import validated
 from alsweep.errors import ConfigError
@@ -74,6 +76,12 @@ class ResourcesConfig(Frozen):
         5, description="between checkpoints inside a training; 0 is after each epoch"
     )
     models_gib: PositiveFloat = Field(20, description="most disk space for stored members")
+    keep: Literal["last", "all", "none"] | None = added(
+        None,
+        neutral=None,
+        description="networks that stay once a sweep is done, as 'alsweep gc --keep' has it; "
+        "default: all, as far as models_gib goes",
+    )
     retries: NonNegativeInt = Field(3, description="new tries after a worker or node is lost")
     price_per_gpu_hour: PositiveFloat | None = added(
         None, neutral=None, description="what an hour of a GPU costs"
@@ -130,6 +138,7 @@ class Provenance(Frozen):
         dataset_fingerprint: Of the one dataset; None where settings are on several.
         settings: Where there are named ones; they hold all trajectories.
         draws: Of the sample, with all that they mean.
+        study: Name of the search's study.
     """
 
     version: str
@@ -139,6 +148,7 @@ class Provenance(Frozen):
     implied: tuple[Implied, ...] = added((), neutral=())
     settings: tuple[RecordedSetting, ...] = added((), neutral=())
     draws: tuple[dict[str, Any], ...] = added((), neutral=())
+    study: str | None = added(None, neutral=None)
 
     def fingerprint_of(self, setting: str | None) -> str | None:
         """Of the dataset that a setting is on; None where the setting was not there then."""
@@ -165,6 +175,7 @@ class SweepConfig(Frozen):
     grid: dict[str, Annotated[tuple[Any, ...], Field(min_length=1)]] = Field(default_factory=dict)
     points: Annotated[tuple[dict[str, Any], ...], Field(min_length=1)] | None = None
     sample: SampleConfig | None = None
+    search: SearchConfig | None = added(None, neutral=None)
     plugins: tuple[Path, ...] = Field((), description="files with strategies of one's own")
     resources: ResourcesConfig = ResourcesConfig()
     wandb: WandbConfig = WandbConfig()
@@ -253,12 +264,24 @@ class SweepConfig(Frozen):
         return self
 
     @model_validator(mode="after")
+    def _a_search_and_a_schedule_do_not_mix(self) -> Self:
+        if self.search is not None and self.schedule.decides:
+            raise ValueError(
+                f"schedule.kind: {self.schedule.kind} would cut short what a search is told of, "
+                "which is whole blocks of seeds; leave out schedule or search"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _each_key_is_set_once(self) -> Self:
         homes = {f"settings.{one.name}": list(one.values) for one in self.settings or ()}
         homes |= {"grid": list(self.grid)}
         homes |= {f"points.{index}": list(one) for index, one in enumerate(self.points or ())}
         homes |= {"sample.over": list(self.sample.over) if self.sample else []}
         refuse_two_ways(homes)
+        # What is searched is crossed with settings alone.
+        named = {home: keys for home, keys in homes.items() if home.startswith("settings.")}
+        refuse_two_ways({**named, SEARCHED: list(self.search.over) if self.search else []})
         return self
 
     def cells(self) -> Iterator[Cell]:
@@ -267,6 +290,8 @@ class SweepConfig(Frozen):
         Raises:
             ConfigError: The sample has too few draws.
         """
+        if self.search and not (self.grid or self.points or self.sample):
+            return iter(())  # it is all searched
         known = () if self.provenance is None else self.provenance.draws
         draws = () if self.sample is None else self.sample.draws(known)
         return expand(self.settings or (), self.grid, self.points or (), draws)
@@ -277,19 +302,26 @@ class SweepConfig(Frozen):
         Raises:
             ConfigError: A cell does not make a valid TrajectoryConfig; names the key.
         """
-        # The seeds are valid already, and nothing else of a config follows from its seed.
-        first = (
-            (cell, self._trajectory(cell, base, self.seeds[0])) for cell, base in self._bases()
-        )
-        return [
-            (cell, config.model_copy(update={"seed": seed}))
-            for cell, config in first
-            for seed in self.seeds
-        ]
+        implied = self._implied()
+        return [made for cell in self.cells() for made in self._of_cell(cell, implied)]
+
+    def of_cell(self, cell: Cell) -> list[TrajectoryConfig]:
+        """The trajectories of a cell, one a seed.
+
+        Raises:
+            ConfigError: They are not valid; names the key.
+        """
+        return [config for _, config in self._of_cell(cell, self._implied())]
 
     def trajectories(self) -> list[TrajectoryConfig]:
         """The same without their cells."""
         return [config for _, config in self.expanded()]
+
+    def base_with(self, values: Mapping[str, Any]) -> dict[str, Any]:
+        """What base would be with dotted keys set in it."""
+        base: dict[str, Any] = _copy(self.base)
+        _assign_all(base, values)
+        return base
 
     def dataset_of(self, setting: str | None) -> Path:
         """Where the dataset of a setting lies, as it was written."""
@@ -298,16 +330,21 @@ class SweepConfig(Frozen):
         assert found is not None, "checked by _every_setting_has_one_dataset"
         return found
 
-    def _bases(self) -> Iterator[tuple[Cell, dict[str, Any]]]:
-        """What each cell makes of base."""
+    def _implied(self) -> dict[str, dict[str, Any]]:
         found = () if self.provenance is None else self.provenance.implied
-        implied = {canonical_json(one.where): one.base for one in found}
-        for cell in self.cells():
-            base = _copy(self.base)
-            _assign_all(base, cell.values, cell.places)
-            # What is implied has keys of its own, some of them inside mappings of the cell.
-            _assign_all(base, implied.get(canonical_json(cell.where), {}))
-            yield cell, base
+        return {canonical_json(one.where): one.base for one in found}
+
+    def _of_cell(
+        self, cell: Cell, implied: Mapping[str, dict[str, Any]]
+    ) -> Iterator[tuple[Cell, TrajectoryConfig]]:
+        base = _copy(self.base)
+        _assign_all(base, cell.values, cell.places)
+        # What is implied has keys of its own, some of them inside mappings of the cell.
+        _assign_all(base, implied.get(canonical_json(cell.where), {}))
+        first = self._trajectory(cell, base, self.seeds[0])
+        for seed in self.seeds:
+            # The seeds are valid already, and nothing else of a config follows from its seed.
+            yield cell, first.model_copy(update={"seed": seed})
 
     def _trajectory(self, cell: Cell, base: dict[str, Any], seed: int) -> TrajectoryConfig:
         raw = {**base, "dataset": str(cell.dataset or self.dataset), "seed": seed}

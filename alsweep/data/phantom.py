@@ -77,6 +77,7 @@ def write_phantom(
     free_air: bool = False,
     noise: float = NOISE,
     lesion_share: float = LESION_SHARE,
+    margin: int = 0,
     on_case: Callable[[int], None] | None = None,
 ) -> Dataset:
     """Write a phantom Dataset; equal arguments give equal voxels.
@@ -96,6 +97,8 @@ def write_phantom(
         free_air: Label the air round the bodies of the pool at no cost, as ingest does.
         noise: Standard deviation; a lesion is 1 brighter than air.
         lesion_share: Of a case's voxels, of all its lesions together, on average.
+        margin: Voxels of air on each side beside those that surround the body anyway, as round a
+            patient in a wide field of view; ``shape`` holds them, all shares are of what is within.
         on_case: Called with the number of finished cases.
 
     Raises:
@@ -106,11 +109,7 @@ def write_phantom(
         raise DatasetError(
             f"--cases {cases}: a phantom needs at least {FEWEST_CASES}, one of them to validate on"
         )
-    if min(shape) < SMALLEST_SHAPE:
-        raise DatasetError(
-            f"--shape {' '.join(map(str, shape))}: a lesion needs at least {SMALLEST_SHAPE} voxels "
-            "on each axis; write larger numbers"
-        )
+    _check_room(shape, margin)
     if not FEWEST_CLASSES <= classes <= MOST_CLASSES:
         raise DatasetError(
             f"--classes {classes}: a phantom has {FEWEST_CLASSES} to {MOST_CLASSES} classes beside "
@@ -130,7 +129,9 @@ def write_phantom(
         infos = []
         for name in names:
             drawn = stream(seed, "phantom", name)
-            image, labels = make_case(drawn, shape, classes, noise=noise, lesion_share=lesion_share)
+            image, labels = make_case(
+                drawn, shape, classes, noise=noise, lesion_share=lesion_share, margin=margin
+            )
             part: Part = "validation" if name in validation else "pool"
             free = _free(image, labels) if free_air and part == "pool" else None
             prepared = PreparedCase(name, part, zscore(image)[None], labels, source, free)
@@ -139,6 +140,18 @@ def write_phantom(
                 on_case(len(infos))
         write_manifest(root, head, infos)
     return Dataset.open(out)
+
+
+def _check_room(shape: Triple, margin: int) -> None:
+    if margin < 0:
+        raise DatasetError(f"--margin {margin}: write 0 or more voxels")
+    if min(shape) - 2 * margin < SMALLEST_SHAPE:
+        within = f" within a margin of {margin}" if margin else ""
+        mend = "write larger numbers" + (", or a smaller margin" if margin else "")
+        raise DatasetError(
+            f"--shape {' '.join(map(str, shape))}: a lesion needs at least {SMALLEST_SHAPE} voxels "
+            f"on each axis{within}; {mend}"
+        )
 
 
 def _head(classes: int) -> DatasetHead:
@@ -157,14 +170,17 @@ def make_case(
     *,
     noise: float = NOISE,
     lesion_share: float = LESION_SHARE,
+    margin: int = 0,
 ) -> tuple[Float32[np.ndarray, "z y x"], LabelMap]:
     """Draw one case.
 
     Returns:
         Intensities before normalisation, and labels.
     """
-    scene = _Scene(rng, shape)
-    labels = np.zeros(shape, dtype=np.uint8)
+    z, y, x = shape
+    inner = (z - 2 * margin, y - 2 * margin, x - 2 * margin)
+    scene = _Scene(rng, inner)
+    labels = np.zeros(inner, dtype=np.uint8)
     lesions = scene.cluster(int(rng.integers(2, 4)), lesion_share)
     organs = scene.blobs(int(rng.integers(1, 3)), _ORGAN_SHARE)
     shells = scene.blobs(int(rng.integers(1, 4)), lesion_share * 1.5)
@@ -176,9 +192,9 @@ def make_case(
         labels[blob], values[blob] = _LESION, _INTENSITY["lesion"]
     for blob in shells:
         values[blob & ~ndimage.binary_erosion(blob)] = _INTENSITY["lesion"]
-    bias = np.exp(0.1 * _smooth(rng, shape))
-    image = values * bias + rng.normal(0.0, noise, shape)
-    return image.astype(np.float32), labels
+    bias = np.exp(0.1 * _smooth(rng, inner))
+    image = np.pad(values * bias, margin) + rng.normal(0.0, noise, shape)
+    return image.astype(np.float32), np.pad(labels, margin)
 
 
 def _draw_further(scene: _Scene, count: int, labels: LabelMap, values: Field) -> None:

@@ -70,6 +70,43 @@ def unequal_seeds(study: Study) -> str:
     return f"Seeds differ between strategies: {some(lacking)}." if lacking else ""
 
 
+def not_ranked(study: Study, ranks: pd.DataFrame) -> str:
+    """Who is not ranked, and where nobody is, with a space before; empty where all are."""
+    several = len(study.settings) > 1
+    names = {look.strategy: look.name for look in study.looks}
+    few = [
+        f"{names[strategy]} with {has} of {of}"
+        + (f" ({study.settings[setting]})" if several else "")
+        for setting, strategy, has, of in ranks.attrs["left_out"]
+    ]
+    alone = dict(ranks.attrs["alone"])
+    without = [s for s, seeds in ranks.attrs["seeds"].items() if not seeds and s not in alone]
+    nobody = [study.settings[setting] for setting in without]
+    text = f" Left out, with fewer than half of a setting's seeds: {some(few)}." if few else ""
+    if nobody and several:
+        text += f" Not ranked for want of a common seed: {some(nobody)}."
+    if alone and several:
+        who = [f"{names[one]} ({study.settings[s]})" for s, one in alone.items()]
+        text += f" Not ranked for want of a rival: {some(who)}."
+    return text
+
+
+def taken_over(rows: pd.DataFrame) -> "pd.Series[bool]":
+    """Whether a loop was made by a trajectory with another number of loops: it took nothing."""
+    return (rows[["train_seconds", "evaluate_seconds", "query_seconds"]] == 0).all(axis="columns")
+
+
+def taken_over_text(rows: pd.DataFrame) -> str:
+    """What was taken over, with a space before; empty where nothing was."""
+    loops = int(taken_over(rows).sum())
+    if not loops:
+        return ""
+    return (
+        f" {count(loops, 'loop')} more {'was' if loops == 1 else 'were'} taken over from "
+        "trajectories with another number of loops, and what they took is counted there alone."
+    )
+
+
 def listed(seeds: Sequence[int]) -> str:
     """The seeds, or their number where they are many."""
     return ", ".join(map(str, seeds)) if len(seeds) <= _MOST else count(len(seeds), "seed")

@@ -1,14 +1,18 @@
-"""What a run's sweep.yaml asks of its report."""
+"""What a run's sweep.yaml asks of its report, and of its schedule."""
 
 from pathlib import Path
+from typing import TypeVar
 
 from pydantic import ValidationError
 from ruamel.yaml import YAML
 
-from alsweep.config.base import STORED
+from alsweep.config.base import STORED, Frozen
 from alsweep.config.report import ReportConfig
+from alsweep.config.schedule import ScheduleConfig
 from alsweep.errors import RecordError
 from alsweep.layout import space_path
+
+T = TypeVar("T", bound=Frozen)
 
 
 def declared(run: Path) -> ReportConfig:
@@ -17,13 +21,22 @@ def declared(run: Path) -> ReportConfig:
     Raises:
         RecordError: It is not as alsweep writes it.
     """
+    return _section(run, "report", ReportConfig)
+
+
+def declared_schedule(run: Path) -> ScheduleConfig:
+    """Return the section ``schedule`` of RUN/sweep.yaml, as :func:`declared` does ``report``."""
+    return _section(run, "schedule", ScheduleConfig)
+
+
+def _section(run: Path, name: str, kind: type[T]) -> T:
     path = space_path(run)
     raw = YAML(typ="safe", pure=True).load(path.read_text(encoding="utf-8"))
     try:
-        return ReportConfig.model_validate(raw.get("report", {}), context=STORED)
+        return kind.model_validate(raw.get(name, {}), context=STORED)
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
-        place = ".".join(map(str, ("report", *first["loc"])))
+        place = ".".join(map(str, (name, *first["loc"])))
         raise RecordError(
             f"{path}: {place}: {first['msg']}; run the search space again, which writes the file"
         ) from None

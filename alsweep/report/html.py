@@ -99,7 +99,7 @@ def _page(shown: Sequence[Section], material: Material) -> str:
         plotly=get_plotlyjs(),
         title=material.study.title,
         cards=_cards(material.study),
-        notices=[*material.study.remarks, *captions.notices(material.study)],
+        notices=[*material.study.remarks, *_notices(material)],
         sections=[(section, blocks) for section, blocks in made if blocks],
     )
 

@@ -55,7 +55,7 @@ def status_page(status: Status, left: str) -> str:
     )
     style = resources.files("alsweep.report") / "templates" / "status.css"
     every, counts = status["trajectories"], status["counts"]
-    waited_for = counts["running"] + counts["waiting"]
+    waited_for, search = counts["running"] + counts["waiting"], status["search"]
     return environment.get_template("status.html").render(
         generator=f"{_MARK} {__version__}",
         refresh=_REFRESH if waited_for or status["driver"] else None,
@@ -67,12 +67,19 @@ def status_page(status: Status, left: str) -> str:
         shares=_shares(every),
         counts=[(state, counts[state]) for state in _IN_BAR if counts[state]],
         caps=[f"{one['used']:.3g} of {one['bound']:g} {one['name']}" for one in status["caps"]],
+        search=None if search is None else _search(search),
         failures=_failures(every),
         settings=_settings(every),
         decisions=list(reversed(status["decisions"][-_MOST_DECISIONS:])),
         decided=len(status["decisions"]),
         **{name: status[name] for name in ("name", "driver", "starts", "run", "time")},
     )
+
+
+def _search(search: Status) -> str:
+    if search["told"] is None:
+        return f"{search['configurations']} configurations to search; {search['error']}"
+    return f"{search['told']} of {search['configurations']} configurations told"
 
 
 def _shares(every: Sequence[Status]) -> list[tuple[str, float]]:

@@ -17,7 +17,7 @@ from alsweep.query import make_strategy, strategies
 from alsweep.query.plugin_files import load_stored
 from alsweep.report.declared import declared
 from alsweep.results.fulldata import FullDataRecord, read_references
-from alsweep.results.labels import fitted_runs
+from alsweep.results.labels import fitted_runs, new_labels
 from alsweep.results.load import each_once
 from alsweep.results.records import RunFolder, TrajectoryFolder, read_run
 from alsweep.results.settings import named_settings
@@ -139,9 +139,15 @@ def read_study(paths: Sequence[Path]) -> Study:
         names,
         trajectories,
         read_references(fitted),
-        joined((declared(run.path) for run in fitted), _names(trajectories)),
+        joined(_asked(runs, fitted), _names(trajectories)),
         (*remarks, *more),
     )
+
+
+def _asked(runs: Iterable[RunFolder], fitted: Iterable[RunFolder]) -> Iterable[ReportConfig]:
+    """What each run asks for, with its controls called as they are here."""
+    for run, here in zip(runs, fitted, strict=True):
+        yield declared(run.path).renamed(new_labels(run, here))
 
 
 def _names(trajectories: Iterable[TrajectoryFolder]) -> dict[str, str]:

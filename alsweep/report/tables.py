@@ -69,7 +69,7 @@ def per_setting(
     """
     seeds, same = seeds_of(study), same_seeds(study)
     told = {
-        key: (_own_seeds(s, same),) if count_seeds or not same else () for key, s in seeds.items()
+        key: (own_seeds(s, same),) if count_seeds or not same else () for key, s in seeds.items()
     }
     headings = (*columns, *(("Seeds",) if count_seeds or not same else ()))
     found = []
@@ -83,7 +83,8 @@ def per_setting(
     return tuple(found)
 
 
-def _own_seeds(seeds: Sequence[int], same: bool) -> str:
+def own_seeds(seeds: Sequence[int], same: bool) -> str:
+    """How many seeds a strategy has, and which where not all strategies have the same."""
     which = listed(seeds)
     return str(len(seeds)) if same or which.endswith("s") else f"{len(seeds)} ({which})"
 

@@ -48,7 +48,7 @@ class Begun:
         name: Of the sweep.
         ids: Of its trajectories, in order.
         grounds: One for each setting, in order; one without a name where there are none.
-        varied: Dotted keys that grid, points and sample set.
+        varied: Dotted keys that grid, points, sample and search set.
     """
 
     name: str
@@ -90,7 +90,7 @@ def begun_as(sweep: SweepConfig, origin: Provenance) -> Begun:
         origin: Its provenance.
     """
     keys = [*sweep.grid, *(key for point in sweep.points or () for key in point)]
-    keys += sweep.sample.over if sweep.sample else ()
+    keys += [key for part in (sweep.sample, sweep.search) if part for key in part.over]
     return Begun(sweep.name, origin.trajectories, _grounds_of(sweep, origin), _once(keys))
 
 
@@ -135,7 +135,7 @@ def _read(path: Path) -> Any:
 
 def _varied(raw: Mapping[str, Any]) -> tuple[str, ...]:
     points = [key for point in raw.get("points") or () for key in point]
-    over = (raw.get("sample") or {}).get("over") or ()
+    over = [key for part in ("sample", "search") for key in (raw.get(part) or {}).get("over") or ()]
     return _once([*(raw.get("grid") or ()), *points, *over])
 
 

@@ -2,7 +2,6 @@
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 import pandas as pd
@@ -11,10 +10,8 @@ from numpy.typing import NDArray
 from alsweep.config.report import no_such_label
 from alsweep.errors import RecordError
 from alsweep.results.cube import DONE, Floats
-from alsweep.results.metrics import aubc, final
 from alsweep.results.paired import Paired, further_seeds, half_width, holm, paired_tests
-
-_MEASURES = {"aubc": aubc, "final": final}
+from alsweep.results.scores import MEASURES, Measure, check_measure
 
 
 @dataclass(frozen=True)
@@ -39,7 +36,7 @@ class _Tested:
 def compare(
     table: pd.DataFrame,
     controls: Sequence[str],
-    metric: Literal["aubc", "final"] = "aubc",
+    metric: Measure = "aubc",
     alpha: float = 0.05,
     rope: float = 0.005,
     *,
@@ -76,7 +73,7 @@ def compare(
             a number is out of its range.
     """
     wanted = _checked(table, controls, metric, alpha, rope)
-    scores = _MEASURES[metric](table, statuses=statuses)
+    scores = MEASURES[metric](table, statuses=statuses)
     pairs = [
         _pairs(str(setting), group.pivot(index="strategy", columns="seed", values=metric), wanted)
         for setting, group in scores.groupby("setting", sort=True)
@@ -88,18 +85,37 @@ def _checked(
     table: pd.DataFrame, controls: Sequence[str], metric: str, alpha: float, rope: float
 ) -> tuple[str, ...]:
     """The controls, each once."""
-    if metric not in _MEASURES:
-        raise RecordError(f"metric: expected 'aubc' or 'final', got {metric!r}")
+    check_measure(metric)
     if not 0 < alpha < 0.5:
         raise RecordError(f"alpha: expected a number between 0 and 0.5, got {alpha}")
     if not rope >= 0:
         raise RecordError(f"rope: expected a number >= 0, got {rope}")
+    return checked_controls(table, controls)
+
+
+def checked_controls(table: pd.DataFrame, controls: Sequence[str]) -> tuple[str, ...]:
+    """Return the controls, each once.
+
+    Raises:
+        RecordError: No row bears a control's label.
+    """
     wanted = tuple(dict.fromkeys([controls] if isinstance(controls, str) else controls))
     labels = set(table["strategy"]) if "strategy" in table else set(wanted)
     for control in wanted:
         if control not in labels:
             raise RecordError(f"controls: {no_such_label(control, labels)}")
     return wanted
+
+
+def meetings(controls: Sequence[str], strategies: Sequence[str]) -> list[tuple[str, str]]:
+    """Return who meets whom: each control and other strategy, two controls once, as declared."""
+    here = [control for control in controls if control in strategies]
+    return [
+        (control, str(strategy))
+        for place, control in enumerate(here)
+        for strategy in strategies
+        if strategy not in here[: place + 1]
+    ]
 
 
 def _pairs(setting: str, scores: pd.DataFrame, controls: Sequence[str]) -> _Pairs:
@@ -110,14 +126,8 @@ def _pairs(setting: str, scores: pd.DataFrame, controls: Sequence[str]) -> _Pair
         scores: Strategies by seeds; NaN where there is none.
         controls: In the order declared; those that are not in the setting meet nobody.
     """
-    here = [control for control in controls if control in scores.index]
-    meetings = [
-        (control, str(strategy))
-        for place, control in enumerate(here)
-        for strategy in scores.index
-        if strategy not in here[: place + 1]
-    ]
-    against, strategies = zip(*meetings, strict=True) if meetings else ((), ())
+    who = meetings(controls, list(scores.index))
+    against, strategies = zip(*who, strict=True) if who else ((), ())
     places = [scores.index.get_indexer(pd.Index(names)) for names in (strategies, against)]
     one, other = (scores.to_numpy(np.float64)[place] for place in places)
     return _Pairs(setting, against, strategies, one - other)

@@ -35,7 +35,8 @@ class Decision(Frozen):
         by: Who decided.
         why: For people.
         loop: Finished loops that it was decided on; None where that is not the matter.
-        config: Resolved; of what is added, and of what is suggested where it is known.
+        config: Resolved; of what is added, of what is suggested where it is known, and of what is
+            stopped before it began, since nothing else in the run says what it would have been.
         against: Of what is stopped: label of the strategy that it was dropped for, if for any.
     """
 
@@ -61,11 +62,16 @@ class Decided:
 
     Attributes:
         added: Id to config, in the order in which they were added.
-        stopped: Ids of those that do no further loops.
+        stops: Id to the decision by which it does no further loops.
     """
 
     added: Mapping[str, TrajectoryConfig]
-    stopped: frozenset[str]
+    stops: Mapping[str, Decision]
+
+    @property
+    def stopped(self) -> frozenset[str]:
+        """Ids of those that do no further loops."""
+        return frozenset(self.stops)
 
 
 def append_decisions(run: Path, decisions: Iterable[Decision]) -> None:
@@ -111,10 +117,12 @@ def read_decided(run: Path) -> Decided:
 def decided(decisions: Iterable[Decision]) -> Decided:
     """What follows from decisions: the first word on what is added, and the last on what stops."""
     added: dict[str, TrajectoryConfig] = {}
-    stopped: dict[str, bool] = {}
+    stops: dict[str, Decision] = {}
     for one in decisions:
         if one.action == "added" and one.config is not None:
             added.setdefault(one.trajectory, one.config)
-        elif one.action in ("stopped", "overruled"):
-            stopped[one.trajectory] = one.action == "stopped"
-    return Decided(added, frozenset(id_ for id_, stops in stopped.items() if stops))
+        elif one.action == "stopped":
+            stops[one.trajectory] = one
+        elif one.action == "overruled":
+            stops.pop(one.trajectory, None)
+    return Decided(added, stops)

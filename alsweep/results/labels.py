@@ -95,6 +95,16 @@ def fitted_runs(runs: Sequence[RunFolder]) -> tuple[tuple[RunFolder, ...], tuple
     return tuple(_relabelled(run, fitted.of) for run in runs), fitted.warnings
 
 
+def new_labels(run: RunFolder, fitted: RunFolder) -> dict[str, str]:
+    """What the labels of a run became when they were made to fit; only what has begun has one."""
+    pairs = zip(run.trajectories, fitted.trajectories, strict=True)
+    return {
+        before.config.strategy.shown: after.config.strategy.shown
+        for before, after in pairs
+        if before.config is not None and after.config is not None
+    }
+
+
 def _relabelled(run: RunFolder, labels: Mapping[StrategyKey, str]) -> RunFolder:
     trajectories = tuple(
         t if t.config is None else replace(t, config=_with_label(t.config, labels))
@@ -122,9 +132,10 @@ def _unshared(first: Mapping[StrategyKey, str]) -> dict[StrategyKey, str]:
     labels, again = dict(first), False
     while shared := _sharing(labels):
         for label, group in shared.items():
-            # Lengthened, a label may be that which somebody gave to another strategy.
-            texts = [_digest(one) for one in group] if again else _differences(group)
-            for one, text in zip(group, texts, strict=True):
+            # Lengthened, a label may be that which somebody gave to another strategy, who keeps it.
+            made = [one for one in group if labels[one] != first[one]] if again else group
+            texts = [_digest(one) for one in made] if again else _differences(group)
+            for one, text in zip(made, texts, strict=True):
                 labels[one] = f"{label}[{text}]" if text else label
         again = True
     return labels

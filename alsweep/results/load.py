@@ -1,7 +1,7 @@
 """Results tables of one or several runs, read and joined."""
 
 import logging
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -9,9 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from alsweep.errors import RecordError
-from alsweep.layout import RESULTS, results_path
+from alsweep.layout import RESULTS, results_path, space_path
 from alsweep.results.labels import StrategyKey, Use, fit_labels
-from alsweep.results.settings import told_apart
+from alsweep.results.records import read_run
+from alsweep.results.settings import named_settings, told_apart
 from alsweep.results.table import PLUGINS, TABLE_SCHEMA, collect, to_frame
 
 if TYPE_CHECKING:
@@ -30,7 +31,9 @@ def load_results(paths: Path | str | Sequence[Path | str]) -> "pd.DataFrame":
     """Return the tidy table of one or several runs.
 
     Where several meet, labels are made to fit (:func:`alsweep.results.labels.fit_labels`), settings
-    of one name are told apart, and whatever was not as the runs have it is a warning in the log.
+    are named as a report on the same runs names them (those of a table without its run folder keep
+    theirs, and are told apart where they share one), and whatever was not as the runs have it is a
+    warning in the log.
 
     Args:
         paths: Run folders or parquet files. A folder without results.parquet is collected. A
@@ -39,7 +42,7 @@ def load_results(paths: Path | str | Sequence[Path | str]) -> "pd.DataFrame":
 
     Raises:
         RunFolderError: A folder is no run folder.
-        RecordError: A file is missing, or not a table of this version.
+        RecordError: A file is missing, broken, or not a table of this version.
     """
     names = [paths] if isinstance(paths, str | Path) else list(paths)
     if not names:
@@ -53,7 +56,7 @@ def load_results(paths: Path | str | Sequence[Path | str]) -> "pd.DataFrame":
     table, more = each_once(tables)
     for warning in (*warnings, *more):
         _log.warning("%s", warning)
-    return _settings_told_apart(table)
+    return _settings_told_apart(table, _names_in(map(Path, names)))
 
 
 def _load_one(path: Path) -> "pd.DataFrame":
@@ -136,10 +139,18 @@ def _diverged(
         )
 
 
-def _settings_told_apart(table: "pd.DataFrame") -> "pd.DataFrame":
-    """Settings with one name each, the first that a run has for it, and no two with the same."""
+def _names_in(places: Iterable[Path]) -> dict[str, str]:
+    """Settings as their configs name them where runs meet; of tables alone nothing is known."""
+    folders = (place.parent if place.name == RESULTS else place for place in places)
+    runs = [folder for folder in dict.fromkeys(folders) if space_path(folder).exists()]
+    return named_settings(read_run(run) for run in runs)
+
+
+def _settings_told_apart(table: "pd.DataFrame", known: Mapping[str, str]) -> "pd.DataFrame":
+    """Settings with one name each: as known, else the first that a run has; no two the same."""
     first = table.drop_duplicates("setting")
-    names = dict(zip(first["setting"], first["setting_name"], strict=True))
+    told = dict(zip(first["setting"], first["setting_name"], strict=True))
+    names = {setting: known.get(setting, name) for setting, name in told.items()}
     return table.assign(setting_name=table["setting"].map(told_apart(names)))
 
 

@@ -71,7 +71,9 @@ class LoopRecord(Frozen):
             included.
         surface: On the validation cases, where ``evaluation.surface`` asks for it.
         test: On the test cases; None where there are none. Nothing is ever decided by it.
-        cached_members: Members that were found stored, so that no time was spent on them. Which of
+        cached_members: Members that were found stored, so that no time was spent on them; all, with
+            0 seconds throughout, where a loop was taken over from a trajectory with another number
+            of loops, whose record has what it took. Which of
             several trajectories finds one that they share, and which makes it, is a matter of
             timing, like the seconds: a repeated sweep may count otherwise.
         threads: Of torch, for predicting.
@@ -108,6 +110,11 @@ class LoopRecord(Frozen):
     members: tuple[str, ...]
     version: str | None = None
     numerics: int | None = None
+
+    @property
+    def taken_over(self) -> bool:
+        """Whether a trajectory with another number of loops made it: nothing was done for it."""
+        return self.train_seconds + self.evaluate_seconds + self.query_seconds == 0.0
 
     def write(self, folder: Path) -> Path:
         """Write the record into a trajectory folder, atomically; returns its path."""

@@ -47,7 +47,7 @@ def aubc(
     """
     rows = select(table, (metric, "annotated_patches"), statuses)
     value, budget = (rows[c].to_numpy(dtype=np.float64) for c in (metric, "annotated_patches"))
-    first, last = _ends(rows)
+    first, last = ends(rows)
     # Steps from one trajectory to the next have no area, so that one running sum serves all.
     steps = np.diff(budget) * (value[1:] + value[:-1]) / 2
     owner = np.repeat(np.arange(len(first)), last - first + 1)
@@ -58,8 +58,8 @@ def aubc(
     return _per_trajectory(rows, first, "aubc", scaled)
 
 
-def _ends(rows: pd.DataFrame) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-    """Positions of the first and last row of each trajectory in selected rows."""
+def ends(rows: pd.DataFrame) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """Return the positions of the first and last row of each trajectory in selected rows."""
     keys = rows[_TRAJECTORY]
     begins = (keys != keys.shift()).any(axis=1).to_numpy()
     first = np.flatnonzero(begins)
@@ -89,7 +89,7 @@ def final(
         RecordError: A column is missing, or a loop is there twice.
     """
     rows = select(table, (metric,), statuses)
-    first, last = _ends(rows)
+    first, last = ends(rows)
     return _per_trajectory(rows, first, "final", rows[metric].to_numpy(dtype=np.float64)[last])
 
 
@@ -165,8 +165,8 @@ class RateFit:
         """The fit and its 95 % interval."""
         defined = self.draws[~np.isnan(self.draws)]
         # Taken from the draws themselves, since infinite ones cannot be interpolated.
-        ends = np.percentile(defined, [2.5, 97.5], method="nearest") if len(defined) else None
-        low, high = (float("nan"),) * 2 if ends is None else map(float, ends)
+        cuts = np.percentile(defined, [2.5, 97.5], method="nearest") if len(defined) else None
+        low, high = (float("nan"),) * 2 if cuts is None else map(float, cuts)
         rates = {"fg_eff": self.rate, "standard_error": self.error, "low": low, "high": high}
         return {"strategy": self.strategy, **rates}
 
@@ -204,7 +204,12 @@ def _fit_strategy(
     drop[0] = ceiling - float(starts.mean())
     x = rows["foreground_fraction"].to_numpy(dtype=np.float64) - lowest
     y = rows["mean_dice"].to_numpy(dtype=np.float64)
-    rates = fit_rates(x, y, ceiling, drop, weights[:, owner])
+    # Few seeds are drawn in few ways: each is fitted once.
+    _, first, place = np.unique(weights, axis=0, return_index=True, return_inverse=True)
+    each = fit_rates(x, y, ceiling, drop[first], weights[first][:, owner])
+    rates = np.concatenate(
+        [fit_rates(x, y, ceiling, drop[:1], weights[:1, owner]), each[place[1:]]]
+    )
     error = _rate_error(x, y, ceiling, float(drop[0]), float(rates[0]))
     return RateFit(strategy, float(rates[0]), error, rates[1:])
 

@@ -23,6 +23,25 @@ class _Tests:
     paired: Paired
 
 
+@dataclass(frozen=True)
+class SettingWins:
+    """Win matrices of settings.
+
+    Attributes:
+        settings: Names along axis 0, sorted.
+        strategies: Names along axes 1 and 2, sorted.
+        share: ``(setting, strategy, other)``: of budgets, in 0..1; NaN where nothing was tested.
+        tests: Distinct tests made.
+        constant: Wins whose differences are all equal.
+    """
+
+    settings: list[str]
+    strategies: list[str]
+    share: Floats
+    tests: int
+    constant: int
+
+
 def win_matrix(
     table: pd.DataFrame,
     metric: str = "mean_dice",
@@ -59,6 +78,22 @@ def win_matrix(
     Source: Luth et al. 2025 (nnActive, TMLR), pairwise penalty matrix (theirs is the transpose);
         Holm 1979.
     """
+    wins = setting_wins(table, metric, alpha, correction, include_start, statuses=statuses)
+    frame = pd.DataFrame(_mean_over_settings(wins.share), wins.strategies, wins.strategies)
+    frame.attrs = {"tests": wins.tests, "constant": wins.constant}
+    return frame
+
+
+def setting_wins(
+    table: pd.DataFrame,
+    metric: str,
+    alpha: float,
+    correction: Correction,
+    include_start: bool = False,
+    *,
+    statuses: Collection[str] = DONE,
+) -> SettingWins:
+    """Return the win matrix of each setting; for arguments and errors see :func:`win_matrix`."""
     if correction not in (None, "holm"):
         raise RecordError(f"correction: expected None or 'holm', got {correction!r}")
     tests = _tests(select(table, (metric,), statuses), metric, include_start)
@@ -68,10 +103,14 @@ def win_matrix(
     wins = significant & (tests.paired.mean > 0)
     budgets = tested.sum(axis=-1)
     share = np.where(budgets > 0, wins.sum(axis=-1) / np.maximum(budgets, 1), np.nan)
-    frame = pd.DataFrame(_mean_over_settings(share), tests.cube.strategies, tests.cube.strategies)
     constant = wins & (tests.paired.deviation == 0)
-    frame.attrs = {"tests": int(tested.sum()) // 2, "constant": int(constant.sum())}
-    return frame
+    return SettingWins(
+        tests.cube.settings,
+        tests.cube.strategies,
+        share,
+        int(tested.sum()) // 2,
+        int(constant.sum()),
+    )
 
 
 def _mean_over_settings(share: Floats) -> Floats:

@@ -109,7 +109,7 @@ def _run(
             # What was stopped within the seed has no value for it.
             seen[:, seed] = np.nan
             seen[racing, seed] = areas(curves.values[0, racing, :, seed], end)
-            look = race.look(seen, sorted(running))
+            look = race.look(seen[:, : seed + 1], sorted(running))
             stops = np.isin(curves.strategies, list(look.settled))
             made[stops, seed] = np.minimum(made[stops, seed], end + 1)
             dropped |= look.dropped

@@ -108,15 +108,17 @@ class Race:
         """Decide what can be decided.
 
         Args:
-            values: ``(strategy, seed)``, in the order of ``strategies``; higher is better; NaN
-                where a trajectory has no value. Strategies that were dropped keep theirs: they
-                still tell how large the noise is.
+            values: ``(strategy, seed)``, in the order of ``strategies``, of the seeds that are
+                begun; higher is better; NaN where a trajectory has no value. Strategies that were
+                dropped keep theirs: they still tell how large the noise is.
             running: Strategies that still race.
 
         Returns:
-            Nobody dropped while there are too few seeds, or when all planned seeds are there.
+            Nobody dropped while there are too few seeds, or when the last planned one is begun.
         """
         racing = np.isin(self.strategies, list(running))
+        if values.shape[1] >= self.seeds:
+            return Look({}, frozenset())
         pairs = _Pairs.of(values, self.rule.prior_df)
         against = self._rival(values, racing)
         if against is None:
@@ -135,19 +137,24 @@ class Race:
         return Look(dropped, frozenset(settled))
 
     def _rival(self, values: Floats, racing: Bools) -> int | None:
-        """The control, or who leads on the seeds that all who race have; ties go to the first."""
+        """The control, or who leads on the seeds that all who may lead have; ties go to the first.
+
+        Who lacks most seeds may not lead where the others would share too few: one strategy that
+        fails keeps nobody from being decided.
+        """
         if self._control is not None:
             return self._control if racing[self._control] else None
-        common = np.isfinite(values[racing]).all(axis=0)
+        there, able = np.isfinite(values), racing.copy()
+        while (common := there[able].all(axis=0)).sum() < FEWEST_SEEDS and able.sum() > 1:
+            able[np.where(able, there.sum(axis=1), values.shape[1] + 1).argmin()] = False
         if racing.sum() < 2 or common.sum() < FEWEST_SEEDS:
             return None
-        means = np.where(racing, values[:, common].mean(axis=1), -np.inf)
+        means = np.where(able, values[:, common].mean(axis=1), -np.inf)
         return int(means.argmax())
 
     def _undecided(self, pairs: _Pairs, against: int, racing: Bools) -> Bools:
         """Whom the rival can be compared with now, before all its seeds are there."""
-        n = pairs.n[against]
-        can: Bools = racing & (n >= FEWEST_SEEDS) & (n < self.seeds)
+        can: Bools = racing & (pairs.n[against] >= FEWEST_SEEDS)
         can[against] = False
         return can
 
@@ -155,9 +162,11 @@ class Race:
         self, pairs: _Pairs, values: Floats, against: int, open_: NDArray[np.intp]
     ) -> tuple[Bools, Bools]:
         """Which of the open strategies are worse than the rival, and which better."""
-        mean, p = pairs.mean[against, open_], pairs.p[against, open_]
+        mean, found = pairs.mean[against, open_], pairs.p[against, open_] < self._level
+        if not found.any():  # drawing futures takes nearly all of a look's time
+            return found, found
         lower, higher = self._foreseen(pairs, values, against, open_)
-        sure, found = self.rule.assurance, p < self._level
+        sure = self.rule.assurance
         return found & (mean > 0) & (lower >= sure), found & (mean < 0) & (higher >= sure)
 
     def _foreseen(

@@ -4,8 +4,8 @@ A loop is finished when its record is there and the query after it is too (the l
 record).
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -14,7 +14,7 @@ from alsweep.errors import RecordError
 from alsweep.geometry import QueriedPatch
 from alsweep.layout import config_path, query_path, record_path, trajectory_folder
 from alsweep.results.begun import Begun, Ground, read_begun
-from alsweep.results.decisions import read_decided
+from alsweep.results.decisions import Decision, decided, read_decisions
 from alsweep.results.failure import read_failure
 from alsweep.results.loops import LoopRecord, read_model, read_query, write_query
 
@@ -24,6 +24,7 @@ __all__ = [
     "RunFolder",
     "TrajectoryFolder",
     "read_config",
+    "read_part",
     "read_query",
     "read_records",
     "read_run",
@@ -57,11 +58,15 @@ class TrajectoryFolder:
 
 @dataclass(frozen=True)
 class RunFolder:
-    """A run: what its sweep.yaml says, and its trajectories in that order; then those added."""
+    """A run: what its sweep.yaml says, and its trajectories in that order; then those added.
+
+    ``decisions`` is the log of what was decided while it ran.
+    """
 
     path: Path
     begun: Begun
     trajectories: tuple[TrajectoryFolder, ...]
+    decisions: tuple[Decision, ...] = ()
 
     @property
     def name(self) -> str:
@@ -125,13 +130,38 @@ def read_run(
         RunFolderError: ``run`` is no run folder.
         RecordError: A file in it is broken, or a config is not its trajectory's.
     """
-    begun, decided = begun or read_begun(run), read_decided(run)
+    begun, decisions = begun or read_begun(run), read_decisions(run)
+    follows = decided(decisions)
+    ids = dict.fromkeys([*begun.ids, *follows.added])
+    part = read_part(run, begun, ids, follows.stopped, planned)
+    return replace(part, decisions=decisions)
+
+
+def read_part(
+    run: Path,
+    begun: Begun,
+    ids: Iterable[str],
+    stopped: Collection[str] = (),
+    planned: Mapping[str, TrajectoryConfig] | None = None,
+) -> RunFolder:
+    """Read some trajectories of a run, without its decisions.
+
+    Args:
+        run: The run folder.
+        begun: What its sweep.yaml says.
+        ids: Of the trajectories.
+        stopped: Ids of those that do no further loops.
+        planned: See :func:`read_run`.
+
+    Raises:
+        RecordError: A file of theirs is broken, or a config is not its trajectory's.
+    """
     known = planned or {}
-    trajectories = tuple(
-        _read_trajectory(trajectory_folder(run, id_), begun, known.get(id_), id_ in decided.stopped)
-        for id_ in dict.fromkeys([*begun.ids, *decided.added])
+    trajectories = (
+        _read_trajectory(trajectory_folder(run, id_), begun, known.get(id_), id_ in stopped)
+        for id_ in ids
     )
-    return RunFolder(run, begun, trajectories)
+    return RunFolder(run, begun, tuple(trajectories))
 
 
 def _read_trajectory(

@@ -94,3 +94,6 @@ class Listener:
 
     def ended(self, planned: Planned) -> None:
         """See :class:`~alsweep.sweep.monitor.Monitor`."""
+
+    def added(self, more: Sequence[Planned]) -> None:
+        """See :class:`~alsweep.sweep.monitor.Monitor`."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -50,19 +50,19 @@ class Expected:
 
 
 def over_caps(
-    sweep: SweepConfig, run: Path, records: Iterable[LoopRecord], expected: Expected
+    sweep: SweepConfig, run: Path, found: Mapping[str, Iterable[LoopRecord]], expected: Expected
 ) -> Iterator[str]:
     """Say which caps are going to end a sweep before all of it is made.
 
     Args:
         sweep: Has the caps.
         run: The run folder, absolute; it need not be there.
-        records: Of all loops that are finished in it.
+        found: See :func:`~alsweep.sweep.caps.metered`.
         expected: What is still to come.
     """
     if not (bounds := sweep.caps.bounds):
         return
-    used, more = metered(sweep, run, records).used(), expected.more(sweep)
+    used, more = metered(sweep, run, found).used(), expected.more(sweep)
     counted = expected.counted
     for name, bound in bounds.items():
         if name not in more or used[name] + more[name] <= bound:

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import TYPE_CHECKING
 
 from alsweep.config.caps import CapsConfig
 from alsweep.files import read_json
-from alsweep.layout import meta_path, models_folder
+from alsweep.layout import meta_path, models_folder, trajectories_folder
+from alsweep.results.records import read_records
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -101,15 +103,55 @@ def meter_of(sweep: SweepConfig, run: Path) -> Meter:
     return Meter(sweep.caps, resources.gpus or 1.0, price, SeldomMeasured(run).gib)
 
 
-def metered(sweep: SweepConfig, run: Path, records: Iterable[LoopRecord]) -> Meter:
-    """The meter of a sweep with what a run's records tell of; ``hours`` only the driver knows."""
+def metered(sweep: SweepConfig, run: Path, found: Mapping[str, Iterable[LoopRecord]]) -> Meter:
+    """The meter of a sweep with what its run has used; ``hours`` only the driver knows.
+
+    Args:
+        sweep: Has the caps.
+        run: The run folder; it need not be there.
+        found: The records in it of every trajectory of the plan, by id.
+    """
     meter = meter_of(sweep, run)
-    for record in records:
-        meter.worked(loop_seconds(record, sweep.resources))
-        start = f"{record.setting} {record.start_hash}"
-        if record.loop == 0 and record.cached_members and meter.first_time(start):
-            meter.worked(stored_start_seconds(run, record, sweep.resources))
+    planned = chain.from_iterable(found.values())
+    for record in chain(planned, replaced_records(run, sweep.caps, found.keys())):
+        count_loop(meter, run, record, sweep.resources)
     return meter
+
+
+def count_loop(
+    meter: Meter, run: Path, record: LoopRecord, resources: ResourcesConfig, start: str = ""
+) -> None:
+    """Add up what a loop took: each is to come here once.
+
+    Args:
+        meter: Adds up.
+        run: The run folder.
+        record: Of the loop.
+        resources: Of the sweep.
+        start: Key of the shared start, where it is known; it may be counted already.
+    """
+    meter.worked(loop_seconds(record, resources))
+    if record.loop == 0 and record.cached_members:
+        # Settings that differ in their number of loops share a start by its members alone.
+        known = not meter.first_time(" ".join(record.members))
+        known |= bool(start) and not meter.first_time(start)
+        if not known:
+            meter.worked(stored_start_seconds(run, record, resources))
+
+
+def replaced_records(run: Path, caps: CapsConfig, ids: Collection[str]) -> Iterator[LoopRecord]:
+    """Loops of trajectories in a run folder that its plan has no more: their time is used too.
+
+    Args:
+        run: The run folder.
+        caps: Nothing is read where none of them counts work.
+        ids: Of the plan.
+    """
+    if not caps.bounds.keys() & {"gpu_hours", "money"}:
+        return
+    for path in sorted(trajectories_folder(run).glob("*/config.json")):
+        if path.parent.name not in ids:
+            yield from read_records(path.parent)
 
 
 def loop_seconds(record: LoopRecord, resources: ResourcesConfig) -> float:

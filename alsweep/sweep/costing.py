@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -100,6 +100,11 @@ class Cost:
         """Price of it all."""
         each = 1 if self.unit == "GPU" else self.cpus
         return None if self.price is None else self.hours / each * self.price
+
+    def times(self, factor: float) -> Cost:
+        """Of so many times the work."""
+        train, evaluate, query = (factor * n for n in (self.train, self.evaluate, self.query))
+        return replace(self, train=train, evaluate=evaluate, query=query)
 
     def plain(self) -> dict[str, Any]:
         """As JSON values."""
@@ -224,11 +229,8 @@ def _recorded(made: Snapshot, plan: Plan, measure: Measure) -> dict[str, Timed]:
     sums: dict[str, _Sums] = {}
     loops: dict[str, int] = {}
     for planned in plan.trajectories:
-        if not (done := loops_done(made, planned)):
-            continue
         key = measure.keys[planned.id]
-        folder = made.sources.get(planned.id) or trajectory_folder(made.run, planned.id)
-        for record in read_records(folder)[:done]:
+        for record in _records_for(made, planned, measure):
             if _same_machine(record, plan.sweep.resources):
                 _count(sums.setdefault(key, _Sums()), record, planned, plan, measure)
                 loops[key] = loops.get(key, 0) + 1
@@ -238,6 +240,21 @@ def _recorded(made: Snapshot, plan: Plan, measure: Measure) -> dict[str, Timed]:
         for key, one in rates.items()
         if one is not None
     }
+
+
+def _records_for(made: Snapshot, planned: Planned, measure: Measure) -> Iterator[LoopRecord]:
+    """Of the loops that were made for a trajectory, or that it is going to take over.
+
+    Of a source that the plan has too, the records are that one's.
+    """
+    source = made.sources.get(planned.id)
+    if source is not None and source.name in measure.keys:
+        return
+    records = read_records(source or trajectory_folder(made.run, planned.id))
+    for record in records[: loops_done(made, planned)]:
+        # What was taken over says nothing of what it took.
+        if not record.taken_over:
+            yield record
 
 
 def _same_machine(record: LoopRecord, resources: ResourcesConfig) -> bool:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from alsweep.config.expansion import where_it_stands
 from alsweep.errors import ConfigError
 from alsweep.query.plugin_files import load_files
+from alsweep.sweep.search_space import example_cells, with_search_spelled_out
 from alsweep.trajectory.resolving import written_out
 from alsweep.trajectory.start import start_key_on
 
@@ -47,6 +48,18 @@ def count(sweep: SweepConfig) -> Counted:
     unshared = sum(one.query.loops * one.training.members for one in configs)
     saved = sum(one.training.members for one in configs) - sum(members.values())
     return Counted(len(configs), len(members), unshared - saved, unshared)
+
+
+def examples_of(sweep: SweepConfig) -> list[TrajectoryConfig]:
+    """What a search may suggest, each with the first seed in each setting.
+
+    Raises:
+        ConfigError: One cannot work on any dataset.
+        StrategyError: A plug-in file cannot be loaded.
+    """
+    load_files(sweep.plugins)
+    sweep = with_search_spelled_out(sweep)
+    return [_written_out(sweep.of_cell(cell)[0], cell) for cell in example_cells(sweep)]
 
 
 def _written_out(config: TrajectoryConfig, cell: Cell) -> TrajectoryConfig:

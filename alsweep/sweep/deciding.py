@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from alsweep.errors import ConfigError, RecordError
 from alsweep.layout import decisions_path
-from alsweep.results.decisions import Decision, append_decisions, read_decided
+from alsweep.results.decisions import Decided, Decision, append_decisions, read_decided
 from alsweep.sweep.missing import loops_done
 from alsweep.sweep.plan import Planned, opened, refuse_shared_labels
 
@@ -24,14 +24,27 @@ def extended(plan: Plan, run: Path) -> Plan:
 
     Raises:
         RecordError: The log is broken, or a config in it is not its trajectory's.
+        ConfigError: Another schedule than the plan's has stopped something.
     """
     found, known = read_decided(run), set(plan.ids)
+    _refuse_another_schedule(plan, run, found)
     more = {id_: config for id_, config in found.added.items() if id_ not in known}
     return replace(
         plan,
         trajectories=(*plan.trajectories, *_added(plan, run, more)),
         stopped=found.stopped,
     )
+
+
+def _refuse_another_schedule(plan: Plan, run: Path, found: Decided) -> None:
+    """A race cannot compare what halving left of a block, nor halving what a race did."""
+    kind, others = plan.sweep.schedule.kind, {"race", "asha"} - {plan.sweep.schedule.kind}
+    by = {one.by for one in found.stops.values()} & others
+    if plan.sweep.schedule.decides and by:
+        raise ConfigError(
+            f"schedule.kind: {kind} cannot go on with what {by.pop()} has stopped in {run}; keep "
+            "the kind, make all loops first (kind: none), or choose another --out"
+        )
 
 
 def _added(plan: Plan, run: Path, configs: Mapping[str, TrajectoryConfig]) -> list[Planned]:

@@ -65,6 +65,8 @@ def _count(number: int, noun: str) -> str:
 
 def detectable(run: Path, plan: Plan) -> list[Detectable]:
     """What each kind of setting can show; empty where nothing is compared with a control."""
+    if not plan.own:
+        return []  # all is searched, and nothing compared
     controls = plan.sweep.report.on(plan.names).controls or ()
     kinds: dict[tuple[int, int], int] = defaultdict(int)
     for setting in _settings(plan.own):

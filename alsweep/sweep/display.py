@@ -17,6 +17,7 @@ from rich.text import Text
 from alsweep.layout import starts_folder, trajectory_folder
 from alsweep.results.loops import LoopRecord
 from alsweep.sweep.heartbeat import SignOfLife, read_sign_of_life
+from alsweep.sweep.missing import loops_done
 from alsweep.sweep.monitor import Pace, Start, dice_text, in_words, left_in_words
 
 if TYPE_CHECKING:
@@ -57,6 +58,15 @@ class SweepState:
 
     def _is_done(self, planned: Planned) -> bool:
         return self.loops[planned.id] == planned.config.query.loops
+
+    def add(self, more: Sequence[Planned]) -> None:
+        """Count trajectories that were added, with what there is of them already."""
+        loops = {planned.id: loops_done(self.run, planned) for planned in more}
+        done, asked = sum(loops.values()), sum(one.config.query.loops for one in more)
+        self.plan, self.loops = self.plan.holding(more), self.loops | loops
+        self.loops_done, self.all_loops = self.loops_done + done, self.all_loops + asked
+        self.done += sum(map(self._is_done, more))
+        self.pace.more(asked - done)
 
     def finished_loop(self, planned: Planned, record: LoopRecord) -> None:
         """Count a loop."""
@@ -122,6 +132,10 @@ class StateMonitor:
     def ended(self, planned: Planned) -> None:
         """See :class:`~alsweep.sweep.monitor.Monitor`."""
         self.state.running.pop(planned.id, None)
+
+    def added(self, more: Sequence[Planned]) -> None:
+        """See :class:`~alsweep.sweep.monitor.Monitor`."""
+        self.state.add(more)
 
 
 class LineDisplay(StateMonitor):

@@ -5,10 +5,10 @@ from dataclasses import replace
 from alsweep.results.failure import forget_failure, read_failure
 from alsweep.results.records import read_records
 from alsweep.sweep.job import Job, Outcome
-from alsweep.sweep.missing import finished, unfinished
+from alsweep.sweep.missing import finished, going_on, unfinished
 from alsweep.sweep.ray_session import ray_session
 from alsweep.sweep.retry import Retry
-from alsweep.sweep.schedules import make_scheduled, with_stopped
+from alsweep.sweep.schedules import configurations_left, make_scheduled
 
 
 def make_missing(job: Job, address: str | None = None, retry: Retry = Retry.failed) -> Outcome:
@@ -27,13 +27,16 @@ def make_missing(job: Job, address: str | None = None, retry: Retry = Retry.fail
         records = read_records(job.folder(planned), loops=planned.config.query.loops)
         job.mirror(planned, records)
         job.count(planned, records)
+    job.count_replaced()
     going = _going_on(job, retry)
-    if not unfinished(job.run, going.plan):
+    if not unfinished(job.run, going.plan) and not configurations_left(going):
         return _outcome(job)
     if not job.capped():
         with ray_session(job.resources, address):
             made = make_scheduled(going)
-            job = with_stopped(job, made.plan.stopped - going.plan.stopped)
+        failed_before = going.plan.stopped - job.plan.stopped
+        stopped = made.plan.stopped - failed_before
+        job = replace(made, plan=replace(made.plan, stopped=stopped))
     outcome = _outcome(job)
     _tell_end(job, outcome)
     return outcome
@@ -45,12 +48,14 @@ def _going_on(job: Job, retry: Retry) -> Job:
         for planned in job.plan.trajectories:
             forget_failure(job.folder(planned))
         return job
-    for planned in unfinished(job.run, job.plan):
-        error = read_failure(job.folder(planned))
-        if error is not None:
+    going = going_on(job.run, job.plan, retry)
+    failed = going.stopped - job.plan.stopped
+    for planned in job.plan.trajectories:
+        if planned.id in failed:
+            error = read_failure(job.folder(planned)) or ""
             job.errors[planned.id] = error
             job.monitor.failed(planned, error)
-    return replace(job, plan=replace(job.plan, stopped=job.plan.stopped | job.errors.keys()))
+    return replace(job, plan=going)
 
 
 def _outcome(job: Job) -> Outcome:
@@ -60,7 +65,9 @@ def _outcome(job: Job) -> Outcome:
     failed = {id_: error or unknown for id_, error in errors.items()}
     told = {id_: error for id_, error in failed.items() if error is not None}
     left = len(failed) - len(told)
-    return Outcome(len(finished(job.run, job.plan)), told, stopped if left else None, left)
+    untold = configurations_left(job) if stopped else 0
+    done = len(finished(job.run, job.plan))
+    return Outcome(done, told, stopped if left or untold else None, left, untold)
 
 
 def _tell_end(job: Job, outcome: Outcome) -> None:

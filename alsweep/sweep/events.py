@@ -29,6 +29,8 @@ _LEVELS: dict[Kind, Level] = {
     "all_done": "INFO",
 }
 
+_SECONDS_TO_DIE = 5.0
+
 _log = logging.getLogger(__name__)
 
 
@@ -99,6 +101,7 @@ class Command:
         self._words, self._seconds = tuple(words), seconds
         self._waiting: queue.SimpleQueue[dict[str, Any] | None] = queue.SimpleQueue()
         self._warned = False
+        self._process: subprocess.Popen[bytes] | None = None
         self._thread = threading.Thread(target=self._work, name="on_event", daemon=True)
         self._thread.start()
 
@@ -107,9 +110,34 @@ class Command:
         self._waiting.put(event)
 
     def close(self, patience: float | None = None) -> None:
-        """Wait until all events are passed on, and take no more."""
+        """Wait until all events are passed on, and take no more.
+
+        Args:
+            patience: Seconds to wait at most, for all events together; then the program that runs
+                is killed, and the events that are left go untold.
+        """
         self._waiting.put(None)
         self._thread.join(patience)
+        if self._thread.is_alive():
+            self._give_up(patience)
+
+    def _give_up(self, patience: float | None) -> None:
+        untold = 0
+        with suppress(queue.Empty):
+            while True:
+                untold += self._waiting.get_nowait() is not None
+        self._waiting.put(None)
+        self._warned = True
+        if self._process is not None:
+            _kill(self._process)
+        self._thread.join(_SECONDS_TO_DIE)
+        _log.warning(
+            "warning: on_event: %s had not ended %g s after the sweep and was killed; events that "
+            "nobody was told of after that: %d",
+            self._words[0],
+            patience,
+            untold,
+        )
 
     def _work(self) -> None:
         while (event := self._waiting.get()) is not None:
@@ -136,6 +164,7 @@ class Command:
                 )
             except OSError as error:
                 return f"cannot be run ({error.strerror or error})"
+            self._process = process
             with process:
                 return self._wait(process, f"{text}\n".encode()) or _failure(process, said)
 
@@ -143,10 +172,15 @@ class Command:
         try:
             process.communicate(text, timeout=self._seconds)
         except subprocess.TimeoutExpired:
-            with suppress(ProcessLookupError):
-                os.killpg(process.pid, signal.SIGKILL)
+            _kill(process)
             return f"took more than {self._seconds:g} s and was killed"
         return None
+
+
+def _kill(process: subprocess.Popen[bytes]) -> None:
+    """Kill a program with all that it has started."""
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
 
 
 def _failure(process: subprocess.Popen[bytes], said: IO[bytes]) -> str | None:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from alsweep.config.sweep import ResourcesConfig
+from alsweep.errors import ConfigError
 from alsweep.layout import log_path, report_folder, report_page, space_path, starts_folder
 from alsweep.results.fulldata import read_reference, reference_key
 from alsweep.sweep.monitor import Shared
@@ -40,12 +42,46 @@ class Reference(Shared):
 
 
 def references(plan: Plan) -> list[Reference]:
-    """The distinct references of a plan, in grid order."""
+    """The distinct references of a plan, in grid order; then those of what may be suggested."""
     sharers: dict[str, list[Planned]] = {}
-    for planned in plan.trajectories:
+    for planned in (*plan.trajectories, *_searched(plan)):
         key = reference_key(planned.config, planned.dataset_fingerprint)
         sharers.setdefault(key, []).append(planned)
     return [Reference(key, shared[0], len(shared)) for key, shared in sharers.items()]
+
+
+def _searched(plan: Plan) -> list[Planned]:
+    """What may be suggested with all seeds, where an objective needs references."""
+    search = plan.sweep.search
+    if search is None or "fg_eff" not in search.objectives:
+        return []
+    return [
+        replace(one, config=one.config.model_copy(update={"seed": seed}))
+        for one in plan.examples
+        for seed in plan.sweep.seeds
+    ]
+
+
+def refuse_search_without_references(run: Path, plan: Plan) -> None:
+    """Refuse to search for FG-Eff where the Dice of full annotation is not known.
+
+    Raises:
+        ConfigError: It is not, or the search changes it; says how to make it.
+    """
+    searched = _searched(plan)
+    over = () if plan.sweep.search is None else plan.sweep.search.over
+    varied = [key for key in over if key.split(".")[0] in _PARTS]
+    if searched and varied:
+        raise ConfigError(
+            f"search.objectives.fg_eff: search.over.{varied[0]} changes the full-data reference "
+            "too; leave one of them out"
+        )
+    wanted = {reference_key(one.config, one.dataset_fingerprint) for one in searched}
+    if any(read_reference(run, key) is None for key in wanted):
+        raise ConfigError(
+            "search.objectives.fg_eff: needs full-data references; make them first, with "
+            f"'alsweep fulldata SPACE.yaml --out {run}', or leave it out"
+        )
 
 
 def missing_references(run: Path, plan: Plan) -> list[Reference]:

@@ -12,7 +12,7 @@ from alsweep.layout import trajectory_folder
 from alsweep.results.failure import write_failure
 from alsweep.results.loops import LoopRecord
 from alsweep.results.records import read_records
-from alsweep.sweep.caps import Meter, loop_seconds, stored_start_seconds
+from alsweep.sweep.caps import Meter, count_loop, replaced_records
 from alsweep.sweep.events import Events, Nobody
 from alsweep.sweep.missing import unfinished
 from alsweep.sweep.monitor import Monitor
@@ -33,12 +33,14 @@ class Outcome:
         failed: Id to error of those that cannot go on.
         stopped: The cap at which it ended, as ``caps.hours``; None where all was made.
         left: Trajectories that the cap left over.
+        configurations: Those that it left to a search.
     """
 
     done: int
     failed: Mapping[str, str]
     stopped: str | None = None
     left: int = 0
+    configurations: int = 0
 
 
 @dataclass(frozen=True)
@@ -90,9 +92,12 @@ class Job:
     def count(self, planned: Planned, records: Sequence[LoopRecord]) -> None:
         """Add up what loops took: each is to come here once."""
         for record in records:
-            self.meter.worked(loop_seconds(record, self.resources))
-            if record.loop == 0 and record.cached_members and self.meter.first_time(planned.start):
-                self.meter.worked(stored_start_seconds(self.run, record, self.resources))
+            count_loop(self.meter, self.run, record, self.resources, planned.start)
+
+    def count_replaced(self) -> None:
+        """Add up what trajectories took that the plan has no more; what was used stays used."""
+        for record in replaced_records(self.run, self.meter.caps, set(self.plan.ids)):
+            count_loop(self.meter, self.run, record, self.resources)
 
     def capped(self) -> bool:
         """Whether a cap is reached, so that nothing new may begin."""

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from alsweep.layout import query_path, record_path, trajectory_folder
+from alsweep.results.failure import read_failure
 from alsweep.sweep.monitor import Start
+from alsweep.sweep.retry import Retry
 
 if TYPE_CHECKING:
     from alsweep.sweep.plan import Plan, Planned
@@ -47,6 +49,14 @@ def unfinished(run: Path | Snapshot, plan: Plan) -> list[Planned]:
     """Trajectories that lack a loop and are not stopped, in the plan's order."""
     going = (p for p in plan.trajectories if p.id not in plan.stopped)
     return [p for p in going if loops_done(run, p) < p.config.query.loops]
+
+
+def going_on(run: Path, plan: Plan, retry: Retry) -> Plan:
+    """The plan without what failed before, unless that is tried again."""
+    if retry is Retry.failed:
+        return plan
+    failed = (p.id for p in unfinished(run, plan) if read_failure(trajectory_folder(run, p.id)))
+    return replace(plan, stopped=plan.stopped | set(failed))
 
 
 def finished(run: Path | Snapshot, plan: Plan) -> list[Planned]:

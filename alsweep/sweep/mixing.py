@@ -19,13 +19,14 @@ if TYPE_CHECKING:
     from alsweep.config.trajectory import TrainingConfig
     from alsweep.results.loops import LoopRecord
     from alsweep.sweep.plan import Plan, Planned
+    from alsweep.sweep.taking_over import TakenOver
 
 Records = tuple["LoopRecord", ...]
 
 
 @dataclass(frozen=True)
 class Stored:
-    """The finished loops of a plan, read once.
+    """The finished loops of a plan, read once; those that it is going to take over are among them.
 
     Attributes:
         run: The run folder.
@@ -40,10 +41,15 @@ class Stored:
     trained: bool
 
     @classmethod
-    def read(cls, run: Path, plan: Plan, *, trained: bool = True) -> Stored:
-        """Read the records of all trajectories of a plan."""
-        folders = {planned.id: trajectory_folder(run, planned.id) for planned in plan.trajectories}
-        records = {id_: read_records(folder) for id_, folder in folders.items()}
+    def read(
+        cls, run: Path, plan: Plan, *, taken: Iterable[TakenOver] = (), trained: bool = True
+    ) -> Stored:
+        """Read the records of all trajectories of a plan, and of what they take over."""
+        records = {
+            one.id: read_records(trajectory_folder(run, one.id), loops=one.config.query.loops)
+            for one in plan.trajectories
+        }
+        records |= {one.planned.id: read_records(one.source)[: one.loops] for one in taken}
         return cls(run, plan, records, trained)
 
     @property

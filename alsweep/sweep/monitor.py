@@ -59,6 +59,9 @@ class Monitor(Protocol):
     def ended(self, planned: Planned) -> None:
         """A trajectory is finished."""
 
+    def added(self, more: Sequence[Planned]) -> None:
+        """These were added to the plan; their folders say which loops are done already."""
+
 
 @dataclass
 class Pace:
@@ -87,6 +90,10 @@ class Pace:
         """One more loop is done."""
         self._done += 1
         self.left -= 1
+
+    def more(self, loops: int) -> None:
+        """Trajectories were added: these loops come, too."""
+        self.left += loops
 
     def drop(self, loops: int) -> None:
         """A trajectory failed: these loops will not come."""

@@ -11,6 +11,7 @@ from alsweep.files import canonical_json
 from alsweep.sweep.costing import Calibrate, Cost, cost_of
 from alsweep.sweep.detecting import Detectable, detectable
 from alsweep.sweep.missing import Snapshot, ToDo, loops_done, to_do
+from alsweep.sweep.search_outlook import SearchOutlook, search_outlook
 from alsweep.sweep.stored import stored_members
 from alsweep.sweep.taking_over import looked_ahead
 
@@ -95,6 +96,7 @@ class Outlook:
         detectable: What the seeds can show; empty where nothing is compared.
         infeasible: What is going to fail.
         warnings: All that the run would warn of, what is infeasible too.
+        search: What is going to be added; None where nothing is searched.
     """
 
     name: str
@@ -108,6 +110,7 @@ class Outlook:
     detectable: tuple[Detectable, ...]
     infeasible: tuple[str, ...]
     warnings: tuple[str, ...]
+    search: SearchOutlook | None = None
 
     @property
     def settings(self) -> list[Setting]:
@@ -133,6 +136,7 @@ class Outlook:
                 "after_stored": counted.trainings - self.stored,
             },
             "cost": None if self.cost is None else self.cost.plain(),
+            "search": None if self.search is None else self.search.plain(),
             "disk": None if self.disk is None else self.disk.plain(),
             "detectable": [asdict(one) for one in self.detectable],
             "infeasible": list(self.infeasible),
@@ -185,6 +189,7 @@ def outlook(
         detectable=tuple(detectable(made.run, plan)),
         infeasible=(),
         warnings=(),
+        search=search_outlook(made, plan, calibrate, price),
     )
 
 

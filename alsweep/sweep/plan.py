@@ -1,6 +1,6 @@
 """What a search space means on a dataset: resolved trajectories and the starts they share."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -13,6 +13,7 @@ from alsweep.data.case import Dataset
 from alsweep.errors import ConfigError
 from alsweep.query.plugin_files import load_files
 from alsweep.sweep.replays import with_each_replayed
+from alsweep.sweep.search_space import example_cells, with_search_spelled_out
 from alsweep.trajectory.resolving import resolve
 from alsweep.trajectory.start import start_key
 
@@ -75,16 +76,27 @@ class Plan:
         trajectories: Settings, points, draws, and seeds innermost; then what was added, in the
             order of that. In this order they stand in sweep.yaml and in the table of results.
         stopped: Ids of those that are to do no further loops.
+        examples: Configurations that a search may suggest, with the first seed; not to be made.
     """
 
     sweep: SweepConfig
     trajectories: tuple[Planned, ...]
     stopped: frozenset[str] = frozenset()
+    examples: tuple[Planned, ...] = ()
 
     @property
     def own(self) -> tuple[Planned, ...]:
         """What the search space itself means."""
         return tuple(planned for planned in self.trajectories if planned.cell is not None)
+
+    @property
+    def meant(self) -> tuple[Planned, ...]:
+        """The same, and what a search may suggest: all that base and settings speak of."""
+        return (*self.own, *self.examples)
+
+    def holding(self, more: Sequence[Planned]) -> "Plan":
+        """The same with trajectories that were added while the sweep ran."""
+        return replace(self, trajectories=(*self.trajectories, *more))
 
     @property
     def overruled(self) -> "Plan":
@@ -104,7 +116,8 @@ class Plan:
     @property
     def datasets(self) -> dict[str, str]:
         """Fingerprint to name of each dataset, in the order of the trajectories."""
-        return {one.dataset_fingerprint: one.dataset_name for one in self.trajectories}
+        every = (*self.trajectories, *self.examples)
+        return {one.dataset_fingerprint: one.dataset_name for one in every}
 
     @property
     def loops(self) -> int:
@@ -141,22 +154,34 @@ def make_plan(sweep: SweepConfig, datasets: Dataset | Mapping[Path, Dataset]) ->
     """
     load_files(sweep.plugins)
     sweep = with_each_replayed(sweep)
+    sweep = with_search_spelled_out(sweep)
+    own = sweep.expanded()
+    searched = [(cell, sweep.of_cell(cell)[0]) for cell in example_cells(sweep)]
+    planned = _all_planned([*own, *searched], datasets)
+    _refuse_repeats(planned[: len(own)])
+    refuse_shared_labels(planned)
+    plan = Plan(sweep, tuple(planned[: len(own)]), examples=tuple(planned[len(own) :]))
+    if own:
+        sweep.report.on(plan.names)
+    _refuse_unknown_control(plan)
+    return plan
+
+
+def _all_planned(
+    made: Iterable[tuple[Cell, TrajectoryConfig]], datasets: Dataset | Mapping[Path, Dataset]
+) -> list[Planned]:
+    """Resolve all, so that all that is wrong is known at once."""
     planned: list[Planned] = []
     refused: dict[str, None] = {}
-    for cell, config in sweep.expanded():
+    for cell, config in made:
         dataset = datasets if isinstance(datasets, Dataset) else datasets[config.dataset]
         try:
-            planned.append(_plan_one(config, cell, dataset))
+            planned.append(plan_one(config, cell, dataset))
         except ConfigError as error:
             refused[str(error)] = None
     if refused:
         raise RefusedError(tuple(refused))
-    _refuse_repeats(planned)
-    refuse_shared_labels(planned)
-    plan = Plan(sweep, tuple(planned))
-    sweep.report.on(plan.names)
-    _refuse_unknown_control(plan)
-    return plan
+    return planned
 
 
 def _refuse_unknown_control(plan: Plan) -> None:
@@ -171,11 +196,17 @@ def opened(plan: Plan) -> list[Dataset]:
     Raises:
         DatasetError: One cannot be opened any more.
     """
-    places = {one.dataset_fingerprint: one.config.dataset for one in plan.trajectories}
+    every = (*plan.trajectories, *plan.examples)
+    places = {one.dataset_fingerprint: one.config.dataset for one in every}
     return [Dataset.open(place) for place in places.values()]
 
 
-def _plan_one(config: TrajectoryConfig, cell: Cell, dataset: Dataset) -> Planned:
+def plan_one(config: TrajectoryConfig, cell: Cell, dataset: Dataset) -> Planned:
+    """Resolve the config of a cell.
+
+    Raises:
+        ConfigError: It cannot work; names the place in the search space.
+    """
     try:
         if config.annotator.kind == "human":
             raise ConfigError(

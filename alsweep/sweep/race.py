@@ -8,11 +8,12 @@ decisions stays, whatever the rule says now.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from alsweep.results.decisions import Decision, read_decided
 from alsweep.results.race_replay import areas
 from alsweep.results.racing import Look, Race, RaceRule
 from alsweep.results.records import read_records
@@ -34,7 +35,9 @@ def run_race(job: Job) -> Job:
         The job with all that was stopped.
     """
     schedule = job.plan.sweep.schedule
-    settings = [Raced(members, schedule) for members in _by_setting(job.plan.trajectories)]
+    earlier = {id_: one for id_, one in read_decided(job.run).stops.items() if one.by == BY}
+    members = _by_setting(job.plan.trajectories)
+    settings = [Raced(mine, schedule, earlier) for mine in members]
     blocks: dict[int, list[Planned]] = defaultdict(list)
     for planned in job.plan.trajectories:
         blocks[planned.config.seed].append(planned)
@@ -69,9 +72,16 @@ class Raced:
     Args:
         members: Its trajectories, seeds in their order.
         schedule: Says the rule.
+        earlier: Trajectory to the decision of a race by which it was stopped before.
     """
 
-    def __init__(self, members: Sequence[Planned], schedule: ScheduleConfig) -> None:
+    def __init__(
+        self,
+        members: Sequence[Planned],
+        schedule: ScheduleConfig,
+        earlier: Mapping[str, Decision],
+    ) -> None:
+        self._earlier = earlier
         self._members = {(one.label, one.config.seed): one for one in members}
         self._seeds = list(dict.fromkeys(one.config.seed for one in members))
         self.loops = max(one.config.query.loops for one in members)
@@ -90,14 +100,14 @@ class Raced:
     def stop_settled(self, job: Job, seed: int) -> Job:
         """Stop the trajectories of a seed whose strategies need it no more.
 
-        A strategy is settled, too, if the log says that a trajectory of this seed was stopped; not
-        where one failed before and is not tried again.
+        A strategy is settled, too, if a race has stopped its trajectory of this seed before; not
+        where one failed and is not tried again, nor where somebody else stopped it.
         """
-        decided = job.plan.stopped - job.errors.keys()
         for label in self._race.strategies:
             planned = self._members.get((label, seed))
-            if planned is not None and planned.id in decided:
-                self._settled.setdefault(label, ("decided in an earlier run", None))
+            if planned is not None and planned.id in self._earlier:
+                one = self._earlier[planned.id]
+                self._settled.setdefault(label, (one.why, one.against))
         return stop(job, list(self._unneeded([seed])), BY)
 
     def look(self, job: Job, seed: int, end: int) -> Job:

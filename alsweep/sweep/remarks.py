@@ -35,8 +35,9 @@ def of_data(plan: Plan, dataset: Dataset) -> Iterator[str]:
 
 
 def _on(dataset: Dataset, plan: Plan) -> list[Planned]:
-    """The trajectories of a plan that are on a dataset."""
-    return [one for one in plan.trajectories if one.dataset_fingerprint == dataset.fingerprint]
+    """What of a plan is on a dataset, also what a search may suggest."""
+    every = (*plan.trajectories, *plan.examples)
+    return [one for one in every if one.dataset_fingerprint == dataset.fingerprint]
 
 
 def small_cases(plan: Plan, dataset: Dataset) -> Iterator[str]:
@@ -125,8 +126,38 @@ def of_run(run: Path | Snapshot, plan: Plan) -> Iterator[str]:
     yield from _other_defaults(run, plan)
     yield from _crowded_starts(made, plan)
     yield from _overruled(run, plan)
+    yield from _idle_schedule(plan)
     yield from _caps(plan.sweep)
     yield from _unheard(plan.sweep)
+
+
+def _idle_schedule(plan: Plan) -> Iterator[str]:
+    """Say where a schedule cannot stop anything, or not by what it names."""
+    from alsweep.results.racing import FEWEST_SEEDS
+
+    schedule, labels, seeds = plan.sweep.schedule, defaultdict(set), defaultdict(set)
+    for one in plan.trajectories:
+        setting = one.config.setting_hash(one.dataset_fingerprint)
+        labels[setting].add(one.label)
+        seeds[setting].add(one.config.seed)
+    most = max(map(len, seeds.values()), default=0)
+    if schedule.kind == "race" and most <= FEWEST_SEEDS:
+        yield (
+            f"warning: schedule: a race decides after {FEWEST_SEEDS} seeds at the earliest and "
+            f"saves those after them, so that with {most} nothing is stopped; add seeds"
+        )
+    loops = max((one.config.query.loops for one in plan.trajectories), default=0)
+    if schedule.kind == "asha" and schedule.grace_loops >= loops:
+        yield (
+            f"warning: schedule.grace_loops: nothing is cut before {schedule.grace_loops} loops, "
+            f"and trajectories have {loops}; lower it"
+        )
+    lacking = sum(schedule.control not in found for found in labels.values())
+    if schedule.control is not None and lacking:
+        yield (
+            f"warning: schedule.control: {lacking} of {len(labels)} settings have no strategy "
+            f"'{schedule.control}'; there the leader is raced against"
+        )
 
 
 def _caps(sweep: SweepConfig) -> Iterator[str]:

@@ -28,6 +28,7 @@ from alsweep.layout import (
     space_path,
     trajectory_folder,
 )
+from alsweep.sweep.study_name import study_name
 from alsweep.trajectory.query_log import QueryLog
 
 if TYPE_CHECKING:
@@ -187,11 +188,29 @@ def check_same_sweep(run: Path, plan: Plan) -> None:
             f"{run}: holds the sweep '{stored.name}', not '{plan.sweep.name}'; choose another --out"
         )
     _refuse_other_data(run, begun, plan)
+    _refuse_other_search(run, stored, plan)
+
+
+def _refuse_other_search(run: Path, stored: SweepConfig, plan: Plan) -> None:
+    """Values that were told of other configurations, or of other seeds, would be compared."""
+    then, now = provenance_of(run, stored).study, study_name(plan)
+    if stored.search is None or plan.sweep.search is None or then == now:
+        return
+    before, after = stored.search.plain(), plan.sweep.search.plain()
+    before |= {"over": None, **{f"over.{key}": v for key, v in before["over"].items()}}
+    after |= {"over": None, **{f"over.{key}": v for key, v in after["over"].items()}}
+    free = ("configurations", "storage", "seed")
+    differ = [k for k in dict.fromkeys([*before, *after]) if before.get(k) != after.get(k)]
+    changed = [f"search.{key}" for key in differ if key not in free] or ["seeds or base"]
+    raise RunFolderError(
+        f"{run}: {', '.join(changed)} changed since its search began, so that what was tried would "
+        f"be held against what it is not; undo the change, or choose another --out"
+    )
 
 
 def _refuse_other_data(run: Path, begun: Provenance, plan: Plan) -> None:
     """Each setting stays on its data; settings that were not there before may be on any."""
-    for one in plan.own:
+    for one in plan.meant:
         known = begun.fingerprint_of(one.setting)
         if known is None and not set(begun.fingerprints) & set(plan.datasets):
             known = begun.fingerprints[0]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from itertools import chain
 from pathlib import Path
@@ -12,10 +12,12 @@ from alsweep.config.load import load_sweep
 from alsweep.config.sweep import SweepConfig
 from alsweep.disk import full_disk_told
 from alsweep.layout import report_folder, space_path
+from alsweep.results.studies import check_storage
 from alsweep.sweep import mixing, remarks, taking_over
 from alsweep.sweep.audience import Audience, Listener, OnLoop
 from alsweep.sweep.deciding import extended, overrule
 from alsweep.sweep.environment import prepare_environment, unset_which_run, wandb_settings
+from alsweep.sweep.fulldata import refuse_search_without_references
 from alsweep.sweep.order import Order
 from alsweep.sweep.plan import Plan
 from alsweep.sweep.planning import plan_of, plan_read
@@ -27,10 +29,13 @@ if TYPE_CHECKING:
     from alsweep.config.sweep import WandbConfig
     from alsweep.sweep.events import Told
     from alsweep.sweep.job import Outcome
+    from alsweep.sweep.taking_over import TakenOver
     from alsweep.sweep.work import Work
     from alsweep.tracking.base import BackgroundTracker
 
 _SECONDS_TO_CLOSE = 10.0
+_SECONDS_TO_TELL = 60.0
+"""For all events that are still to be told at the end, once results and report are written."""
 
 
 def run_sweep(
@@ -83,32 +88,51 @@ def run_sweep(
         from alsweep.sweep.caps import meter_of
         from alsweep.sweep.driver import make_missing
         from alsweep.sweep.job import Job
+        from alsweep.sweep.missing import going_on
 
-        stored = mixing.Stored.read(run, plan.overruled, trained=work is None)
+        making = going_on(run, plan.overruled, retry)
+        taken = tuple(taking_over.to_take_over(run, plan))
+        stored = mixing.Stored.read(run, making, taken=taken, trained=work is None)
         if not mix_numerics:
             mixing.refuse_mixing(stored)
         for remark in chain(
             remarks.of_run(run, plan),
             mixing.on_stored(stored),
-            remarks.of_disk(run, plan.overruled, private=address is None),
+            remarks.of_disk(run, making, private=address is None),
+            taking_over.summary(taken),
         ):
             audience.tell(remark)
-        plan = _written_down(run, plan, audience)
-        with (
-            _mirror(wandb, run) as tracker,
-            _told(plan.sweep, run, tracker) as events,
-            audience.watch(run, plan) as monitor,
-        ):
-            meter, work = meter_of(plan.sweep, run), work or training_in(run, plan)
-            job = Job(plan, run, work, monitor, tracker, order, meter=meter, events=events)
-            outcome = make_missing(job, address, retry)
-        write_results(run)
-        if report is not False:
-            (write_report if report is True else report)(run)
+        _refuse_untold_search(run, plan)
+        plan = _written_down(run, plan, taken)
+        with _mirror(wandb, run) as tracker, _told(plan.sweep, run, tracker) as events:
+            with audience.watch(run, plan) as monitor:
+                meter, work = meter_of(plan.sweep, run), work or training_in(run, plan)
+                job = Job(plan, run, work, monitor, tracker, order, meter=meter, events=events)
+                outcome = make_missing(job, address, retry)
+            _tidy_up(run, plan)
+            write_results(run)
+            if report is not False:
+                (write_report if report is True else report)(run)
     return outcome
 
 
-def _written_down(run: Path, plan: Plan, audience: Audience) -> Plan:
+def _tidy_up(run: Path, plan: Plan) -> None:
+    """Remove the networks that ``resources.keep`` does not want, once nothing is left to make."""
+    from alsweep.sweep.missing import unfinished
+    from alsweep.sweep.retention import Keep, collect_held
+
+    if plan.sweep.resources.keep is not None and not unfinished(run, plan):
+        collect_held(run, Keep(plan.sweep.resources.keep))
+
+
+def _refuse_untold_search(run: Path, plan: Plan) -> None:
+    """Refuse a search that cannot tell what it gave, before anything is written."""
+    refuse_search_without_references(run, plan)
+    if plan.sweep.search is not None:
+        check_storage(plan.sweep.search.storage)
+
+
+def _written_down(run: Path, plan: Plan, taken: Iterable[TakenOver]) -> Plan:
     """Make a folder the plan's run, with what it has that the plan can use; it goes on from there.
 
     Returns:
@@ -116,8 +140,7 @@ def _written_down(run: Path, plan: Plan, audience: Audience) -> Plan:
     """
     write_space(run, plan)
     plan = overrule(run, plan)
-    for told in taking_over.summary(taking_over.take_over(run, plan)):
-        audience.tell(told)
+    taking_over.take_over(run, taken)
     refresh_configs(run, plan)
     return plan
 
@@ -176,7 +199,7 @@ def _mirror(settings: WandbConfig, run: Path) -> Iterator[BackgroundTracker]:
 
 @contextmanager
 def _told(sweep: SweepConfig, run: Path, tracker: BackgroundTracker) -> Iterator[Told]:
-    """Who is told of events; what is still to be told when a sweep is stopped has little time."""
+    """Who is told of events; when a sweep has ended, what is still to be told has its time."""
     from alsweep.sweep.events import Told
 
     told = Told(sweep, run, tracker)
@@ -185,7 +208,7 @@ def _told(sweep: SweepConfig, run: Path, tracker: BackgroundTracker) -> Iterator
     except BaseException:
         told.close(patience=_SECONDS_TO_CLOSE)
         raise
-    told.close()
+    told.close(patience=_SECONDS_TO_TELL)
 
 
 def _tracker(settings: WandbConfig, run: Path) -> BackgroundTracker:

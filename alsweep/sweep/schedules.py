@@ -1,4 +1,4 @@
-"""What is made of a plan while a schedule decides: everything, a race, or successive halving."""
+"""What is made of a plan: everything, or what a schedule leaves of it and a search adds."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ if TYPE_CHECKING:
 
 
 def make_scheduled(job: Job) -> Job:
-    """Make what is missing, but for what the sweep's schedule stops.
+    """Make what is missing, but for what the sweep's schedule stops; and what its search adds.
 
     Returns:
-        The job with what is stopped now.
+        The job with what is stopped and added now.
     """
     schedule = job.plan.sweep.schedule
     if schedule.kind == "race":
@@ -32,18 +32,39 @@ def make_scheduled(job: Job) -> Job:
         from alsweep.sweep.asha import run_asha
 
         return run_asha(job)
+    if job.plan.sweep.search is not None:
+        from alsweep.sweep.search import run_search
+
+        return run_search(job)
     make(job)
     return job
 
 
-def make(job: Job, until: int | None = None) -> None:
+def configurations_left(job: Job) -> int:
+    """How many configurations a sweep's search still has to tell of; 0 where nothing is searched.
+
+    Raises:
+        ConfigError: The storage of the search cannot be read.
+    """
+    if job.plan.sweep.search is None:
+        return 0
+    # Optuna comes along with it; most sweeps search nothing.
+    from alsweep.sweep.search import left
+
+    return left(job)
+
+
+def make(job: Job, until: int | None = None, prepared: set[str] | None = None) -> None:
     """Make what is missing of a job's plan.
 
     Args:
         job: Its plan may be a part of the sweep's.
         until: The last loop that is made now; None makes all.
+        prepared: Starts that are not prepared again; those of this plan are added to them.
     """
-    lost = prepare_starts(job)
+    known = set() if prepared is None else prepared
+    lost = prepare_starts(part(job, (p for p in job.plan.trajectories if p.start not in known)))
+    known.update(planned.start for planned in job.plan.trajectories)
     run_trajectories(job, excluded=lost | job.errors.keys(), until=until)
 
 
@@ -76,7 +97,8 @@ def stop(job: Job, decided: Sequence[tuple[Planned, str, str | None]], by: str) 
         for planned, why, against in decided
         if planned.id not in over and _goes_on(job.run, planned)
     ]
-    append_decisions(job.run, [stopping(job.run, *one, by=by) for one in new])
+    if new:
+        append_decisions(job.run, [stopping(job.run, *one, by=by) for one in new])
     for planned, why, _ in new:
         job.monitor.stopped(planned, why)
     return with_stopped(job, [planned.id for planned, _, _ in new])
@@ -84,12 +106,14 @@ def stop(job: Job, decided: Sequence[tuple[Planned, str, str | None]], by: str) 
 
 def stopping(run: Path, planned: Planned, why: str, against: str | None, *, by: str) -> Decision:
     """The decision that a trajectory does no further loops."""
+    done = loops_done(run, planned)
     return Decision(
         action="stopped",
         trajectory=planned.id,
         by=by,
         why=why,
-        loop=loops_done(run, planned),
+        loop=done,
+        config=None if done else planned.config,
         against=against,
     )
 

@@ -16,11 +16,13 @@ from alsweep.files import canonical_json
 from alsweep.layout import PLUGINS
 from alsweep.query.plugin_files import stored_name
 from alsweep.sweep.plan import Plan
+from alsweep.sweep.study_name import study_name
 
 _LEAVES = ("strategy", "starting_budget.strategy")
 """Mappings with keys of the user's choosing; they are written flat and as a whole."""
 
 _LEARNER = "training.learner"
+_NONE = object()
 
 Made = tuple[Cell, TrajectoryConfig]
 """A trajectory and the point of the space that it stands for."""
@@ -46,7 +48,7 @@ def resolved_sweep(plan: Plan) -> SweepConfig:
             and tuple(
                 spelled.all(f"points.{index}", point) for index, point in enumerate(sweep.points)
             ),
-            "report": sweep.report.on(plan.names),
+            "report": sweep.report.on(plan.names) if plan.own else sweep.report,
             "plugins": tuple(Path(PLUGINS) / stored_name(file) for file in sweep.plugins),
             "provenance": _provenance(plan, spelled),
         }
@@ -65,14 +67,14 @@ def to_yaml(sweep: SweepConfig) -> str:
 
 
 def made(plan: Plan) -> list[Made]:
-    """The trajectories of the search space itself."""
-    return [(one.cell, one.config) for one in plan.own if one.cell is not None]
+    """The trajectories of the search space itself, and those that a search may suggest."""
+    return [(one.cell, one.config) for one in plan.meant if one.cell is not None]
 
 
 def _provenance(plan: Plan, spelled: "Spelled") -> Provenance:
     sweep, known = plan.sweep, plan.sweep.provenance
     draws = sweep.sample.draws(() if known is None else known.draws) if sweep.sample else ()
-    prints = dict.fromkeys(one.dataset_fingerprint for one in plan.own)
+    prints = dict.fromkeys(one.dataset_fingerprint for one in plan.meant)
     return Provenance(
         version=__version__,
         dataset_fingerprint=next(iter(prints)) if len(prints) == 1 else None,
@@ -80,28 +82,29 @@ def _provenance(plan: Plan, spelled: "Spelled") -> Provenance:
         implied=_implied(plan, spelled),
         settings=tuple(_recorded(plan, one.name) for one in sweep.settings or ()),
         draws=tuple(spelled.all("sample.over", one) for one in draws),
+        study=study_name(plan),
     )
 
 
 def _recorded(plan: Plan, setting: str) -> RecordedSetting:
-    mine = [one for one in plan.own if one.setting == setting]
+    mine = [one for one in plan.meant if one.setting == setting]
     return RecordedSetting(
         name=setting,
         dataset_fingerprint=mine[0].dataset_fingerprint,
-        trajectories=tuple(one.id for one in mine),
+        trajectories=tuple(one.id for one in plan.own if one.setting == setting),
     )
 
 
 def _shared_dataset(plan: Plan) -> Path | None:
     """Where the dataset lies of all settings that name none of their own."""
-    lies = (one.config.dataset for one in plan.own if one.cell and one.cell.dataset is None)
+    lies = (one.config.dataset for one in plan.meant if one.cell and one.cell.dataset is None)
     return next(lies, None)
 
 
 def _settings(plan: Plan, spelled: "Spelled") -> tuple[SettingConfig, ...] | None:
     if plan.sweep.settings is None:
         return None
-    lies = {one.setting: one.config.dataset for one in plan.own}
+    lies = {one.setting: one.config.dataset for one in plan.meant}
     return tuple(
         one.model_copy(
             update={
@@ -132,13 +135,22 @@ def _implied(plan: Plan, spelled: "Spelled") -> tuple[Implied, ...]:
     found: dict[str, Implied] = {}
     ours = made(plan)
     shared, every = shared_values(ours), {key for cell, _ in ours for key in cell.values}
+    owned: set[str] = set()
     for cell, config in ours:
         full, own = spelled.full(cell), own_values(config, cell.values, every)
         values = {key: value for key, value in own.items() if key not in shared}
         values |= _left_open(config, full.values)
+        where = full.where
+        point = canonical_json(where)
+        if not cell.searched:
+            owned.add(point)
+        elif point in found and point not in owned:
+            # What a search may suggest shares a point: what differs there follows from that.
+            known = found[point].base
+            values = {k: v for k, v in known.items() if values.get(k, _NONE) == v}
+            found[point] = Implied(where=where, base=values)
         if values:
-            where = full.where
-            found.setdefault(canonical_json(where), Implied(where=where, base=values))
+            found.setdefault(point, Implied(where=where, base=values))
     return tuple(found.values())
 
 

@@ -2,7 +2,7 @@
 
 import gc
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
@@ -12,10 +12,10 @@ from typing import Any, Literal, get_args
 from alsweep.config.expansion import Cell
 from alsweep.config.sweep import Provenance, SweepConfig
 from alsweep.config.trajectory import TrajectoryConfig
-from alsweep.errors import RunFolderError
+from alsweep.errors import ConfigError, RunFolderError
 from alsweep.layout import space_path, starts_folder
 from alsweep.results.begun import begun_as
-from alsweep.results.decisions import Decision, read_decided, read_decisions
+from alsweep.results.decisions import Decision, decided
 from alsweep.results.records import RunFolder, TrajectoryFolder, read_run
 from alsweep.results.settings import setting_names, settings_of
 from alsweep.sweep.caps import metered
@@ -86,6 +86,37 @@ class CapStatus:
 
 
 @dataclass(frozen=True)
+class SearchStatus:
+    """How far a search is.
+
+    Attributes:
+        configurations: That are to be told with a value.
+        told: Of them, until now; None where the storage cannot be read.
+        failed: Trials without a value.
+        under_way: Trials that are being run, or go on with a resume.
+        error: Why the storage cannot be read.
+    """
+
+    configurations: int
+    told: int | None = None
+    failed: int = 0
+    under_way: int = 0
+    error: str | None = None
+
+    @property
+    def over(self) -> bool:
+        """Whether all are told."""
+        return self.told is not None and self.told >= self.configurations and not self.under_way
+
+    def __str__(self) -> str:
+        if self.told is None:
+            return f"search: {self.configurations} configurations; {self.error}"
+        more = {"under way": self.under_way, "without a value": self.failed}
+        told = "".join(f", {count} {what}" for what, count in more.items() if count)
+        return f"search: {self.told} of {self.configurations} configurations told{told}"
+
+
+@dataclass(frozen=True)
 class RunStatus:
     """A run: who works in it and how far it is.
 
@@ -98,6 +129,7 @@ class RunStatus:
         seconds_left: Estimate; None where nothing can be said.
         decisions: What was decided while it ran, in order; configs are left out.
         caps: What is used of each; ``hours`` only the driver knows.
+        search: How far its search is; None where nothing is searched.
         time: When this was.
     """
 
@@ -109,12 +141,14 @@ class RunStatus:
     seconds_left: float | None
     decisions: tuple[dict[str, Any], ...] = ()
     caps: tuple[CapStatus, ...] = ()
+    search: SearchStatus | None = None
     time: str = ""
 
     @property
     def over(self) -> bool:
-        """Whether nothing runs or waits any more."""
-        return not self.counts["running"] + self.counts["waiting"]
+        """Whether nothing runs or waits any more, and nothing is suggested."""
+        made = not self.counts["running"] + self.counts["waiting"]
+        return made and (self.search is None or self.search.over)
 
     @property
     def capped(self) -> str | None:
@@ -160,10 +194,10 @@ def _all_kept() -> Iterator[None]:
 def _read_status(run: Path) -> RunStatus:
     sweep = stored_sweep(run)
     driver = active_driver(run)
-    configs, origin = _planned(run, sweep), provenance_of(run, sweep)
+    own = _planned(run, sweep)
     # What was added is in no search space: nobody has looked yet whether it has its id.
-    known = {id_: configs[id_] for id_ in origin.trajectories}
-    found = read_run(run, begun_as(sweep, origin), known)
+    found = read_run(run, begun_as(sweep, provenance_of(run, sweep)), own)
+    configs = {**decided(found.decisions).added, **own}
     folders = found.trajectories
     names = _setting_names(found, configs)
     pace = _pace(folders)
@@ -171,15 +205,17 @@ def _read_status(run: Path) -> RunStatus:
         _status(folder, configs[folder.id], names[folder.id], driver is not None, pace)
         for folder in folders
     )
+    search = _search(run, sweep)
     return RunStatus(
         run=str(run),
         name=sweep.name,
         driver=driver,
         starts=0 if driver is None else _starts(run),
         trajectories=trajectories,
-        seconds_left=_seconds_left(pace, trajectories),
-        decisions=tuple(_plain(one) for one in read_decisions(run)),
+        seconds_left=_seconds_left(pace, trajectories, search),
+        decisions=tuple(_plain(one) for one in found.decisions),
         caps=_caps(run, sweep, folders),
+        search=search,
         time=datetime.now(UTC).isoformat(timespec="seconds"),
     )
 
@@ -190,13 +226,30 @@ def _plain(decision: Decision) -> dict[str, Any]:
 
 
 def _caps(
-    run: Path, sweep: SweepConfig, folders: Iterable[TrajectoryFolder]
+    run: Path, sweep: SweepConfig, folders: Sequence[TrajectoryFolder]
 ) -> tuple[CapStatus, ...]:
     bounds = {name: bound for name, bound in sweep.caps.bounds.items() if name != "hours"}
     if not bounds:
         return ()
-    used = metered(sweep, run, (record for one in folders for record in one.records)).used()
+    used = metered(sweep, run, {one.id: one.records for one in folders}).used()
     return tuple(CapStatus(name, used[name], bound) for name, bound in bounds.items())
+
+
+def _search(run: Path, sweep: SweepConfig) -> SearchStatus | None:
+    study = None if sweep.provenance is None else sweep.provenance.study
+    if sweep.search is None or study is None:
+        return None
+    # Optuna comes along with it; most sweeps search nothing.
+    from alsweep.results.studies import read_trials
+
+    n = sweep.search.configurations
+    try:
+        trials = read_trials(run, sweep.search.storage, study)
+    except ConfigError as error:
+        return SearchStatus(n, error=str(error))
+    states = Counter(trial.state.name for trial in trials)
+    under_way = states["RUNNING"] + states["WAITING"]
+    return SearchStatus(n, states["COMPLETE"], states["FAIL"], under_way)
 
 
 def _starts(run: Path) -> int:
@@ -206,7 +259,7 @@ def _starts(run: Path) -> int:
 
 
 def _planned(run: Path, sweep: SweepConfig) -> dict[str, TrajectoryConfig]:
-    """The trajectories of a stored sweep by the ids that it was written with, and those added.
+    """The trajectories of a stored sweep by the ids that it was written with.
 
     Raises:
         RunFolderError: The file was edited by hand, so that it means other trajectories.
@@ -227,7 +280,7 @@ def _planned(run: Path, sweep: SweepConfig) -> dict[str, TrajectoryConfig]:
             f"{space_path(run)}: means other trajectories than provenance.trajectories lists; "
             "undo the change made by hand, or run the search space again with --out here"
         )
-    return {**read_decided(run).added, **configs}
+    return configs
 
 
 def _by_id(
@@ -291,8 +344,15 @@ def _pace(folders: Iterable[TrajectoryFolder]) -> float | None:
     return sum(seconds) / len(seconds) if seconds else None
 
 
-def _seconds_left(pace: float | None, trajectories: tuple[TrajectoryStatus, ...]) -> float | None:
-    """Mean seconds a loop so far, times what is left, over what runs at once."""
+def _seconds_left(
+    pace: float | None, trajectories: tuple[TrajectoryStatus, ...], search: SearchStatus | None
+) -> float | None:
+    """Mean seconds a loop so far, times what is left, over what runs at once.
+
+    What a search is going to suggest, nobody knows yet.
+    """
+    if search is not None and not search.over:
+        return None
     left = sum(t.loops - t.loops_done for t in trajectories if t.state in _GOING)
     at_once = sum(t.state == "running" for t in trajectories)
     if not left:

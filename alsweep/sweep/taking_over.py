@@ -6,11 +6,11 @@ there are enters a trajectory's id, and nothing else, unless its strategy says s
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from alsweep.config.base import fingerprint
 from alsweep.files import read_json, write_bytes, write_json
@@ -56,17 +56,16 @@ class TakenOver:
         return f"{loops} taken over from {self.source.name}, which differs in query.loops alone"
 
 
-def take_over(run: Path, plan: Plan) -> list[TakenOver]:
+def take_over(run: Path, found: Iterable[TakenOver]) -> None:
     """Copy what trajectories that have not begun have in common with others of the run folder.
 
     Queries are copied byte for byte. Records name the setting, which the number of loops is part
-    of: that is written anew. The config comes last, and marks a trajectory as begun, so that what a
-    crash left half copied is copied again.
+    of: that is written anew. What the loops took stands in the other's records, so that these have
+    0 seconds, and all members found stored. The config comes last, and marks a trajectory as begun,
+    so that what a crash left half copied is copied again.
     """
-    found = list(to_take_over(run, plan))
     for one in found:
         _copy(one, trajectory_folder(run, one.planned.id))
-    return found
 
 
 def to_take_over(run: Path, plan: Plan) -> Iterator[TakenOver]:
@@ -165,15 +164,21 @@ def _copy(one: TakenOver, folder: Path) -> None:
         write_bytes(query_path(folder, loop), query_path(one.source, loop).read_bytes())
     for loop in range(one.loops):
         record = read_json(record_path(one.source, loop))
-        record["setting"] = record["setting"][:-_DIGITS] + setting
-        write_json(record_path(folder, loop), record)
+        write_json(record_path(folder, loop), {**record, **_anew(record, setting)})
     stamp = datetime.now().astimezone().strftime("%Y-%m-%d %H:%M:%S")
     with log_path(folder).open("a", encoding="utf-8") as log:
         log.write(f"{stamp} {planned.id} INFO {one.told}\n")
     write_json(config_path(folder), planned.config.plain())
 
 
-def summary(taken: list[TakenOver]) -> Iterator[str]:
+def _anew(record: dict[str, Any], setting: str) -> dict[str, Any]:
+    """What a copied record says otherwise."""
+    took = dict.fromkeys(("train_seconds", "evaluate_seconds", "query_seconds"), 0.0)
+    named = {"setting": record["setting"][:-_DIGITS] + setting}
+    return {**named, **took, "cached_members": len(record["members"])}
+
+
+def summary(taken: Sequence[TakenOver]) -> Iterator[str]:
     """What to tell people: one line for all."""
     if taken:
         first = taken[0]

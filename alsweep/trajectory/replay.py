@@ -30,6 +30,8 @@ def source_config(source: str) -> TrajectoryConfig:
 def find_source(run: Path, strategy: str, config: TrajectoryConfig, *, start: bool = False) -> Path:
     """Folder of the trajectory of a run that a trajectory of the same seed replays.
 
+    Where a run over several datasets has several that would do, it is the one on the same dataset.
+
     Args:
         run: A run folder.
         strategy: Label of its strategy there; any, if it is empty.
@@ -48,6 +50,7 @@ def find_source(run: Path, strategy: str, config: TrajectoryConfig, *, start: bo
     fit = [folder for folder, refused in refusals.items() if refused is None]
     if not fit:
         raise next(refused for refused in refusals.values() if refused is not None)
+    fit = [folder for folder in fit if found[folder].dataset == config.dataset] or fit
     if len(fit) > 1 and not (start and _begin_alike(fit)):
         names = ", ".join(folder.name for folder in fit[:3])
         raise StrategyError(

@@ -4,6 +4,7 @@ import pytest
 
 from alsweep import Dataset
 from alsweep.cli.main import main
+from alsweep.data.phantom import write_phantom
 
 
 def run(monkeypatch, *arguments):
@@ -25,12 +26,20 @@ def test_phantom_makes_what_was_asked_for(monkeypatch, capfd, tmp_path):
     assert stderr == ""
 
 
+def test_phantom_with_a_margin_is_that_of_python(monkeypatch, tmp_path):
+    arguments = ["--cases", 2, "--shape", 20, 20, 20, "--margin", 2]
+    assert run(monkeypatch, "phantom", "--out", tmp_path / "cli", *arguments) == 0
+    same = write_phantom(tmp_path / "python", cases=2, shape=(20, 20, 20), margin=2)
+    assert Dataset.open(tmp_path / "cli").fingerprint == same.fingerprint
+
+
 @pytest.mark.parametrize(
     ("arguments", "reason"),
     [
         (["--cases", 1], "--cases 1: a phantom needs at least 2"),
         (["--shape", 8, 48, 48], "--shape 8 48 48: a lesion needs at least 16"),
         (["--seed", -1], "--seed"),
+        (["--margin", -1], "--margin"),
         (["--classes", 1], "--classes 1: a phantom has 2 to 30 classes beside the background"),
     ],
 )

@@ -69,6 +69,46 @@ def test_dry_run_tells_all_and_writes_nothing(
     assert text.count("0/3") == 4
 
 
+def test_a_dry_run_counts_a_search(
+    space: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+) -> None:
+    monkeypatch.setitem(sys.modules, "ray", None)
+    search = "search={over: {query.loops: {low: 2, high: 4}}, configurations: 5}"
+    out, told = tmp_path / "run", ("--set", search)
+    assert call(monkeypatch, "run", space, "--out", out, *told, "--dry-run") == 0
+    assert not out.exists()
+    text = capsys.readouterr().out
+    assert "4 trajectories, 0 done" in text
+    line = (
+        "search: 5 configurations, each of 2 trajectories (2 seeds) with 4 to 8 loops: "
+        "10 trajectories, 20 to 40 loops, "
+    )
+    assert line in text
+    hours = "search, from the ends of its ranges: CPU-hours: about "
+    assert hours in text
+    gone = ("--set", f"dataset={tmp_path / 'gone'}")
+    assert call(monkeypatch, "run", space, *told, *gone, "--dry-run") == 0
+    counted = capsys.readouterr().out
+    assert line in counted
+    assert hours not in counted
+    machines = ("--dry-run", "--json")
+    assert call(monkeypatch, "run", space, "--out", out, *told, *machines) == 0
+    search_ = json.loads(capsys.readouterr().out)["search"]
+    assert (search_["configurations"], search_["told"], search_["left"]) == (5, 0, 5)
+    assert (search_["trajectories"], search_["loops"]) == (10, {"low": 20, "high": 40})
+    assert search_["cost"]["hours"] == pytest.approx(5 * search_["cost_each"]["hours"])
+    assert search_["cost"]["hours"] > 0
+    nobody = (
+        "--set",
+        search.replace("}, conf", "}, storage: 'postgresql://h@127.0.0.1:9/s', conf"),
+    )
+    assert call(monkeypatch, "run", space, "--out", out, *nobody, "--dry-run") == 2
+    assert "search.storage: nobody answers at 127.0.0.1, port 9" in capsys.readouterr().err
+    wrong = ("--set", "search={over: {query.loops: {low: 0, high: 4}}}")
+    assert call(monkeypatch, "run", space, *wrong, "--dry-run") == 2
+    assert f"{space}: search.over.query.loops: " in capsys.readouterr().err
+
+
 def test_a_dry_run_without_the_dataset_counts(
     space: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
 ) -> None:

@@ -103,6 +103,11 @@ def test_images_are_normalised(phantom):
     [
         ({"cases": 1}, "at least 2"),
         ({"shape": (48, 48, 15)}, "at least 16 voxels"),
+        (
+            {"shape": (24, 24, 24), "margin": 5},
+            "16 voxels on each axis within a margin of 5; write l",
+        ),
+        ({"margin": -1}, "--margin -1: write 0 or more"),
         ({"classes": 1}, "--classes 1: a phantom has 2 to 30"),
         ({"classes": 31}, "2 to 30 classes beside the background"),
     ],
@@ -118,3 +123,12 @@ def test_noise_changes_intensities_alone():
     loud, labels = make_case(stream(0, "case"), (16, 16, 16), noise=0.5)
     assert np.array_equal(same, labels)
     assert (loud - quiet).std() == pytest.approx(0.5, rel=0.05)
+
+
+def test_a_margin_is_air_round_the_same_body():
+    image, labels = make_case(stream(0, "case"), (16, 18, 20), noise=0.0)
+    wide, wide_labels = make_case(stream(0, "case"), (22, 24, 26), noise=0.0, margin=3)
+    assert np.array_equal(wide, np.pad(image, 3))
+    assert np.array_equal(wide_labels, np.pad(labels, 3))
+    noisy, _ = make_case(stream(0, "case"), (22, 24, 26), noise=0.5, margin=3)
+    assert (noisy - wide)[:3].std() == pytest.approx(0.5, rel=0.05)

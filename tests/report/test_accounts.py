@@ -6,12 +6,15 @@ import pandas as pd
 import pytest
 
 from alsweep import __version__
+from alsweep.report import html
 from alsweep.report.html import _cards, _notices
 from alsweep.report.section import Caption, Figures, Material, Tables
 from alsweep.report.sections import checklist, classes, compute, queries
 from alsweep.report.volumes import Opened
+from alsweep.results.records import read_run
 from alsweep.testing.runs import trajectory_config, write_reference
 from alsweep.trajectory.numerics import NUMERICS
+from tests.report.pages import visible
 
 
 def blocks(section, study, datasets=None):
@@ -93,7 +96,8 @@ def test_training_and_inference_are_those_of_the_config(study):
     items = said(study)
     assert items["Training"] == (
         f"preset {training.preset}: 2 epochs of {training.iterations_per_epoch} iterations, batch "
-        f"{training.batch_size}, {training.optimizer}, cold start, precision auto"
+        f"{training.batch_size}, {training.optimizer}, cold start, precision auto, "
+        "Dice loss over present classes"
     )
     assert items["Ensemble and TTA"] == (
         "2 members over 5 folds; queries without TTA, evaluation without TTA"
@@ -137,6 +141,13 @@ def test_a_notice_of_a_dataset_stands_above_everything_once(study):
     one = Opened("phantom", None, "no validation case has a lesion")
     shared = dict.fromkeys([t.id for t in study.trajectories], one)
     assert _notices(Material(study, shared)) == ["no validation case has a lesion"]
+
+
+def test_the_page_shows_what_is_to_be_known_of_a_dataset(run, monkeypatch, quick_stills):
+    one = Opened("phantom", None, "no validation case has a lesion")
+    opened = {t.id: one for t in read_run(run).trajectories}
+    monkeypatch.setattr(html, "open_datasets", lambda _: opened)
+    assert visible(html.write_report([run])).count("no validation case has a lesion") == 1
 
 
 def test_time_is_that_of_all_finished_workers(study):

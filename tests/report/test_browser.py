@@ -110,8 +110,9 @@ def test_every_figure_is_drawn_in_its_place_and_nothing_complains(shown, width):
     sections = [figure["section"] for figure in drawn]
     assert sections == [
         *["curves"] * 2,
+        *["forecast"] * 2,
         *["comparisons"] * 2,
-        *["wins", "ranking"],
+        *["wins", "ranking", "over-settings", "stability"],
         *["queries"] * 2,
         *["compute"] * 2,
     ]

@@ -121,15 +121,29 @@ def test_who_is_not_ranked_is_told(study):
         "Left out, with fewer than half of a setting's seeds: random with 1 of 3." in caption.text
     )
     assert "all ranked ones share (0, 1, 2)" in caption.text
-    apart = table[table["strategy"] != "random_fg66"].assign(setting="t")
+    apart = table.assign(setting="t")
     apart = apart[(apart["strategy"] == "random") == (apart["seed"] == 0)]
     both = replace(
         study, table=pd.concat([table, apart]), settings={**study.settings, "t": "second"}
     )
     *_, caption = blocks(ranking, both)
     assert "random with 1 of 3 (second)" in caption.text
-    assert "Not all are ranked in all of them (last column)" in caption.text
+    assert "Settings do not rank the same strategies (last column" in caption.text
     assert "(2 to 3 seeds a setting)" in caption.text
+
+
+def test_settings_with_other_rivals_are_told_though_all_are_ranked_once(study):
+    table = with_dice(study, rising).table
+    pairs = {"t": ("random", "random_fg66"), "u": ("predictive_entropy",)}
+    parts = [table[table["strategy"].isin(who)].assign(setting=s) for s, who in pairs.items()]
+    names = {**study.settings, "t": "second", "u": "third"}
+    apart = replace(study, table=pd.concat(parts), settings=names)
+    *_, caption = blocks(ranking, apart)
+    assert "Not ranked for want of a rival: predictive_entropy (third)." in caption.text
+    assert "mean over 1 setting." in caption.text
+    named = parts[0].replace({"strategy": {"random": "predictive_entropy"}}).assign(setting="u")
+    two = replace(study, table=pd.concat([parts[0], named]), settings=names)
+    assert "Settings do not rank the same strategies" in blocks(ranking, two)[-1].text
 
 
 def test_a_ranking_of_enough_seeds_has_intervals(study):

@@ -40,6 +40,7 @@ def status(*trajectories: dict[str, Any], **more: Any) -> dict[str, Any]:
         "trajectories": trajectories,
         "decisions": (),
         "caps": (),
+        "search": None,
         "time": "2026-01-01T00:00:00+00:00",
         "counts": {state: states.count(state) for state in every},
         **more,

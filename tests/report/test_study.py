@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from alsweep.files import read_json, write_json
-from alsweep.layout import record_path
+from alsweep.layout import record_path, space_path
 from alsweep.query import plugin_files
 from alsweep.report import write_report
 from alsweep.report.study import PALETTE, SYMBOLS, _looks, read_study
@@ -99,10 +99,10 @@ def test_titles_and_settings_keep_the_order_of_the_runs(tmp_path):
     assert study.class_names == ["liver", "tumour"]
 
 
-def relabelled(run, label):
-    """Call the strategy random by another name."""
-    for path in run.glob("trajectories/random-*/config.json"):
-        write_json(path, read_json(path) | {"strategy": {"name": "random", "label": label}})
+def relabelled(run, label, name="random"):
+    """Call a strategy, random by default, by another name."""
+    for path in run.glob(f"trajectories/{name}-*/config.json"):
+        write_json(path, read_json(path) | {"strategy": {"name": name, "label": label}})
 
 
 def test_a_strategy_that_was_renamed_is_one_in_all_of_a_study(tmp_path, caplog):
@@ -171,3 +171,35 @@ def test_a_copy_that_has_begun_is_taken_before_one_that_has_not(tmp_path):
     study = read_study([tmp_path / "empty", tmp_path / "begun"])
     assert [len(t.records) for t in study.trajectories] == [2, 2, 2]
     assert study.done.empty
+
+
+def declare(run, *controls):
+    path = space_path(run)
+    path.write_text(f"{path.read_text()}\nreport: {{controls: [{', '.join(controls)}]}}\n")
+
+
+def test_controls_are_found_under_the_labels_that_a_study_gives_them(tmp_path):
+    others = {"predictive_entropy": 0.35}
+    write_run(tmp_path / "a", strategies={"random": 0.3, **others}, seeds=(0, 1), loops=2)
+    write_run(tmp_path / "b", strategies={"random_fg66": 0.3, **others}, seeds=(2, 3), loops=2)
+    for run, name in (("a", "random"), ("b", "random_fg66")):
+        relabelled(tmp_path / run, "base", name)
+        declare(tmp_path / run, "base")
+    page = write_report([tmp_path / "a", tmp_path / "b"], tmp_path / "out")
+    study = read_study([tmp_path / "a", tmp_path / "b"])
+    assert study.asked.controls == ("base[random]", "base[random_fg66]")
+    found = pd.read_csv(tmp_path / "out" / "comparisons.csv")
+    assert set(found["control"]) == set(study.asked.controls)
+    assert "There is no control to compare with" not in page.read_text()
+
+
+def test_one_control_by_two_labels_is_one(tmp_path):
+    for run, label in (("a", "base"), ("b", "rnd")):
+        write_run(tmp_path / run, seeds=(0,), loops=2)
+        relabelled(tmp_path / run, label)
+    declare(tmp_path / "a", "predictive_entropy")
+    declare(tmp_path / "b", "rnd")
+    paths = [tmp_path / "a", tmp_path / "b"]
+    assert read_study(paths).asked.controls == ("predictive_entropy", "base")
+    assert read_study(paths[::-1]).asked.controls == ("rnd", "predictive_entropy")
+    assert read_study(paths[1:]).asked.controls == ("rnd",)

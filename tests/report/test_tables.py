@@ -176,6 +176,8 @@ def test_win_rates_are_those_of_the_matrix_in_percent(finished):
         ({"ensemble": "snapshots"}, "2 snapshots of one training on all annotated cases"),
         ({"ensemble": "folds", "folds": 3}, "2 members over 3 folds"),
         ({"warm_start": True, "precision": "bf16"}, "warm start, precision bf16"),
+        ({"dice_over": "all", "batch_dice": True}, "Dice loss of a batch over all classes"),
+        ({"batch_dice": "plan"}, "Dice loss as nnU-Net plans it over present classes"),
     ],
 )
 def test_the_checklist_says_how_members_were_made(finished, training, said):

@@ -51,6 +51,28 @@ def test_labels_that_fit_stay_as_they_are(uses):
     assert again.warnings == ()
 
 
+@given(all_uses)
+def test_whoever_is_called_otherwise_is_named(uses):
+    fitted = fit_labels(uses)
+    said = "\n".join(fitted.warnings)
+    for use in uses:
+        assert use.label == fitted.of[use.strategy] or f"'{fitted.of[use.strategy]}'" in said
+
+
+def test_a_label_that_another_one_would_become_stays():
+    uses = [
+        Use(key(beta=1.0), "x", "A"),
+        Use(key("margin"), "x[beta=5]", "A"),
+        Use(key(beta=5.0), "x", "B"),
+    ]
+    fitted = fit_labels(uses)
+    labels = [fitted.of[use.strategy] for use in uses]
+    assert labels[:2] == ["x[beta=1]", "x[beta=5]"]
+    assert labels[2].startswith("x[beta=5][")
+    (said,) = fitted.warnings
+    assert f"now called 'x[beta=1]' (A), '{labels[2]}' (B)" in said
+
+
 @given(all_uses, st.randoms(use_true_random=False))
 def test_the_order_decides_only_which_of_its_labels_a_strategy_keeps(uses, random):
     first = {}

@@ -8,7 +8,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from alsweep import __version__, load_results
-from alsweep.layout import record_path
+from alsweep.layout import record_path, results_path
+from alsweep.report.study import read_study
 from alsweep.results import aubc, collect, write_results
 from alsweep.results.loops import LoopRecord
 from alsweep.results.records import read_run
@@ -127,3 +128,21 @@ def test_a_strategys_name_is_read_from_an_older_tables_ids(end, pair):
     place = table.column_names.index("trajectory")
     pq.write_table(table.set_column(place, "trajectory", ids), path)
     assert set(load_results(path)["strategy_name"]) == {"power-p_s1-x"}
+
+
+def test_settings_are_named_as_a_report_names_them(tmp_path):
+    for name, loops in (("a", 4), ("b", 3)):
+        write_run(tmp_path / name, seeds=(0,), loops=loops)
+        write_results(tmp_path / name)
+    runs = [tmp_path / "a", tmp_path / "b"]
+    named = read_study(runs).settings
+    assert all("query.loops" in name for name in named.values())
+    for places in (runs, [results_path(run) for run in runs], [runs[0], results_path(runs[1])]):
+        table = load_results(places)
+        assert dict(zip(table["setting"], table["setting_name"], strict=True)) == named
+    # A table by itself says only what it says.
+    shutil.copy(results_path(runs[1]), tmp_path / "alone.parquet")
+    names = set(load_results([runs[0], tmp_path / "alone.parquet"])["setting_name"])
+    assert len(names) == 2
+    (other,) = set(collect(runs[1])["setting_name"])
+    assert any(name.startswith(other) for name in names)

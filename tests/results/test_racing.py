@@ -83,6 +83,37 @@ def test_one_row_for_each_trajectory_also_where_some_are_missing():
     assert set(by(found, "m2")["decided_against"]) != {None}
 
 
+@given(st.sets(st.tuples(st.integers(0, 3), st.integers(0, 4)), max_size=8), st.integers(0, 3))
+@settings(max_examples=25)
+def test_whoever_is_dropped_is_spared_something_also_where_values_are_missing(missing, draw):
+    values = noisy([0.9, 0.89, 0.5, 0.3], 5, 0.01, draw)
+    for strategy, seed in missing:
+        values[strategy, seed] = np.nan
+    found = simulate_race(tables(values))
+    dropped = found[found["decided_against"].notna()]
+    assert (dropped.groupby("strategy")["status"].agg(lambda s: (s != "done").sum()) > 0).all()
+    if not {strategy for strategy, _ in missing} & {0, 1, 2}:
+        assert by(found, "m2")["status"].iloc[-1] == "not_run"
+
+
+def test_one_strategy_without_values_keeps_nobody_from_being_dropped():
+    values = noisy([0.9, 0.89, 0.5, 0.3], 5)
+    values[1] = np.nan
+    found = simulate_race(tables(values))
+    assert by(found, "m1")["decided_against"].isna().all()
+    assert set(by(found, "m2")["decided_against"]) == {"m0"}
+    assert set(by(found, "m3")["decided_against"]) == {"m0"}
+
+
+@pytest.mark.parametrize("offset", [0.0, 0.01])
+def test_equal_curves_are_not_told_apart_and_a_constant_lead_is(offset):
+    one = noisy([0.8], 6)
+    found = simulate_race(tables(np.concatenate([one, one, one - offset])))
+    assert by(found, "m0")["decided_against"].isna().all()
+    assert by(found, "m1")["decided_against"].isna().all()
+    assert by(found, "m2")["decided_against"].isna().any() == (offset == 0)
+
+
 def test_a_look_after_each_loop_truncates_within_a_seed():
     means, seeds = [0.9, 0.6, 0.5, 0.4, 0.3, 0.2], 8
     table = tables(noisy(means, seeds, 0.03), loops=5)

@@ -114,7 +114,12 @@ def test_only_seeds_that_all_strategies_have_are_used(make_table):
     table = make_table({("a", 0): [0.3, 0.4], ("a", 1): [0.3, 0.99], ("b", 0): [0.3, 0.5]})
     found = ranking(table)
     assert found["mean_rank"].to_dict() == {"b": 1, "a": 2}
-    assert found.attrs == {"seeds": {"s": (0,)}, "left_out": []}
+    assert found.attrs == {
+        "seeds": {"s": (0,)},
+        "left_out": [],
+        "alone": [],
+        "ranked": {"s": ("a", "b")},
+    }
 
 
 @pytest.mark.parametrize("metric", ["aubc", "final", "fg_eff"])
@@ -123,11 +128,13 @@ def test_a_strategy_with_fewer_than_half_of_the_seeds_is_left_out(make_table, me
     lacking = table[(table["strategy"] != "b") | table["seed"].isin([1, 2, 4])]
     found = ranking(lacking, metric, full_dice=0.95)
     assert found["mean_rank"].to_dict() == {"a": 1, "b": 2, "c": 3}
-    assert found.attrs == {"seeds": {"s": (1, 2, 4)}, "left_out": []}
+    assert (found.attrs["seeds"], found.attrs["left_out"]) == ({"s": (1, 2, 4)}, [])
     more = lacking[(lacking["strategy"] != "b") | (lacking["seed"] != 4)]
     found = ranking(more, metric, full_dice=0.95)
     assert found["mean_rank"].to_dict() == {"a": 1, "c": 2}
-    assert found.attrs == {"seeds": {"s": (0, 1, 2, 3, 4)}, "left_out": [("s", "b", 2, 5)]}
+    assert found.attrs["seeds"] == {"s": (0, 1, 2, 3, 4)}
+    assert found.attrs["left_out"] == [("s", "b", 2, 5)]
+    assert found.attrs["ranked"] == {"s": ("a", "c")}
 
 
 def test_a_seed_of_one_strategy_alone_does_not_empty_the_ranking(make_table):
@@ -135,6 +142,35 @@ def test_a_seed_of_one_strategy_alone_does_not_empty_the_ranking(make_table):
     found = ranking(pd.concat([three(make_table), stray]))
     assert found["mean_rank"].to_dict() == {"a": 1, "b": 2, "c": 3}
     assert found.attrs["left_out"] == [("s", "d", 1, 5)]
+
+
+@pytest.mark.parametrize("metric", ["aubc", "final", "fg_eff"])
+def test_a_strategy_without_a_rival_is_not_ranked(make_table, metric):
+    curves = {(n, s): [0.3, v] for n, v in (("good", 0.6), ("bad", 0.4)) for s in range(4)}
+    both = make_table(curves)
+    alone = make_table({**curves, ("good", 9): [0.3, 0.9]}, setting="t")
+    alone = alone[(alone["strategy"] == "bad") | (alone["seed"] == 0)]
+    found = ranking(pd.concat([both, alone]), metric, full_dice=0.95)
+    pd.testing.assert_frame_equal(found, ranking(both, metric, full_dice=0.95))
+    assert found["mean_rank"].to_dict() == {"good": 1, "bad": 2}
+    assert found["settings"].tolist() == [1, 1]
+    assert found.attrs["left_out"] == [("t", "good", 1, 4)]
+    assert found.attrs["alone"] == [("t", "bad")]
+    assert found.attrs["seeds"] == {"s": (0, 1, 2, 3), "t": ()}
+    assert ranking(both[both["strategy"] == "good"], metric, full_dice=0.95).empty
+
+
+def test_a_setting_of_one_strategy_has_no_say_in_stability(make_table):
+    lone = make_table({("c", s): [0.3, 0.4] for s in (0, 9)}, setting="t")
+    found = rank_stability(pd.concat([three(make_table), lone]))
+    pd.testing.assert_frame_equal(found, rank_stability(three(make_table)))
+    assert rank_stability(lone)["tau"].dropna().empty
+
+
+def test_who_is_ranked_where_is_told(make_table):
+    other = make_table({(n, s): [0.3, 0.5] for n in "ad" for s in range(4)}, setting="t")
+    found = ranking(pd.concat([three(make_table), other]))
+    assert found.attrs["ranked"] == {"s": ("a", "b", "c"), "t": ("a", "d")}
 
 
 def test_a_value_that_is_undefined_is_a_seed_less(make_table):

@@ -103,10 +103,16 @@ def number(config: TrajectoryConfig, *key: object) -> int:
 
 
 def table_dice(config: TrajectoryConfig, loop: int) -> float:
-    """From a hash; a label such as ``at80`` says where it lies, and up to two Dice points above."""
+    """From a hash; a label such as ``at80`` says where it lies, and up to two Dice points above.
+
+    ``at30to80``: at 80 where a query has more than six patches.
+    """
     drawn = number(config, "dice", loop) / 16**6
-    placed = re.fullmatch(r"at(\d\d)[a-z]?", config.strategy.label or "")
-    return drawn if placed is None else int(placed[1]) / 100 + 0.02 * drawn
+    placed = re.fullmatch(r"at(\d\d)[a-z]?(?:to(\d\d))?", config.strategy.label or "")
+    if placed is None:
+        return drawn
+    large = placed[2] is not None and config.query.patches > 6
+    return int(placed[2] if large else placed[1]) / 100 + 0.02 * drawn
 
 
 def table_record(config: TrajectoryConfig, loop: int) -> LoopRecord:

@@ -13,16 +13,25 @@ from alsweep.config.validation import validated
 from alsweep.errors import ConfigError
 from alsweep.files import write_json
 from alsweep.layout import meta_path, models_folder
+from alsweep.results.records import read_records
 from alsweep.sweep.caps import (
     Meter,
     SeldomMeasured,
+    count_loop,
     loop_seconds,
     meter_of,
+    replaced_records,
     stored_start_seconds,
 )
+from alsweep.sweep.job import Job
 from alsweep.sweep.remarks import of_run
+from alsweep.sweep.run_folder import write_space
+from alsweep.sweep.status import read_status
+from alsweep.tracking.base import NullTracker
 from tests.sweep.conftest import MakePlan, sweep_of
-from tests.sweep.fakes import table_record
+from tests.sweep.fakes import TableWork, table_record
+from tests.sweep.test_missing import do_loops
+from tests.sweep.test_tuner import Ears
 
 
 class Clock:
@@ -120,6 +129,54 @@ def test_a_shared_start_counts_once_though_no_record_has_its_time(
     assert stored_start_seconds(run, record, ResourcesConfig()) == 40.0
     meter = Meter()
     assert [meter.first_time(start) for start in ("x", "x", "y")] == [True, False, True]
+
+
+@pytest.mark.parametrize(
+    "fewer", [{"seeds": [1]}, {"grid": {"strategy": ["random"]}}, {"seeds": [7]}]
+)
+def test_what_was_used_stays_used_when_the_plan_shrinks(
+    run: Path, plan_of: MakePlan, fewer: dict[str, Any]
+) -> None:
+    caps = {"caps": {"gpu_hours": 1, "money": 5}}
+    caps["resources"] = {"price_per_gpu_hour": 2}
+    whole = plan_of(**caps)
+    for index in range(len(whole.ids)):
+        do_loops(run, whole, index, 2)
+    for plan in (whole, plan_of(**caps, **fewer)):
+        write_space(run, plan)
+        used = {cap.name: cap.used * 3600 for cap in read_status(run).caps}
+        assert used == pytest.approx({"gpu_hours": 4 * 3.5, "money": 8 * 3.5})
+        job = Job(plan, run, TableWork(run), Ears(), NullTracker(), meter=meter_of(plan.sweep, run))
+        for planned in plan.trajectories:
+            job.count(planned, read_records(job.folder(planned)))
+        job.count_replaced()
+        assert job.meter.used()["gpu_hours"] * 3600 == pytest.approx(4 * 3.5)
+
+
+def test_what_a_plan_has_no_more_is_read_only_where_a_cap_counts_it(
+    run: Path, plan_of: MakePlan
+) -> None:
+    do_loops(run, plan_of(), 0, 2)
+    for caps, counted in ((CapsConfig(disk_gib=1, hours=2), 0), (CapsConfig(gpu_hours=1), 2)):
+        assert len(list(replaced_records(run, caps, ()))) == counted
+    assert list(replaced_records(run, CapsConfig(gpu_hours=1), plan_of().ids)) == []
+
+
+def test_settings_that_differ_in_loops_alone_have_one_start(run: Path, plan_of: MakePlan) -> None:
+    record = table_record(plan_of().trajectories[0].config, 0)
+    record = record.model_copy(update={"members": ("a", "b"), "train_seconds": 0.0})
+    for key in record.members:
+        (models_folder(run) / key).mkdir(parents=True)
+        write_json(meta_path(models_folder(run) / key), {"seconds": 20.0, "owner": "start-x"})
+    meter = Meter(CapsConfig(gpu_hours=1))
+    meter.first_time("trained in this call")
+    for start in ("trained in this call", "of five loops", "of three loops", ""):
+        count_loop(meter, run, record, ResourcesConfig(), start)
+    assert meter.used()["gpu_hours"] * 3600 == pytest.approx(4 * 0.75)
+    other = Meter(CapsConfig(gpu_hours=1))
+    for start in ("of five loops", "", "of three loops"):
+        count_loop(other, run, record, ResourcesConfig(), start)
+    assert other.used()["gpu_hours"] * 3600 == pytest.approx(40 + 3 * 0.75)
 
 
 def test_a_folder_is_measured_again_only_after_a_while(tmp_path: Path) -> None:

@@ -159,3 +159,17 @@ def test_no_event_walks_over_all_trajectories(run: Path, plan_of: MakePlan) -> N
                 display.loop(plan.trajectories[0], table_record(plan.trajectories[0].config, loop))
             display.ended(plan.trajectories[0])
             assert display.state.summary.startswith("2/0 trajectories done, 1 failed, 6/12 loops")
+
+
+def test_what_was_added_on_the_way_is_counted(run: Path, plan_of: MakePlan) -> None:
+    plan = plan_of(seeds=[0])
+    more = plan_of(seeds=[0], grid={"strategy": ["margin"]}).trajectories
+    out = console(terminal=False)
+    with make_display(run, plan, dict.fromkeys(plan.ids, 0), out) as display:
+        display.added(more)
+        display.began(more[0])
+        display.loop(more[0], table_record(more[0].config, 0))
+        display.failed(more[0], "no room")
+    assert text_of(out).startswith("[1/9] margin seed 0 loop 1/3: ")
+    assert display.state.pace.left == 6
+    assert display.state.summary.startswith("0/3 trajectories done, 1 failed, 1/9 loops")

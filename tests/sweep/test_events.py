@@ -96,3 +96,17 @@ def test_a_program_that_hangs_is_killed_with_all_that_it_started(
         time.sleep(0.05)
     else:
         assert not psutil.pid_exists(int(pids.read_text()))
+
+
+def test_all_that_is_left_to_tell_has_one_patience(caplog: pytest.LogCaptureFixture) -> None:
+    command = Command(["sh", "-c", "sleep 60; :"], seconds=50.0)
+    for _ in range(4):
+        command.give({"event": "trajectory_failed"})
+    began = time.monotonic()
+    command.close(patience=0.5)
+    assert time.monotonic() - began < 8
+    (text,) = caplog.messages
+    assert text == (
+        "warning: on_event: sh had not ended 0.5 s after the sweep and was killed; events that "
+        "nobody was told of after that: 3"
+    )

@@ -17,6 +17,7 @@ from alsweep.sweep import run_sweep
 from alsweep.sweep.mixing import Stored, on_stored, refuse_mixing
 from alsweep.sweep.plan import Plan
 from alsweep.sweep.run_folder import write_space
+from alsweep.sweep.taking_over import to_take_over
 from alsweep.trajectory.numerics import NUMERICS
 from tests.sweep.conftest import MakePlan
 from tests.sweep.fakes import TableWork
@@ -132,6 +133,29 @@ def test_a_run_that_goes_on_with_other_threads_is_warned(
     assert said is None or re.match(f"warning: resources.cpus .* {said}", found[0])
     make(plan, run, 3, 3, 3, 3, **threads)
     assert not list(on_stored(stored(run, plan)))
+
+
+def test_loops_that_are_going_to_be_taken_over_are_heeded(
+    run: Path, plan_of: MakePlan, caplog: pytest.LogCaptureFixture
+) -> None:
+    query = {"patches": 6, "patch_size": [8, 8, 8]}
+    bases = ({"query": {**query, "loops": n}, "training": {"members": 2}} for n in (2, 3))
+    short, long = (plan_of(base=base, resources={"cpus": 1}) for base in bases)
+    write_space(run, short)
+    for planned in short.trajectories:
+        folder = trajectory_folder(run, planned.id)
+        trajectory = TableWork(run).trajectory(planned.config, folder, lambda progress: None)
+        for loop in range(2):
+            trajectory.step()
+            record = LoopRecord.read(record_path(folder, loop))
+            setting = planned.config.setting_hash(planned.dataset_fingerprint)[:6]
+            changes = {"threads": 4, "setting": f"phantom-{setting}"}
+            record.model_copy(update=changes).write(folder)
+    taken = list(to_take_over(run, long))
+    assert [one.loops for one in taken] == [1] * 4
+    (text,) = on_stored(Stored.read(run, long, taken=taken, trained=False))
+    assert "but finished loops were computed on 4 threads" in text
+    assert not list(on_stored(Stored.read(run, long, trained=False)))
 
 
 @pytest.mark.parametrize("command", ["resume {run}", "run {run}/sweep.yaml --out {run}"])

@@ -12,7 +12,7 @@ from alsweep.config.schedule import ScheduleConfig
 from alsweep.errors import ConfigError
 from alsweep.layout import query_path, trajectory_folder
 from alsweep.results import simulate_race
-from alsweep.results.decisions import read_decisions
+from alsweep.results.decisions import Decision, append_decisions, read_decisions
 from alsweep.results.loops import write_query
 from alsweep.results.records import read_records, read_run
 from alsweep.results.table import collect
@@ -23,6 +23,7 @@ from alsweep.sweep.job import Job
 from alsweep.sweep.missing import loops_done, unfinished
 from alsweep.sweep.plan import Plan
 from alsweep.sweep.race import run_race
+from alsweep.sweep.remarks import of_run
 from alsweep.sweep.run_folder import write_space
 from alsweep.trajectory.query_log import QueryLog
 from tests.sweep.conftest import MakePlan
@@ -30,6 +31,17 @@ from tests.sweep.fakes import TableWork, queried, table_record
 
 LABELS = ("at90a", "at90b", "at60", "at30")
 SEEDS = [3, 1, 2, 0, 5]
+
+
+LACKING = {
+    "grid": {},
+    "points": [
+        {"strategy": {"name": "power_pe", "label": "at90"}, "query.patches": 6},
+        {"strategy": {"name": "margin", "label": "at30"}, "query.patches": 6},
+        {"strategy": {"name": "power_pe", "label": "at90"}, "query.patches": 8},
+    ],
+}
+"""Two settings, one of them without at30."""
 
 
 class KilledError(Exception):
@@ -220,6 +232,136 @@ def test_what_failed_before_and_is_not_tried_again_is_not_decided(
     assert [made["at90a", seed] for seed in SEEDS] == [0, 3, 3, 3, 3]
 
 
+def without(*labels: str) -> Callable[..., None]:
+    """As ``maker``, where all trajectories of some strategies fail."""
+    make = maker()
+
+    def some(job: Job, until: int | None = None) -> None:
+        rest = [p for p in job.plan.trajectories if p.label not in labels]
+        make(replace(job, plan=replace(job.plan, trajectories=tuple(rest))), until)
+
+    return some
+
+
+def test_a_strategy_that_always_fails_keeps_nobody_from_being_dropped(
+    plan: Plan, run: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(race, "make", without("at60"))
+    run_race(job_of(plan, run))
+    assert {d.trajectory for d in read_decisions(run)} == {
+        p.id for p in plan.trajectories if p.label == "at30" and p.config.seed in SEEDS[2:]
+    }
+
+
+def test_what_failed_and_is_tried_again_takes_part(
+    plan: Plan, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calm, mended = tmp_path / "calm", tmp_path / "mended"
+    run_whole(plan, calm, monkeypatch)
+    monkeypatch.setattr(race, "make", without("at90a"))
+    run_race(job_of(plan, mended))
+    assert all(d.against == "at90b" for d in read_decisions(mended))
+    run_whole(plan, mended, monkeypatch)
+    assert loops_made(plan, mended) == loops_made(plan, calm)
+
+
+def test_a_seed_without_values_is_no_seed(
+    plan: Plan, run: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    defined = table_record
+
+    def undefined(config: Any, loop: int) -> Any:
+        record = defined(config, loop)
+        return record.model_copy(update={"mean_dice": None}) if config.seed == SEEDS[0] else record
+
+    monkeypatch.setattr(f"{__name__}.table_record", undefined)
+    run_whole(plan, run, monkeypatch)
+    assert [loops_made(plan, run)["at30", seed] for seed in SEEDS] == [3, 3, 3, 0, 0]
+
+
+def test_what_somebody_else_stopped_is_not_decided_for_other_seeds(
+    plan: Plan, run: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_space(run, plan)
+    first = next(p for p in plan.trajectories if p.label == "at90a")
+    append_decisions(
+        run, [Decision(action="stopped", trajectory=first.id, by="ann", why="a broken scan")]
+    )
+    run_whole(plan, run, monkeypatch)
+    assert [loops_made(plan, run)["at90a", seed] for seed in SEEDS] == [0, 3, 3, 3, 3]
+
+
+def test_strategies_that_come_later_race_from_the_first_seed(
+    plan_of: MakePlan, plan: Plan, run: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = read_decisions_of(plan, run, monkeypatch)
+    strategies = [*plan.sweep.grid["strategy"], *({"name": "margin", "label": "at20"},)]
+    more = plan_of(grid={"strategy": strategies}, seeds=SEEDS, schedule={"kind": "race"})
+    run_whole(more, run, monkeypatch)
+    assert read_decisions(run)[: len(before)] == before
+    made = loops_made(more, run)
+    assert [made["at20", seed] for seed in SEEDS] == [3, 3, 0, 0, 0]
+    assert [made["at30", seed] for seed in SEEDS] == [3, 3, 0, 0, 0]
+
+
+def read_decisions_of(
+    plan: Plan, run: Path, monkeypatch: pytest.MonkeyPatch
+) -> tuple[Decision, ...]:
+    run_whole(plan, run, monkeypatch)
+    return read_decisions(run)
+
+
+def test_the_log_says_what_would_have_been_and_against_whom_also_of_seeds_that_came_later(
+    plan_of: MakePlan, plan: Plan, run: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read_decisions_of(plan, run, monkeypatch)
+    more = plan_of(
+        grid=dict(plan.sweep.grid), seeds=[*SEEDS, 8], schedule=plan.sweep.schedule.plain()
+    )
+    run_whole(more, run, monkeypatch)
+    configs = {p.id: p.config for p in more.trajectories}
+    log = read_decisions(run)
+    assert all(d.config == configs[d.trajectory] for d in log)
+    told = {(d.why, d.against) for d in log if configs[d.trajectory].strategy.label == "at30"}
+    assert len(told) == 1
+    assert {d.config.seed for d in log if d.config is not None} >= {8}
+
+
+@pytest.mark.parametrize(("begun", "now"), [("race", "asha"), ("asha", "race")])
+def test_another_kind_of_schedule_does_not_go_on(
+    plan_of: MakePlan, plan: Plan, run: Path, begun: str, now: str
+) -> None:
+    write_space(run, plan)
+    append_decisions(run, [Decision(action="stopped", trajectory=plan.ids[0], by=begun, why="cut")])
+    with pytest.raises(ConfigError, match=rf"schedule.kind: {now} cannot go on with what {begun}"):
+        extended(scheduled(plan, kind=now), run)
+    assert extended(scheduled(plan, kind=begun), run).stopped == {plan.ids[0]}
+    overrule(run, extended(scheduled(plan), run))
+    assert not extended(scheduled(plan, kind=now), run).stopped
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ({"seeds": [0, 1]}, "warning: schedule: a race decides after 2 seeds at the earliest"),
+        ({"schedule": {"kind": "asha", "grace_loops": 3}}, "schedule.grace_loops: nothing is cut"),
+        (
+            {"schedule": {"kind": "race", "control": "at30"}, **LACKING},
+            "warning: schedule.control: 1 of 2 settings have no strategy 'at30'",
+        ),
+        ({}, None),
+        ({"schedule": {"kind": "none"}, "seeds": [0]}, None),
+    ],
+)
+def test_a_schedule_that_cannot_stop_anything_is_told(
+    plan_of: MakePlan, run: Path, changes: dict[str, Any], told: str | None
+) -> None:
+    strategies = [{"name": "power_pe", "beta": n + 1, "label": x} for n, x in enumerate(LABELS)]
+    sweep = {"grid": {"strategy": strategies}, "seeds": SEEDS, "schedule": {"kind": "race"}}
+    found = [text for text in of_run(run, plan_of(**(sweep | changes))) if "schedule" in text]
+    assert [told in text for text in found] == ([] if told is None else [True])
+
+
 def test_a_schedule_is_not_overruled_and_without_one_all_goes_on(
     plan: Plan, run: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -269,6 +411,25 @@ def test_halving_goes_on_with_what_is_recorded(plan_of: MakePlan, run: Path) -> 
     best = max(r.mean_dice or 0 for p in (one, other) for r in read_records(job.folder(p)))
     assert scheduler.on_trial_result(None, trial(late.id), result(0, best - 0.2)) == "STOP"
     assert scheduler.on_trial_result(None, trial(plan.ids[3]), result(0, best)) == "CONTINUE"
+
+
+def test_halving_keeps_settings_apart(plan_of: MakePlan, run: Path) -> None:
+    strategies = [{"name": "power_pe", "beta": n + 1, "label": x} for n, x in enumerate(LABELS)]
+    grid = {"strategy": strategies, "query.patches": [6, 8]}
+    plan = plan_of(grid=grid, seeds=[0], schedule={"kind": "asha"})
+    by_patches = {n: [p for p in plan.trajectories if p.config.query.patches == n] for n in (6, 8)}
+    scheduler = Halving(job_of(plan, run), 1, lambda _: False)
+    said = {
+        (n, dice): scheduler.on_trial_result(None, trial(planned.id), result(0, dice))
+        for n, values in ((6, (0.9, 0.95)), (8, (0.2, 0.1)))
+        for planned, dice in zip(by_patches[n], values, strict=False)
+    }
+    assert said == {
+        (6, 0.9): "CONTINUE",
+        (6, 0.95): "CONTINUE",
+        (8, 0.2): "CONTINUE",
+        (8, 0.1): "STOP",
+    }
 
 
 def test_folders_of_what_never_began_are_not_made(

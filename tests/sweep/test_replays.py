@@ -8,7 +8,7 @@ import pytest
 from alsweep import Trajectory
 from alsweep.config.load import load_sweep
 from alsweep.data.case import Dataset
-from alsweep.errors import ConfigError
+from alsweep.errors import ConfigError, StrategyError
 from alsweep.geometry import QueriedPatch
 from alsweep.layout import query_path, trajectory_folder
 from alsweep.results.loops import read_query, write_query
@@ -16,6 +16,7 @@ from alsweep.sweep.plan import Plan, make_plan
 from alsweep.sweep.run_folder import driver_lock, write_space
 from alsweep.sweep.space_file import resolved_sweep, to_yaml
 from alsweep.trajectory.budget import draw_start
+from alsweep.trajectory.replay import find_source
 from tests.sweep.conftest import sweep_of
 from tests.trajectory.conftest import log_bytes
 
@@ -158,6 +159,18 @@ def test_two_that_would_do_are_not_chosen_between(
     run = make(tmp_path / "run", plan_on(dataset, grid=epochs, seeds=[0]), dataset)
     with pytest.raises(ConfigError, match="has 2 trajectories of seed 0 that could be replayed"):
         longer(dataset, run, seeds=[0])
+
+
+def test_of_several_datasets_a_replay_takes_its_own(
+    dataset: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = plan_on(dataset).trajectories[0].config
+    begun = {tmp_path / n: config.model_copy(update={"dataset": tmp_path / n}) for n in "ab"}
+    monkeypatch.setattr("alsweep.trajectory.replay.begun_in", lambda _: begun)
+    for folder, theirs in begun.items():
+        assert find_source(tmp_path, config.strategy.shown, theirs) == folder
+    with pytest.raises(StrategyError, match="2 trajectories of seed 0"):
+        find_source(tmp_path, config.strategy.shown, config)
 
 
 def test_a_start_of_a_run_is_that_of_the_same_seed(

@@ -5,6 +5,7 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -13,17 +14,20 @@ from alsweep.config.load import load_sweep
 from alsweep.config.sweep import SweepConfig
 from alsweep.data.case import Dataset
 from alsweep.errors import ConfigError
-from alsweep.layout import trajectory_folder
+from alsweep.layout import record_path, results_path, trajectory_folder
+from alsweep.results.failure import write_failure
 from alsweep.results.load import load_results
 from alsweep.results.loops import LoopRecord
 from alsweep.results.records import read_run
 from alsweep.sweep import run_sweep
 from alsweep.sweep.audience import Listener
-from alsweep.sweep.job import Outcome
+from alsweep.sweep.job import Job, Outcome
 from alsweep.sweep.plan import Plan, make_plan
+from alsweep.sweep.retry import Retry
 from alsweep.sweep.run_folder import write_space
 from alsweep.sweep.space_file import to_yaml
 from alsweep.tracking.base import NullTracker
+from alsweep.trajectory.numerics import NUMERICS
 from tests.sweep.conftest import MakePlan, sweep_of
 from tests.sweep.fakes import TableWork, table_record
 
@@ -130,6 +134,48 @@ class Ears(Listener):
 
     def tell(self, text: str) -> None:
         self.heard.append(text)
+
+
+def test_nothing_is_foretold_of_what_failed_and_is_left(plan_of: MakePlan, tmp_path: Path) -> None:
+    plan, run = plan_of(), tmp_path / "run"
+    work = finish(plan, run)
+    folder = trajectory_folder(run, plan.ids[0])
+    record_path(folder, 2).unlink()
+    write_failure(folder, "no room", 2)
+    ears = Ears()
+    outcome = run_sweep(
+        plan, run, work=work, report=False, audience=ears, retry=Retry.none, mix_numerics=True
+    )
+    assert (outcome.done, outcome.failed) == (3, {plan.ids[0]: "no room"})
+    assert ears.heard == []
+    other = LoopRecord.read(record_path(folder, 0))
+    other.model_copy(update={"numerics": NUMERICS - 1}).write(folder)
+    outcome = run_sweep(plan, run, work=work, report=False, audience=ears, retry=Retry.none)
+    assert outcome.failed == {plan.ids[0]: "no room"}
+
+
+def test_a_program_that_hangs_delays_neither_results_nor_report(
+    plan_of: MakePlan,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    def make(job: Job, *_: object) -> Outcome:
+        for _ in range(3):
+            job.events.tell("all_done", "made")
+        return Outcome(4, {})
+
+    monkeypatch.setattr("alsweep.sweep.driver.make_missing", make)
+    monkeypatch.setattr("alsweep.sweep.running._SECONDS_TO_TELL", 0.5)
+    plan, run = plan_of(on_event=["sh", "-c", "sleep 40; :"]), tmp_path / "run"
+    finish(plan, run)
+    reported: list[float] = []
+    began = time.monotonic()
+    run_sweep(plan, run, report=lambda run: reported.append(time.monotonic() - began))
+    assert results_path(run).exists()
+    assert reported[0] < 20
+    assert time.monotonic() - began < reported[0] + 15
+    assert "events that nobody was told of after that: 2" in caplog.text
 
 
 def test_what_is_wrong_is_named(dataset: Dataset, tmp_path: Path) -> None:

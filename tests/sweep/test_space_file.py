@@ -182,6 +182,7 @@ def test_defaults_and_provenance_are_written_out(plan_of: MakePlan, dataset: Dat
         "implied": [],
         "settings": [],
         "draws": [],
+        "study": None,
     }
 
 

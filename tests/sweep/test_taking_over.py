@@ -19,11 +19,16 @@ from alsweep.layout import (
 )
 from alsweep.query.base import Strategy, make_strategy
 from alsweep.results.records import read_records
+from alsweep.results.table import collect
+from alsweep.sweep import taking_over
+from alsweep.sweep.amounts import Measure, left_to_do
 from alsweep.sweep.forecast import forecast
 from alsweep.sweep.missing import missing_starts, to_do, unfinished
 from alsweep.sweep.outlook import outlook
 from alsweep.sweep.plan import Plan
-from alsweep.sweep.taking_over import looked_ahead, of, summary, take_over, to_take_over
+from alsweep.sweep.run_folder import write_space
+from alsweep.sweep.status import read_status
+from alsweep.sweep.taking_over import TakenOver, looked_ahead, of, summary, to_take_over
 from alsweep.trajectory.numerics import NUMERICS
 from alsweep.trajectory.runner import Trajectory
 from tests.sweep.conftest import MakePlan
@@ -36,6 +41,12 @@ def with_loops(plan_of: MakePlan, loops: int, **changes: Any) -> Plan:
     query = {"patches": 6, "loops": loops, "patch_size": [8, 8, 8], **changes.pop("query", {})}
     base = {"query": query, "training": {"members": 2}}
     return plan_of(**{**ONE, "base": base, **changes})
+
+
+def take_over(run: Path, plan: Plan) -> list[TakenOver]:
+    found = list(to_take_over(run, plan))
+    taking_over.take_over(run, found)
+    return found
 
 
 def made(run: Path, plan: Plan, loops: int, index: int = 0) -> Path:
@@ -53,7 +64,7 @@ def made(run: Path, plan: Plan, loops: int, index: int = 0) -> Path:
 @pytest.mark.parametrize(
     ("have", "done", "want", "taken"), [(3, 3, 5, 2), (3, 2, 5, 2), (5, 5, 3, 3)]
 )
-def test_what_is_the_same_is_copied_and_only_the_setting_is_another(
+def test_what_is_the_same_is_copied_but_the_setting_and_what_it_took(
     run: Path, plan_of: MakePlan, have: int, done: int, want: int, taken: int
 ) -> None:
     source = made(run, with_loops(plan_of, have), done)
@@ -67,7 +78,14 @@ def test_what_is_the_same_is_copied_and_only_the_setting_is_another(
     for loop in range(taken):
         ours, theirs = (read_json(record_path(place, loop)) for place in (folder, source))
         setting = one.config.setting_hash(one.dataset_fingerprint)[:6]
-        assert ours == {**theirs, "setting": f"phantom-{setting}"}
+        took = dict.fromkeys(("train_seconds", "evaluate_seconds", "query_seconds"), 0)
+        took["cached_members"] = len(theirs["members"])
+        assert ours == {**theirs, **took, "setting": f"phantom-{setting}"}
+        assert theirs["train_seconds"] > 0
+        assert [r.taken_over for r in read_records(folder) + read_records(source)[:1]] == [
+            *[True] * taken,
+            False,
+        ]
         assert ours["setting"] != theirs["setting"]
     assert not record_path(folder, taken).exists()
     assert f"taken over from {source.name}" in log_path(folder).read_text()
@@ -109,6 +127,30 @@ def test_another_dataset_is_another_science(run: Path, plan_of: MakePlan) -> Non
     source = made(run, with_loops(plan_of, 3), 3)
     shutil.move(source, source.with_name("random-p8x8x8-s0-00000000"))
     assert list(to_take_over(run, with_loops(plan_of, 5))) == []
+
+
+def test_a_run_that_is_extended_has_used_what_it_had_used(run: Path, plan_of: MakePlan) -> None:
+    caps = {"caps": {"gpu_hours": 1}}
+    short, long = (with_loops(plan_of, loops, **caps) for loops in (3, 5))
+    made(run, short, 3)
+    write_space(run, short)
+    (before,) = read_status(run).caps
+    assert before.used * 3600 == pytest.approx(3 * 1.75)
+    # Caps count the shorter one whether or not it is in the plan, and what is taken over never.
+    for plan in (
+        long,
+        with_loops(
+            plan_of, 3, grid={"strategy": ["predictive_entropy"], "query.loops": [3, 5]}, **caps
+        ),
+    ):
+        write_space(run, plan)
+        take_over(run, plan)
+        assert read_records(trajectory_folder(run, long.ids[0]))[0].taken_over
+        (after,) = read_status(run).caps
+        assert after.used == before.used
+    table = collect(run)
+    seconds = table[["train_seconds", "evaluate_seconds", "query_seconds"]].to_numpy().sum()
+    assert seconds / 3600 == pytest.approx(before.used)
 
 
 def test_a_half_made_copy_is_made_again(run: Path, plan_of: MakePlan) -> None:
@@ -217,6 +259,7 @@ def test_forecasts_count_what_will_be_taken_over_as_what_was(
     ahead = looked_ahead(run, plan)
     (taken,) = of(ahead, plan)
     expected = outlook(run, plan, private=True), forecast(run, plan)
+    left = left_to_do(ahead, plan, Measure.of(plan), {})
     assert to_do(ahead, plan).loops == to_do(run, plan).loops - taken.loops
     assert not config_path(trajectory_folder(run, taken.planned.id)).exists()
     assert [taken] == take_over(run, plan)
@@ -225,7 +268,9 @@ def test_forecasts_count_what_will_be_taken_over_as_what_was(
     assert after[0].counted == expected[0].counted == to_do(run, plan)
     assert unfinished(ahead, plan) == unfinished(run, plan)
     assert missing_starts(ahead, plan) == missing_starts(run, plan)
-    # What it took over was written meanwhile; its hours are those of what is left all along.
-    assert after[0].cost.hours == pytest.approx(expected[0].cost.hours)
+    # What it took over was written meanwhile; what is left to work on is the same all along.
+    assert left_to_do(run, plan, Measure.of(plan), {}) == left
+    # Only the other one's records say what its loops took.
+    assert (expected[0].cost.source, after[0].cost.source) == ("records", "stated")
     assert after[1].members == expected[1].members
     assert after[1].rest < expected[1].rest

@@ -7,7 +7,15 @@ import pandas as pd
 
 from alsweep import __version__
 from alsweep.config.trajectory import TrajectoryConfig
-from alsweep.report.captions import ALPHA, controls_of, count, notices, seed_counts
+from alsweep.report.captions import (
+    ALPHA,
+    controls_of,
+    count,
+    notices,
+    seed_counts,
+    taken_over,
+    taken_over_text,
+)
 from alsweep.report.section import Block, Material, Section, Statements
 from alsweep.report.study import Study
 from alsweep.report.tables import percent
@@ -115,10 +123,12 @@ def _budget(config: TrajectoryConfig) -> str:
 
 def _training(config: TrajectoryConfig) -> str:
     training = config.training
+    batch = {False: "", True: " of a batch", "plan": " as nnU-Net plans it"}[training.batch_dice]
     return (
         f"preset {training.preset}: {training.epochs} epochs of {training.iterations_per_epoch} "
         f"iterations, batch {training.batch_size}, {training.optimizer}, "
-        f"{'warm' if training.warm_start else 'cold'} start, precision {training.precision}"
+        f"{'warm' if training.warm_start else 'cold'} start, precision {training.precision}, "
+        f"Dice loss{batch} over {training.dice_over} classes"
     )
 
 
@@ -182,10 +192,12 @@ def _oracle(study: Study) -> str:
 def _compute(done: pd.DataFrame) -> str:
     phases = ["train_seconds", "evaluate_seconds", "query_seconds"]
     hours = float(done[phases].to_numpy().sum()) / 3600
-    stored = int(done["cached_members"].sum())
+    taken_here = done[~taken_over(done)]
+    stored = int(taken_here["cached_members"].sum())
     taken = count(stored, "member")
     text = f"{hours:.2f} h of wall-clock time over all workers; {taken} taken from store."
-    first = done[done["loop"] == 0].groupby(["setting", "seed"])["train_seconds"].sum()
+    text += taken_over_text(done)
+    first = taken_here[taken_here["loop"] == 0].groupby(["setting", "seed"])["train_seconds"].sum()
     apart = int((first == 0).sum())
     # A sweep trains loop 0 before its trajectories, in whose records it therefore took no time.
     return text + (

@@ -4,7 +4,14 @@ from collections.abc import Iterator
 
 import pandas as pd
 
-from alsweep.report.captions import count, same_seeds, seed_counts, span
+from alsweep.report.captions import (
+    count,
+    same_seeds,
+    seed_counts,
+    span,
+    taken_over,
+    taken_over_text,
+)
 from alsweep.report.figures import axis, layout, panels, plain
 from alsweep.report.section import Block, Caption, Figure, Figures, Material, Section, Tables
 from alsweep.report.study import Study
@@ -70,10 +77,11 @@ def _caption(study: Study) -> str:
     """Why times of strategies are not simply comparable."""
     sums = f"Sums over the loops of a trajectory, mean over {span(seed_counts(study), 'seed')}"
     lacking = "" if same_seeds(study) else ", each strategy's own"
-    return f"{sums}{lacking}; wall-clock seconds.{_saved(study.done)}"
+    return f"{sums}{lacking}; wall-clock seconds.{_saved(study.done)}{taken_over_text(study.done)}"
 
 
 def _saved(done: pd.DataFrame) -> str:
+    done = done[~taken_over(done)]
     stored = int(done["cached_members"].sum())
     if not stored:
         return ""

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pandas as pd
 
-from alsweep.report.captions import alone, count, listed, some, span
+from alsweep.report.captions import alone, count, listed, not_ranked, span
 from alsweep.report.figures import axis, layout, marker, plain
 from alsweep.report.section import (
     Beside,
@@ -86,14 +86,15 @@ def _caption(study: Study, ranks: pd.DataFrame) -> str:
     """What a rank and its interval mean, and how much they hang on single seeds."""
     if ranks.empty:
         return (
-            "No ranking: it needs finished trajectories with at least two loops and a common seed."
-            f"{_left_out(study, ranks)}"
+            "No ranking: it needs finished trajectories of two strategies in a setting, with at "
+            "least two loops and a common seed."
+            f"{not_ranked(study, ranks)}"
         )
-    settings = int(ranks["settings"].max())
+    settings = len(ranks.attrs["ranked"])
     return (
         "Strategies ranked by AUBC in each setting (1 is the highest, ties share the smallest "
         f"rank), over the seeds that all ranked ones share ({_common(study, ranks)}); mean over "
-        f"{count(settings, 'setting')}.{_fewer(ranks)}{_left_out(study, ranks)}"
+        f"{count(settings, 'setting')}.{_fewer(ranks)}{not_ranked(study, ranks)}"
         f"{_interval_text(ranks)}{_stability(study)}"
     )
 
@@ -105,28 +106,13 @@ def _common(study: Study, ranks: pd.DataFrame) -> str:
 
 
 def _fewer(ranks: pd.DataFrame) -> str:
-    if ranks["settings"].nunique() == 1:
+    """Whether the settings rank different strategies."""
+    if len({frozenset(strategies) for strategies in ranks.attrs["ranked"].values()}) == 1:
         return ""
     return (
-        " Not all are ranked in all of them (last column): their means are over other settings and "
-        "other rivals, and not to be compared without care."
+        " Settings do not rank the same strategies (last column: in how many each is ranked): "
+        "their means are over other settings and other rivals, and not to be compared without care."
     )
-
-
-def _left_out(study: Study, ranks: pd.DataFrame) -> str:
-    """Who is not ranked, and where nobody is."""
-    several = len(study.settings) > 1
-    names = {look.strategy: look.name for look in study.looks}
-    few = [
-        f"{names[strategy]} with {has} of {of}"
-        + (f" ({study.settings[setting]})" if several else "")
-        for setting, strategy, has, of in ranks.attrs["left_out"]
-    ]
-    nobody = [study.settings[s] for s, seeds in ranks.attrs["seeds"].items() if not seeds]
-    text = f" Left out, with fewer than half of a setting's seeds: {some(few)}." if few else ""
-    if nobody and several:
-        text += f" Not ranked for want of a common seed: {some(nobody)}."
-    return text
 
 
 def _interval_text(ranks: pd.DataFrame) -> str:

@@ -1,0 +1,121 @@
+"""The section on a search: what is best, how far to trust it, and what matters."""
+
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import optuna
+import pytest
+
+from alsweep.data.phantom import write_phantom
+from alsweep.report.section import Caption, Figures, Material, Tables
+from alsweep.report.sections import search as section
+from alsweep.report.study import read_study
+from alsweep.results.searched import Searched, Tried, importances, interval
+from tests.sweep.test_search import Bench
+
+
+def tried(number: int, *values: float, kept: bool = True, **parameters: Any) -> Tried:
+    configuration = parameters or {"strategy": f"s{number}"}
+    errors = (0.01,) * len(values)
+    return Tried(number, configuration, configuration, values, errors, 3, kept)
+
+
+def searched(*ones: Tried, **objectives: str) -> Searched:
+    return Searched("s", objectives or {"aubc": "max"}, {"gpu_hours": 2.0}, ones, 0, ())
+
+
+def test_the_best_keeps_the_constraints_and_repeats_count_once() -> None:
+    again = tried(4, 0.7, strategy="s0")
+    found = searched(tried(0, 0.7), tried(1, 0.9, kept=False), tried(2, 0.6), again)
+    assert [one.number for one in found.ranked()] == [0, 2]
+    assert [one.number for one in found.distinct] == [0, 1, 2]
+
+
+def test_costs_are_better_when_small() -> None:
+    found = searched(tried(0, 3.0), tried(1, 2.0), tried(2, 4.0), train_seconds="min")
+    assert [one.number for one in found.ranked()] == [1, 0, 2]
+
+
+def test_nobody_on_the_front_is_beaten() -> None:
+    ones = (tried(0, 0.7, 5.0), tried(1, 0.8, 9.0), tried(2, 0.7, 6.0), tried(3, 0.5, 5.0))
+    found = searched(*ones, aubc="max", train_seconds="min")
+    assert [one.number for one in found.front()] == [1, 0]
+
+
+def test_optimism_is_the_expected_best_of_equals() -> None:
+    # The mean of the largest of ten standard normals is 1.539, of one 0.
+    ten = searched(*(tried(n, 0.5 + n / 100) for n in range(10)))
+    assert ten.optimism() == pytest.approx(0.01539, rel=0.01)
+    assert searched(tried(0, 0.5)).optimism() == 0
+
+
+def test_the_interval_is_students() -> None:
+    low, high = interval(tried(0, 0.5))
+    assert (low, high) == pytest.approx((0.5 - 4.303 * 0.01, 0.5 + 4.303 * 0.01), rel=1e-3)
+
+
+@pytest.mark.parametrize("direction", ["max", "min"])
+def test_the_parameter_that_matters_has_the_larger_share(direction: str) -> None:
+    study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=0))
+    sign = -1 if direction == "max" else 1
+
+    def cost(trial: optuna.Trial) -> float:
+        x, y = trial.suggest_float("x", 0, 1), trial.suggest_float("y", 0, 1)
+        return sign * ((x - 0.9) ** 2 + 1e-4 * y)
+
+    study.optimize(cost, n_trials=60)
+    ones = tuple(tried(t.number, *t.values, **t.params) for t in study.trials)
+    name = "aubc" if direction == "max" else "train_seconds"
+    found = Searched("s", {name: direction}, {}, ones, 0, tuple(study.trials))
+    shares = importances(found)
+    assert sum(shares.values()) == pytest.approx(1)
+    assert shares["x"] > 0.8
+    few = Searched("s", {name: direction}, {}, ones[:9], 0, tuple(study.trials[:9]))
+    assert importances(few) == {}
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("searched")
+    dataset = write_phantom(folder / "dataset", cases=4, shape=(24, 24, 24))
+    objectives = {"aubc": "max", "train_seconds": "min"}
+    bench = Bench(dataset, folder / "run", objectives=objectives, configurations=10)
+    bench.go()
+    return bench.run
+
+
+def test_the_section_says_what_is_best_and_that_it_is_too_good(run: Path) -> None:
+    material = Material(read_study([run]), {})
+    assert section.SECTION.applies(material)
+    blocks = list(section.SECTION.blocks(material))
+    texts = [block.text for block in blocks if isinstance(block, Caption)]
+    (found,) = material.once(section._searches)
+    assert isinstance(found, Searched)
+    best = found.ranked()[0]
+    assert f"is trial {best.number}, strategy={best.parameters['strategy']}" in texts[0]
+    assert f"aubc {100 * best.values[0]:.2f} %, 95 % interval" in texts[0]
+    assert f"look better by {100 * found.optimism():.2f} %" in texts[1]
+    assert "PED-ANOVA" in texts[-1]
+    (table,) = [block for block in blocks if isinstance(block, Tables)]
+    assert [row[1] for row in table.named[0][1].rows] == [str(o.number) for o in found.front()]
+    titles = [title for b in blocks if isinstance(b, Figures) for title, _ in b.panels]
+    assert titles[:2] == ["Pareto front", "strategy"]
+    csv = section.SECTION.files["search.csv"](material)
+    assert csv is not None
+    assert csv.count(b"\n") == 11
+
+
+def test_a_memory_that_cannot_be_read_is_said(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refused(run: Path) -> None:
+        raise section.ConfigError("search.storage: nobody answers")
+
+    monkeypatch.setattr(section, "read_search", refused)
+    material = Material(SimpleNamespace(runs=[SimpleNamespace(path=run)]), {})  # type: ignore[arg-type]
+    (block,) = section.SECTION.blocks(material)
+    assert block == Caption("warning: search.storage: nobody answers", strong=True)
+    assert section.SECTION.files["search.csv"](material) is None
+
+
+def test_a_run_without_a_search_has_no_such_section(study: Any) -> None:
+    assert not section.SECTION.applies(Material(study, {}))
