@@ -212,9 +212,7 @@ def _tell_caps(
     sweep, counted = finished.plan.sweep, found.counted
     at_once = workers(sweep.resources) if private else None
     expected = Expected(found.cost, found.disk, counted, at_once)
-    # Loops that are going to be taken over are counted where they were made.
-    own = {id_: () if id_ in made.sources else loops for id_, loops in finished.records.items()}
-    for text in over_caps(sweep, finished.run, own, expected):
+    for text in over_caps(sweep, made, finished.records, expected):
         said(text)
 
 

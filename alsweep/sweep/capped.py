@@ -9,13 +9,11 @@ from typing import TYPE_CHECKING
 from alsweep.sweep.caps import metered
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from alsweep.config.sweep import SweepConfig
     from alsweep.results.loops import LoopRecord
     from alsweep.sweep.costing import Cost
     from alsweep.sweep.forecast import Forecast
-    from alsweep.sweep.missing import ToDo
+    from alsweep.sweep.missing import Snapshot, ToDo
 
 _GIB = 1 << 30
 _UNITS = {"gpu_hours": " h", "hours": " h", "disk_gib": " GiB", "money": ""}
@@ -50,19 +48,24 @@ class Expected:
 
 
 def over_caps(
-    sweep: SweepConfig, run: Path, found: Mapping[str, Iterable[LoopRecord]], expected: Expected
+    sweep: SweepConfig,
+    made: Snapshot,
+    found: Mapping[str, Iterable[LoopRecord]],
+    expected: Expected,
 ) -> Iterator[str]:
     """Say which caps are going to end a sweep before all of it is made.
 
     Args:
         sweep: Has the caps.
-        run: The run folder, absolute; it need not be there.
-        found: See :func:`~alsweep.sweep.caps.metered`.
+        made: What was looked up in the run folder.
+        found: Finished loops of every trajectory, those that it is going to take over too.
         expected: What is still to come.
     """
     if not (bounds := sweep.caps.bounds):
         return
-    used, more = metered(sweep, run, found).used(), expected.more(sweep)
+    # Loops that are going to be taken over are counted where they were made.
+    own = {id_: () if id_ in made.sources else loops for id_, loops in found.items()}
+    used, more = metered(sweep, made.run, own).used(), expected.more(sweep)
     counted = expected.counted
     for name, bound in bounds.items():
         if name not in more or used[name] + more[name] <= bound:

@@ -14,6 +14,7 @@ from alsweep.sweep.plan import Plan
 from alsweep.trajectory.progress import Progress
 from tests.sweep.conftest import MakePlan
 from tests.sweep.fakes import table_record
+from tests.sweep.test_missing import do_loops
 
 
 def console(*, terminal: bool) -> Console:
@@ -173,3 +174,16 @@ def test_what_was_added_on_the_way_is_counted(run: Path, plan_of: MakePlan) -> N
     assert text_of(out).startswith("[1/9] margin seed 0 loop 1/3: ")
     assert display.state.pace.left == 6
     assert display.state.summary.startswith("0/3 trajectories done, 1 failed, 1/9 loops")
+
+
+def test_what_was_added_with_loops_of_its_own_counts_them(run: Path, plan_of: MakePlan) -> None:
+    plan = plan_of(seeds=[0])
+    more = plan_of(seeds=[0, 1], grid={"strategy": ["margin"]})
+    do_loops(run, more, 0, 3)
+    do_loops(run, more, 1, 1)
+    display = make_display(run, plan, dict.fromkeys(plan.ids, 0), console(terminal=False))
+    display.added(more.trajectories)
+    assert display.state.summary.startswith("1/4 trajectories done, 4/12 loops")
+    display.loop(more.trajectories[1], table_record(more.trajectories[1].config, 1))
+    assert display.state.summary.startswith("1/4 trajectories done, 5/12 loops")
+    assert display.state.pace.left == 7

@@ -234,6 +234,12 @@ def test_a_report_mixes_no_classes_and_ranks_each_dataset(made: Path) -> None:
         {"grid": {"strategy": ["random"], "query.overlap": [0, 0.25]}},
         {"grid": {}, "points": [{"query.overlap": 0.25}, {"query": {"stride": 2}}]},
         {"sample": {"n": 2, "seed": 1, "over": {"query.overlap": {"low": 0.0, "high": 0.3}}}},
+        {
+            "search": {
+                "configurations": 2,
+                "over": {"query.overlap": {"low": 0.0, "high": 0.3}},
+            }
+        },
     ],
 )
 @pytest.mark.parametrize("named", [True, False])

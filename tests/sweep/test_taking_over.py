@@ -22,11 +22,14 @@ from alsweep.results.records import read_records
 from alsweep.results.table import collect
 from alsweep.sweep import taking_over
 from alsweep.sweep.amounts import Measure, left_to_do
+from alsweep.sweep.capped import Expected, over_caps
 from alsweep.sweep.forecast import forecast
 from alsweep.sweep.missing import missing_starts, to_do, unfinished
+from alsweep.sweep.mixing import Stored
 from alsweep.sweep.outlook import outlook
 from alsweep.sweep.plan import Plan
 from alsweep.sweep.run_folder import write_space
+from alsweep.sweep.search_outlook import search_outlook
 from alsweep.sweep.status import read_status
 from alsweep.sweep.taking_over import TakenOver, looked_ahead, of, summary, to_take_over
 from alsweep.trajectory.numerics import NUMERICS
@@ -274,3 +277,36 @@ def test_forecasts_count_what_will_be_taken_over_as_what_was(
     assert (expected[0].cost.source, after[0].cost.source) == ("records", "stated")
     assert after[1].members == expected[1].members
     assert after[1].rest < expected[1].rest
+
+
+@pytest.mark.parametrize("loops", [[5], [3, 5]])
+def test_a_dry_run_counts_for_caps_what_was_used_once(
+    run: Path, plan_of: MakePlan, loops: list[int]
+) -> None:
+    caps = {"caps": {"gpu_hours": 0.002}}
+    made(run, with_loops(plan_of, 3, **caps), 3)
+    grid = {"strategy": ["predictive_entropy"], "query.loops": loops}
+    plan = with_loops(plan_of, 3, grid=grid, **caps)
+    for _ in range(2):
+        ahead = looked_ahead(run, plan)
+        found = outlook(ahead, plan, private=True)
+        assert found.cost is not None
+        disk = forecast(ahead, plan)
+        assert disk is not None
+        stored = Stored.read(run, plan, taken=of(ahead, plan))
+        expected = Expected(found.cost, disk, found.counted, 1)
+        (told,) = over_caps(plan.sweep, ahead, stored.records, expected)
+        assert f" after the {3 * 1.75 / 3600:.3g} h used so far, " in told
+        take_over(run, plan)
+
+
+def test_what_a_search_may_suggest_takes_nothing_over_beforehand(
+    run: Path, plan_of: MakePlan
+) -> None:
+    search = {"configurations": 2, "over": {"strategy": ["random", "predictive_entropy"]}}
+    plan = with_loops(plan_of, 5, grid={}, search=search)
+    before = search_outlook(run, plan)
+    assert before is not None
+    assert before.cost is not None
+    made(run, with_loops(plan_of, 3), 3)
+    assert search_outlook(run, plan) == search_outlook(looked_ahead(run, plan), plan) == before
