@@ -14,10 +14,12 @@ class Registry(Generic[T]):
 
     Args:
         kind: What the plug-ins are, for error messages ("strategy").
+        own: How a user's own become known, for the same.
     """
 
-    def __init__(self, kind: str) -> None:
+    def __init__(self, kind: str, own: str = "") -> None:
         self._kind = kind
+        self._own = own and f"; {own}"
         self._items: dict[str, T] = {}
         self._aliases: dict[str, str] = {}
 
@@ -78,4 +80,5 @@ class Registry(Generic[T]):
         names = [*self._items, *self._aliases]
         begin = [one for one in names if one.startswith(name)]
         near = get_close_matches(name, begin or names, n=1)
-        return f"; did you mean '{near[0]}'?" if near else f"; known: {', '.join(self)}"
+        hint = f"did you mean '{near[0]}'?" if near else f"known: {', '.join(self)}"
+        return f"; {hint}{self._own}"

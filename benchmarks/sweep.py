@@ -1,15 +1,17 @@
 """What a sweep costs beside its learner: seconds, memory and files, with numbers from a table.
 
-    python benchmarks/sweep.py [--trajectories 60] [--loops 5]   # and plain Ray actors beside it
-    python benchmarks/sweep.py --real 8                          # one and two trajectories at once
+    python benchmarks/sweep.py [--trajectories 60 250 1000] [--loops 5] [--plain]
+    python benchmarks/sweep.py --real 8 [--at-once 1 2] [--threads 1]
 
 The learner looks a Dice up, so that what is left is what Ray, Tune, new processes, the driver and
 the files take. Each part runs in a process of its own with all that it starts, of which another
-reads the CPU seconds and the driver's memory ten times a second: other work on the machine makes
-the wall clock late, and the CPU seconds hardly. Linux only, with psutil.
+reads the CPU seconds and the memory ten times a second: other work on the machine makes the wall
+clock late, and the CPU seconds less. The driver says itself what it took from its first loop to its
+last, so that what a result costs it stands apart from imports and from starting Ray. With --plain
+the same trajectories are made by plain Ray actors, too. Linux only, with psutil.
 
-With --real small networks are trained instead: one trajectory at a time on all CPUs, and one on
-each CPU.
+With --real small networks are trained instead, so many trajectories at once, each on so many
+threads.
 """
 
 from __future__ import annotations
@@ -24,8 +26,9 @@ from collections import defaultdict
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import psutil
 
@@ -42,6 +45,7 @@ from alsweep.trajectory.progress import OnProgress, Progress
 from alsweep.trajectory.query_log import QueryLog
 
 SECONDS_BETWEEN = 0.1
+SECONDS_BETWEEN_WALKS = 3.0
 STRATEGIES = ("random", "random_fg33", "random_fg66", "predictive_entropy")
 
 
@@ -102,7 +106,7 @@ class Table:
 
 
 def space(dataset: Path, count: int, loops: int, **changes: Any) -> SweepConfig:
-    """A search space of about ``count`` trajectories, as many as there are whole settings."""
+    """A search space of ``count`` trajectories, less what is over where strategies share seeds."""
     strategies = STRATEGIES[: min(count, len(STRATEGIES))]
     base = {"query": {"patches": 6, "loops": loops, "patch_size": [4, 4, 4]}}
     raw = {
@@ -120,7 +124,13 @@ def real_space(dataset: Path, count: int, cpus: float) -> SweepConfig:
     """Small networks, long enough for a start to be little beside them."""
     base = {
         "query": {"patches": 6, "loops": 3, "patch_size": [8, 8, 8], "stride": 2},
-        "training": {"members": 2, "folds": 2, "epochs": 2, "iterations_per_epoch": 60},
+        "training": {
+            "members": 1,
+            "ensemble": "seeds",
+            "epochs": 2,
+            "iterations_per_epoch": 40,
+            "patch_size": [16, 16, 16],
+        },
     }
     return space(dataset, count, 3, base=base, resources={"cpus": cpus})
 
@@ -129,8 +139,22 @@ def sweep_of_tables(dataset: Path, run: Path, count: int, loops: int) -> None:
     """The product's way: Tune, a driver, and all that it writes but the report."""
     from alsweep.sweep import run_sweep
 
-    outcome = run_sweep(space(dataset, count, loops), run, work=Table(), report=False)
+    told: list[tuple[float, float]] = []
+
+    def note_loop(id_: str, record: LoopRecord) -> None:
+        told.append((time.monotonic(), time.process_time()))
+
+    outcome = run_sweep(
+        space(dataset, count, loops), run, work=Table(), report=False, on_loop=note_loop
+    )
     assert not outcome.failed
+    assert len(told) == outcome.done * loops
+    (wall, cpu), (last_wall, last_cpu) = told[0], told[-1]
+    results = len(told) - 1
+    # Beside the run, where the other process reads it and no folder of the sweep has it.
+    run.with_suffix(".driver.json").write_text(
+        json.dumps({"cpu": (last_cpu - cpu) / results, "wall": (last_wall - wall) / results})
+    )
 
 
 def plain_actors(dataset: Path, run: Path, count: int, loops: int) -> None:
@@ -163,19 +187,41 @@ def plain_actors(dataset: Path, run: Path, count: int, loops: int) -> None:
             assert pool.get_next_unordered() == loops
 
 
-def sweep_for_real(dataset: Path, run: Path, count: int, cpus: int) -> None:
-    """Training; ``cpus`` for each worker says how many there are, and how many threads each has."""
+def sweep_for_real(dataset: Path, run: Path, count: int, at_once: int, threads: int) -> None:
+    """Training, on a Ray that is told of as many CPUs as so many workers with so many threads."""
     from alsweep.sweep import run_sweep
+    from alsweep.sweep.environment import prepare_environment
 
-    outcome = run_sweep(real_space(dataset, count, cpus), run, report=False)
+    wanted = real_space(dataset, count, threads)
+    prepare_environment(wanted.resources, private=True)
+    import ray
+
+    ray.init = partial(ray.init, num_cpus=at_once * threads)
+    outcome = run_sweep(wanted, run, report=False)
     assert not outcome.failed
 
 
-PARTS: dict[str, Callable[[Path, Path, int, int], None]] = {
+PARTS: dict[str, Callable[..., None]] = {
     "sweep": sweep_of_tables,
     "actors": plain_actors,
     "real": sweep_for_real,
 }
+
+
+class Files(NamedTuple):
+    """How many, and how large together."""
+
+    count: int
+    size: int
+
+    @classmethod
+    def in_(cls, *folders: Path) -> Files:
+        """Those in some folders, which may change meanwhile."""
+        sizes = []
+        for path in (path for folder in folders for path in folder.rglob("*")):
+            with suppress(OSError):
+                sizes += [path.lstat().st_size] if path.is_file() else []
+        return cls(len(sizes), sum(sizes))
 
 
 @dataclass
@@ -186,6 +232,7 @@ class Cost:
         wall: Seconds.
         cpu: CPU seconds by kind of process.
         peak: Of the driver, MiB.
+        session: Files and bytes in Ray's folder shortly before its end.
         processes: How many of each kind there were.
     """
 
@@ -193,6 +240,7 @@ class Cost:
     cpu: dict[str, float]
     peak: float
     processes: dict[str, int]
+    session: Files
 
     @property
     def all_cpu(self) -> float:
@@ -207,9 +255,11 @@ def cost_of(part: str, *arguments: object) -> Cost:
     process = subprocess.Popen(command)
     driver = psutil.Process(process.pid)
     seen: dict[tuple[int, float], tuple[str, float]] = {}
-    peak = 0.0
+    peak, session, looked = 0.0, Files(0, 0), began
     while process.poll() is None:
         peak = max(peak, note(driver, seen))
+        if time.monotonic() - looked > SECONDS_BETWEEN_WALKS:
+            session, looked = max(session, files_of_ray(process.pid)), time.monotonic()
         time.sleep(SECONDS_BETWEEN)
     wall = time.monotonic() - began
     assert process.returncode == 0
@@ -217,7 +267,14 @@ def cost_of(part: str, *arguments: object) -> Cost:
     for kind, seconds in seen.values():
         cpu[kind] += seconds
         count[kind] += 1
-    return Cost(wall, dict(cpu), peak, dict(count))
+    return Cost(wall, dict(cpu), peak, dict(count), session)
+
+
+def files_of_ray(driver: int) -> Files:
+    """What lies in the folders of Ray's session and of Tune's state that belong to a driver."""
+    place = Path(tempfile.gettempdir())
+    sessions = [*place.glob(f"ray/session_*_{driver}"), *place.glob("alsweep-tune-*")]
+    return Files.in_(*sessions)
 
 
 def note(driver: psutil.Process, seen: dict[tuple[int, float], tuple[str, float]]) -> float:
@@ -235,8 +292,11 @@ def note(driver: psutil.Process, seen: dict[tuple[int, float], tuple[str, float]
 
 def kind_of(process: psutil.Process) -> str:
     """Workers and what Ray keeps beside them."""
-    words = " ".join(process.cmdline())
-    return "workers" if "default_worker" in words or words.startswith("ray::") else "ray"
+    program, *rest = process.cmdline() or [""]
+    if "Agent" in program or "raylet" in program:
+        return "ray"
+    worker = program.startswith("ray::") or any(one.endswith("default_worker.py") for one in rest)
+    return "workers" if worker else "ray"
 
 
 def tell(what: str, value: float, unit: str) -> None:
@@ -255,38 +315,59 @@ def tell_cost(name: str, cost: Cost, trajectories: int, loops: int) -> None:
     tell(f"{name}: driver's memory at most", cost.peak, "MiB")
 
 
-def of_tables(folder: Path, dataset: Path, count: int, loops: int) -> None:
+def of_tables(folder: Path, dataset: Path, count: int, loops: int, plain: bool) -> None:
     """A sweep without a learner, its folder, and plain actors that do the same."""
-    run = folder / "run"
+    run = folder / f"run{count}"
+    print(f"{count} trajectories of {loops} loops")
     ours = cost_of("sweep", dataset, run, count, loops)
     tell_cost("sweep", ours, count, loops)
-    tell("files and folders a trajectory", sum(1 for _ in run.rglob("*")) / count, "")
+    driver = json.loads(run.with_suffix(".driver.json").read_text())
+    tell("driver: CPU a result, from the first to the last", 1000 * driver["cpu"], "ms")
+    tell("sweep: wall a result, from the first to the last", 1000 * driver["wall"], "ms")
+    ours_alone = Files.in_(run)
+    for name, found in (("RUN", ours_alone), ("Ray's and Tune's folders", ours.session)):
+        tell(f"{name}: files a trajectory", found.count / count, "")
+        tell(f"{name}: size a trajectory", found.size / count / 1024, "KiB")
     for words in (["status"], ["status", "--json"]):
         command = [sys.executable, "-m", "alsweep", *words, str(run)]
         began = time.monotonic()
         subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
         tell(f"alsweep {' '.join(words)}", time.monotonic() - began, "s")
-    plain = cost_of("actors", dataset, folder / "plain", count, loops)
-    tell_cost("plain actors", plain, count, loops)
-    tell("sweep over plain actors, CPU", ours.all_cpu / plain.all_cpu, "")
-    tell("sweep over plain actors, wall", ours.wall / plain.wall, "")
+    if plain:
+        actors = cost_of("actors", dataset, folder / f"plain{count}", count, loops)
+        tell_cost("plain actors", actors, count, loops)
+        tell("sweep over plain actors, CPU", ours.all_cpu / actors.all_cpu, "")
+        tell("sweep over plain actors, wall", ours.wall / actors.wall, "")
 
 
-def of_training(folder: Path, dataset: Path, count: int) -> None:
-    """Throughput of one trajectory at a time, with all threads, and of one a CPU."""
-    at_once = psutil.cpu_count() or 1
-    costs = {n: cost_of("real", dataset, folder / f"run{n}", count, n) for n in (at_once, 1)}
-    for cpus, cost in costs.items():
-        tell_cost(f"{at_once // cpus} at once", cost, count, 3)
-    tell("throughput, times that of one at once", costs[at_once].wall / costs[1].wall, "")
+def of_training(folder: Path, dataset: Path, count: int, at_once: int, threads: int) -> None:
+    """Throughput of real trainings."""
+    run = folder / f"real{at_once}x{threads}"
+    cost = cost_of("real", dataset, run, count, at_once, threads)
+    tell_cost(f"{at_once} at once, {threads} threads each", cost, count, 3)
+    times = sorted(times_of_ends(run))
+    # The first trajectories of the workers wait for processes and imports; so they are left out.
+    later = times[at_once:]
+    if len(later) > 1:
+        rate = 3600 * (len(later) - 1) / (later[-1] - later[0])
+        tell("trajectories an hour, after the first", rate, "")
+
+
+def times_of_ends(run: Path) -> list[float]:
+    """When each trajectory wrote its last record."""
+    folders = (run / "trajectories").iterdir()
+    return [max(one.stat().st_mtime for one in (f / "records").iterdir()) for f in folders]
 
 
 def main() -> None:
     """Print a line for each figure."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--trajectories", type=int, default=60)
+    parser.add_argument("--trajectories", type=int, nargs="+", default=[60])
     parser.add_argument("--loops", type=int, default=5)
+    parser.add_argument("--plain", action="store_true", help="plain actors beside the sweep")
     parser.add_argument("--real", type=int, default=0, help="trajectories to train instead")
+    parser.add_argument("--at-once", type=int, nargs="+", default=[1, 2])
+    parser.add_argument("--threads", type=int, default=1, help="of each that is trained")
     parser.add_argument("--part", type=json.loads, help=argparse.SUPPRESS)
     chosen = parser.parse_args()
     if chosen.part:
@@ -296,10 +377,10 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
         dataset = write_phantom(folder / "dataset", cases=8, shape=(24, 24, 24), seed=3).path
-        if chosen.real:
-            of_training(folder, dataset, chosen.real)
-        else:
-            of_tables(folder, dataset, chosen.trajectories, chosen.loops)
+        for at_once in chosen.at_once if chosen.real else ():
+            of_training(folder, dataset, chosen.real, at_once, chosen.threads)
+        for count in () if chosen.real else chosen.trajectories:
+            of_tables(folder, dataset, count, chosen.loops, chosen.plain)
 
 
 if __name__ == "__main__":

@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from alsweep.config.sweep import ResourcesConfig, SweepConfig
+    from alsweep.sweep import mixing
     from alsweep.sweep.costing import Cost
     from alsweep.sweep.counting import Counted
-    from alsweep.sweep.missing import ToDo
+    from alsweep.sweep.missing import Snapshot, ToDo
     from alsweep.sweep.outlook import Outlook
     from alsweep.sweep.plan import Plan
     from alsweep.sweep.search_outlook import SearchOutlook
@@ -176,7 +177,7 @@ def _naming(space: Path) -> Iterator[None]:
 
 def _look_ahead(plan: "Plan", run: Path, asked: Asked, said: _Said) -> "Outlook":
     """All that the run would refuse or warn of, and what it would take."""
-    from alsweep.sweep import mixing, remarks
+    from alsweep.sweep import mixing, remarks, taking_over
     from alsweep.sweep.calibrating import Calibration
     from alsweep.sweep.deciding import extended
     from alsweep.sweep.forecast import forecast
@@ -184,7 +185,6 @@ def _look_ahead(plan: "Plan", run: Path, asked: Asked, said: _Said) -> "Outlook"
     from alsweep.sweep.outlook import outlook
     from alsweep.sweep.plan import opened
     from alsweep.sweep.run_folder import check_same_sweep
-    from alsweep.sweep.taking_over import to_take_over
 
     private, resources = asked.address is None, plan.sweep.resources
     check_place_and_device(run, resources, private=private)
@@ -192,22 +192,42 @@ def _look_ahead(plan: "Plan", run: Path, asked: Asked, said: _Said) -> "Outlook"
     check_same_sweep(run, plan)
     _check_search(run, plan)
     plan = extended(plan, run)
-    told, plan = list(remarks.of_run(run, plan)), plan.overruled
-    disk = forecast(run, plan, private=private)
+    # Looked up once, since a run of a thousand has many files.
+    made = taking_over.looked_ahead(run, plan)
+    told, plan = list(remarks.of_run(made, plan)), plan.overruled
+    disk = forecast(made, plan, private=private)
     if disk is not None:
         said(disk.told)
-    finished = mixing.Stored.read(run, plan, taken=to_take_over(run, plan))
+    taken = taking_over.of(made, plan)
+    finished = mixing.Stored.read(run, plan, taken=taken)
     if not asked.mix_numerics:
         mixing.refuse_mixing(finished)
-    foretell(run, plan.sweep, private=private, busy=bool(unfinished(run, plan)), tell=said)
-    for remark in [*told, *mixing.on_stored(finished)]:
+    foretell(run, plan.sweep, private=private, busy=bool(unfinished(made, plan)), tell=said)
+    for remark in [*told, *mixing.on_stored(finished), *taking_over.summary(taken)]:
         said(remark)
     calibrate = Calibration(resources, plan.sweep.plugins) if asked.calibrate else None
     # A search space need not know of prices.
     price = resources.plain().get("price_per_gpu_hour") if asked.price is None else asked.price
-    found = outlook(run, plan, private=private, calibrate=calibrate, price=price)
+    found = outlook(made, plan, private=private, calibrate=calibrate, price=price)
+    _tell_caps(replace(found, disk=disk), finished, made, private, said)
     failing = (text for dataset in opened(plan) for text in remarks.infeasible(plan, dataset))
     return replace(found, disk=disk, infeasible=tuple(failing), warnings=said.warnings)
+
+
+def _tell_caps(
+    found: "Outlook", finished: "mixing.Stored", made: "Snapshot", private: bool, said: _Said
+) -> None:
+    """Warn of caps that are going to end the run."""
+    from alsweep.sweep.capped import Expected, over_caps
+    from alsweep.sweep.forecast import workers
+
+    if found.cost is None or found.disk is None:
+        return
+    sweep, counted = finished.plan.sweep, found.counted
+    at_once = workers(sweep.resources) if private else None
+    expected = Expected(found.cost, found.disk, counted, at_once)
+    for text in over_caps(sweep, made, finished.records, expected):
+        said(text)
 
 
 def _check_search(run: Path, plan: "Plan") -> None:

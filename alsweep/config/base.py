@@ -51,6 +51,8 @@ class Frozen(BaseModel):
         """A stored file lacks the fields that came after it: they are neutral."""
         if not is_stored(info) or not isinstance(value, dict):
             return value
+        if cls.model_fields.keys() <= value.keys():
+            return value
         missing = {n: _when_missing(f) for n, f in cls.model_fields.items() if n not in value}
         return value | {name: meant for name, meant in missing.items() if meant is not _DEFAULT}
 
@@ -60,9 +62,13 @@ class Frozen(BaseModel):
 
     def identity(self) -> Any:
         """All fields as JSON values, but for those that are :func:`added` and neutral."""
-        plain, known = self.plain(), type(self).model_fields
+        return self.identity_in(self.plain())
+
+    def identity_in(self, plain: Any) -> Any:
+        """The same, given what :meth:`plain` is, which whoever holds a section knows of it."""
+        known = type(self).model_fields
         return {
-            name: value.identity() if isinstance(value, Frozen) else plain[name]
+            name: value.identity_in(plain[name]) if isinstance(value, Frozen) else plain[name]
             for name, value in self
             if _neutral(known[name]) != plain[name]
         }

@@ -316,3 +316,13 @@ def _spots(grid: Mapping[str, Sequence[Any]], points: Sequence[Partial]) -> Iter
 def _placed(partials: Iterable[Partial], home: str) -> Iterator[_Spot]:
     for one in partials:
         yield one, {key: f"{home}.{key}" for key in one}
+
+
+def where_it_stands(message: str, cell: Cell) -> str:
+    """Name the place of a faulty key that does not stand in base, and the setting at fault."""
+    for key, place in cell.places.items():
+        if message.startswith((f"base.{key}:", f"base.{key}.")):
+            message = place + message.removeprefix(f"base.{key}")
+    if cell.setting is None or message.startswith(f"settings.{cell.setting}."):
+        return message
+    return f"{message} (in setting '{cell.setting}')"

@@ -44,6 +44,6 @@ class LearnerSpec(Frozen):
     def _to_flat(self) -> Any:
         return {"name": self.name, **self.options} if self.options else self.name
 
-    def identity(self) -> Any:
+    def identity_in(self, plain: Any) -> Any:
         """As it is written: options at their neutral value are left out there already."""
-        return self._to_flat()
+        return plain

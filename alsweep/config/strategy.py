@@ -58,6 +58,6 @@ class StrategySpec(Frozen):
     def _plugins(self) -> dict[str, Any]:
         return {"plugins": list(self.plugins)} if self.plugins else {}
 
-    def identity(self) -> dict[str, Any]:
+    def identity_in(self, plain: Any) -> dict[str, Any]:
         """Everything that changes the queries: name, parameters, plug-in files; not the label."""
         return {"name": self.name, **self._plugins, **self.parameters}

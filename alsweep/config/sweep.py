@@ -355,8 +355,10 @@ class SweepConfig(Frozen):
         _assign_all(base, values, cell.places)
         # What is implied has keys of its own, some of them inside mappings of the cell.
         _assign_all(base, implied.get(canonical_json(cell.where), {}))
+        first = self._trajectory(cell, base, self.seeds[0])
         for seed in self.seeds:
-            yield cell, self._trajectory(cell, base, seed)
+            # The seeds are valid already, and nothing else of a config follows from its seed.
+            yield cell, first.model_copy(update={"seed": seed})
 
     def _trajectory(self, cell: Cell, base: dict[str, Any], seed: int) -> TrajectoryConfig:
         raw = {**base, "dataset": str(cell.dataset or self.dataset), "seed": seed}

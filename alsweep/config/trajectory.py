@@ -262,13 +262,14 @@ class TrainingConfig(Frozen):
         """Epochs of all members together."""
         return sum(self.member_epochs(member) for member in range(self.members))
 
-    def identity(self) -> dict[str, Any]:
+    def identity_in(self, plain: Any) -> dict[str, Any]:
         """All fields that change results: those of choices not made are left out."""
         idle = {
             "folds": self.ensemble != "folds",
             "momentum": self.optimizer != "sgd_poly",
         }
-        return {key: value for key, value in super().identity().items() if not idle.get(key)}
+        found = super().identity_in(plain)
+        return {key: value for key, value in found.items() if not idle.get(key)}
 
 
 class InferenceConfig(Frozen):

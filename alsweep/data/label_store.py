@@ -126,6 +126,7 @@ class PartialLabels:
         self._free = None if free is None else lru_cache(_OPEN_CASES)(free)
         self._crops: dict[Patch, LabelMap] = {}
         self._boxes: dict[str, _Boxes] = {}
+        self._counts: dict[str, Int64[np.ndarray, " class"]] = {}
         self._append(tuple(patches))
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -140,6 +141,7 @@ class PartialLabels:
             _check(patch, self._shapes)
         grown = {case: _Boxes((*self.boxes(case), *own)) for case, own in by_case(new).items()}
         self._boxes = dict(sorted({**self._boxes, **grown}.items()))
+        self._counts = {case: known for case, known in self._counts.items() if case not in grown}
         self.patches = (*self.patches, *new)
 
     @property
@@ -220,11 +222,18 @@ class PartialLabels:
         """
         counts = np.zeros(self._classes, dtype=np.int64)
         for name in self.cases if case is None else (case,):
-            for index, patch in enumerate(self.boxes(name)):
-                owned = self._boxes[name].owned(index)
-                crop = self.crop(patch)
-                values = crop.ravel() if owned is None else crop[owned]
-                counts += np.bincount(values, minlength=256)[: self._classes]
+            if name not in self._counts:
+                self._counts[name] = self._count(name)
+            counts += self._counts[name]
+        return counts
+
+    def _count(self, case: str) -> Int64[np.ndarray, " class"]:
+        counts = np.zeros(self._classes, dtype=np.int64)
+        for index, patch in enumerate(self.boxes(case)):
+            owned = self._boxes[case].owned(index)
+            crop = self.crop(patch)
+            values = crop.ravel() if owned is None else crop[owned]
+            counts += np.bincount(values, minlength=256)[: self._classes]
         return counts
 
     def digest(self) -> str | None:

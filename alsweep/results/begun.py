@@ -1,13 +1,18 @@
 """What readers need of RUN/sweep.yaml: name, datasets and trajectories; the rest is the sweep's."""
 
-from collections.abc import Mapping
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from alsweep.config.trajectory import TrajectoryConfig
 from alsweep.errors import RunFolderError
 from alsweep.layout import space_path
+
+if TYPE_CHECKING:
+    from alsweep.config.sweep import Provenance, SweepConfig
 
 
 @dataclass(frozen=True)
@@ -84,6 +89,38 @@ def read_begun(run: Path) -> Begun:
         ) from None
 
 
+def begun_as(sweep: SweepConfig, origin: Provenance) -> Begun:
+    """The same as :func:`read_begun`, for who has read and validated the sweep.yaml already.
+
+    Args:
+        sweep: Of a run folder.
+        origin: Its provenance.
+    """
+    keys = [*sweep.grid, *(key for point in sweep.points or () for key in point)]
+    keys += [key for part in (sweep.sample, sweep.search) if part for key in part.over]
+    return Begun(sweep.name, origin.trajectories, _grounds_of(sweep, origin), _once(keys))
+
+
+def _grounds_of(sweep: SweepConfig, origin: Provenance) -> tuple[Ground, ...]:
+    own = {one.name for one in sweep.settings or () if one.dataset is not None}
+    named = tuple(
+        Ground(
+            setting=one.name,
+            key=f"settings.{one.name}.dataset" if one.name in own else "dataset",
+            dataset=sweep.dataset_of(one.name),
+            dataset_fingerprint=one.dataset_fingerprint,
+            trajectories=frozenset(one.trajectories),
+        )
+        for one in origin.settings
+    )
+    print_, ids = origin.dataset_fingerprint or "", frozenset(origin.trajectories)
+    return named or (Ground(None, "dataset", sweep.dataset_of(None), print_, ids),)
+
+
+def _once(keys: Iterable[str]) -> tuple[str, ...]:
+    return tuple(map(str, dict.fromkeys(keys)))
+
+
 def _read(path: Path) -> Any:
     from ruamel.yaml import YAML
     from ruamel.yaml.error import YAMLError
@@ -106,7 +143,7 @@ def _read(path: Path) -> Any:
 def _varied(raw: Mapping[str, Any]) -> tuple[str, ...]:
     points = [key for point in raw.get("points") or () for key in point]
     over = [key for part in ("sample", "search") for key in (raw.get(part) or {}).get("over") or ()]
-    return tuple(map(str, dict.fromkeys([*(raw.get("grid") or ()), *points, *over])))
+    return _once([*(raw.get("grid") or ()), *points, *over])
 
 
 def _grounds(

@@ -4,7 +4,7 @@ A loop is finished when its record is there and the query after it is too (the l
 record).
 """
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
@@ -87,10 +87,15 @@ def read_config(folder: Path) -> TrajectoryConfig:
     return read_model(TrajectoryConfig, config_path(folder))
 
 
-def read_records(folder: Path, known: Sequence[LoopRecord] = ()) -> tuple[LoopRecord, ...]:
+def read_records(
+    folder: Path, known: Sequence[LoopRecord] = (), loops: int | None = None
+) -> tuple[LoopRecord, ...]:
     """Return the records of a trajectory's finished loops, contiguous from loop 0.
 
-    Those ``known``, which were read before, are not read again.
+    Args:
+        folder: Of the trajectory.
+        known: Those that were read before; they are not read again.
+        loops: Of the trajectory, for who knows; else its config.json is read where that matters.
 
     Raises:
         RecordError: A record is broken.
@@ -98,16 +103,28 @@ def read_records(folder: Path, known: Sequence[LoopRecord] = ()) -> tuple[LoopRe
     records = list(known)
     while record_path(folder, len(records)).exists():
         loop = len(records)
-        if not query_path(folder, loop + 1).exists() and loop + 1 < read_config(folder).query.loops:
-            break
+        if loop + 1 != loops and not query_path(folder, loop + 1).exists():
+            loops = read_config(folder).query.loops if loops is None else loops
+            if loop + 1 < loops:
+                break
         records.append(LoopRecord.read(record_path(folder, loop)))
     return tuple(records)
 
 
-def read_run(run: Path) -> RunFolder:
+def read_run(
+    run: Path,
+    begun: Begun | None = None,
+    planned: Mapping[str, TrajectoryConfig] | None = None,
+) -> RunFolder:
     """Read a run folder: all trajectories of its plan, with their finished loops.
 
     These are the ones that sweep.yaml names, and those that were added while the sweep ran.
+
+    Args:
+        run: The folder.
+        begun: What its sweep.yaml says, for who has read that.
+        planned: Configs by the ids that they have on their datasets, for who has made these; a
+            folder with such a config needs no further look at whose it is.
 
     Raises:
         RunFolderError: ``run`` is no run folder.
@@ -115,13 +132,18 @@ def read_run(run: Path) -> RunFolder:
     """
     decisions = read_decisions(run)
     follows = decided(decisions)
-    begun = replace(read_begun(run), added=follows.settings)
+    begun = replace(begun or read_begun(run), added=follows.settings)
     ids = dict.fromkeys([*begun.ids, *follows.added])
-    return replace(read_part(run, begun, ids, follows.stopped), decisions=decisions)
+    part = read_part(run, begun, ids, follows.stopped, planned)
+    return replace(part, decisions=decisions)
 
 
 def read_part(
-    run: Path, begun: Begun, ids: Iterable[str], stopped: Collection[str] = ()
+    run: Path,
+    begun: Begun,
+    ids: Iterable[str],
+    stopped: Collection[str] = (),
+    planned: Mapping[str, TrajectoryConfig] | None = None,
 ) -> RunFolder:
     """Read some trajectories of a run, without its decisions.
 
@@ -130,23 +152,38 @@ def read_part(
         begun: What its sweep.yaml says.
         ids: Of the trajectories.
         stopped: Ids of those that do no further loops.
+        planned: See :func:`read_run`.
 
     Raises:
         RecordError: A file of theirs is broken, or a config is not its trajectory's.
     """
+    known = planned or {}
     trajectories = (
-        _read_trajectory(trajectory_folder(run, id_), begun, id_ in stopped) for id_ in ids
+        _read_trajectory(trajectory_folder(run, id_), begun, known.get(id_), id_ in stopped)
+        for id_ in ids
     )
     return RunFolder(run, begun, tuple(trajectories))
 
 
-def _read_trajectory(folder: Path, begun: Begun, stopped: bool) -> TrajectoryFolder:
+def _read_trajectory(
+    folder: Path, begun: Begun, planned: TrajectoryConfig | None, stopped: bool
+) -> TrajectoryFolder:
     if not config_path(folder).exists():
         failure = None if stopped else read_failure(folder)
         status = _status(False, stopped, failure)
         return TrajectoryFolder(folder.name, folder, None, (), status, failure)
     config = read_config(folder)
-    # The table says what the config says, so it must be the one that the records were made with.
+    if config != planned:
+        _refuse_another(folder, begun, config)
+    records = read_records(folder, loops=config.query.loops)
+    done = len(records) == config.query.loops
+    failure = None if done or stopped else read_failure(folder)
+    status = _status(done, stopped, failure)
+    return TrajectoryFolder(folder.name, folder, config, records, status, failure)
+
+
+def _refuse_another(folder: Path, begun: Begun, config: TrajectoryConfig) -> None:
+    """The table says what the config says, so it must be the one that records were made with."""
     meant = config.trajectory_id(begun.ground(folder.name, config).dataset_fingerprint)
     if meant != folder.name:
         raise RecordError(
@@ -154,11 +191,6 @@ def _read_trajectory(folder: Path, begun: Begun, stopped: bool) -> TrajectoryFol
             f"of {meant}; restore the file, or move it "
             "elsewhere and resume the run, which writes it again"
         )
-    records = read_records(folder)
-    done = len(records) == config.query.loops
-    failure = None if done or stopped else read_failure(folder)
-    status = _status(done, stopped, failure)
-    return TrajectoryFolder(folder.name, folder, config, records, status, failure)
 
 
 def _status(done: bool, stopped: bool, failure: str | None) -> Status:

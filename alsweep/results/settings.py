@@ -6,7 +6,9 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from alsweep.config.trajectory import TrajectoryConfig
-from alsweep.results.records import RunFolder, TrajectoryFolder
+from alsweep.files import canonical_json
+from alsweep.results.begun import Ground
+from alsweep.results.records import RunFolder
 
 TIMES = "\u00d7"
 
@@ -81,34 +83,59 @@ def named_settings(runs: Iterable[RunFolder]) -> dict[str, str]:
     """
     found: dict[str, Setting] = {}
     for run in runs:
-        for trajectory in run.trajectories:
-            if trajectory.config is not None and trajectory.records:
-                setting = setting_of(run, trajectory, trajectory.config)
-                for record in trajectory.records:
-                    found.setdefault(record.setting, setting)
+        begun = {one.id: one for one in run.trajectories if one.records}
+        settings = settings_of(run, {i: one.config for i, one in begun.items() if one.config})
+        for id_, setting in settings.items():
+            for record in begun[id_].records:
+                found.setdefault(record.setting, setting)
     names = setting_names(found.values())
     return told_apart({told: names[setting.hash] for told, setting in found.items()})
 
 
-def setting_of(run: RunFolder, trajectory: TrajectoryFolder, config: TrajectoryConfig) -> Setting:
-    """The setting of a trajectory, called by the hash that its config has on the run's dataset.
+def settings_of(run: RunFolder, configs: Mapping[str, TrajectoryConfig]) -> dict[str, Setting]:
+    """The settings of trajectories, called by the hash that a config has on the run's dataset.
 
     Args:
-        run: Has the trajectory.
-        trajectory: May not have begun.
-        config: Of the trajectory.
+        run: Has the trajectories.
+        configs: Of trajectories, by id; they need not have begun.
+
+    Returns:
+        By id, in the order of the run.
     """
+    names = _dataset_names(run)
+    # What differs in strategy or seed alone is of one setting, of which a sweep has few.
+    known: dict[tuple[str, str, Ground], Setting] = {}
+    found: dict[str, Setting] = {}
+    for one in run.trajectories:
+        if (config := configs.get(one.id)) is None:
+            continue
+        ground = run.ground(one)
+        name = one.records[0].dataset if one.records else names[ground.dataset_fingerprint]
+        plain = config.model_dump(mode="json", exclude={"strategy", "seed", "dataset"})
+        key = canonical_json(plain), name, ground
+        if key not in known:
+            known[key] = _setting(run, config, name, ground)
+        found[one.id] = known[key]
+    return found
+
+
+def _dataset_names(run: RunFolder) -> dict[str, str]:
+    """Fingerprint to name; where nothing is finished, the folder is all that is known of it."""
+    names: dict[str, str] = {}
+    for one in run.trajectories:
+        if one.records:
+            names.setdefault(run.ground(one).dataset_fingerprint, one.records[0].dataset)
+    for one in run.trajectories:
+        ground = run.ground(one)
+        names.setdefault(ground.dataset_fingerprint, ground.dataset.name)
+    return names
+
+
+def _setting(run: RunFolder, config: TrajectoryConfig, dataset: str, ground: Ground) -> Setting:
     plain = config.model_dump(mode="json", exclude={"strategy", "seed", "dataset"})
-    # Where nothing is finished, the folder is all that is known of the dataset's name.
-    ground = run.ground(trajectory)
-    told = (
-        other.records[0].dataset
-        for other in (trajectory, *run.trajectories)
-        if other.records and run.ground(other).dataset_fingerprint == ground.dataset_fingerprint
-    )
     return Setting(
         hash=config.setting_hash(ground.dataset_fingerprint),
-        dataset=next(told, ground.dataset.name),
+        dataset=dataset,
         values=dict(_flat(plain)),
         varied=run.begun.varied,
         name=ground.setting,

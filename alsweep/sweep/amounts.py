@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -18,9 +17,12 @@ from alsweep.sweep.missing import loops_done, missing_starts, unfinished
 from alsweep.sweep.plan import opened
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from alsweep.config.strategy import StrategySpec
     from alsweep.config.trajectory import TrainingConfig, TrajectoryConfig
     from alsweep.data.case import Dataset
+    from alsweep.sweep.missing import Snapshot
     from alsweep.sweep.plan import Plan, Planned
 
 _OF_THE_COUNT = {
@@ -175,12 +177,12 @@ class Measure:
 
 
 def left_to_do(
-    run: Path, plan: Plan, measure: Measure, stored: Mapping[str, int]
+    run: Path | Snapshot, plan: Plan, measure: Measure, stored: Mapping[str, int]
 ) -> dict[str, Amount]:
     """What is left of each recipe: loops that lack, each start once, less what is stored.
 
     Args:
-        run: The run folder.
+        run: The run folder, or what was looked up in it.
         plan: What to make.
         measure: Of the plan.
         stored: Trajectory to the members of its next loop that are stored already; a start is told

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import TYPE_CHECKING
 
 from alsweep.config.caps import CapsConfig
@@ -100,6 +101,21 @@ def meter_of(sweep: SweepConfig, run: Path) -> Meter:
     resources = sweep.resources
     price = resources.price_per_gpu_hour or 0.0
     return Meter(sweep.caps, resources.gpus or 1.0, price, SeldomMeasured(run).gib)
+
+
+def metered(sweep: SweepConfig, run: Path, found: Mapping[str, Iterable[LoopRecord]]) -> Meter:
+    """The meter of a sweep with what its run has used; ``hours`` only the driver knows.
+
+    Args:
+        sweep: Has the caps.
+        run: The run folder; it need not be there.
+        found: The records in it of every trajectory of the plan, by id.
+    """
+    meter = meter_of(sweep, run)
+    planned = chain.from_iterable(found.values())
+    for record in chain(planned, replaced_records(run, sweep.caps, found.keys())):
+        count_loop(meter, run, record, sweep.resources)
+    return meter
 
 
 def count_loop(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any, Literal
 from alsweep.layout import trajectory_folder
 from alsweep.results.records import read_records
 from alsweep.sweep.amounts import Amount, Measure, Recipe, left_to_do
-from alsweep.sweep.missing import loops_done
+from alsweep.sweep.missing import Snapshot, loops_done
+from alsweep.sweep.taking_over import looked_ahead
 from alsweep.sweep.throughputs import FORWARD, stated_step
 
 if TYPE_CHECKING:
@@ -124,7 +125,7 @@ Calibrate = Callable[[Sequence[Recipe]], Mapping[int, Timed]]
 
 
 def cost_of(
-    run: Path,
+    run: Path | Snapshot,
     plan: Plan,
     stored: Mapping[str, int],
     calibrate: Calibrate | None = None,
@@ -137,18 +138,18 @@ def cost_of(
     both; and where nothing is known, the table is all there is.
 
     Args:
-        run: The run folder, absolute; it need not be there.
+        run: The run folder, absolute; it need not be there. Or what was looked up in it.
         plan: What to make.
         stored: See :func:`~alsweep.sweep.amounts.left_to_do`.
         calibrate: Asked for recipes without records.
         price: See :class:`Cost`.
     """
-    measure, resources = Measure.of(plan), plan.sweep.resources
-    left = {key: one for key, one in left_to_do(run, plan, measure, stored).items() if one.steps}
+    measure, resources, made = Measure.of(plan), plan.sweep.resources, looked_ahead(run, plan)
+    left = {key: one for key, one in left_to_do(made, plan, measure, stored).items() if one.steps}
     if not left:
         return None
     stated = {key: _stated(measure.recipes[key], resources) for key in measure.recipes}
-    known = _recorded(run, plan, measure)
+    known = _recorded(made, plan, measure)
     if calibrate is not None:
         known |= _calibrated(calibrate, measure, left, stated, known)
     rates = _all_rates(stated, known)
@@ -223,16 +224,14 @@ class _Sums:
         return Rates(step, judged, spent.queried / done.queried if done.queried else judged)
 
 
-def _recorded(run: Path, plan: Plan, measure: Measure) -> dict[str, Timed]:
+def _recorded(made: Snapshot, plan: Plan, measure: Measure) -> dict[str, Timed]:
     """What the run's own records say of each recipe."""
     sums: dict[str, _Sums] = {}
     loops: dict[str, int] = {}
     for planned in plan.trajectories:
-        if not loops_done(run, planned):
-            continue
         key = measure.keys[planned.id]
-        for record in read_records(trajectory_folder(run, planned.id)):
-            if not record.taken_over and _same_machine(record, plan.sweep.resources):
+        for record in _records_for(made, planned, measure):
+            if _same_machine(record, plan.sweep.resources):
                 _count(sums.setdefault(key, _Sums()), record, planned, plan, measure)
                 loops[key] = loops.get(key, 0) + 1
     rates = {key: found.rates(measure.recipes[key]) for key, found in sums.items()}
@@ -241,6 +240,21 @@ def _recorded(run: Path, plan: Plan, measure: Measure) -> dict[str, Timed]:
         for key, one in rates.items()
         if one is not None
     }
+
+
+def _records_for(made: Snapshot, planned: Planned, measure: Measure) -> Iterator[LoopRecord]:
+    """Of the loops that were made for a trajectory, or that it is going to take over.
+
+    Of a source that the plan has too, the records are that one's.
+    """
+    source = made.sources.get(planned.id)
+    if source is not None and source.name in measure.keys:
+        return
+    records = read_records(source or trajectory_folder(made.run, planned.id))
+    for record in records[: loops_done(made, planned)]:
+        # What was taken over says nothing of what it took.
+        if not record.taken_over:
+            yield record
 
 
 def _same_machine(record: LoopRecord, resources: ResourcesConfig) -> bool:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from alsweep.config.expansion import where_it_stands
 from alsweep.errors import ConfigError
 from alsweep.query.plugin_files import load_files
-from alsweep.sweep.plan import where_it_stands
 from alsweep.sweep.replays import with_each_replayed
 from alsweep.sweep.search_space import example_cells, with_search_spelled_out
 from alsweep.trajectory.resolving import written_out

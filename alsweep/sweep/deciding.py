@@ -26,9 +26,9 @@ def extended(plan: Plan, run: Path) -> Plan:
         RecordError: The log is broken, or a config in it is not its trajectory's.
         ConfigError: Another schedule than the plan's has stopped something.
     """
-    found = read_decided(run)
+    found, known = read_decided(run), set(plan.ids)
     _refuse_another_schedule(plan, run, found)
-    more = {id_: config for id_, config in found.added.items() if id_ not in plan.ids}
+    more = {id_: config for id_, config in found.added.items() if id_ not in known}
     return replace(
         plan,
         trajectories=(

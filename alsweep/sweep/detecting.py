@@ -118,7 +118,7 @@ def _smallest(seeds: int, comparisons: int, deviation: float) -> float | None:
 
 def _deviation(run: Path, plan: Plan, controls: Sequence[str]) -> float | None:
     """Pooled over all pairs of which at least two seeds are done; None without any."""
-    if not space_path(run).exists() or finished(run, plan) < 2:
+    if not space_path(run).exists() or len(finished(run, plan)) < 2:
         return None
     from alsweep.results import load_results
     from alsweep.results.metrics import aubc

@@ -30,7 +30,7 @@ _BAR_WIDTH = 18
 
 @dataclass
 class SweepState:
-    """The state that both displays show.
+    """The state that both displays show; its totals are kept, since a sweep may be long.
 
     Attributes:
         run: The run folder.
@@ -48,11 +48,34 @@ class SweepState:
     starts: dict[str, Start] = field(default_factory=dict)
     failures: int = 0
     stopped: int = 0
+    loops_done: int = field(init=False)
+    all_loops: int = field(init=False)
+    done: int = field(init=False)
 
-    @property
-    def done(self) -> int:
-        """Finished trajectories."""
-        return sum(self.loops[p.id] == p.config.query.loops for p in self.plan.trajectories)
+    def __post_init__(self) -> None:
+        self.loops_done, self.all_loops = sum(self.loops.values()), self.plan.loops
+        self.done = sum(self._is_done(planned) for planned in self.plan.trajectories)
+
+    def _is_done(self, planned: Planned) -> bool:
+        return self.loops[planned.id] == planned.config.query.loops
+
+    def add(self, more: Sequence[Planned]) -> None:
+        """Count trajectories that were added, with what there is of them already."""
+        loops = {planned.id: loops_done(self.run, planned) for planned in more}
+        done, asked = sum(loops.values()), sum(one.config.query.loops for one in more)
+        self.plan, self.loops = self.plan.holding(more), self.loops | loops
+        self.loops_done, self.all_loops = self.loops_done + done, self.all_loops + asked
+        self.done += sum(map(self._is_done, more))
+        self.pace.more(asked - done)
+
+    def finished_loop(self, planned: Planned, record: LoopRecord) -> None:
+        """Count a loop."""
+        was_done = self._is_done(planned)
+        self.loops_done += record.loop + 1 - self.loops[planned.id]
+        self.loops[planned.id] = record.loop + 1
+        self.dice[planned.id] = record.mean_dice
+        self.done += self._is_done(planned) - was_done
+        self.pace.finished_loop()
 
     @property
     def summary(self) -> str:
@@ -62,7 +85,7 @@ class SweepState:
         stopped = f", {self.stopped} stopped" if self.stopped else ""
         return (
             f"{self.done}/{total} trajectories done{failed}{stopped}, "
-            f"{sum(self.loops.values())}/{self.plan.loops} loops, "
+            f"{self.loops_done}/{self.all_loops} loops, "
             f"{in_words(self.pace.elapsed)} elapsed, {left_in_words(self.pace.seconds_left)}"
         )
 
@@ -92,9 +115,7 @@ class StateMonitor:
 
     def loop(self, planned: Planned, record: LoopRecord) -> None:
         """See :class:`~alsweep.sweep.monitor.Monitor`."""
-        self.state.loops[planned.id] = record.loop + 1
-        self.state.dice[planned.id] = record.mean_dice
-        self.state.pace.finished_loop()
+        self.state.finished_loop(planned, record)
 
     def failed(self, planned: Planned, error: str) -> None:
         """See :class:`~alsweep.sweep.monitor.Monitor`."""
@@ -114,11 +135,7 @@ class StateMonitor:
 
     def added(self, more: Sequence[Planned]) -> None:
         """See :class:`~alsweep.sweep.monitor.Monitor`."""
-        self.state.plan = self.state.plan.holding(more)
-        done = {planned.id: loops_done(self.state.run, planned) for planned in more}
-        self.state.loops |= done
-        loops = sum(planned.config.query.loops for planned in more)
-        self.state.pace.more(loops - sum(done.values()))
+        self.state.add(more)
 
 
 class LineDisplay(StateMonitor):
@@ -166,7 +183,7 @@ class LineDisplay(StateMonitor):
         super().loop(planned, record)
         state = self.state
         self._say(
-            f"[{sum(state.loops.values())}/{state.plan.loops}] {planned.shown} "
+            f"[{state.loops_done}/{state.all_loops}] {planned.shown} "
             f"seed {planned.config.seed} loop {record.loop + 1}/{planned.config.query.loops}: "
             f"Dice {dice_text(record.mean_dice)}, "
             f"{left_in_words(state.pace.seconds_left)}"

@@ -24,7 +24,7 @@ def make_missing(job: Job, address: str | None = None, retry: Retry = Retry.fail
         KeyboardInterrupt: A signal, such as Ctrl-C; no worker is left, and finished loops are safe.
     """
     for planned in job.plan.trajectories:
-        records = read_records(job.folder(planned))
+        records = read_records(job.folder(planned), loops=planned.config.query.loops)
         job.mirror(planned, records)
         job.count(planned, records)
     job.count_replaced()
@@ -49,8 +49,9 @@ def _going_on(job: Job, retry: Retry) -> Job:
             forget_failure(job.folder(planned))
         return job
     going = going_on(job.run, job.plan, retry)
+    failed = going.stopped - job.plan.stopped
     for planned in job.plan.trajectories:
-        if planned.id in going.stopped - job.plan.stopped:
+        if planned.id in failed:
             error = read_failure(job.folder(planned)) or ""
             job.errors[planned.id] = error
             job.monitor.failed(planned, error)
@@ -65,7 +66,7 @@ def _outcome(job: Job) -> Outcome:
     told = {id_: error for id_, error in failed.items() if error is not None}
     left = len(failed) - len(told)
     untold = configurations_left(job) if stopped else 0
-    done = finished(job.run, job.plan)
+    done = len(finished(job.run, job.plan))
     return Outcome(done, told, stopped if left or untold else None, left, untold)
 
 

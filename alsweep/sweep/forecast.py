@@ -12,8 +12,9 @@ from alsweep.data.case import Dataset
 from alsweep.disk import MIB, RESERVE, free_bytes, in_words, mount_point, require_room
 from alsweep.layout import models_folder
 from alsweep.model.topology import make_topology, parameters
-from alsweep.sweep.missing import loops_done, to_do, unfinished
+from alsweep.sweep.missing import Snapshot, finished, loops_done, to_do, unfinished
 from alsweep.sweep.plan import opened
+from alsweep.sweep.taking_over import looked_ahead
 
 if TYPE_CHECKING:
     from alsweep.config.sweep import ResourcesConfig
@@ -87,38 +88,41 @@ class Forecast:
         )
 
 
-def forecast(run: Path, plan: Plan, *, private: bool = True) -> Forecast | None:
+def forecast(run: Path | Snapshot, plan: Plan, *, private: bool = True) -> Forecast | None:
     """Foretell what the rest of a plan writes; None where nothing is left to do.
 
     Args:
-        run: The run folder, absolute; it need not be there.
+        run: The run folder, absolute; it need not be there. Or what was looked up in it.
         plan: What to make.
         private: Whether this machine does it all; a cluster may work on all trajectories at once.
 
     Raises:
         DiskFullError: The disk takes not even one member.
     """
-    rest = unfinished(run, plan)
+    made = looked_ahead(run, plan)
+    run, rest = made.run, unfinished(made, plan)
     if not rest:
         return None
     by_place = {dataset.path: _Sizes(dataset) for dataset in opened(plan)}
-    sizes = {planned.id: by_place[planned.config.dataset] for planned in rest}
+    # What is finished once it has taken loops over is written, too.
+    written = [*rest, *(one for one in finished(made, plan) if one.id in made.sources)]
+    sizes = {planned.id: by_place[planned.config.dataset] for planned in written}
     largest = max(sizes[planned.id].member(planned.config.training) for planned in rest)
     require_room(run, largest)
-    at_once = min(len(rest), _workers(plan.sweep.resources) if private else len(rest))
-    trainings = to_do(run, plan).trainings
+    at_once = min(len(rest), workers(plan.sweep.resources) if private else len(rest))
+    trainings = to_do(made, plan).trainings
     return Forecast(
         members=_members(run, plan, trainings, largest, at_once),
         checkpoints=_checkpoints(plan.sweep.resources, trainings, largest, at_once),
         labels=sum(sizes[planned.id].labels(planned) for planned in rest),
-        rest=_REPORT + sum(sizes[one.id].records(one, run, plan) for one in rest),
+        rest=_REPORT + sum(sizes[one.id].records(one, made, plan) for one in written),
         largest=largest,
         free=free_bytes(run),
         disk=mount_point(run),
     )
 
 
-def _workers(resources: ResourcesConfig) -> int:
+def workers(resources: ResourcesConfig) -> int:
     """How many trajectories this machine's CPUs take at a time."""
     usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     return max(1, int((usable or 1) / resources.cpus))
@@ -164,11 +168,13 @@ class _Sizes:
         voxels = min(patches * min(prod(query.box), max(pool)), sum(pool))
         return voxels + 3 * _BLOCK * min(patches, len(pool))
 
-    def records(self, planned: Planned, run: Path, plan: Plan) -> int:
+    def records(self, planned: Planned, made: Snapshot, plan: Plan) -> int:
         """Its config, records and queries, its log, its mirror and its rows of the results."""
         judged = len(self._dataset.cases) - len(self._dataset.pool)
         record = _BLOCK + _CASE_DICE * judged * len(self._dataset.classes)
         query = _BLOCK + _PATCH * planned.config.query.patches
-        loops = planned.config.query.loops - loops_done(run, planned)
+        # What it takes over is written, too.
+        own = planned.id not in made.sources
+        loops = planned.config.query.loops - (loops_done(made, planned) if own else 0)
         mirror = 0 if plan.sweep.wandb.mode == "disabled" else _MIRROR
         return 4 * _BLOCK + mirror + loops * (record + query + _ROW)

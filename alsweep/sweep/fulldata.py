@@ -115,13 +115,16 @@ def make_references(
         KeyboardInterrupt: Ctrl-C or SIGTERM; no worker is left, and trained members are safe.
     """
     from alsweep.sweep.ray_session import ray_session
-    from alsweep.sweep.tasks import run_tasks
+    from alsweep.sweep.reuse import used_again
+    from alsweep.sweep.tasks import Workers, run_tasks
 
     failed = {}
     by_key = {reference.key: reference for reference in missing}
     tasks = {key: partial(work.full_data, ref.example.config) for key, ref in by_key.items()}
+    configs = (reference.example.config for reference in missing)
+    workers = Workers(resources, used_again(resources, configs))
     with ray_session(resources, address):
-        for ended in run_tasks(tasks, resources, starts_folder(run), log_path(run)):
+        for ended in run_tasks(tasks, workers, starts_folder(run), log_path(run)):
             reference = by_key[ended.name]
             if ended.error is not None:
                 failed[reference.name] = ended.error

@@ -1,8 +1,9 @@
-"""What of a plan is not made yet; the run folder alone says so."""
+"""What of a plan is not made yet; the run folder alone says so, or what was looked up in it."""
 
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,8 +17,25 @@ if TYPE_CHECKING:
     from alsweep.sweep.plan import Plan, Planned
 
 
-def loops_done(run: Path, planned: Planned) -> int:
+@dataclass(frozen=True)
+class Snapshot:
+    """A run folder of which was looked up once how far its trajectories are.
+
+    Attributes:
+        run: The folder, absolute; it need not be there.
+        loops: Trajectory to its finished loops, those that it is going to take over among them.
+        sources: Trajectory that is going to take loops over to the folder that they are from.
+    """
+
+    run: Path
+    loops: Mapping[str, int]
+    sources: Mapping[str, Path]
+
+
+def loops_done(run: Path | Snapshot, planned: Planned) -> int:
     """Finished loops of a trajectory: a record, and the query after it; neither is read."""
+    if isinstance(run, Snapshot):
+        return run.loops[planned.id]
     folder, loops = trajectory_folder(run, planned.id), planned.config.query.loops
     done = 0
     while done < loops and record_path(folder, done).exists():
@@ -27,7 +45,7 @@ def loops_done(run: Path, planned: Planned) -> int:
     return done
 
 
-def unfinished(run: Path, plan: Plan) -> list[Planned]:
+def unfinished(run: Path | Snapshot, plan: Plan) -> list[Planned]:
     """Trajectories that lack a loop and are not stopped, in the plan's order."""
     going = (p for p in plan.trajectories if p.id not in plan.stopped)
     return [p for p in going if loops_done(run, p) < p.config.query.loops]
@@ -41,12 +59,12 @@ def going_on(run: Path, plan: Plan, retry: Retry) -> Plan:
     return replace(plan, stopped=plan.stopped | set(failed))
 
 
-def finished(run: Path, plan: Plan) -> int:
-    """How many trajectories have all their loops."""
-    return sum(loops_done(run, p) == p.config.query.loops for p in plan.trajectories)
+def finished(run: Path | Snapshot, plan: Plan) -> list[Planned]:
+    """Trajectories that have all their loops, in the plan's order."""
+    return [p for p in plan.trajectories if loops_done(run, p) == p.config.query.loops]
 
 
-def missing_starts(run: Path, plan: Plan) -> list[Start]:
+def missing_starts(run: Path | Snapshot, plan: Plan) -> list[Start]:
     """Distinct starts that a trajectory still waits for, in the plan's order."""
     waiting = [p for p in unfinished(run, plan) if loops_done(run, p) == 0]
     sharers = Counter(planned.start for planned in waiting)
@@ -77,7 +95,7 @@ class ToDo:
     unshared_trainings: int
 
 
-def to_do(run: Path, plan: Plan) -> ToDo:
+def to_do(run: Path | Snapshot, plan: Plan) -> ToDo:
     """Count what is missing; writes nothing."""
     starts = missing_starts(run, plan)
     rest = unfinished(run, plan)
@@ -85,7 +103,7 @@ def to_do(run: Path, plan: Plan) -> ToDo:
     unshared = sum(lacking[p.id] * p.config.training.members for p in rest)
     saved = sum((start.sharers - 1) * start.example.config.training.members for start in starts)
     return ToDo(
-        finished=finished(run, plan),
+        finished=len(finished(run, plan)),
         unfinished=len(rest),
         loops=sum(lacking.values()),
         starts=len(starts),

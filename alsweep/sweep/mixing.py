@@ -45,8 +45,10 @@ class Stored:
         cls, run: Path, plan: Plan, *, taken: Iterable[TakenOver] = (), trained: bool = True
     ) -> Stored:
         """Read the records of all trajectories of a plan, and of what they take over."""
-        folders = {planned.id: trajectory_folder(run, planned.id) for planned in plan.trajectories}
-        records = {id_: read_records(folder) for id_, folder in folders.items()}
+        records = {
+            one.id: read_records(trajectory_folder(run, one.id), loops=one.config.query.loops)
+            for one in plan.trajectories
+        }
         records |= {one.planned.id: read_records(one.source)[: one.loops] for one in taken}
         return cls(run, plan, records, trained)
 

@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any
 from alsweep.files import canonical_json
 from alsweep.sweep.costing import Calibrate, Cost, cost_of
 from alsweep.sweep.detecting import Detectable, detectable
-from alsweep.sweep.missing import ToDo, loops_done, to_do
+from alsweep.sweep.missing import Snapshot, ToDo, loops_done, to_do
 from alsweep.sweep.search_outlook import SearchOutlook, search_outlook
 from alsweep.sweep.stored import stored_members
+from alsweep.sweep.taking_over import looked_ahead
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -157,7 +158,7 @@ def settings_of(lines: Iterable[Line]) -> list[Setting]:
 
 
 def outlook(
-    run: Path,
+    run: Path | Snapshot,
     plan: Plan,
     *,
     private: bool,
@@ -167,31 +168,32 @@ def outlook(
     """Look ahead; writes nothing. Warnings and disk are for who has heard them to add.
 
     Args:
-        run: The run folder, absolute; it need not be there.
+        run: The run folder, absolute; it need not be there. Or what was looked up in it.
         plan: What to make.
         private: Whether this machine does it; another one's precision and device, which a cluster's
             may be, are in the keys of stored members.
         calibrate: See :func:`~alsweep.sweep.costing.cost_of`.
         price: See :class:`~alsweep.sweep.costing.Cost`.
     """
-    stored = stored_members(run, plan) if private else {}
+    made = looked_ahead(run, plan)
+    stored = stored_members(made, plan) if private else {}
     return Outlook(
         name=plan.sweep.name,
-        run=str(run),
+        run=str(made.run),
         datasets=tuple(plan.datasets.values()),
-        lines=tuple(_line(run, planned) for planned in plan.trajectories),
-        counted=to_do(run, plan),
+        lines=tuple(_line(made, planned) for planned in plan.trajectories),
+        counted=to_do(made, plan),
         stored=sum(stored.values()),
-        cost=cost_of(run, plan, stored, calibrate, price),
+        cost=cost_of(made, plan, stored, calibrate, price),
         disk=None,
-        detectable=tuple(detectable(run, plan)),
+        detectable=tuple(detectable(made.run, plan)),
         infeasible=(),
         warnings=(),
-        search=search_outlook(run, plan, calibrate, price),
+        search=search_outlook(made, plan, calibrate, price),
     )
 
 
-def _line(run: Path, planned: Planned) -> Line:
+def _line(made: Snapshot, planned: Planned) -> Line:
     values = {} if planned.cell is None else planned.cell.values
     return Line(
         id=planned.id,
@@ -199,6 +201,6 @@ def _line(run: Path, planned: Planned) -> Line:
         values={key: value for key, value in values.items() if key.split(".")[0] != "strategy"},
         strategy=planned.label,
         seed=planned.config.seed,
-        loops_done=loops_done(run, planned),
+        loops_done=loops_done(made, planned),
         loops=planned.config.query.loops,
     )

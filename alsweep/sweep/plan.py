@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from alsweep.config.base import fingerprint
-from alsweep.config.expansion import Cell
+from alsweep.config.expansion import Cell, where_it_stands
 from alsweep.config.report import no_such_label
 from alsweep.config.sweep import SweepConfig
 from alsweep.config.trajectory import TrajectoryConfig
@@ -220,16 +220,6 @@ def plan_one(config: TrajectoryConfig, cell: Cell, dataset: Dataset) -> Planned:
         return Planned.of(config, dataset, cell)
     except ConfigError as error:
         raise ConfigError(where_it_stands(str(error), cell)) from error
-
-
-def where_it_stands(message: str, cell: Cell) -> str:
-    """Name the place of a faulty key that does not stand in base, and the setting at fault."""
-    for key, place in cell.places.items():
-        if message.startswith((f"base.{key}:", f"base.{key}.")):
-            message = place + message.removeprefix(f"base.{key}")
-    if cell.setting is None or message.startswith(f"settings.{cell.setting}."):
-        return message
-    return f"{message} (in setting '{cell.setting}')"
 
 
 def _refuse_repeats(planned: list[Planned]) -> None:

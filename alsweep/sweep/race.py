@@ -38,11 +38,13 @@ def run_race(job: Job) -> Job:
     earlier = {id_: one for id_, one in read_decided(job.run).stops.items() if one.by == BY}
     members = _by_setting(job.plan.trajectories)
     settings = [Raced(mine, schedule, earlier) for mine in members]
-    for seed in dict.fromkeys(planned.config.seed for planned in job.plan.trajectories):
+    blocks: dict[int, list[Planned]] = defaultdict(list)
+    for planned in job.plan.trajectories:
+        blocks[planned.config.seed].append(planned)
+    for seed, block in blocks.items():
         for setting in settings:
             job = setting.stop_settled(job, seed)
         for end in _ends(settings, schedule):
-            block = [p for p in job.plan.trajectories if p.config.seed == seed]
             make(part(job, block), until=end)
             if job.capped():
                 return job
@@ -93,6 +95,7 @@ class Raced:
         names = {label for label, _ in self._members}
         self._race = Race(sorted(names), len(self._seeds), self.loops, rule)
         self._settled: dict[str, tuple[str, str | None]] = {}
+        self._known: dict[tuple[str, int], float] = {}
 
     def stop_settled(self, job: Job, seed: int) -> Job:
         """Stop the trajectories of a seed whose strategies need it no more.
@@ -131,8 +134,17 @@ class Raced:
 
     def _area(self, job: Job, label: str, seed: int, current: int, end: int) -> float:
         """Area under a trajectory's curve; NaN where loops or values are missing."""
-        planned = self._members.get((label, seed))
+        if (label, seed) in self._known:
+            return self._known[label, seed]
         last = min(end, self.loops - 1) if seed == current else self.loops - 1
+        area = self._read_area(job, label, seed, last)
+        if seed != current:
+            # An earlier seed has ended: it is read once, however many come after it.
+            self._known[label, seed] = area
+        return area
+
+    def _read_area(self, job: Job, label: str, seed: int, last: int) -> float:
+        planned = self._members.get((label, seed))
         if planned is None:
             return float("nan")
         curve = [record.mean_dice for record in read_records(job.folder(planned))[: last + 1]]

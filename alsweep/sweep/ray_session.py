@@ -3,6 +3,7 @@
 import logging
 import os
 import shutil
+import socket
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -25,6 +26,8 @@ _log = logging.getLogger(__name__)
 
 _OBJECT_STORE_BYTES = 200 * 1024**2
 """No volume travels through Ray: its default, a share of all memory, would crowd /dev/shm."""
+
+_SECONDS_TO_ANSWER = 10.0
 
 _LONGEST_TEMPORARY = 35
 """Bytes of a path: a socket may have 107 (103 on a Mac), of which Ray takes 68."""
@@ -123,6 +126,7 @@ def _start_private(folder: str | None) -> None:
 def _connect(address: str, resources: ResourcesConfig) -> None:
     _log.info("connecting to Ray at %s", address)
     try:
+        _knock(address)
         ray.init(
             address=address,
             logging_level=logging.ERROR,
@@ -135,6 +139,21 @@ def _connect(address: str, resources: ResourcesConfig) -> None:
             f"--address {address}: no Ray cluster answers there ({reason}); "
             "leave --address out for a local run"
         ) from None
+
+
+def _knock(address: str) -> None:
+    """See whether anybody listens, since Ray tries for long and says much before it gives up.
+
+    Raises:
+        ConnectionError: Nobody does. What is no address of a port is left to Ray.
+    """
+    host, _, port = address.removeprefix("ray://").rpartition(":")
+    if not host or not port.isdecimal():
+        return
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), _SECONDS_TO_ANSWER).close()
+    except OSError as error:
+        raise ConnectionError(error.strerror or str(error)) from None
 
 
 def _check_resources(resources: ResourcesConfig, *, local: bool) -> None:

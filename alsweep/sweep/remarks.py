@@ -16,6 +16,7 @@ from alsweep.layout import space_path
 if TYPE_CHECKING:
     from alsweep.config.sweep import SweepConfig
     from alsweep.data.case import Dataset, Part
+    from alsweep.sweep.missing import Snapshot
     from alsweep.sweep.plan import Plan, Planned
 
 
@@ -115,11 +116,15 @@ def _too_few_cases(planned: Planned, dataset: Dataset) -> str | None:
     )
 
 
-def of_run(run: Path, plan: Plan) -> Iterator[str]:
+def of_run(run: Path | Snapshot, plan: Plan) -> Iterator[str]:
     """Say where a plan and what its run folder holds already do not go together."""
+    from alsweep.sweep.taking_over import looked_ahead
+
+    made = looked_ahead(run, plan)
+    run = made.run
     yield from _left_out(run, plan)
     yield from _other_defaults(run, plan)
-    yield from _crowded_starts(run, plan)
+    yield from _crowded_starts(made, plan)
     yield from _overruled(run, plan)
     yield from _idle_schedule(plan)
     yield from _caps(plan.sweep)
@@ -220,7 +225,7 @@ def _other_defaults(run: Path, plan: Plan) -> Iterator[str]:
     )
 
 
-def _crowded_starts(run: Path, plan: Plan) -> Iterator[str]:
+def _crowded_starts(made: Snapshot, plan: Plan) -> Iterator[str]:
     """Say where a start that is still to be trained has fewer random patches than guaranteed ones.
 
     What was learned on classes alone asks for whatever is unlike them: the air round a body.
@@ -232,7 +237,7 @@ def _crowded_starts(run: Path, plan: Plan) -> Iterator[str]:
     from alsweep.trajectory.pool import DatasetFacts
 
     starts: dict[Path, set[int]] = defaultdict(set)
-    for start in missing_starts(run, plan):
+    for start in missing_starts(made, plan):
         asked = start.example.config.start
         if asked.patches is not None and make_strategy(asked.strategy).all_classes:
             starts[start.example.config.dataset].add(asked.patches)

@@ -227,8 +227,8 @@ def left_out(run: Path, plan: Plan) -> list[str]:
     """Trajectories that an earlier state of the sweep had here, and that the plan has no more."""
     if not space_path(run).exists():
         return []
-    earlier = provenance_of(run, stored_sweep(run)).trajectories
-    return [id_ for id_ in earlier if id_ not in plan.ids]
+    earlier, now = provenance_of(run, stored_sweep(run)).trajectories, set(plan.ids)
+    return [id_ for id_ in earlier if id_ not in now]
 
 
 def refresh_configs(run: Path, plan: Plan) -> None:

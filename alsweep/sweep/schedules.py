@@ -91,10 +91,11 @@ def stop(job: Job, decided: Sequence[tuple[Planned, str, str | None]], by: str) 
     Returns:
         The job without them.
     """
+    over = job.plan.stopped | job.errors.keys()
     new = [
         (planned, why, against)
         for planned, why, against in decided
-        if planned.id not in job.plan.stopped | job.errors.keys() and _goes_on(job.run, planned)
+        if planned.id not in over and _goes_on(job.run, planned)
     ]
     if new:
         append_decisions(job.run, [stopping(job.run, *one, by=by) for one in new])

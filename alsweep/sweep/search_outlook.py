@@ -12,10 +12,12 @@ from alsweep.layout import space_path
 from alsweep.results.searched import FINALISTS
 from alsweep.sweep.costing import Calibrate, Cost, cost_of
 from alsweep.sweep.pruning import stages
+from alsweep.sweep.taking_over import looked_ahead
 
 if TYPE_CHECKING:
     from alsweep.config.sweep import SweepConfig
     from alsweep.config.trajectory import TrajectoryConfig
+    from alsweep.sweep.missing import Snapshot
     from alsweep.sweep.plan import Plan, Planned
 
 UNKNOWN = (
@@ -205,14 +207,17 @@ def _counted(configurations: int) -> str:
 
 
 def search_outlook(
-    run: Path, plan: Plan, calibrate: Calibrate | None = None, price: float | None = None
+    run: Path | Snapshot,
+    plan: Plan,
+    calibrate: Calibrate | None = None,
+    price: float | None = None,
 ) -> SearchOutlook | None:
     """Look ahead; writes nothing. None where nothing is searched.
 
     What a configuration costs is the mean over those at the ends of the ranges.
 
     Args:
-        run: The run folder, absolute; it need not be there.
+        run: The run folder, absolute; it need not be there. Or what was looked up in it.
         plan: With examples.
         calibrate: See :func:`~alsweep.sweep.costing.cost_of`.
         price: See :class:`~alsweep.sweep.costing.Cost`.
@@ -224,8 +229,9 @@ def search_outlook(
     if search is None:
         return None
     found = counted(plan.sweep, [one.config for one in plan.examples])
-    told = _told(run, plan)
-    cost = cost_of(run, _only_examples(plan), {}, calibrate, price)
+    made, examples = looked_ahead(run, plan), _only_examples(plan)
+    told = _told(made.run, plan)
+    cost = cost_of(_none_begun(made, examples), examples, {}, calibrate, price)
     n = len(plan.examples) // found.settings
     return replace(found, told=told, cost=None if cost is None else cost.times(1 / n))
 
@@ -281,6 +287,11 @@ def _only_examples(plan: Plan) -> Plan:
         for seed in plan.sweep.seeds
     ]
     return replace(plan.holding(made), stopped=frozenset(plan.ids))
+
+
+def _none_begun(made: Snapshot, examples: Plan) -> Snapshot:
+    """What was looked up, of examples too: they are made wholly, and take over nothing."""
+    return replace(made, loops={**dict.fromkeys(examples.ids, 0), **made.loops})
 
 
 def _with_seed(example: Planned, place: int, seed: int) -> Planned:

@@ -5,7 +5,8 @@ from functools import partial
 from alsweep.layout import log_path, starts_folder
 from alsweep.sweep.job import Job
 from alsweep.sweep.missing import missing_starts, unfinished
-from alsweep.sweep.tasks import run_tasks
+from alsweep.sweep.reuse import used_again
+from alsweep.sweep.tasks import Workers, run_tasks
 
 
 def prepare_starts(job: Job) -> set[str]:
@@ -21,7 +22,9 @@ def prepare_starts(job: Job) -> set[str]:
     tasks = {key: partial(job.work.prepare_start, s.example.config) for key, s in starts.items()}
     failed: set[str] = set()
     signs, log = starts_folder(job.run), log_path(job.run)
-    for ended in run_tasks(tasks, job.resources, signs, log, job.capped):
+    configs = (start.example.config for start in starts.values())
+    workers = Workers(job.resources, used_again(job.resources, configs))
+    for ended in run_tasks(tasks, workers, signs, log, job.capped):
         job.meter.worked(ended.seconds)
         job.meter.first_time(ended.name)
         if ended.error is not None:

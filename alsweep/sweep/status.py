@@ -6,7 +6,6 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
-from itertools import chain
 from pathlib import Path
 from typing import Any, Literal, get_args
 
@@ -15,10 +14,11 @@ from alsweep.config.sweep import Provenance, SweepConfig
 from alsweep.config.trajectory import TrajectoryConfig
 from alsweep.errors import ConfigError, RunFolderError
 from alsweep.layout import space_path, starts_folder
-from alsweep.results.decisions import Decision, read_decided, read_decisions
+from alsweep.results.begun import begun_as
+from alsweep.results.decisions import Decision, decided
 from alsweep.results.records import RunFolder, TrajectoryFolder, read_run
-from alsweep.results.settings import setting_names, setting_of
-from alsweep.sweep.caps import count_loop, meter_of, replaced_records
+from alsweep.results.settings import setting_names, settings_of
+from alsweep.sweep.caps import metered
 from alsweep.sweep.heartbeat import SignOfLife, read_sign_of_life, silent_seconds
 from alsweep.sweep.run_folder import (
     active_driver,
@@ -210,8 +210,11 @@ def _all_kept() -> Iterator[None]:
 def _read_status(run: Path) -> RunStatus:
     sweep = stored_sweep(run)
     driver = active_driver(run)
-    found = read_run(run)
-    folders, configs = found.trajectories, _planned(run, sweep)
+    own = _planned(run, sweep)
+    # What was added is in no search space: nobody has looked yet whether it has its id.
+    found = read_run(run, begun_as(sweep, provenance_of(run, sweep)), own)
+    configs = {**decided(found.decisions).added, **own}
+    folders = found.trajectories
     names = _setting_names(found, configs)
     pace = _pace(folders)
     trajectories = tuple(
@@ -226,7 +229,7 @@ def _read_status(run: Path) -> RunStatus:
         starts=0 if driver is None else _starts(run),
         trajectories=trajectories,
         seconds_left=_seconds_left(pace, trajectories, search),
-        decisions=tuple(_plain(one) for one in read_decisions(run)),
+        decisions=tuple(_plain(one) for one in found.decisions),
         caps=_caps(run, sweep, folders),
         search=search,
         time=datetime.now(UTC).isoformat(timespec="seconds"),
@@ -244,13 +247,7 @@ def _caps(
     bounds = {name: bound for name, bound in sweep.caps.bounds.items() if name != "hours"}
     if not bounds:
         return ()
-    meter = meter_of(sweep, run)
-    planned = (record for folder in folders for record in folder.records)
-    for record in chain(
-        planned, replaced_records(run, sweep.caps, {folder.id for folder in folders})
-    ):
-        count_loop(meter, run, record, sweep.resources)
-    used = meter.used()
+    used = metered(sweep, run, {one.id: one.records for one in folders}).used()
     return tuple(CapStatus(name, used[name], bound) for name, bound in bounds.items())
 
 
@@ -290,7 +287,7 @@ def _starts(run: Path) -> int:
 
 
 def _planned(run: Path, sweep: SweepConfig) -> dict[str, TrajectoryConfig]:
-    """The trajectories of a stored sweep by the ids that it was written with, and those added.
+    """The trajectories of a stored sweep by the ids that it was written with.
 
     Raises:
         RunFolderError: The file was edited by hand, so that it means other trajectories.
@@ -311,7 +308,7 @@ def _planned(run: Path, sweep: SweepConfig) -> dict[str, TrajectoryConfig]:
             f"{space_path(run)}: means other trajectories than provenance.trajectories lists; "
             "undo the change made by hand, or run the search space again with --out here"
         )
-    return {**read_decided(run).added, **configs}
+    return configs
 
 
 def _by_id(
@@ -323,7 +320,7 @@ def _by_id(
 
 def _setting_names(run: RunFolder, configs: Mapping[str, TrajectoryConfig]) -> dict[str, str]:
     """Trajectory to the name of its setting, also where it has not begun."""
-    settings = {one.id: setting_of(run, one, configs[one.id]) for one in run.trajectories}
+    settings = settings_of(run, configs)
     names = setting_names(settings.values())
     return {id_: names[setting.hash] for id_, setting in settings.items()}
 

@@ -21,13 +21,15 @@ from alsweep.layout import (
 )
 from alsweep.results.loops import read_query
 from alsweep.results.records import read_records
-from alsweep.sweep.missing import loops_done, missing_starts, unfinished
+from alsweep.sweep.missing import Snapshot, loops_done, missing_starts, unfinished
 from alsweep.sweep.plan import opened
+from alsweep.sweep.taking_over import looked_ahead
 from alsweep.trajectory.budget import draw_start
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from alsweep.data.label_store import PartialLabels
     from alsweep.geometry import Patch
     from alsweep.results.loops import LoopRecord
     from alsweep.sweep.plan import Plan, Planned
@@ -38,7 +40,7 @@ _NO_TRAJECTORIES = ("start-", "fulldata-")
 """How the owners of members begin that no later loop can be based on."""
 
 
-def stored_members(run: Path, plan: Plan) -> Counter[str]:
+def stored_members(run: Path | Snapshot, plan: Plan) -> Counter[str]:
     """Count the members of the next missing loops that no run has to train any more.
 
     Of later loops nothing can be said: which patches they learn from is not decided yet.
@@ -46,37 +48,48 @@ def stored_members(run: Path, plan: Plan) -> Counter[str]:
     Returns:
         By trajectory; those of a start under the first trajectory that waits for it.
     """
-    models, found = models_folder(run), Counter[str]()
+    made = looked_ahead(run, plan)
+    models, found = models_folder(made.run), Counter[str]()
     stored = {f.name for f in models.glob("*") if weights_path(f).exists()}
     datasets = {dataset.path: dataset for dataset in opened(plan)} if stored else {}
-    coming = list(_next_trainings(run, plan, datasets, stored)) if stored else []
+    coming = list(_next_trainings(made, plan, datasets, stored)) if stored else []
     if not coming:
         return found
     # Torch and monai come along with it; a new run need not wait for them.
     from alsweep.trajectory.steps import Steps
 
+    # Many may have the same patches, and labels have to be read.
+    known: dict[object, PartialLabels] = {}
     for planned, patches, parents in coming:
         config, dataset = planned.config, datasets[planned.config.dataset]
         steps = Steps.make(config, dataset, models, plan.sweep.resources, "dry run", None)
-        keys = steps.members.keys(steps.labels(sorted(patches)), parents)
+        whose = None if config.annotator.kind == "oracle" else planned.id
+        same = config.dataset, whose, tuple(sorted(patches))
+        if same not in known:
+            known[same] = steps.labels(same[-1])
+        keys = steps.members.keys(known[same], parents)
         found[planned.id] += sum(steps.members.store.holds(key) for key in keys)
     return found
 
 
 def _next_trainings(
-    run: Path, plan: Plan, datasets: Mapping[Path, Dataset], stored: set[str]
+    made: Snapshot, plan: Plan, datasets: Mapping[Path, Dataset], stored: set[str]
 ) -> Iterator[_NextTraining]:
     """Who trains, patches and the loop before's members, for each distinct training to come.
 
     Left out are those that nobody can have begun, since to look members up takes their labels.
     """
-    for start in missing_starts(run, plan):
+    for start in missing_starts(made, plan):
         config = start.example.config
         drawn = draw_start(config, datasets[config.dataset])
         yield start.example, [queried.patch for queried in drawn], ()
-    rest = {planned.id for planned in unfinished(run, plan)}
-    courses = [_Course.read(run, one) for one in plan.trajectories if loops_done(run, one)]
-    owners = _owners(models_folder(run), stored - {key for one in courses for key in one.members})
+    rest = {planned.id for planned in unfinished(made, plan)}
+    begun = (one for one in plan.trajectories if loops_done(made, one))
+    # What takes loops over goes on where nobody has been yet.
+    courses = [_Course.read(made.run, one) for one in begun if one.id not in made.sources]
+    owners = _owners(
+        models_folder(made.run), stored - {key for one in courses for key in one.members}
+    )
     strangers = {o for o in owners - set(plan.ids) if not o.startswith(_NO_TRAJECTORIES)}
     trained = Counter(digest for course in courses for digest in course.digests)
     for course in courses:
@@ -115,7 +128,7 @@ class _Course:
     def read(cls, run: Path, planned: Planned) -> _Course:
         """Read records and queries."""
         folder = trajectory_folder(run, planned.id)
-        records = read_records(folder)
+        records = read_records(folder, loops=planned.config.query.loops)
         loops = min(len(records) + 1, planned.config.query.loops)
         digest, digests, patches = hash(planned.dataset_fingerprint), [], []
         for loop in range(loops):

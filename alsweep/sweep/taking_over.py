@@ -24,6 +24,7 @@ from alsweep.layout import (
 )
 from alsweep.query.base import make_strategy
 from alsweep.results.records import read_config
+from alsweep.sweep.missing import Snapshot, loops_done
 from alsweep.trajectory.numerics import NUMERICS
 
 if TYPE_CHECKING:
@@ -79,6 +80,32 @@ def to_take_over(run: Path, plan: Plan) -> Iterator[TakenOver]:
         loops, source = max(ready, default=(0, run), key=lambda one: (one[0], one[1].name))
         if loops:
             yield TakenOver(planned, source, loops)
+
+
+def looked_ahead(run: Path | Snapshot, plan: Plan) -> Snapshot:
+    """How far the trajectories of a plan are once :func:`take_over` was here; writes nothing.
+
+    Args:
+        run: The run folder, absolute; or what was looked up already, which stays as it is.
+        plan: Whose trajectories.
+    """
+    if isinstance(run, Snapshot):
+        return run
+    taken = {one.planned.id: one for one in to_take_over(run, plan)}
+    loops = {
+        one.id: taken[one.id].loops if one.id in taken else loops_done(run, one)
+        for one in plan.trajectories
+    }
+    return Snapshot(run, loops, {id_: one.source for id_, one in taken.items()})
+
+
+def of(made: Snapshot, plan: Plan) -> list[TakenOver]:
+    """What a snapshot says that trajectories of a plan are going to take over."""
+    return [
+        TakenOver(one, made.sources[one.id], made.loops[one.id])
+        for one in plan.trajectories
+        if one.id in made.sources
+    ]
 
 
 def _may_take_over(run: Path, planned: Planned) -> bool:

@@ -14,6 +14,7 @@ from alsweep.disk import full_disk_told
 from alsweep.errors import AlsweepError
 from alsweep.sweep.crash import in_one_line, keep_traceback
 from alsweep.sweep.heartbeat import Heartbeat
+from alsweep.sweep.reuse import Slate
 from alsweep.sweep.turns import workers_at_once
 from alsweep.trajectory.progress import OnProgress
 
@@ -27,6 +28,19 @@ Task = Callable[[OnProgress], None]
 def never() -> bool:
     """All tasks are done, whatever happens meanwhile."""
     return False
+
+
+@dataclass(frozen=True)
+class Workers:
+    """Who does tasks.
+
+    Attributes:
+        resources: What each gets; lost workers are replaced ``retries`` times.
+        again: Whether one may do a task after its first; see :mod:`~alsweep.sweep.reuse`.
+    """
+
+    resources: ResourcesConfig
+    again: bool = False
 
 
 @dataclass(frozen=True)
@@ -46,7 +60,7 @@ class Ended:
 
 def run_tasks(
     tasks: Mapping[str, Task],
-    resources: ResourcesConfig,
+    workers: Workers,
     signs: Path,
     log: Path,
     enough: Callable[[], bool] = never,
@@ -55,7 +69,7 @@ def run_tasks(
 
     Args:
         tasks: By a name that is fit for a folder.
-        resources: What each gets; lost workers are replaced ``retries`` times.
+        workers: Who does them.
         signs: Where workers leave signs of life, each in the folder of its name; nothing else may
             lie there.
         log: Takes the tracebacks of tasks that crashed.
@@ -64,8 +78,10 @@ def run_tasks(
     Yields:
         Each task, as it ends.
     """
+    resources = workers.resources
     # max_calls: a worker leaves after its task, so that its memory is free for others.
-    remote = ray.remote(max_calls=1)(_do).options(
+    do = ray.remote(_do_and_forget) if workers.again else ray.remote(max_calls=1)(_do)
+    remote = do.options(
         num_cpus=resources.cpus, num_gpus=resources.gpus, max_retries=resources.retries
     )
     shutil.rmtree(signs, ignore_errors=True)  # of a driver that was killed
@@ -91,6 +107,15 @@ def _do(task: Task, signs: Path) -> tuple[str | None, float]:
     except AlsweepError as error:
         return str(error), time.monotonic() - began
     return None, time.monotonic() - began
+
+
+def _do_and_forget(task: Task, signs: Path) -> tuple[str | None, float]:
+    """Do a task in a process that is going to do others."""
+    slate = Slate()
+    try:
+        return _do(task, signs)
+    finally:
+        slate.wipe()
 
 
 def _result_of(ready: Any, log: Path) -> tuple[str | None, float]:

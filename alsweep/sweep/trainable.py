@@ -3,9 +3,10 @@
 import fcntl
 import logging
 import os
+import pickle
 import socket
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,6 +27,29 @@ from alsweep.trajectory.progress import Progress
 _log = logging.getLogger(__name__)
 
 _SECONDS_FOR_THE_DEAD = 60.0
+
+
+class Packed(Mapping[str, TrajectoryConfig]):
+    """Configs of which each is unpacked when it is asked for.
+
+    A worker gets those of all trajectories, and so a new one for each would unpack them all.
+
+    Args:
+        configs: Trajectory id to resolved config.
+    """
+
+    def __init__(self, configs: Mapping[str, TrajectoryConfig]) -> None:
+        self._packed = {id_: pickle.dumps(config) for id_, config in configs.items()}
+
+    def __getitem__(self, id_: str) -> TrajectoryConfig:
+        config: TrajectoryConfig = pickle.loads(self._packed[id_])
+        return config
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._packed)
+
+    def __len__(self) -> int:
+        return len(self._packed)
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ from alsweep.sweep.job import Job
 from alsweep.sweep.missing import loops_done
 from alsweep.sweep.reuse import used_again
 from alsweep.sweep.stops import listen
-from alsweep.sweep.trainable import Assignment, TrajectoryTrainable
+from alsweep.sweep.trainable import Assignment, Packed, TrajectoryTrainable
 from alsweep.sweep.turns import InTurn, let_few_wait, workers_at_once
 
 if TYPE_CHECKING:
@@ -104,7 +104,7 @@ def build_tuner(
     todo = follower.followed
     at_once = workers_at_once(job.resources)
     let_few_wait(at_once)
-    assignment = Assignment(job.run, job.work, {p.id: p.config for p in todo})
+    assignment = Assignment(job.run, job.work, Packed({p.id: p.config for p in todo}))
     trainable = tune.with_resources(
         tune.with_parameters(TrajectoryTrainable, assignment=assignment),
         {"cpu": job.resources.cpus, "gpu": job.resources.gpus},
@@ -184,7 +184,7 @@ class Follower(tune.Callback):
         planned = self._of(trial)
         if planned.id not in self._records:
             # What was finished before this run is no news.
-            self._records[planned.id] = read_records(self._job.folder(planned))
+            self._records[planned.id] = self._read(planned)
         self.begun.add(planned.id)
         self._job.monitor.began(planned)
 
@@ -208,10 +208,13 @@ class Follower(tune.Callback):
         if result["failed"] or result["done"]:
             del self._records[planned.id]
 
+    def _read(self, planned: Planned, known: tuple[LoopRecord, ...] = ()) -> tuple[LoopRecord, ...]:
+        return read_records(self._job.folder(planned), known, planned.config.query.loops)
+
     def _tell_new_loops(self, planned: Planned) -> None:
         """What is durable counts: a retry may tell Tune of a loop twice, or skip one."""
         told = self._records.get(planned.id, ())
-        records = read_records(self._job.folder(planned), told)
+        records = self._read(planned, told)
         for record in records[len(told) :]:
             self._job.monitor.loop(planned, record)
         self._job.count(planned, records[len(told) :])

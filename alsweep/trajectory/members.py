@@ -3,8 +3,8 @@
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from functools import partial
-from typing import NamedTuple, Protocol
+from functools import cached_property, partial
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 from torch import nn
@@ -97,6 +97,10 @@ class Members:
     def _training(self) -> TrainingConfig:
         return self.setup.training
 
+    @cached_property
+    def _identity(self) -> dict[str, Any]:
+        return dict(self._training.identity())
+
     @property
     def at_once(self) -> int:
         """Members that are trained side by side; snapshots come one after the other."""
@@ -132,8 +136,12 @@ class Members:
             parents = ()
         if self._training.ensemble == "snapshots":
             return self._snapshots(labels, parents[-1] if parents else None, tally)
-        tasks = []
-        for index, fold in enumerate(self._folds(labels)):
+        tasks, folds = [], self._folds(labels)
+        if self._training.ensemble == "folds" and None in folds:
+            _log.info(
+                "%s: folds are not possible; members train on all annotated cases", self.owner
+            )
+        for index, fold in enumerate(folds):
             cases = [c for c in labels.cases if fold is None or c not in fold.cases]
             parent = parents[index] if parents else None
             tasks.append(self._task(TrainingData(index, labels, cases), fold, parent))
@@ -199,7 +207,7 @@ class Members:
 
         ``labels`` is the digest of those that do not follow from the dataset.
         """
-        training = self._training.identity() | {"epochs": self._training.member_epochs(index)}
+        training = self._identity | {"epochs": self._training.member_epochs(index)}
         # Whether a member has a parent, and a fold, says what these mean for it.
         implied = {"ensemble", "folds", "warm_start"}
         ignored = {"members", "mirror_axes", "precision", "preset", *implied}
@@ -232,9 +240,6 @@ class Members:
         }
         folds = make_folds(classes_of, self._training.folds)
         if folds is None:
-            _log.info(
-                "%s: folds are not possible; members train on all annotated cases", self.owner
-            )
             return [None] * members
         return [folds[index % len(folds)] for index in range(members)]
 

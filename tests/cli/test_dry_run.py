@@ -183,3 +183,42 @@ def test_what_is_for_a_dry_run_is_refused_in_a_run(
     assert call(monkeypatch, "run", space, option) == 2
     name = option.split("=")[0]
     assert f"alsweep: error: {name}: is for a dry run; add --dry-run" in capsys.readouterr().err
+
+
+def test_a_cap_below_the_forecast_is_warned_of_with_how_far_it_comes(
+    space: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+) -> None:
+    dry = ["run", space, "--out", tmp_path / "run", "--dry-run", "--json", *ROOMY]
+    assert call(monkeypatch, *dry) == 0
+    hours = json.loads(capsys.readouterr().out)["cost"]["hours"]
+    assert call(monkeypatch, *dry, "--set", f"caps.gpu_hours={0.6 * hours}") == 0
+    said = capsys.readouterr().err.splitlines()
+    (line,) = [line for line in said if "caps.gpu_hours: the forecast" in line]
+    assert line == (
+        f"warning: caps.gpu_hours: the forecast is {hours:.3g} h, the cap of {0.6 * hours:g} h "
+        "ends it after about 2 of 4 trajectories"
+    )
+    assert call(monkeypatch, *dry, "--set", f"caps.gpu_hours={1.1 * hours}") == 0
+    assert "the forecast" not in capsys.readouterr().err
+    price = ("--set", "resources.price_per_gpu_hour=10", "--set", "caps.money=0.000001")
+    assert call(monkeypatch, *dry, *price, "--set", "caps.disk_gib=0.000001") == 0
+    said_now = capsys.readouterr().err
+    assert "warning: caps.money: the forecast is" in said_now
+    assert "warning: caps.disk_gib: the forecast is at most" in said_now
+    assert "ends it after about 0 of 4 trajectories" in said_now
+
+
+@pytest.mark.parametrize("there", [True, False])
+def test_an_unknown_strategy_is_blamed_on_the_grid_with_how_ones_own_becomes_known(
+    space: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture,
+    there: bool,
+) -> None:
+    changes = ["--set", "grid.strategy=[my_own]"]
+    changes += [] if there else ["--set", f"dataset={tmp_path / 'nowhere'}"]
+    assert call(monkeypatch, "run", space, "--out", tmp_path / "run", "--dry-run", *changes) == 2
+    last = capsys.readouterr().err.splitlines()[-1]
+    assert "grid.strategy: unknown strategy 'my_own'; known: " in last
+    assert last.endswith("needs --plugin FILE, or 'plugins' in the YAML")

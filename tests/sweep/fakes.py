@@ -82,6 +82,8 @@ class TableWork:
         on_progress(Progress(0, "train", 0, 1))
         models = self.run / "models"
         models.mkdir(exist_ok=True)
+        with (self.run / "start-pids").open("a") as pids:
+            pids.write(f"{os.getpid()}\n")
         time.sleep(self.seconds)
         fault(self.run / f"start-s{config.seed}", 0)
         with (models / f"start-s{config.seed}").open("a") as log:

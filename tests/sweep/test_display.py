@@ -1,5 +1,7 @@
 import io
+from dataclasses import replace
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 from rich.console import Console
@@ -12,6 +14,7 @@ from alsweep.sweep.plan import Plan
 from alsweep.trajectory.progress import Progress
 from tests.sweep.conftest import MakePlan
 from tests.sweep.fakes import table_record
+from tests.sweep.test_missing import do_loops
 
 
 def console(*, terminal: bool) -> Console:
@@ -134,6 +137,31 @@ def test_a_resumed_sweep_counts_the_loops_that_were_done(run: Path, plan_of: Mak
     assert display.state.pace.left == 9
 
 
+class Unwalked(dict[str, int]):
+    """Can be asked for one value alone."""
+
+    def values(self) -> NoReturn:
+        raise AssertionError("all trajectories were walked over")
+
+    __iter__ = items = keys = values
+
+
+def test_no_event_walks_over_all_trajectories(run: Path, plan_of: MakePlan) -> None:
+    plan = plan_of()
+    done = {planned.id: planned.config.query.loops for planned in plan.trajectories[3:]}
+    for terminal in (False, True):
+        out = console(terminal=terminal)
+        loops = dict.fromkeys(plan.ids, 0) | done
+        with make_display(run, plan, loops, out) as display:
+            display.state.loops = Unwalked(display.state.loops)
+            display.state.plan = replace(plan, trajectories=())
+            follow_one_trajectory(display, plan, run)
+            for loop in (1, 2):
+                display.loop(plan.trajectories[0], table_record(plan.trajectories[0].config, loop))
+            display.ended(plan.trajectories[0])
+            assert display.state.summary.startswith("2/0 trajectories done, 1 failed, 6/12 loops")
+
+
 def test_what_was_added_on_the_way_is_counted(run: Path, plan_of: MakePlan) -> None:
     plan = plan_of(seeds=[0])
     more = plan_of(seeds=[0], grid={"strategy": ["margin"]}).trajectories
@@ -146,3 +174,16 @@ def test_what_was_added_on_the_way_is_counted(run: Path, plan_of: MakePlan) -> N
     assert text_of(out).startswith("[1/9] margin seed 0 loop 1/3: ")
     assert display.state.pace.left == 6
     assert display.state.summary.startswith("0/3 trajectories done, 1 failed, 1/9 loops")
+
+
+def test_what_was_added_with_loops_of_its_own_counts_them(run: Path, plan_of: MakePlan) -> None:
+    plan = plan_of(seeds=[0])
+    more = plan_of(seeds=[0, 1], grid={"strategy": ["margin"]})
+    do_loops(run, more, 0, 3)
+    do_loops(run, more, 1, 1)
+    display = make_display(run, plan, dict.fromkeys(plan.ids, 0), console(terminal=False))
+    display.added(more.trajectories)
+    assert display.state.summary.startswith("1/4 trajectories done, 4/12 loops")
+    display.loop(more.trajectories[1], table_record(more.trajectories[1].config, 1))
+    assert display.state.summary.startswith("1/4 trajectories done, 5/12 loops")
+    assert display.state.pace.left == 7

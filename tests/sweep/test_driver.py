@@ -190,6 +190,8 @@ def test_workers_are_used_again_and_none_after_a_failure(
     assert [len(each) for each in pids] == [2, 3, 4, *[3] * 5]
     assert not any(pids[0][0] in each for each in pids[1:]), "used again after a failure"
     assert len({each[-1] for each in pids[3:]}) < 5, "none was used again"
+    starts = (driver.run / "start-pids").read_text().split()
+    assert len(set(starts)) < len(starts) == 4, "no start was made by a worker that had made one"
     alone = queries_of(unbroken)
     assert alone.items() <= queries_of(driver.run).items()
 

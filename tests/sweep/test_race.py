@@ -107,6 +107,17 @@ def loops_made(plan: Plan, run: Path) -> dict[tuple[str, int], int]:
     return {(p.label, p.config.seed): loops_done(run, p) for p in plan.trajectories}
 
 
+def test_a_look_reads_no_seed_again_that_has_ended(
+    plan: Plan, run: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read: list[Path] = []
+    monkeypatch.setattr(race, "read_records", lambda folder: read.append(folder) or ())
+    monkeypatch.setattr(race, "make", maker())
+    run_race(job_of(plan, run))
+    # As the seed at hand, and once more when it has ended.
+    assert max(read.count(folder) for folder in read) == 2
+
+
 @pytest.mark.parametrize(
     "schedule", [{}, {"each_loop": True}, {"control": "at60"}, {"alpha": 0.01, "assurance": 0.99}]
 )

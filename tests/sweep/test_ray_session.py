@@ -1,5 +1,6 @@
 import logging
 import os
+import socket
 import subprocess
 import sys
 import tempfile
@@ -130,3 +131,26 @@ def test_a_worker_sees_the_cards_that_it_asked_for_and_no_others():
         check=True,
     )
     assert done.stdout.split() in (["''", "'0'"], ["''", "'1'"])
+
+
+@pytest.mark.parametrize("scheme", ["", "ray://"])
+def test_an_address_where_nobody_listens_is_one_line_before_ray_says_anything(
+    monkeypatch, capfd, scheme
+):
+    def never(**_):
+        raise AssertionError("Ray was asked")
+
+    monkeypatch.setattr(ray, "init", never)
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))  # and not listened on
+        address = f"{scheme}127.0.0.1:{taken.getsockname()[1]}"
+        with pytest.raises(ConfigError, match=r"no Ray cluster answers there .*refused"):
+            ray_session._connect(address, ResourcesConfig())
+    assert capfd.readouterr() == ("", "")
+
+
+def test_an_address_that_is_none_of_a_port_is_left_to_ray(monkeypatch):
+    asked = []
+    monkeypatch.setattr(ray, "init", lambda **given: asked.append(given["address"]))
+    ray_session._connect("auto", ResourcesConfig())
+    assert asked == ["auto"]

@@ -2,6 +2,7 @@
 
 import logging
 import os
+import pickle
 import sys
 import weakref
 from pathlib import Path
@@ -17,7 +18,7 @@ from alsweep.query.base import strategies
 from alsweep.query.plugin_files import load_file
 from alsweep.sweep.plan import Plan
 from alsweep.sweep.reuse import Slate, used_again
-from alsweep.sweep.trainable import Assignment, TrajectoryTrainable, _lock_folder
+from alsweep.sweep.trainable import Assignment, Packed, TrajectoryTrainable, _lock_folder
 from alsweep.trajectory.runner import Trajectory
 from tests.sweep.conftest import MakePlan
 from tests.sweep.fakes import TableTrajectory, TableWork, table_record
@@ -161,3 +162,19 @@ def test_a_trajectory_lets_go_of_its_memory_and_threads(run: Path, plan: Plan) -
     del trajectory
     Slate().wipe()
     assert gone() is None
+
+
+def test_a_worker_unpacks_its_own_config_alone(plan: Plan, monkeypatch: pytest.MonkeyPatch) -> None:
+    configs = {planned.id: planned.config for planned in plan.trajectories}
+    sent = pickle.dumps(Packed(configs))
+    made: list[object] = []
+    monkeypatch.setattr(
+        TrajectoryConfig, "__setstate__", lambda self, state: made.append(state), raising=False
+    )
+    packed = pickle.loads(sent)
+    assert list(packed) == list(configs)
+    assert not made
+    packed[plan.ids[1]]
+    assert len(made) == 1
+    monkeypatch.undo()
+    assert dict(packed) == configs

@@ -23,6 +23,7 @@ from alsweep.report.section import Material
 from alsweep.report.sections import classes, datasets
 from alsweep.report.sections.datasets import datasets_of
 from alsweep.report.study import read_study
+from alsweep.results.begun import begun_as, read_begun
 from alsweep.results.decisions import Decision, append_decisions
 from alsweep.results.load import load_results
 from alsweep.results.records import read_run
@@ -30,7 +31,7 @@ from alsweep.results.table import write_results
 from alsweep.sweep.deciding import extended
 from alsweep.sweep.plan import Plan
 from alsweep.sweep.planning import plan_of, plan_read, stored_plan
-from alsweep.sweep.run_folder import check_same_sweep, left_out, write_space
+from alsweep.sweep.run_folder import check_same_sweep, left_out, stored_sweep, write_space
 from alsweep.sweep.running import training_in
 from alsweep.sweep.status import read_status
 
@@ -224,3 +225,32 @@ def test_a_report_mixes_no_classes_and_ranks_each_dataset(made: Path) -> None:
     assert all(name in page for name in NAMES)
     ranks = pd.read_csv(made / "report" / "ranking_by_dataset.csv")
     assert ranks["dataset"].tolist() == ["phantom", "phantom", "liver", "liver"]
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {},
+        {"grid": {"strategy": ["random"], "query.overlap": [0, 0.25]}},
+        {"grid": {}, "points": [{"query.overlap": 0.25}, {"query": {"stride": 2}}]},
+        {"sample": {"n": 2, "seed": 1, "over": {"query.overlap": {"low": 0.0, "high": 0.3}}}},
+        {
+            "search": {
+                "configurations": 2,
+                "over": {"query.overlap": {"low": 0.0, "high": 0.3}},
+            }
+        },
+    ],
+)
+@pytest.mark.parametrize("named", [True, False])
+def test_who_has_validated_a_stored_sweep_knows_what_readers_read(
+    place: Path, tmp_path: Path, changes: dict[str, Any], named: bool
+) -> None:
+    single = {} if named else {"settings": None, "dataset": str(place / "one")}
+    query = {"patches": 6, "loops": 2, "patch_size": [8, 8, 8]}
+    write_space(
+        tmp_path, plan_of(space(place, **(single | {"base": {"query": query}} | changes)), "x")
+    )
+    sweep = stored_sweep(tmp_path)
+    assert sweep.provenance is not None
+    assert begun_as(sweep, sweep.provenance) == read_begun(tmp_path)

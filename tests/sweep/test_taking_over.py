@@ -21,10 +21,17 @@ from alsweep.query.base import Strategy, make_strategy
 from alsweep.results.records import read_records
 from alsweep.results.table import collect
 from alsweep.sweep import taking_over
+from alsweep.sweep.amounts import Measure, left_to_do
+from alsweep.sweep.capped import Expected, over_caps
+from alsweep.sweep.forecast import forecast
+from alsweep.sweep.missing import missing_starts, to_do, unfinished
+from alsweep.sweep.mixing import Stored
+from alsweep.sweep.outlook import outlook
 from alsweep.sweep.plan import Plan
 from alsweep.sweep.run_folder import write_space
+from alsweep.sweep.search_outlook import search_outlook
 from alsweep.sweep.status import read_status
-from alsweep.sweep.taking_over import TakenOver, summary, to_take_over
+from alsweep.sweep.taking_over import TakenOver, looked_ahead, of, summary, to_take_over
 from alsweep.trajectory.numerics import NUMERICS
 from alsweep.trajectory.runner import Trajectory
 from tests.sweep.conftest import MakePlan
@@ -243,3 +250,63 @@ def test_a_longer_trajectory_that_takes_over_is_as_one_made_at_once(
         assert {k: v for k, v in ours.items() if k not in varies} == {
             k: v for k, v in theirs.items() if k not in varies
         }
+
+
+@pytest.mark.parametrize(("have", "done", "want"), [(3, 3, 5), (5, 2, 3), (5, 5, 3)])
+def test_forecasts_count_what_will_be_taken_over_as_what_was(
+    run: Path, plan_of: MakePlan, have: int, done: int, want: int
+) -> None:
+    made(run, with_loops(plan_of, have), done)
+    both = {"grid": {"strategy": ["predictive_entropy", "random"]}}
+    plan = with_loops(plan_of, want, **both)
+    ahead = looked_ahead(run, plan)
+    (taken,) = of(ahead, plan)
+    expected = outlook(run, plan, private=True), forecast(run, plan)
+    left = left_to_do(ahead, plan, Measure.of(plan), {})
+    assert to_do(ahead, plan).loops == to_do(run, plan).loops - taken.loops
+    assert not config_path(trajectory_folder(run, taken.planned.id)).exists()
+    assert [taken] == take_over(run, plan)
+    after = outlook(run, plan, private=True), forecast(run, plan)
+    assert after[0].lines == expected[0].lines
+    assert after[0].counted == expected[0].counted == to_do(run, plan)
+    assert unfinished(ahead, plan) == unfinished(run, plan)
+    assert missing_starts(ahead, plan) == missing_starts(run, plan)
+    # What it took over was written meanwhile; what is left to work on is the same all along.
+    assert left_to_do(run, plan, Measure.of(plan), {}) == left
+    # Only the other one's records say what its loops took.
+    assert (expected[0].cost.source, after[0].cost.source) == ("records", "stated")
+    assert after[1].members == expected[1].members
+    assert after[1].rest < expected[1].rest
+
+
+@pytest.mark.parametrize("loops", [[5], [3, 5]])
+def test_a_dry_run_counts_for_caps_what_was_used_once(
+    run: Path, plan_of: MakePlan, loops: list[int]
+) -> None:
+    caps = {"caps": {"gpu_hours": 0.002}}
+    made(run, with_loops(plan_of, 3, **caps), 3)
+    grid = {"strategy": ["predictive_entropy"], "query.loops": loops}
+    plan = with_loops(plan_of, 3, grid=grid, **caps)
+    for _ in range(2):
+        ahead = looked_ahead(run, plan)
+        found = outlook(ahead, plan, private=True)
+        assert found.cost is not None
+        disk = forecast(ahead, plan)
+        assert disk is not None
+        stored = Stored.read(run, plan, taken=of(ahead, plan))
+        expected = Expected(found.cost, disk, found.counted, 1)
+        (told,) = over_caps(plan.sweep, ahead, stored.records, expected)
+        assert f" after the {3 * 1.75 / 3600:.3g} h used so far, " in told
+        take_over(run, plan)
+
+
+def test_what_a_search_may_suggest_takes_nothing_over_beforehand(
+    run: Path, plan_of: MakePlan
+) -> None:
+    search = {"configurations": 2, "over": {"strategy": ["random", "predictive_entropy"]}}
+    plan = with_loops(plan_of, 5, grid={}, search=search)
+    before = search_outlook(run, plan)
+    assert before is not None
+    assert before.cost is not None
+    made(run, with_loops(plan_of, 3), 3)
+    assert search_outlook(run, plan) == search_outlook(looked_ahead(run, plan), plan) == before

@@ -1,0 +1,81 @@
+"""Which caps a forecast exceeds, and how far a sweep is going to come until one ends it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from alsweep.sweep.caps import metered
+
+if TYPE_CHECKING:
+    from alsweep.config.sweep import SweepConfig
+    from alsweep.results.loops import LoopRecord
+    from alsweep.sweep.costing import Cost
+    from alsweep.sweep.forecast import Forecast
+    from alsweep.sweep.missing import Snapshot, ToDo
+
+_GIB = 1 << 30
+_UNITS = {"gpu_hours": " h", "hours": " h", "disk_gib": " GiB", "money": ""}
+
+
+@dataclass(frozen=True)
+class Expected:
+    """What the rest of a sweep is expected to take.
+
+    Attributes:
+        cost: Hours.
+        disk: Bytes, at most.
+        counted: What lacks.
+        at_once: Workers side by side; None where that is not known, as on a cluster.
+    """
+
+    cost: Cost
+    disk: Forecast
+    counted: ToDo
+    at_once: int | None
+
+    def more(self, sweep: SweepConfig) -> dict[str, float]:
+        """What is still going to be used of each cap, as the sweep counts it."""
+        worker_hours = self.cost.hours / (sweep.resources.gpus or sweep.resources.cpus)
+        gpu_hours = worker_hours * (sweep.resources.gpus or 1)
+        price = sweep.resources.price_per_gpu_hour or 0.0
+        found = {"gpu_hours": gpu_hours, "money": gpu_hours * price}
+        found["disk_gib"] = self.disk.total / _GIB
+        if self.at_once is not None:
+            found["hours"] = worker_hours / self.at_once
+        return found
+
+
+def over_caps(
+    sweep: SweepConfig,
+    made: Snapshot,
+    found: Mapping[str, Iterable[LoopRecord]],
+    expected: Expected,
+) -> Iterator[str]:
+    """Say which caps are going to end a sweep before all of it is made.
+
+    Args:
+        sweep: Has the caps.
+        made: What was looked up in the run folder.
+        found: Finished loops of every trajectory, those that it is going to take over too.
+        expected: What is still to come.
+    """
+    if not (bounds := sweep.caps.bounds):
+        return
+    # Loops that are going to be taken over are counted where they were made.
+    own = {id_: () if id_ in made.sources else loops for id_, loops in found.items()}
+    used, more = metered(sweep, made.run, own).used(), expected.more(sweep)
+    counted = expected.counted
+    for name, bound in bounds.items():
+        if name not in more or used[name] + more[name] <= bound:
+            continue
+        share = max(0.0, bound - used[name]) / more[name]
+        reached, unit = counted.finished + int(share * counted.unfinished), _UNITS[name]
+        most = "at most " if name == "disk_gib" else ""
+        before = f" after the {used[name]:.3g}{unit} used so far" if used[name] >= 0.001 else ""
+        all_of_them = counted.finished + counted.unfinished
+        yield (
+            f"warning: caps.{name}: the forecast is {most}{more[name]:.3g}{unit}{before}, the cap "
+            f"of {bound:g}{unit} ends it after about {reached} of {all_of_them} trajectories"
+        )
