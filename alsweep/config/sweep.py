@@ -18,6 +18,7 @@ from pydantic import (
     model_validator,
 )
 
+from alsweep.config.assigning import assign_all, copied, with_rest
 from alsweep.config.base import Frozen, added, is_stored
 from alsweep.config.caps import CapsConfig
 from alsweep.config.expansion import (
@@ -34,7 +35,6 @@ from alsweep.config.schedule import ScheduleConfig
 from alsweep.config.search import SearchConfig
 from alsweep.config.trajectory import Seed, TrajectoryConfig
 from alsweep.config.validation import validated
-from alsweep.errors import ConfigError
 from alsweep.files import canonical_json
 
 SCHEMA_VERSION = 3
@@ -331,8 +331,8 @@ class SweepConfig(Frozen):
 
     def base_with(self, values: Mapping[str, Any]) -> dict[str, Any]:
         """What base would be with dotted keys set in it."""
-        base: dict[str, Any] = _copy(self.base)
-        _assign_all(base, values)
+        base: dict[str, Any] = copied(self.base)
+        assign_all(base, values)
         return base
 
     def dataset_of(self, setting: str | None) -> Path:
@@ -349,12 +349,12 @@ class SweepConfig(Frozen):
     def _of_cell(
         self, cell: Cell, implied: Mapping[str, dict[str, Any]]
     ) -> Iterator[tuple[Cell, TrajectoryConfig]]:
-        base = _copy(self.base)
+        base = copied(self.base)
         # A stored value is written out in full, and base is that of the cells without it.
-        values = cell.values if self.provenance else _with_rest(cell.values, base)
-        _assign_all(base, values, cell.places)
+        values = cell.values if self.provenance else with_rest(cell.values, base)
+        assign_all(base, values, cell.places)
         # What is implied has keys of its own, some of them inside mappings of the cell.
-        _assign_all(base, implied.get(canonical_json(cell.where), {}))
+        assign_all(base, implied.get(canonical_json(cell.where), {}))
         first = self._trajectory(cell, base, self.seeds[0])
         for seed in self.seeds:
             # The seeds are valid already, and nothing else of a config follows from its seed.
@@ -380,36 +380,3 @@ def _refuse_top_level(keys: Container[str]) -> None:
     for key, home in (("dataset", "dataset', or into a setting"), ("seed", "seeds'")):
         if key in keys:
             raise ValueError(f"'{key}' belongs to the top level, as '{home}")
-
-
-def _copy(value: Any) -> Any:
-    return {k: _copy(v) for k, v in value.items()} if isinstance(value, dict) else value
-
-
-def _with_rest(values: Mapping[str, Any], base: Mapping[str, Any]) -> dict[str, Any]:
-    """Values of a cell; one that is a section keeps what it does not name of that in base."""
-    return {key: _merged(key, value, base.get(key)) for key, value in values.items()}
-
-
-def _merged(key: str, value: Any, rest: Any) -> Any:
-    section = key != "strategy" and isinstance(value, dict) and isinstance(rest, dict)
-    return {**rest, **value} if section else value
-
-
-def _assign_all(
-    target: dict[str, Any], values: Mapping[str, Any], places: Mapping[str, str] | None = None
-) -> None:
-    """Set dotted keys; whole sections come first, whatever the order in which they were written."""
-    for key in sorted(values, key=lambda key: key.count(".")):
-        _assign(target, key, _copy(values[key]), (places or {}).get(key, key))
-
-
-def _assign(target: dict[str, Any], dotted: str, value: Any, place: str) -> None:
-    """Set ``target[a][b] = value`` for the key ``a.b``, making mappings on the way."""
-    *parents, last = dotted.split(".")
-    for parent in parents:
-        inner = target.setdefault(parent, {})
-        if not isinstance(inner, dict):
-            raise ConfigError(f"{place}: '{parent}' is not a mapping in base; write it as one")
-        target = inner
-    target[last] = value
