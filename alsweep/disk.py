@@ -33,8 +33,9 @@ def require_room(folder: Path, size: int = 0) -> None:
     Raises:
         DiskFullError: It does not.
     """
-    if free_bytes(folder) < size + RESERVE:
-        raise DiskFullError(_text(folder, f"{in_words(size + RESERVE)} are needed"))
+    needed = size + RESERVE
+    if free_bytes(folder) < needed:
+        raise DiskFullError(_text(folder, f"{in_words(needed)} are needed", needed))
 
 
 @contextmanager
@@ -100,16 +101,22 @@ def _causes(error: BaseException | None) -> Iterator[BaseException]:
         error = error.__cause__ or error.__context__
 
 
-def _text(folder: Path, want: str) -> str:
+def _text(folder: Path, want: str, needed: int = RESERVE) -> str:
     place = existing(folder)
     disk = os.statvfs(place)
     free, total = disk.f_bavail * disk.f_frsize, disk.f_blocks * disk.f_frsize
-    mends = "choose an --out on another disk, or lower resources.models_gib"
-    if place == Path(tempfile.gettempdir()) or place.name.startswith("alsweep-"):
-        mends = "or let TMPDIR name a folder on another disk"
+    temporary = place == Path(tempfile.gettempdir()) or place.name.startswith("alsweep-")
+    if temporary:
+        mends = "free space on it, or let TMPDIR name a folder on another disk"
+    else:
+        mends = "free space on it, choose an --out on another disk, or lower resources.models_gib"
+    if total < needed:
+        # Emptying it would not do.
+        mends = "let TMPDIR name" if temporary else "choose an --out in"
+        mends += " a folder on a larger disk"
     return (
         f"the disk {mount_point(place)} is full, with {in_words(free)} of "
-        f"{in_words(total)} free: {want}; free space on it, {mends}"
+        f"{in_words(total)} free: {want}; {mends}"
     )
 
 

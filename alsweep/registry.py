@@ -61,7 +61,8 @@ class Registry(Generic[T]):
         if name_or_alias in self._aliases:
             return self._aliases[name_or_alias]
         raise StrategyError(
-            f"unknown {self._kind} '{name_or_alias}'{self._suggestion(name_or_alias)}"
+            f"unknown {self._kind} '{name_or_alias}'{self._suggestion(name_or_alias)}; "
+            "one of your own needs its file: --plugin FILE, or plugins: in the search space"
         )
 
     def get(self, name_or_alias: str) -> T:

@@ -63,6 +63,17 @@ def test_a_reserve_is_kept(disk: Path) -> None:
         require_room(disk, 3 * MIB)
 
 
+def test_of_a_disk_that_is_too_small_altogether_no_room_can_be_made(disk: Path) -> None:
+    with pytest.raises(DiskFullError) as told:
+        require_room(disk, 8 * MIB)
+    assert str(told.value).endswith(
+        "24 MiB are needed; choose an --out in a folder on a larger disk"
+    )
+    fill(disk, left=RESERVE)
+    with pytest.raises(DiskFullError, match="free space on it, choose an --out on another disk"):
+        require_room(disk, MIB)
+
+
 def test_a_member_without_room_is_not_begun_to_be_written(disk: Path) -> None:
     store = ModelStore(disk / "models", most_bytes=1 << 30)
     store.publish("small", {"owner": "a"}, weights(1))

@@ -8,7 +8,9 @@ from pathlib import Path
 import pytest
 
 from alsweep.config.load import load_sweep
-from alsweep.sweep.counting import count
+from alsweep.config.sweep import SweepConfig
+from alsweep.sweep.counting import count, examples_of
+from alsweep.sweep.search_outlook import counted
 from alsweep.trajectory.resolving import written_out
 
 SPACES = Path(__file__).parents[1] / "search_spaces"
@@ -37,8 +39,19 @@ SIZES = {
     "phantom-noise": (12, 12 * 3 * 2, 72 - 11 * 2),
     "phantom-race": (4 * 6, 24 * 3, 72 - 6 * 3),
     "phantom-roll-out": (2 * 4, 8 * 3 * 2, 48 - 2 * 3 * 2),
+    "phantom-search": (8 * 2, 16 * 3 * 2, 96),
     "phantom-compute": (10 * 2, 2 * 3 * (8 * 5 + 3 + 1), 2 * 2 * 44 + 6 * 5 + 3 + 1),
 }
+
+
+def sizes(sweep: SweepConfig) -> tuple[int, int, int]:
+    """Trajectories, trainings, and these without sharing; of a search the most that it may take."""
+    if sweep.search is None:
+        trajectories, _, trainings, unshared = astuple(count(sweep))
+        return trajectories, trainings, unshared
+    found = counted(sweep, examples_of(sweep))
+    most = found.left * found.trainings.high
+    return found.left * found.each, most, most
 
 
 def test_every_search_space_is_known() -> None:
@@ -50,7 +63,7 @@ def test_a_search_space_means_as_many_trajectories_and_trainings_as_it_says(name
     path = SPACES / f"{name}.yaml"
     sweep = load_sweep(path)
     assert sweep.name == name
-    trajectories, _, trainings, unshared = astuple(count(sweep))
+    trajectories, trainings, unshared = sizes(sweep)
     assert (trajectories, unshared, trainings) == SIZES[name]
     told = re.search(
         r"^# ([\d,]+) trajectories, ([\d,]+) trainings(?:; ([\d,]+))?", path.read_text(), re.M

@@ -2,7 +2,8 @@
 
 import json
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -144,14 +145,16 @@ def dry_run(
             f"warning: {', '.join(map(str, missing))}: no such Dataset here, so that this is "
             "counted and nothing else is checked; ingest it first"
         )
-        return _tell_counts(sweep, said, asked, missing=missing)
+        with _naming(space):
+            return _tell_counts(sweep, said, asked, missing=missing)
     try:
         plan = plan_read(sweep, space, run, overrides, said)
     except RefusedError as error:
         if len(error.faults) > 1:
             for fault in error.faults:
                 said(f"infeasible: {fault}")
-        _tell_counts(sweep, said, asked, refused=error.faults)
+        with _naming(space):
+            _tell_counts(sweep, said, asked, refused=error.faults)
         raise
     found = _look_ahead(plan, run, asked, said)
     if asked.as_json:
@@ -159,6 +162,17 @@ def dry_run(
         return 0
     _tell(found, asked)
     return 0
+
+
+@contextmanager
+def _naming(space: Path) -> Iterator[None]:
+    """Name the search space in what is wrong with it."""
+    from alsweep.errors import ConfigError
+
+    try:
+        yield
+    except ConfigError as error:
+        raise ConfigError(f"{space}: {error}") from error
 
 
 def _look_ahead(plan: "Plan", run: Path, asked: Asked, said: _Said) -> "Outlook":
@@ -223,7 +237,7 @@ def _check_search(run: Path, plan: "Plan") -> None:
 
     refuse_search_without_references(run, plan)
     if plan.sweep.search is not None:
-        check_storage(plan.sweep.search.storage)
+        check_storage(run, plan.sweep.search.storage)
 
 
 def _tell(found: "Outlook", asked: Asked) -> None:

@@ -114,7 +114,8 @@ class SettingConfig(Frozen):
 class SampleConfig(Frozen):
     """Random search: values that are drawn, the same ones for every setting, point and seed.
 
-    Draw k depends on ``seed``, on its own key and on k alone: a larger ``n`` keeps the first ones.
+    Draw k depends on ``seed``, on its own key and on k alone, before repeats of whole draws are
+    left out: a larger ``n`` keeps the first ones.
 
     Attributes:
         n: How many draws.
@@ -154,9 +155,10 @@ class SampleConfig(Frozen):
             if found.setdefault(canonical_json(drawn), drawn) is drawn:
                 last = index
             if index - last > max(_TRIES[0], _TRIES[1] * len(found)):
+                mend = next(_listed(self.over), f"write n: {len(found)}")
                 raise ConfigError(
                     f"sample.n: {self.n} different draws were asked for, but sample.over has only "
-                    f"{len(found)}; write n: {len(found)}"
+                    f"{len(found)}; {mend}"
                 )
             index += 1
         return [*known[: self.n], *list(found.values())[len(known) :]]
@@ -187,6 +189,17 @@ def _check_entry(entry: object) -> None:
                 raise ValueError(f"{key}: {error}") from None
         else:
             _check_entry(value)
+
+
+def _listed(over: Partial) -> Iterator[str]:
+    """What to write for lists in entries of strategies, where people look for choices."""
+    for key in STRATEGY_KEYS:
+        value = over.get(key, ())
+        for entry in value["choices"] if isinstance(value, Mapping) else value:
+            for name, one in entry.items() if isinstance(entry, Mapping) else ():
+                if isinstance(one, list | tuple) and name != "plugins":
+                    shown = f"{name}: {{choices: [{', '.join(map(str, one))}]}}"
+                    yield f"nothing is drawn from a list in {key}, so write {shown}"
 
 
 def partial(written: Mapping[Any, Any]) -> dict[str, Any]:

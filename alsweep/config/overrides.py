@@ -129,11 +129,14 @@ def apply_overrides(raw: dict[str, Any], written: Sequence[str]) -> None:
 
     Raises:
         ConfigError: One cannot be set, or would do nothing: a later one replaces it, or it sets in
-            base what grid, settings, points or sample set for every trajectory.
+            base what grid, settings, points or sample set for every trajectory; or alsweep wrote
+            the YAML, and has written out what would have to follow from it.
     """
     overrides = [Override.parse(one) for one in written]
     for override in overrides:
+        before = _presets(raw)
         override.apply(raw)
+        _refuse_recorded(override, raw, before)
     for index, override in enumerate(overrides):
         _refuse_replaced(override, overrides[index + 1 :])
         _refuse_idle(override, raw)
@@ -159,6 +162,47 @@ def _refuse_idle(override: Override, raw: Mapping[str, Any]) -> None:
                 f"--set {override.written}: does nothing, since {who} {axis} for every "
                 f"trajectory; write --set {written}"
             )
+
+
+def _refuse_recorded(
+    override: Override, raw: Mapping[str, Any], before: tuple[set[str], set[str]]
+) -> None:
+    """Refuse what a resolved sweep says in words alone: what it means is written out in full."""
+    origin = raw.get("provenance")
+    if not isinstance(origin, Mapping):
+        return
+    (base, crossed), (old_base, old_crossed) = _presets(raw), before
+    first, _, key = override.path.partition(".")
+    implied = [one.get("base", {}) for one in origin.get("implied") or ()]
+    if first == "sample" and origin.get("draws") and key != "n":
+        why = "the draws that the run was begun with are written down"
+    elif base != old_base or crossed - old_crossed:
+        why = "all that the preset of before means is written down beside its name"
+    elif first == "base" and any([*_hidden(key, override, k)] for one in implied for k in one):
+        why = "what each point of the grid implies is written down, and goes before base"
+    else:
+        return
+    raise ConfigError(
+        f"--set {override.written}: does not mean here what it says, since {why}; write it into "
+        "your own search space and run that with --out RUN"
+    )
+
+
+def _presets(raw: Mapping[str, Any]) -> tuple[set[str], set[str]]:
+    """Training presets that base names, and those of settings, grid and points."""
+    grid, sample, points = raw.get("grid"), raw.get("sample"), raw.get("points")
+    over = sample.get("over") if isinstance(sample, Mapping) else None
+    crossed = [*named_settings(raw).values(), *(points if isinstance(points, list) else ())]
+    for axes in (grid, over):
+        for key, values in axes.items() if isinstance(axes, Mapping) else ():
+            listed = values.get("choices") if isinstance(values, Mapping) else values
+            crossed += [{key: value} for value in listed] if isinstance(listed, list) else []
+    return _named_presets([raw.get("base")]), _named_presets(crossed)
+
+
+def _named_presets(partials: Sequence[object]) -> set[str]:
+    flats = [dict(sections(one)) for one in partials if isinstance(one, Mapping)]
+    return {str(flat["training.preset"]) for flat in flats if "training.preset" in flat}
 
 
 def _set_for_all(raw: Mapping[str, Any]) -> dict[str, tuple[str, str]]:

@@ -273,16 +273,28 @@ class SweepConfig(Frozen):
         return self
 
     @model_validator(mode="after")
+    def _a_search_can_use_the_seeds(self) -> Self:
+        if self.search:
+            self.search.check_seeds(self.seeds)
+        return self
+
+    @model_validator(mode="after")
     def _each_key_is_set_once(self) -> Self:
         homes = {f"settings.{one.name}": list(one.values) for one in self.settings or ()}
         homes |= {"grid": list(self.grid)}
         homes |= {f"points.{index}": list(one) for index, one in enumerate(self.points or ())}
         homes |= {"sample.over": list(self.sample.over) if self.sample else []}
         refuse_two_ways(homes)
-        # What is searched is crossed with settings alone.
+        searched = () if self.search is None else (*self.search.over, *self.search.fidelity)
+        # It is crossed with settings alone.
         named = {home: keys for home, keys in homes.items() if home.startswith("settings.")}
-        refuse_two_ways({**named, SEARCHED: list(self.search.over) if self.search else []})
+        refuse_two_ways({**named, SEARCHED: list(searched)})
         return self
+
+    @property
+    def decides(self) -> bool:
+        """Whether anything may stop trajectories before their last loop."""
+        return self.schedule.decides or bool(self.search and self.search.prune)
 
     def cells(self) -> Iterator[Cell]:
         """Each setting with each point of the space: all that the trajectories of a seed are.
@@ -338,7 +350,9 @@ class SweepConfig(Frozen):
         self, cell: Cell, implied: Mapping[str, dict[str, Any]]
     ) -> Iterator[tuple[Cell, TrajectoryConfig]]:
         base = _copy(self.base)
-        _assign_all(base, cell.values, cell.places)
+        # A stored value is written out in full, and base is that of the cells without it.
+        values = cell.values if self.provenance else _with_rest(cell.values, base)
+        _assign_all(base, values, cell.places)
         # What is implied has keys of its own, some of them inside mappings of the cell.
         _assign_all(base, implied.get(canonical_json(cell.where), {}))
         first = self._trajectory(cell, base, self.seeds[0])
@@ -370,6 +384,16 @@ def _refuse_top_level(keys: Container[str]) -> None:
 
 def _copy(value: Any) -> Any:
     return {k: _copy(v) for k, v in value.items()} if isinstance(value, dict) else value
+
+
+def _with_rest(values: Mapping[str, Any], base: Mapping[str, Any]) -> dict[str, Any]:
+    """Values of a cell; one that is a section keeps what it does not name of that in base."""
+    return {key: _merged(key, value, base.get(key)) for key, value in values.items()}
+
+
+def _merged(key: str, value: Any, rest: Any) -> Any:
+    section = key != "strategy" and isinstance(value, dict) and isinstance(rest, dict)
+    return {**rest, **value} if section else value
 
 
 def _assign_all(

@@ -1,9 +1,9 @@
 """One line from pydantic's complaints: the key path, what is wrong and the nearest key."""
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from difflib import get_close_matches
-from typing import Any, TypeVar, get_args
+from typing import Any, TypeVar, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
@@ -38,6 +38,8 @@ def validated(
     Raises:
         ConfigError: One line that names each faulty key path, what is wrong and the nearest key.
     """
+    for dotted, value in () if stored else _booleans(model, raw):
+        raise ConfigError(f"{_place(dotted, places, elsewhere)}: expected a number, got {value!r}")
     try:
         return model.model_validate(raw, context=STORED if stored else None)
     except ValidationError as error:
@@ -56,6 +58,30 @@ def validated(
             shown += "; if a newer alsweep wrote the file, upgrade this one"
         more = f"; and {len(lines) - _MOST_ERRORS} more" if len(lines) > _MOST_ERRORS else ""
         raise ConfigError(shown + more) from None
+
+
+def _booleans(model: type[BaseModel], raw: Any, above: str = "") -> Iterator[tuple[str, bool]]:
+    """Dotted keys and booleans where numbers belong, for which Python and pydantic take them."""
+    for key, value in raw.items() if isinstance(raw, dict) else ():
+        field = model.model_fields.get(key) if isinstance(key, str) else None
+        if field is None:
+            continue
+        kinds = {*_kinds(field.annotation)}
+        several = isinstance(value, list | tuple)
+        listed = {f"{key}.{i}": one for i, one in enumerate(value)} if several else {key: value}
+        if {int, float} & kinds and not {bool, Any, dict} & kinds:
+            yield from ((above + k, one) for k, one in listed.items() if isinstance(one, bool))
+        for inner in kinds:
+            if isinstance(inner, type) and issubclass(inner, BaseModel):
+                for place, one in listed.items():
+                    yield from _booleans(inner, one, f"{above}{place}.")
+
+
+def _kinds(annotation: Any) -> Iterator[Any]:
+    """All that an annotation is made of, such as ``tuple`` and ``int`` of ``tuple[int, ...]``."""
+    yield get_origin(annotation) or annotation
+    for inner in get_args(annotation):
+        yield from _kinds(inner)
 
 
 def _location(detail: ErrorDetails) -> tuple[str, ...]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -49,16 +49,23 @@ class Begun:
         ids: Of its trajectories, in order.
         grounds: One for each setting, in order; one without a name where there are none.
         varied: Dotted keys that grid, points, sample and search set.
+        added: Id to the name of its setting, of what was added while the sweep ran.
     """
 
     name: str
     ids: tuple[str, ...]
     grounds: tuple[Ground, ...]
     varied: tuple[str, ...] = ()
+    added: Mapping[str, str] = field(default_factory=dict)
 
     def ground(self, id_: str, config: TrajectoryConfig | None) -> Ground:
-        """What a trajectory stands on; what was added is told by its config."""
-        listed = (one for one in self.grounds if id_ in one.trajectories)
+        """What a trajectory stands on; what was added is told by its setting, or its config."""
+        told_of = self.added.get(id_)
+        listed = (
+            one
+            for one in self.grounds
+            if id_ in one.trajectories or (told_of is not None and told_of == one.setting)
+        )
         told = (one for one in self.grounds if one.bears(id_, config))
         return next(listed, None) or next(told, self.grounds[0])
 

@@ -7,7 +7,7 @@ before their last loop. A line is there once it ends; what a crash tore off coun
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
 from pydantic import ValidationError, model_validator
@@ -38,6 +38,8 @@ class Decision(Frozen):
         config: Resolved; of what is added, of what is suggested where it is known, and of what is
             stopped before it began, since nothing else in the run says what it would have been.
         against: Of what is stopped: label of the strategy that it was dropped for, if for any.
+        setting: Of what is added: name of the setting that it was made for, where settings have
+            names.
     """
 
     schema_version: Literal[1] = 1
@@ -48,6 +50,7 @@ class Decision(Frozen):
     loop: int | None = None
     config: TrajectoryConfig | None = None
     against: str | None = None
+    setting: str | None = None
 
     @model_validator(mode="after")
     def _added_with_a_config(self) -> Decision:
@@ -63,10 +66,12 @@ class Decided:
     Attributes:
         added: Id to config, in the order in which they were added.
         stops: Id to the decision by which it does no further loops.
+        settings: Id to the name of the setting of what was added, where that is known.
     """
 
     added: Mapping[str, TrajectoryConfig]
     stops: Mapping[str, Decision]
+    settings: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def stopped(self) -> frozenset[str]:
@@ -118,11 +123,14 @@ def decided(decisions: Iterable[Decision]) -> Decided:
     """What follows from decisions: the first word on what is added, and the last on what stops."""
     added: dict[str, TrajectoryConfig] = {}
     stops: dict[str, Decision] = {}
+    settings: dict[str, str] = {}
     for one in decisions:
         if one.action == "added" and one.config is not None:
             added.setdefault(one.trajectory, one.config)
+            if one.setting is not None:
+                settings.setdefault(one.trajectory, one.setting)
         elif one.action == "stopped":
             stops[one.trajectory] = one
         elif one.action == "overruled":
             stops.pop(one.trajectory, None)
-    return Decided(added, stops)
+    return Decided(added, stops, settings)

@@ -10,6 +10,7 @@ from alsweep.config.search import Objective
 from alsweep.results.metrics import aubc, fg_efficiency, final
 
 _TIMES = ("train_seconds", "evaluate_seconds", "query_seconds")
+_AREAS = ("aubc", "final_dice")
 _ALL = "all"
 
 
@@ -46,34 +47,44 @@ def measure(
     Raises:
         RecordError: A column is missing, or ``full_dice`` lacks a setting.
     """
+    if objective == "fg_eff":
+        return _efficiency(block.assign(strategy=_ALL), full_dice or {})
+    each = _each(block, objective, gpus)
+    values = _over_settings(each)
+    n = len(values)
+    error = float(values.std(ddof=1) / np.sqrt(n)) if n > 1 else float("nan")
+    total = float("nan") if objective in _AREAS else float(each.sum())
+    return Measured(float(values.mean(skipna=False)), error, total)
+
+
+def of_seeds(block: pd.DataFrame, objective: Objective, gpus: float = 0.0) -> dict[int, float]:
+    """Return what an objective is for each seed: its mean over settings. See :func:`measure`.
+
+    Raises:
+        RecordError: A column is missing.
+    """
+    return {int(str(seed)): v for seed, v in _over_settings(_each(block, objective, gpus)).items()}
+
+
+def _each(block: pd.DataFrame, objective: Objective, gpus: float) -> "pd.Series[float]":
+    """One value a setting and seed."""
     # Two trajectories of one strategy may bear two labels, where one of them is a grid's.
     rows = block.assign(strategy=_ALL)
-    if objective == "fg_eff":
-        return _efficiency(rows, full_dice or {})
+    keys = ["setting", "seed"]
     if objective == "aubc":
-        return _over_seeds(aubc(rows), "aubc")
+        return aubc(rows).set_index(keys)["aubc"]
     if objective == "final_dice":
-        return _over_seeds(final(rows), "final")
+        return final(rows).set_index(keys)["final"]
     if objective == "foreground_voxels":
-        return _cost(final(rows, "foreground_voxels"), "final")
+        return final(rows, "foreground_voxels").set_index(keys)["final"]
     hours = sum(rows[name] for name in _TIMES) * gpus / 3600
     spent = rows.assign(cost=rows["train_seconds"] if objective == "train_seconds" else hours)
-    summed = spent.groupby(["setting", "seed"])["cost"].sum()
-    return _cost(summed.reset_index(), "cost")
+    return spent.groupby(keys)["cost"].sum()
 
 
-def _over_seeds(curves: pd.DataFrame, column: str) -> Measured:
+def _over_settings(each: "pd.Series[float]") -> "pd.Series[float]":
     """Mean over settings first, so that seeds are what the error is over."""
-    values = curves.pivot(index="seed", columns="setting", values=column).to_numpy(dtype=float)
-    of_seeds = values.mean(axis=1)
-    n = len(of_seeds)
-    error = float(of_seeds.std(ddof=1) / np.sqrt(n)) if n > 1 else float("nan")
-    return Measured(float(of_seeds.mean()), error)
-
-
-def _cost(spent: pd.DataFrame, column: str) -> Measured:
-    found = _over_seeds(spent, column)
-    return Measured(found.value, found.standard_error, float(spent[column].sum()))
+    return each.astype(float).unstack("setting").mean(axis="columns", skipna=False)
 
 
 def _efficiency(rows: pd.DataFrame, full_dice: Mapping[str, float]) -> Measured:

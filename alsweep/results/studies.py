@@ -5,8 +5,11 @@ from __future__ import annotations
 import os
 import re
 import socket
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from alsweep.errors import ConfigError
@@ -17,6 +20,7 @@ if TYPE_CHECKING:
     from optuna.trial import FrozenTrial
 
 _PLACE = "search.storage"
+_MOUNTS = Path("/proc/mounts")
 _SECONDS = 5.0
 _PORTS = {"postgresql": 5432, "mysql": 3306, "mariadb": 3306}
 _NETWORK = re.compile(
@@ -25,12 +29,13 @@ _NETWORK = re.compile(
 )
 
 
-def open_storage(run: Path, url: str | None, *, mounts: Path = Path("/proc/mounts")) -> BaseStorage:
+def open_storage(run: Path, url: str | None, *, mounts: Path = _MOUNTS) -> BaseStorage:
     """Open the storage of a run's search; what a crash left half written is cut off.
 
     Args:
         run: The run folder; its driver lock is held.
-        url: Optuna's; variables of the environment in it are replaced. None is the run's journal.
+        url: Optuna's; variables of the environment in it are replaced, and a relative SQLite file
+            lies in the run folder. None is the run's journal.
         mounts: Where the system lists its file systems.
 
     Raises:
@@ -41,14 +46,15 @@ def open_storage(run: Path, url: str | None, *, mounts: Path = Path("/proc/mount
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     if url is None:
         return _journal(journal_path(run))
-    check_storage(url, mounts=mounts)
-    return _database(_filled(url))
+    check_storage(run, url, mounts=mounts)
+    return _database(_filled(url, run))
 
 
-def check_storage(url: str | None, *, mounts: Path = Path("/proc/mounts")) -> None:
+def check_storage(run: Path, url: str | None, *, mounts: Path = _MOUNTS) -> None:
     """Refuse a storage that cannot work or where nobody answers; makes nothing there.
 
     Args:
+        run: The run folder; it need not be there.
         url: See :func:`open_storage`.
         mounts: Where the system lists its file systems.
 
@@ -56,16 +62,60 @@ def check_storage(url: str | None, *, mounts: Path = Path("/proc/mounts")) -> No
         ConfigError: Names which, and the mend.
     """
     if url is not None:
-        filled = _filled(url)
-        _refuse_network_mount(filled, mounts)
+        filled = _filled(url, run)
+        if (file := _sqlite_file(filled)) is not None:
+            _refuse_network_mount(file, mounts)
+            _refuse_missing_folder(file, run)
         _refuse_silent_host(filled)
+        _refuse_unknown_kind(filled)
 
 
-def _filled(url: str) -> str:
+def _filled(url: str, run: Path) -> str:
+    """The URL with its variables, and a relative file in the run folder: wherever one stands."""
     filled = os.path.expandvars(url)
     if "$" in filled:
         raise ConfigError(f"{_PLACE}: '{url}' needs a variable that is not set; export it")
-    return filled
+    file = _sqlite_file(filled)
+    if file is None or file.is_absolute():
+        return filled
+    head, rest = filled.split(":///", 1)
+    return f"{head}:///{run.absolute()}/{rest}"
+
+
+def _sqlite_file(url: str) -> Path | None:
+    """The file of an SQLite URL; None for other databases.
+
+    Raises:
+        ConfigError: It names none, so that nothing would outlive the process.
+    """
+    if not url.startswith(("sqlite:", "sqlite+")):
+        return None
+    name = url.partition(":///")[2].split("?")[0]
+    if name in ("", ":memory:"):
+        raise ConfigError(
+            f"{_PLACE}: '{url}' names no file, so that a stop would lose the study; write "
+            "sqlite:///name.db, which lies in the run folder, or leave the key out"
+        )
+    return Path(name)
+
+
+def _refuse_missing_folder(file: Path, run: Path) -> None:
+    if not file.parent.is_dir() and file.parent != run.absolute():
+        raise ConfigError(
+            f"{_PLACE}: no folder {file.parent} for {file.name}; make it, or leave the key out: "
+            "the journal in the run folder needs none"
+        )
+
+
+def _refuse_unknown_kind(url: str) -> None:
+    """What is no URL, or a database for which nothing is installed; nobody is asked there."""
+    from sqlalchemy.engine import make_url
+    from sqlalchemy.exc import SQLAlchemyError
+
+    try:
+        make_url(url).get_dialect().import_dbapi()
+    except (SQLAlchemyError, ImportError, ValueError) as error:
+        raise ConfigError(f"{_PLACE}: {_without_password(url)}: {_reason(error)}") from None
 
 
 def _database(url: str) -> BaseStorage:
@@ -87,11 +137,42 @@ def _journal(path: Path) -> BaseStorage:
     path.with_name(f"{path.name}.lock").unlink(missing_ok=True)
     if path.exists() and not (content := path.read_bytes()).endswith(b"\n"):
         os.truncate(path, content.rfind(b"\n") + 1)
-    return JournalStorage(JournalFileBackend(str(path)))
+    with _breakage_told(path):
+        return JournalStorage(JournalFileBackend(str(path)))
+
+
+@contextmanager
+def _breakage_told(path: Path) -> Iterator[None]:
+    """Optuna's own words on a journal with foreign lines are those of a bug."""
+    try:
+        yield
+    except (ValueError, LookupError, TypeError, AttributeError, AssertionError) as error:
+        raise ConfigError(
+            f"{path}: holds a line that is not Optuna's ({type(error).__name__}); move the file "
+            "away and resume the run: what it was told follows from decisions.jsonl"
+        ) from None
+
+
+@dataclass(frozen=True)
+class Memory:
+    """What a study holds.
+
+    Attributes:
+        trials: By number.
+        attributes: The user attributes of the study itself.
+    """
+
+    trials: tuple[FrozenTrial, ...] = ()
+    attributes: Mapping[str, Any] = field(default_factory=dict)
 
 
 def read_trials(run: Path, url: str | None, name: str) -> tuple[FrozenTrial, ...]:
-    """The trials of a run's study, by number; reads alone, also while the search goes on.
+    """The trials of a run's study: see :func:`read_memory`."""
+    return read_memory(run, url, name).trials
+
+
+def read_memory(run: Path, url: str | None, name: str) -> Memory:
+    """What a run's study holds; reads alone, also while the search goes on.
 
     Args:
         run: The run folder.
@@ -108,22 +189,27 @@ def read_trials(run: Path, url: str | None, name: str) -> tuple[FrozenTrial, ...
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     path = journal_path(run)
     if url is None and not path.exists():
-        return ()
-    check_storage(url)
-    storage = (
-        JournalStorage(JournalFileBackend(str(path))) if url is None else _database(_filled(url))
-    )
-    names = [one.study_name for one in storage.get_all_studies()]
-    if name not in names:
-        return ()
-    return tuple(optuna.load_study(study_name=name, storage=storage).get_trials())
+        return Memory()
+    check_storage(run, url)
+    if url is not None:
+        return _memory(_database(_filled(url, run)), name)
+    with _breakage_told(path):
+        return _memory(JournalStorage(JournalFileBackend(str(path))), name)
 
 
-def _refuse_network_mount(url: str, mounts: Path) -> None:
+def _memory(storage: BaseStorage, name: str) -> Memory:
+    import optuna
+
+    if name not in [one.study_name for one in storage.get_all_studies()]:
+        return Memory()
+    study = optuna.load_study(study_name=name, storage=storage)
+    return Memory(tuple(study.get_trials()), study.user_attrs)
+
+
+def _refuse_network_mount(place: Path, mounts: Path) -> None:
     """SQLite's locks do not hold on network file systems."""
-    if not url.startswith("sqlite") or ":///" not in url or not mounts.exists():
+    if not mounts.exists():
         return
-    place = Path(url.split(":///", 1)[1].split("?")[0]).absolute()
     lines = (line.split() for line in mounts.read_text(encoding="utf-8").splitlines())
     over = [(Path(at), kind) for _, at, kind, *_ in lines if place.is_relative_to(at)]
     point, kind = max(over, key=lambda one: len(one[0].parts), default=(Path("/"), ""))

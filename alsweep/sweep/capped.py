@@ -71,11 +71,11 @@ def over_caps(
         if name not in more or used[name] + more[name] <= bound:
             continue
         share = max(0.0, bound - used[name]) / more[name]
-        made, unit = counted.finished + int(share * counted.unfinished), _UNITS[name]
+        reached, unit = counted.finished + int(share * counted.unfinished), _UNITS[name]
         most = "at most " if name == "disk_gib" else ""
         before = f" after the {used[name]:.3g}{unit} used so far" if used[name] >= 0.001 else ""
         all_of_them = counted.finished + counted.unfinished
         yield (
             f"warning: caps.{name}: the forecast is {most}{more[name]:.3g}{unit}{before}, the cap "
-            f"of {bound:g}{unit} ends it after about {made} of {all_of_them} trajectories"
+            f"of {bound:g}{unit} ends it after about {reached} of {all_of_them} trajectories"
         )

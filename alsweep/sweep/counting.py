@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from alsweep.config.expansion import where_it_stands
 from alsweep.errors import ConfigError
 from alsweep.query.plugin_files import load_files
+from alsweep.sweep.replays import with_each_replayed
 from alsweep.sweep.search_space import example_cells, with_search_spelled_out
 from alsweep.trajectory.resolving import written_out
 from alsweep.trajectory.start import start_key_on
@@ -39,11 +40,11 @@ def count(sweep: SweepConfig) -> Counted:
     """Count trajectories and trainings; datasets are told apart by their places.
 
     Raises:
-        ConfigError: A trajectory cannot work on any dataset.
+        ConfigError: A trajectory cannot work on any dataset; names the place in the search space.
         StrategyError: A plug-in file cannot be loaded.
     """
     load_files(sweep.plugins)
-    configs = [_written_out(config, cell) for cell, config in sweep.expanded()]
+    configs = [_written_out(cell, config) for cell, config in _replayed(sweep).expanded()]
     members = {start_key_on(one, str(one.dataset)): one.training.members for one in configs}
     unshared = sum(one.query.loops * one.training.members for one in configs)
     saved = sum(one.training.members for one in configs) - sum(members.values())
@@ -59,10 +60,18 @@ def examples_of(sweep: SweepConfig) -> list[TrajectoryConfig]:
     """
     load_files(sweep.plugins)
     sweep = with_search_spelled_out(sweep)
-    return [_written_out(sweep.of_cell(cell)[0], cell) for cell in example_cells(sweep)]
+    return [_written_out(cell, sweep.of_cell(cell)[0]) for cell in example_cells(sweep)]
 
 
-def _written_out(config: TrajectoryConfig, cell: Cell) -> TrajectoryConfig:
+def _replayed(sweep: SweepConfig) -> SweepConfig:
+    """With each strategy of a run that is replayed; as one where that run is not here, either."""
+    try:
+        return with_each_replayed(sweep)
+    except ConfigError:
+        return sweep
+
+
+def _written_out(cell: Cell, config: TrajectoryConfig) -> TrajectoryConfig:
     try:
         return written_out(config)
     except ConfigError as error:

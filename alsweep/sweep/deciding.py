@@ -31,7 +31,10 @@ def extended(plan: Plan, run: Path) -> Plan:
     more = {id_: config for id_, config in found.added.items() if id_ not in known}
     return replace(
         plan,
-        trajectories=(*plan.trajectories, *_added(plan, run, more)),
+        trajectories=(
+            *plan.trajectories,
+            *(replace(p, added_to=found.settings.get(p.id)) for p in _added(plan, run, more)),
+        ),
         stopped=found.stopped,
     )
 
@@ -91,7 +94,7 @@ def overrule(run: Path, plan: Plan) -> Plan:
     Returns:
         The plan with nothing stopped; as it is, where the sweep has a schedule.
     """
-    if plan.sweep.schedule.decides:
+    if plan.sweep.decides:
         return plan
     decisions = [
         Decision(

@@ -13,7 +13,7 @@ from alsweep.data.case import Dataset
 from alsweep.errors import ConfigError
 from alsweep.query.plugin_files import load_files
 from alsweep.sweep.replays import with_each_replayed
-from alsweep.sweep.search_space import example_cells, with_search_spelled_out
+from alsweep.sweep.search_space import example_cells, high_cells, with_search_spelled_out
 from alsweep.trajectory.resolving import resolve
 from alsweep.trajectory.start import start_key
 
@@ -30,6 +30,7 @@ class Planned:
             added while the sweep ran, so that no search space has it.
         dataset_name: Of its Dataset.
         dataset_fingerprint: Of the Dataset's content.
+        added_to: Of what was added: name of its setting, where settings have names.
     """
 
     id: str
@@ -38,6 +39,7 @@ class Planned:
     cell: Cell | None
     dataset_name: str
     dataset_fingerprint: str
+    added_to: str | None = None
 
     @classmethod
     def of(cls, config: TrajectoryConfig, dataset: Dataset, cell: Cell | None = None) -> "Planned":
@@ -64,7 +66,7 @@ class Planned:
     @property
     def setting(self) -> str | None:
         """Name of its setting, where the search space names settings."""
-        return None if self.cell is None else self.cell.setting
+        return self.added_to if self.cell is None else self.cell.setting
 
 
 @dataclass(frozen=True)
@@ -101,7 +103,7 @@ class Plan:
     @property
     def overruled(self) -> "Plan":
         """The same with nothing stopped, where the sweep has no schedule to decide that."""
-        return self if self.sweep.schedule.decides else replace(self, stopped=frozenset())
+        return self if self.sweep.decides else replace(self, stopped=frozenset())
 
     @property
     def names(self) -> dict[str, str]:
@@ -157,7 +159,9 @@ def make_plan(sweep: SweepConfig, datasets: Dataset | Mapping[Path, Dataset]) ->
     sweep = with_search_spelled_out(sweep)
     own = sweep.expanded()
     searched = [(cell, sweep.of_cell(cell)[0]) for cell in example_cells(sweep)]
-    planned = _all_planned([*own, *searched], datasets)
+    high = [(cell, sweep.of_cell(cell)[0]) for cell in high_cells(sweep)]
+    # What has to work at the high rung is known now, and not once all are told.
+    planned = _all_planned([*own, *searched, *high], datasets)[: len(own) + len(searched)]
     _refuse_repeats(planned[: len(own)])
     refuse_shared_labels(planned)
     plan = Plan(sweep, tuple(planned[: len(own)]), examples=tuple(planned[len(own) :]))

@@ -129,6 +129,18 @@ def of_run(run: Path | Snapshot, plan: Plan) -> Iterator[str]:
     yield from _idle_schedule(plan)
     yield from _caps(plan.sweep)
     yield from _unheard(plan.sweep)
+    yield from _never_prunes(plan.sweep)
+
+
+def _never_prunes(sweep: SweepConfig) -> Iterator[str]:
+    """Say that a search cannot give up what it is asked to."""
+    rule = None if sweep.search is None else sweep.search.pruning
+    if rule is not None and len(sweep.seeds) < rule.fewest_seeds:
+        yield (
+            f"warning: search.prune: needs {rule.fewest_seeds} seeds or more at p_threshold "
+            f"{rule.p_threshold:g}: with {len(sweep.seeds)} a configuration cannot be told from "
+            "the best before its last seed, and none is given up"
+        )
 
 
 def _idle_schedule(plan: Plan) -> Iterator[str]:
@@ -244,7 +256,7 @@ def _overruled(run: Path, plan: Plan) -> Iterator[str]:
     """Say that trajectories which were stopped go on."""
     from alsweep.sweep.deciding import cut_short
 
-    cut = [] if plan.sweep.schedule.decides else [one.id for one in cut_short(run, plan)]
+    cut = [] if plan.sweep.decides else [one.id for one in cut_short(run, plan)]
     if cut:
         one = len(cut) == 1
         what = (

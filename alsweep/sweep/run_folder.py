@@ -199,7 +199,7 @@ def _refuse_other_search(run: Path, stored: SweepConfig, plan: Plan) -> None:
     before, after = stored.search.plain(), plan.sweep.search.plain()
     before |= {"over": None, **{f"over.{key}": v for key, v in before["over"].items()}}
     after |= {"over": None, **{f"over.{key}": v for key, v in after["over"].items()}}
-    free = ("configurations", "storage", "seed")
+    free = ("configurations", "confirm_seeds", "prune", "stop", "storage", "seed")
     differ = [k for k in dict.fromkeys([*before, *after]) if before.get(k) != after.get(k)]
     changed = [f"search.{key}" for key in differ if key not in free] or ["seeds or base"]
     raise RunFolderError(

@@ -129,7 +129,7 @@ def _refuse_untold_search(run: Path, plan: Plan) -> None:
     """Refuse a search that cannot tell what it gave, before anything is written."""
     refuse_search_without_references(run, plan)
     if plan.sweep.search is not None:
-        check_storage(plan.sweep.search.storage)
+        check_storage(run, plan.sweep.search.storage)
 
 
 def _written_down(run: Path, plan: Plan, taken: Iterable[TakenOver]) -> Plan:

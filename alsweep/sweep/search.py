@@ -7,41 +7,32 @@ in their records. The study is the searcher's memory of it.
 from __future__ import annotations
 
 import logging
-import math
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
 from optuna.trial import TrialState
 
-from alsweep.config.search import SearchConfig
 from alsweep.errors import ConfigError
 from alsweep.files import canonical_json
-from alsweep.results.begun import read_begun
-from alsweep.results.decisions import Decision, append_decisions
-from alsweep.results.failure import forget_failure
-from alsweep.results.fulldata import mean_full_dice, read_references
-from alsweep.results.objectives import measure
-from alsweep.results.records import read_part, read_records
-from alsweep.results.studies import open_storage, read_trials
-from alsweep.results.table import frame
+from alsweep.results.searched import STOPPED, searched_in
+from alsweep.results.studies import open_storage, read_memory, read_trials
 from alsweep.sweep.best import write_best
-from alsweep.sweep.missing import loops_done
-from alsweep.sweep.plan import Planned, opened, plan_one, refuse_shared_labels
+from alsweep.sweep.blocks import Blocks, is_defined
+from alsweep.sweep.dashboard import Dashboard
+from alsweep.sweep.pruning import Looks, stages
+from alsweep.sweep.reruns import run_best_again
 from alsweep.sweep.schedules import make, part
-from alsweep.sweep.search_space import cells
-from alsweep.sweep.study import Searcher, Suggestion, refuse_foreign_studies
+from alsweep.sweep.study import TRAJECTORIES, Searcher, Suggestion, refuse_foreign_studies
 from alsweep.sweep.study_name import study_name
-from alsweep.sweep.taking_over import take_over, to_take_over
 from alsweep.sweep.turns import workers_at_once
 
 if TYPE_CHECKING:
-    from alsweep.data.case import Dataset
-    from alsweep.results.begun import Begun
-    from alsweep.results.records import RunFolder
+    from alsweep.config.search import SearchConfig
     from alsweep.sweep.job import Job
+    from alsweep.sweep.plan import Planned
 
 Make = Callable[["Job"], None]
 """Makes what is missing of a job, starts first."""
@@ -67,7 +58,7 @@ class Block:
 
 
 def left(job: Job) -> int:
-    """How many configurations are still to be told: those under way, or as many as are lacking.
+    """How many configurations are still to be told, or to be confirmed once all are told.
 
     Raises:
         ConfigError: The storage cannot be read.
@@ -75,9 +66,12 @@ def left(job: Job) -> int:
     search, name = job.plan.sweep.search, study_name(job.plan)
     assert search is not None
     assert name is not None
-    states = Counter(one.state for one in read_trials(job.run, search.storage, name))
-    lacking = search.configurations - states[TrialState.COMPLETE]
-    return max(lacking, states[TrialState.RUNNING], 0)
+    memory = read_memory(job.run, search.storage, name)
+    states = Counter(one.state for one in memory.trials)
+    found = searched_in(name, search.plain(), memory)
+    asked = search.configurations if found.stopped is None else 0
+    untold = max(asked - states[TrialState.COMPLETE], states[TrialState.RUNNING])
+    return untold if untold > 0 else len(found.unpromoted() or found.unconfirmed())
 
 
 def run_search(job: Job) -> Job:
@@ -91,8 +85,19 @@ def run_search(job: Job) -> Job:
     """
     prepared: set[str] = set()
     make_some = partial(make, prepared=prepared)
-    make_some(job)
+    under_way = _in_stages(job)
+    make_some(part(job, (one for one in job.plan.trajectories if one.id not in under_way)))
     return searched(job, make_some, workers_at_once(job.resources)) if left(job) else job
+
+
+def _in_stages(job: Job) -> set[str]:
+    """Trajectories that the search itself goes on with, seed by seed."""
+    search, name = job.plan.sweep.search, study_name(job.plan)
+    if search is None or name is None or search.pruning is None:
+        return set()
+    trials = read_trials(job.run, search.storage, name)
+    running = [one for one in trials if one.state == TrialState.RUNNING]
+    return {id_ for one in running for id_ in one.user_attrs.get(TRAJECTORIES, ())}
 
 
 def searched(job: Job, make: Make, at_once: int) -> Job:
@@ -111,10 +116,14 @@ def searched(job: Job, make: Make, at_once: int) -> Job:
         KeyboardInterrupt: Ctrl-C or SIGTERM; the next call goes on under the same numbers.
     """
     under_way = _Search.of(job)
-    of_each = len(job.plan.sweep.seeds) * max(1, len(job.plan.sweep.settings or ()))
+    # What is run seed by seed has one a setting under way most of the time.
+    seeds = len(stages(job.plan.sweep.seeds, under_way.search.pruning)[-1])
+    of_each = seeds * max(1, len(job.plan.sweep.settings or ()))
     failures: list[str] = []
-    under_way.ask_anew()
-    while not job.capped() and _may_fail_on(failures):
+    under_way.stop_if_settled()
+    if not under_way.is_over:
+        under_way.ask_anew()
+    while not (under_way.is_over or job.capped()) and _may_fail_on(failures):
         suggestions = under_way.searcher.batch(max(1, at_once // of_each))
         if not suggestions:
             break
@@ -122,6 +131,8 @@ def searched(job: Job, make: Make, at_once: int) -> Job:
         for one, succeeded in zip(suggestions, under_way.run(suggestions, make), strict=False):
             failures = [] if succeeded else [*failures, canonical_json(one.values)]
         under_way.write_best()
+        under_way.dashboard.update(under_way.job)
+        under_way.stop_if_settled()
     if not _may_fail_on(failures):
         logger.warning(
             "warning: the search ends with %d of %d configurations, since the last %d gave no "
@@ -130,6 +141,9 @@ def searched(job: Job, make: Make, at_once: int) -> Job:
             under_way.search.configurations,
             len(failures),
         )
+    if under_way.is_over and not job.capped():
+        run_best_again(under_way.blocks, under_way.searcher, make)
+        under_way.write_best()
     return under_way.job
 
 
@@ -142,19 +156,15 @@ class _Search:
     """Takes suggestions to their values.
 
     Attributes:
-        job: With all that was added so far.
-        search: What is searched.
+        blocks: Makes and reads trajectories.
         searcher: Its memory.
-        datasets: By setting.
-        begun: What sweep.yaml says.
+        dashboard: Shows it to people.
     """
 
-    job: Job
-    search: SearchConfig
+    blocks: Blocks
     searcher: Searcher
-    datasets: Mapping[str, Dataset]
-    begun: Begun
-    _written: int | None = None
+    dashboard: Dashboard
+    _written: object = None
 
     @classmethod
     def of(cls, job: Job) -> _Search:
@@ -163,22 +173,56 @@ class _Search:
         assert name is not None
         storage = open_storage(job.run, search.storage)
         refuse_foreign_studies(storage, name, job.plan.ids)
-        datasets = {dataset.fingerprint: dataset for dataset in opened(job.plan)}
-        places = {one.setting or "": datasets[one.dataset_fingerprint] for one in job.plan.examples}
-        searcher = Searcher(storage, name, search)
-        return cls(job, search, searcher, places, read_begun(job.run))
+        return cls(Blocks.of(job), Searcher(storage, name, search), Dashboard(storage, name))
+
+    @property
+    def job(self) -> Job:
+        """With all that was added so far."""
+        return self.blocks.job
+
+    @property
+    def search(self) -> SearchConfig:
+        """What is searched."""
+        return self.blocks.search
+
+    @property
+    def is_over(self) -> bool:
+        """Whether nothing is suggested any more."""
+        if self.searcher.open:
+            return False
+        told = self.searcher.told >= self.search.configurations
+        return told or self.searcher.searched.stopped is not None
+
+    def stop_if_settled(self) -> None:
+        """End the search where a further configuration would gain less than seeds make of it."""
+        rule, found = self.search.stopping, self.searcher.searched
+        # Within a batch nothing is decided, so that a resume decides the same.
+        if rule is None or self.is_over or self.searcher.open:
+            return
+        if found.is_settled(rule.patience):
+            self.searcher.note(STOPPED, self.searcher.told)
+            logger.info(
+                "search: ends with %d of %d configurations: in the last %d the best has risen by "
+                "no more than its standard error, %.3g",
+                self.searcher.told,
+                self.search.configurations,
+                rule.patience,
+                found.noise(),
+            )
 
     def ask_anew(self) -> None:
         """Ask again for configurations that failed, and of which nothing is missing any more."""
-        done = {one.id for one in self.job.plan.trajectories if self._done(one)}
+        done = {one.id for one in self.job.plan.trajectories if self.blocks.is_done(one)}
         self.searcher.ask_anew(done)
 
     def write_best(self) -> None:
-        """Write down the best configuration, where it is another than before."""
-        best = self.searcher.best()
-        if best is None or best.number != self._written:
-            write_best(self.job.run, self.job.plan, best)
-            self._written = None if best is None else best.number
+        """Write down the best configuration, where there is something new to say of it."""
+        found = self.searcher.searched
+        best = found.best()
+        said = (best and best.number, found.promoted, found.confirmed)
+        if best is None or said != self._written:
+            write_best(self.job.run, self.job.plan, found)
+            self._written = said
 
     def run(self, suggestions: list[Suggestion], make: Make) -> list[bool]:
         """Run configurations and tell what they gave, in their order, until a cap is reached.
@@ -187,24 +231,54 @@ class _Search:
             Whether they gave a value, of those that were told.
         """
         blocks = [self._decided(suggestion) for suggestion in suggestions]
-        batch = {one.id: one for block in blocks if block for one in block.planned}
-        if todo := [one for one in batch.values() if self._is_going_on(one)]:
-            make(part(self.job, todo))
+        looks = Looks(self.blocks, self.searcher, self.searcher.batch_of(suggestions[0].number))
+        rejected = self._make([block for block in blocks if block is not None], looks, make)
         told: list[bool] = []
         for block in blocks:
-            if self._is_cut_off(block):
+            number = None if block is None else block.suggestion.number
+            if block is not None and number in rejected:
+                self._prune(block, looks.best, rejected[number])
+            elif self._is_cut_off(block):
                 break
-            told.append(block is not None and self._tell(block))
+            told.append(block is not None and (number in rejected or self._tell(block)))
         return told
+
+    def _make(self, blocks: Sequence[Block], looks: Looks, make: Make) -> dict[int, int]:
+        """Make blocks, stage by stage where some are given up.
+
+        Returns:
+            Number of each trial that was, to the number of its seeds until then.
+        """
+        rejected: dict[int, int] = {}
+        seeds: list[int] = []
+        for stage in stages(self.job.plan.sweep.seeds, self.search.pruning):
+            for block in blocks if seeds else ():
+                if block.suggestion.number not in rejected and looks.reject(block.planned, seeds):
+                    rejected[block.suggestion.number] = len(seeds)
+            seeds += stage
+            left = [block for block in blocks if block.suggestion.number not in rejected]
+            batch = {p.id: p for block in left for p in block.planned if p.config.seed in stage}
+            if todo := [one for one in batch.values() if self.blocks.is_going_on(one)]:
+                self.blocks.let_go_on(todo)
+                make(part(self.job, todo))
+        return rejected
+
+    def _prune(self, block: Block, best: int | None, seeds: int) -> None:
+        number = block.suggestion.number
+        done = [one.id for one in block.planned if self.blocks.is_done(one)]
+        self.searcher.pruned(number, best, seeds, self.blocks.measured(done)[1])
+        logger.info(
+            "search: trial %d given up after %d seeds, worse than trial %s: %s",
+            number,
+            seeds,
+            best,
+            block.planned[0].label,
+        )
 
     def _is_cut_off(self, block: Block | None) -> bool:
         """Whether a cap keeps a configuration from its value, which a resume will find."""
-        going_on = block is not None and any(map(self._is_going_on, block.planned))
+        going_on = block is not None and any(map(self.blocks.is_going_on, block.planned))
         return going_on and self.job.capped()
-
-    def _is_going_on(self, planned: Planned) -> bool:
-        """Whether a trajectory lacks loops; what has failed in this call would fail again."""
-        return planned.id not in self.job.errors and not self._done(planned)
 
     def _decided(self, suggestion: Suggestion) -> Block | None:
         """The block of a configuration, which is durable now; None where it cannot work."""
@@ -214,7 +288,7 @@ class _Search:
             self._fail(suggestion.number, str(error))
             return None
         if suggestion.trajectories is None:
-            self._add(suggestion, planned)
+            self.blocks.add(planned, f"trial {suggestion.number}")
             self.searcher.decided(
                 suggestion, [one.id for one in planned], self.job.plan.sweep.seeds
             )
@@ -224,64 +298,19 @@ class _Search:
         known = {one.id: one for one in self.job.plan.trajectories}
         if suggestion.trajectories is not None and set(suggestion.trajectories) <= known.keys():
             return tuple(known[id_] for id_ in suggestion.trajectories)
-        sweep = self.job.plan.sweep
-        made = [
-            plan_one(config, cell, self.datasets[cell.setting or ""])
-            for cell in cells(sweep, suggestion.values)
-            for config in sweep.of_cell(cell)
-        ]
-        found = tuple(known.get(one.id, replace(one, cell=None)) for one in made)
-        refuse_shared_labels([*known.values(), *found])
-        return found
-
-    def _add(self, suggestion: Suggestion, planned: tuple[Planned, ...]) -> None:
-        known = set(self.job.plan.ids)
-        more = [one for one in planned if one.id not in known]
-        append_decisions(
-            self.job.run,
-            [
-                Decision(
-                    action="added" if one in more else "suggested",
-                    trajectory=one.id,
-                    by="search",
-                    why=f"trial {suggestion.number}",
-                    config=one.config,
-                )
-                for one in planned
-            ],
-        )
-        if more:
-            self.job = replace(self.job, plan=self.job.plan.holding(more))
-            self._begin(more)
-
-    def _begin(self, more: Sequence[Planned]) -> None:
-        """Heed what the folder has of them, from another search or with another number of loops."""
-        take_over(self.job.run, to_take_over(self.job.run, part(self.job, more).plan))
-        for planned in more:
-            forget_failure(self.job.folder(planned))
-            records = read_records(self.job.folder(planned))
-            self.job.mirror(planned, records)
-            self.job.count(planned, records)
-        self.job.monitor.added(more)
-
-    def _done(self, planned: Planned) -> bool:
-        return loops_done(self.job.run, planned) == planned.config.query.loops
+        return self.blocks.planned(suggestion.values, self.job.plan.sweep.seeds)
 
     def _tell(self, block: Block) -> bool:
         number = block.suggestion.number
-        lacking = [one.id for one in block.planned if not self._done(one)]
+        lacking = [one.id for one in block.planned if not self.blocks.is_done(one)]
         if lacking:
             why = self.job.errors.get(lacking[0], "it was not finished")
             self._fail(number, f"{lacking[0]}: {why}", lacking=True)
             return False
-        alone = read_part(self.job.run, self.begun, block.ids)
-        rows, gpus = frame(alone), self.job.resources.gpus
-        full_dice = _full_dice(alone) if "fg_eff" in self.search.objectives else {}
-        found = [measure(rows, name, gpus, full_dice) for name in self.search.objectives]
-        if any(math.isnan(one.value) for one in found):
+        found, spent = self.blocks.measured(block.ids)
+        if not is_defined(found):
             self._fail(number, "an objective is not defined: Dice is not, at some loop")
             return False
-        spent = {name: measure(rows, name, gpus).total for name in self.search.constraints}
         self.searcher.tell(number, found, spent)
         logger.info(
             "search: trial %d, %d of %d told: %s: %s",
@@ -299,8 +328,3 @@ class _Search:
     def _fail(self, number: int, why: str, *, lacking: bool = False) -> None:
         logger.warning("warning: trial %d of the search gave no value: %s", number, why)
         self.searcher.failed(number, why, lacking=lacking)
-
-
-def _full_dice(run: RunFolder) -> dict[str, float]:
-    found = read_references([run])
-    return {setting: mean_full_dice(records) for setting, records in found.items()}

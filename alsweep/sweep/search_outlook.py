@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass, replace
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from alsweep.layout import space_path
+from alsweep.results.searched import FINALISTS
 from alsweep.sweep.costing import Calibrate, Cost, cost_of
+from alsweep.sweep.pruning import stages
 from alsweep.sweep.taking_over import looked_ahead
 
 if TYPE_CHECKING:
@@ -22,6 +25,12 @@ UNKNOWN = (
     "configurations that fail make it more",
 )
 """What nobody can say before."""
+
+PRUNED = "those given up have fewer trajectories, but do not count"
+"""The same of a search that prunes."""
+
+SETTLED = "it ends earlier where the best rises no more"
+"""The same of a search that stops."""
 
 
 @dataclass(frozen=True)
@@ -46,6 +55,10 @@ class Span:
         """Of so many."""
         return Span(n * self.low, n * self.high)
 
+    def over(self, n: int) -> Span:
+        """Of each of so many."""
+        return Span(self.low // n, self.high // n)
+
     def __str__(self) -> str:
         return f"{self.low}" if self.low == self.high else f"{self.low} to {self.high}"
 
@@ -62,6 +75,10 @@ class SearchOutlook:
         loops: Of a configuration.
         trainings: Of a configuration: networks.
         cost: Of a configuration; None where no dataset is there to tell it.
+        confirm_seeds: With which the best are run again in each setting.
+        together: Seeds that are run at once; the rest follow one by one, unless given up.
+        high: What the best third is run again with; empty where there is one rung.
+        may_stop: Whether it may end before all are told.
     """
 
     configurations: int
@@ -71,6 +88,16 @@ class SearchOutlook:
     loops: Span
     trainings: Span
     cost: Cost | None = None
+    confirm_seeds: int = 0
+    together: int | None = None
+    may_stop: bool = False
+    high: Mapping[str, float] = field(default_factory=dict)
+
+    @property
+    def unknown(self) -> tuple[str, ...]:
+        """What nobody can say before."""
+        more = () if self.together is None else (PRUNED,)
+        return (*UNKNOWN, *more, *((SETTLED,) if self.may_stop else ()))
 
     @property
     def left(self) -> int:
@@ -84,8 +111,27 @@ class SearchOutlook:
 
     @property
     def total(self) -> Cost | None:
-        """What all that are left take."""
-        return None if self.cost is None else self.cost.times(self.left)
+        """What all that are left take, and what confirms them, as far as it is at their rung."""
+        low = 0 if self.high else self.confirmed
+        blocks = self.left + low * self.confirm_seeds / self.seeds
+        return None if self.cost is None else self.cost.times(blocks)
+
+    @property
+    def promoted(self) -> int:
+        """Configurations that are still to be run at the high rung, where all are told."""
+        return math.ceil(self.configurations / 3) if self.high and self.left else 0
+
+    @property
+    def confirmed(self) -> int:
+        """Configurations that are still to be run on fresh seeds."""
+        # What was confirmed before is not looked up: then nothing is left.
+        of = self.promoted if self.high else self.configurations
+        return min(FINALISTS, of) if self.confirm_seeds and self.left else 0
+
+    @property
+    def confirming(self) -> Span:
+        """Loops of what confirms; those of a configuration are over its seeds."""
+        return self.loops.times(self.confirmed * self.confirm_seeds).over(self.seeds)
 
     def plain(self) -> dict[str, Any]:
         """As JSON values."""
@@ -99,29 +145,61 @@ class SearchOutlook:
             "trajectories": self.left * self.each,
             "loops": asdict(self.loops.times(self.left)),
             "trainings": asdict(self.trainings.times(self.left)),
+            "promoted": {
+                "configurations": self.promoted,
+                "trajectories": self.promoted * self.each,
+                "at": dict(self.high),
+            },
+            "confirmed": {
+                "configurations": self.confirmed,
+                "trajectories": self.confirmed * self.settings * self.confirm_seeds,
+                "loops": asdict(self.confirming),
+            },
             "cost_each": None if cost is None else cost.plain(),
             "cost": None if total is None else total.plain(),
-            "unknown": list(UNKNOWN),
+            "unknown": list(self.unknown),
         }
 
     def lines(self) -> list[str]:
         """For people."""
         if not self.left:
             return [f"search: all of {_counted(self.configurations)} told"]
-        noun = "trajectory" if self.each == 1 else "trajectories"
+        each, every = (_trajectories(n) for n in (self.each, self.left * self.each))
         told = f", {self.told} of them told" if self.told else ""
         settings = f" in {self.settings} settings" if self.settings > 1 else ""
         seeds = f"{self.seeds} seed{'' if self.seeds == 1 else 's'}"
         all_of_them = (
-            f"search: {_counted(self.configurations)}{told}, each of {self.each} {noun} "
-            f"({seeds}{settings}) with {self.loops} loops: {self.left * self.each} trajectories, "
+            f"search: {_counted(self.configurations)}{told}, each of {each} "
+            f"({seeds}{settings}) with {self.loops} loops: {every}, "
             f"{self.loops.times(self.left)} loops, {self.trainings.times(self.left)} trainings to "
-            f"come; {'; '.join(UNKNOWN)}"
+            f"come; {'; '.join(self.unknown)}"
         )
+        lines = [all_of_them]
+        if self.together is not None:
+            lines.append(
+                f"search: of a configuration {self.together} seeds are run at once, the other "
+                f"{self.seeds - self.together} one after the other, unless it is given up; several "
+                "configurations at a time keep the workers busy"
+            )
+        if self.promoted:
+            at = ", ".join(f"{key}={value:g}" for key, value in self.high.items())
+            lines.append(
+                f"search: then the best third again, {self.promoted} at most, at {at}: "
+                f"{self.promoted * self.each} trajectories; hours are of the low rung alone"
+            )
+        if self.confirmed:
+            trajectories = self.confirmed * self.settings * self.confirm_seeds
+            lines.append(
+                f"search: then the best {self.confirmed} again, on {self.confirm_seeds} fresh "
+                f"seed{'' if self.confirm_seeds == 1 else 's'}: {trajectories} trajectories, "
+                f"{self.confirming} loops"
+            )
         cost = self.total
-        if cost is None:
-            return [all_of_them]
-        return [all_of_them, f"search, from the ends of its ranges: {cost}"]
+        return lines if cost is None else [*lines, f"search, from the ends of its ranges: {cost}"]
+
+
+def _trajectories(n: int) -> str:
+    return f"{n} trajector{'y' if n == 1 else 'ies'}"
 
 
 def _counted(configurations: int) -> str:
@@ -172,8 +250,19 @@ def counted(sweep: SweepConfig, examples: Sequence[TrajectoryConfig]) -> SearchO
     trained = Span.of(
         sum(one.query.loops * one.training.members for one in block) for block in blocks
     )
-    n = sweep.search.configurations
-    return SearchOutlook(n, 0, settings, seeds, loops.times(seeds), trained.times(seeds))
+    at_once = stages(sweep.seeds, sweep.search.pruning)
+    return SearchOutlook(
+        configurations=sweep.search.configurations,
+        told=0,
+        settings=settings,
+        seeds=seeds,
+        loops=loops.times(seeds),
+        trainings=trained.times(seeds),
+        confirm_seeds=len(sweep.search.confirm_seeds),
+        high=sweep.search.high,
+        may_stop=bool(sweep.search.stop),
+        together=None if len(at_once) == 1 else len(at_once[0]),
+    )
 
 
 def _told(run: Path, plan: Plan) -> int:

@@ -164,14 +164,22 @@ def _labelled(entry: Any, chosen: Mapping[str, Any]) -> Any:
 
 
 def cells(sweep: SweepConfig, values: Mapping[str, Any]) -> list[Cell]:
-    """A configuration in each of the settings."""
-    return list(expand(sweep.settings or (), {}, (), [values], SEARCHED))
+    """A configuration in each of the settings, at the low rung where it names no other."""
+    low = {} if sweep.search is None else sweep.search.low
+    return list(expand(sweep.settings or (), {}, (), [{**low, **values}], SEARCHED))
 
 
 def example_cells(sweep: SweepConfig) -> list[Cell]:
     """The examples of a sweep's search, each in all settings; none where nothing is searched."""
     found = [] if sweep.search is None else examples(sweep.search.over)
     return [cell for values in found for cell in cells(sweep, values)]
+
+
+def high_cells(sweep: SweepConfig) -> list[Cell]:
+    """The first example at the high rung in all settings; none where there is one rung."""
+    if sweep.search is None or not sweep.search.fidelity:
+        return []
+    return cells(sweep, {**examples(sweep.search.over)[0], **sweep.search.high})
 
 
 def examples(over: Over) -> list[dict[str, Any]]:

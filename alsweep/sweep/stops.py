@@ -8,6 +8,8 @@ from contextlib import contextmanager, suppress
 from types import FrameType
 from typing import NoReturn
 
+from alsweep.errors import DiskFullError
+
 _STOPS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1)
 """SIGUSR1 is how Slurm and its like say that the time of a job is nearly up."""
 
@@ -18,20 +20,57 @@ def stops_raise() -> Iterator[None]:
 
     A SIGHUP that is ignored stays so: the user has asked for it, with ``nohup``. Signals are the
     main thread's: in another thread, what they do stays as it is.
+
+    Raises:
+        KeyboardInterrupt: A signal came, also where somebody's tidying up after it has failed.
     """
     previous = {number: signal.getsignal(number) for number in _STOPS}
     listen()
     try:
         yield
+    except DiskFullError:
+        raise
+    except Exception as error:
+        if _came_of_a_stop(error):
+            raise KeyboardInterrupt from error
+        raise
     finally:
         if _in_main_thread():
             for number, handler in previous.items():
                 signal.signal(number, handler)
 
 
+def _came_of_a_stop(error: BaseException) -> bool:
+    """Whether an error was raised while a KeyboardInterrupt was on its way."""
+    cause: BaseException | None = error
+    while cause is not None and not isinstance(cause, KeyboardInterrupt):
+        cause = cause.__cause__ or cause.__context__
+    return cause is not None
+
+
 def listen() -> None:
     """Turn them into KeyboardInterrupt from now on; Ray and Tune bring handlers of their own."""
     _handle(_interrupt)
+
+
+@contextmanager
+def held() -> Iterator[None]:
+    """Let what has begun be finished: a signal that comes meanwhile is heeded when it is left.
+
+    For code that takes an exception of any kind for a fault of its own.
+    """
+    came: list[tuple[int, FrameType | None]] = []
+    handlers = {number: signal.getsignal(number) for number in _STOPS if _in_main_thread()}
+    heeded = {number: handler for number, handler in handlers.items() if callable(handler)}
+    for number in heeded:
+        signal.signal(number, lambda *told: came.append(told))
+    try:
+        yield
+    finally:
+        for number, handler in heeded.items():
+            signal.signal(number, handler)
+        for first, frame in came[:1]:
+            heeded[signal.Signals(first)](first, frame)
 
 
 def ignore() -> None:

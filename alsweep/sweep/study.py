@@ -16,18 +16,24 @@ from optuna.trial import Trial, TrialState
 from alsweep.config.distributions import Choices, Distribution
 from alsweep.errors import ConfigError
 from alsweep.files import canonical_json
+from alsweep.results.searched import searched_in
+from alsweep.results.studies import Memory
 from alsweep.rng import stream
 from alsweep.sweep.search_space import configuration
+from alsweep.sweep.stops import held
 
 if TYPE_CHECKING:
     from optuna.storages import BaseStorage
     from optuna.trial import FrozenTrial
 
-    from alsweep.config.search import Cost, SearchConfig
+    from alsweep.config.search import SearchConfig
     from alsweep.results.objectives import Measured
+    from alsweep.results.searched import Searched
 
 BATCH, TRAJECTORIES, SEEDS, ERROR_OF = "batch", "trajectories", "seeds", "standard_error"
 """User attributes of a trial: number of the first of those asked with it; ids; seeds; error."""
+PRUNED = "pruned"
+"""Of what was given up: the better trial, and how many seeds it was run with."""
 CONFIGURATION, WHY, LACKING, ANEW = "configuration", "error", "lacking", "asked_anew"
 """What it is; why it has no value; whether that is for want of loops; of which failed one it is
 the same anew."""
@@ -61,8 +67,8 @@ class Searcher:
     """
 
     def __init__(self, storage: BaseStorage, name: str, search: SearchConfig) -> None:
-        self._search = search
-        with _quiet():
+        self._search, self._name = search, name
+        with _writing():
             self._study = optuna.create_study(
                 storage=storage,
                 study_name=name,
@@ -80,6 +86,11 @@ class Searcher:
     def told(self) -> int:
         """Trials told with a value."""
         return sum(trial.state == TrialState.COMPLETE for trial in self.trials)
+
+    @property
+    def open(self) -> int:
+        """Trials that were neither told nor failed."""
+        return sum(not trial.state.is_finished() for trial in self.trials)
 
     def batch(self, at_once: int) -> list[Suggestion]:
         """The configurations to run next: those that a stop left, or new ones.
@@ -124,13 +135,12 @@ class Searcher:
             if trial.user_attrs.get(LACKING) and done >= set(trial.user_attrs[TRAJECTORIES])
         }
         again = sorted(failed[ids].number for ids in failed.keys() - known)
-        open_ = sum(not trial.state.is_finished() for trial in trials)
-        for number in again[: max(0, self._search.configurations - self.told - open_)]:
-            with _quiet():
+        for number in again[: max(0, self._search.configurations - self.told - self.open)]:
+            with _writing():
                 self._study.enqueue_trial(trials[number].params, user_attrs={ANEW: number})
 
     def _new(self) -> int:
-        with _quiet():
+        with _writing():
             self._study.sampler = self._sampler(len(self.trials))
             return self._study.ask().number
 
@@ -139,12 +149,12 @@ class Searcher:
         return suggestion
 
     def _suggestion(self, number: int) -> Suggestion:
-        with _quiet():
+        with _writing():
             trial = self._trial(number)
             _ = trial.relative_params  # now, whichever parameters a stop has left to be asked for
 
         def choose(name: str, of: Distribution) -> Any:
-            with _quiet():
+            with _writing():
                 # What is drawn for one parameter shifts no other, so that half a trial goes on.
                 self._study.sampler = self._sampler(number, name)
                 return _suggested(trial, name, of)
@@ -154,7 +164,7 @@ class Searcher:
         return Suggestion(number, values, None if known is None else tuple(known))
 
     def _trial(self, number: int) -> Trial:
-        with _quiet():
+        with _writing():
             self._study.sampler = self._sampler(number)
             return Trial(self._study, self.trials[number]._trial_id)
 
@@ -167,7 +177,8 @@ class Searcher:
         known = dict(self.trials[number].user_attrs)
         for key, value in attributes.items():
             if key not in known or known[key] != value:
-                trial.set_user_attr(key, value)
+                with _writing():
+                    trial.set_user_attr(key, value)
 
     def decided(self, suggestion: Suggestion, ids: Sequence[str], seeds: Sequence[int]) -> None:
         """Note of which trajectories a trial is made."""
@@ -186,9 +197,10 @@ class Searcher:
             lacking: Whether loops are missing, so that it may have a value once they are made.
         """
         self._note(number, {WHY: why} | ({LACKING: True} if lacking else {}))
-        self._study.tell(number, state=TrialState.FAIL)
+        with _writing():
+            self._study.tell(number, state=TrialState.FAIL)
 
-    def tell(self, number: int, found: Sequence[Measured], spent: Mapping[Cost, float]) -> None:
+    def tell(self, number: int, found: Sequence[Measured], spent: Mapping[str, float]) -> None:
         """Tell what a trial gave.
 
         Args:
@@ -198,27 +210,58 @@ class Searcher:
         """
         errors = [None if math.isnan(e) else e for e in (one.standard_error for one in found)]
         self._note(number, {ERROR_OF: errors[0] if len(errors) == 1 else errors})
+        self._constrain(number, spent)
+        with _writing():
+            self._study.tell(number, [one.value for one in found])
+
+    def pruned(self, number: int, of: int | None, seeds: int, spent: Mapping[str, float]) -> None:
+        """Tell that a trial was given up; it has no value, and does not count.
+
+        Args:
+            number: Of the trial.
+            of: Number of the better one.
+            seeds: How many it was run with.
+            spent: Constraint to what it took of it until then.
+        """
+        self._note(number, {PRUNED: {"trial": of, "seeds": seeds}})
+        self._constrain(number, spent)
+        with _writing():
+            self._study.tell(number, state=TrialState.PRUNED)
+
+    def _constrain(self, number: int, spent: Mapping[str, float]) -> None:
         trial = self._trial(number)
-        with _quiet():
+        with _writing():
             for name, most in self._search.constraints.items():
                 trial.set_constraint(name, spent[name] - most)
-        self._study.tell(number, [one.value for one in found])
 
-    def best(self) -> FrozenTrial | None:
-        """The best trial that keeps the constraints; of a front, by its first objective."""
-        kept = [one for one in self.trials if one.state == TrialState.COMPLETE and is_kept(one)]
-        sign = 1 if self._search.directions[0] == "maximize" else -1
-        front = kept if len(self._search.directions) == 1 else self._front(kept)
-        return max(front, key=lambda one: (sign * one.values[0], -one.number), default=None)
+    def best_before(self, number: int) -> int | None:
+        """Number of the best of the trials that were asked before this one."""
+        memory = Memory(tuple(self.trials[:number]))
+        front = searched_in(self._name, self._search.plain(), memory).front()
+        return front[0].number if front else None
 
-    def _front(self, kept: Sequence[FrozenTrial]) -> list[FrozenTrial]:
-        best = {one.number for one in self._study.best_trials}
-        return [one for one in kept if one.number in best]
+    def trajectories(self, number: int) -> tuple[str, ...]:
+        """Ids of those that a trial is made of."""
+        return tuple(self.trials[number].user_attrs[TRAJECTORIES])
 
+    def batch_of(self, number: int) -> int:
+        """Number of the first trial that was asked with this one."""
+        return int(self.trials[number].user_attrs[BATCH])
 
-def is_kept(trial: FrozenTrial) -> bool:
-    """Whether a trial keeps all constraints."""
-    return all(over <= 0 for over in trial.constraints.values())
+    @property
+    def searched(self) -> Searched:
+        """What was found until now."""
+        memory = Memory(tuple(self.trials), self._study.user_attrs)
+        return searched_in(self._name, self._search.plain(), memory)
+
+    def noted(self, attribute: str) -> Any:
+        """What is noted in the study itself; None where nothing is."""
+        return self._study.user_attrs.get(attribute)
+
+    def note(self, attribute: str, value: Any) -> None:
+        """Note something in the study itself."""
+        with _writing():
+            self._study.set_user_attr(attribute, value)
 
 
 def refuse_foreign_studies(storage: BaseStorage, name: str, ids: Sequence[str]) -> None:
@@ -259,8 +302,8 @@ def _text(choice: Any) -> bool | int | float | str | None:
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
-    """Without Optuna's word on what it calls experimental."""
-    with warnings.catch_warnings():
+def _writing() -> Iterator[None]:
+    """Whole, since its journal lets nobody in while a stop has left it locked; and quietly."""
+    with held(), warnings.catch_warnings():
         warnings.simplefilter("ignore")
         yield

@@ -80,6 +80,35 @@ def test_many_trajectories_are_counted_by_setting_and_strategy(
     assert capsys.readouterr().out.count("0/3") == 52
 
 
+@pytest.mark.parametrize("gone", [False, True])
+@pytest.mark.parametrize(
+    ("home", "place"),
+    [
+        ("grid: {strategy: [random, BAD]}", "grid.strategy"),
+        ("points: [{strategy: random}, {strategy: BAD}]", "points.1.strategy"),
+        ("settings: [{name: low, strategy: BAD}]", "settings.low.strategy"),
+        ("sample: {n: 2, over: {strategy: [random, BAD]}}", "sample.over.strategy"),
+        ("grid: {starting_budget.strategy: [BAD]}", "grid.starting_budget.strategy"),
+        ("points: [{starting_budget: {strategy: BAD}}]", "points.0.starting_budget.strategy"),
+    ],
+)
+def test_a_wrong_strategy_is_told_with_its_file_and_place_whatever_is_missing(
+    space: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture,
+    home: str,
+    place: str,
+    gone: bool,
+) -> None:
+    text = space.read_text().split("grid:")[0].replace("strategy:", "")
+    space.write_text(text + home.replace("BAD", "{name: power_bald, betta: 2}") + "\n")
+    missing = ("--set", f"dataset={tmp_path / 'gone'}") if gone else ()
+    assert call(monkeypatch, "run", space, "--dry-run", *missing) == 2
+    last = capsys.readouterr().err.splitlines()[-1]
+    assert f"error: {space}: {place}: strategy 'power_bald': unknown parameter 'betta'" in last
+
+
 def test_counts_without_a_dataset_are_told_to_machines_too(
     space: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
 ) -> None:

@@ -113,6 +113,16 @@ def test_a_parameter_is_drawn_where_its_strategy_is():
     assert all(0.5 <= beta <= 50 for beta in betas)
 
 
+@pytest.mark.parametrize("chosen", [False, True])
+def test_a_list_as_a_parameter_is_told_with_the_choices_to_write(chosen):
+    entry = {"name": "power_bald", "beta": [1, 2, 3]}
+    with pytest.raises(ConfigError, match=r"only 1; .*so write beta: \{choices: \[1, 2, 3\]\}$"):
+        SampleConfig(n=3, over={"strategy": {"choices": [entry]} if chosen else [entry]}).draws()
+    mended = {"name": "power_bald", "beta": {"choices": [1, 2, 3]}}
+    drawn = SampleConfig(n=3, over={"strategy": [mended]}).draws()
+    assert sorted(one["strategy"]["beta"] for one in drawn) == [1, 2, 3]
+
+
 @pytest.mark.parametrize(
     ("over", "told"),
     [

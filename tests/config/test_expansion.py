@@ -207,6 +207,19 @@ def test_what_cannot_be_meant_is_one_line_with_its_place_and_the_mend(given, tol
     assert "\n" not in str(caught.value)
 
 
+@given(seed=st.integers(0, 2**16), high=st.integers(2, 5))
+def test_repeats_of_whole_draws_alone_are_left_out(seed, high):
+    epochs = {"training.epochs": {"low": 1, "high": high}}
+    rate = {"training.learning_rate": {"low": 1e-4, "high": 1.0}}
+
+    def drawn(n, over):
+        sample = {"n": n, "seed": seed, "over": over}
+        return [one["training.epochs"] for one in sweep(sample=sample).sample.draws()]
+
+    # With a key beside it that never repeats, all draws of a key come; alone, each value once.
+    assert drawn(high, epochs) == list(dict.fromkeys(drawn(200, epochs | rate)))[:high]
+
+
 SPACE = """
 name: study
 base: {query: {patches: 4, patch_size: [8, 8, 8]}}

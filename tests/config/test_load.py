@@ -77,7 +77,7 @@ def test_overrides_reach_any_key(space):
         ("seeds=[9223372036854775808]", ["seeds.0", "less than or equal to 9223372036854775807"]),
         ("seeds=['1']", ["seeds.0: input should be a valid integer, got '1'"]),
         ("seeds=[1.0]", ["seeds.0: input should be a valid integer, got 1.0"]),
-        ("seeds=[true]", ["seeds.0: input should be a valid integer, got True"]),
+        ("seeds=[true]", ["seeds.0: expected a number, got True"]),
         ("seeds=3", ["seeds: write a list, e.g. [3], got 3"]),
         ("seeds=0..3", ["seeds: write a list, e.g. [0, 1, 2, 3], got '0..3'"]),
         ("seeds=4 - 5", ["seeds: write a list, e.g. [4, 5], got '4 - 5'"]),

@@ -104,3 +104,26 @@ def test_a_config_cannot_be_changed_and_knows_no_other_keys():
     with pytest.raises(ValueError, match="frozen"):
         config.count = 2
     assert config.plain()["steps"] == [1]
+
+
+@pytest.mark.parametrize(
+    ("raw", "place"),
+    [
+        ({"count": False}, "count"),
+        ({"steps": [1, True]}, "steps.1"),
+        ({"where": [True, 2]}, "where.0"),
+        ({"inner": {"width": True}}, "inner.width"),
+        ({"maybe": {"sizes": [True]}}, "maybe.sizes.0"),
+    ],
+)
+def test_a_boolean_is_no_number(raw, place):
+    assert complaint(raw).startswith(f"{place}: expected a number, got ")
+    assert complaint(raw, {}, "base.").startswith(f"base.{place}: expected a number")
+
+
+def test_where_a_boolean_may_stand_it_does():
+    class Either(Frozen):
+        how: bool | int = 3
+        any_of: dict[str, float | bool] = Field(default_factory=dict)
+
+    assert validated(Either, {"how": True, "any_of": {"a": False}}, {}).how is True

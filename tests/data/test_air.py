@@ -61,6 +61,55 @@ def test_dark_tissue_is_no_air():
     assert air_mask([image], (1.0, 1.0, 1.0)) is None
 
 
+def with_organ(shape, radius, air, tissue, organ, noise):
+    """A cylinder of tissue with an organ in its middle, and where the cylinder is."""
+    z, y, x = np.ogrid[tuple(slice(0, n) for n in shape)]
+    depth, height, width = (((n - 1) / 2) for n in shape)
+    inside = ((y - height) / (0.75 * height)) ** 2 + ((x - width) / (0.75 * width)) ** 2 < 1
+    inside = np.broadcast_to(inside, shape)
+    within = (z - depth) ** 2 + (y - height) ** 2 + (x - width) ** 2 < radius**2
+    values = np.where(within, organ, np.where(inside, tissue, air))
+    values = values + np.random.default_rng(0).normal(0, noise, shape)
+    return values.astype(np.float32), inside
+
+
+@given(
+    radius=st.floats(2.5, 9),
+    contrast=st.floats(1.2, 100),
+    noise=st.floats(0, 0.2),
+    magnitude=st.booleans(),
+)
+def test_a_bright_organ_makes_no_air_of_the_body(radius, contrast, noise, magnitude):
+    image, inside = with_organ((24, 40, 40), radius, 0.0, 1.0, contrast, noise)
+    air = air_mask([np.abs(image) if magnitude else image], (3.0, 3.0, 3.0))
+    assert air is None or not (air & inside).any()
+
+
+@pytest.mark.parametrize(
+    ("shape", "radius", "contrast", "noise"),
+    [((24, 32, 32), 3, 40, 0.1), ((40, 64, 64), 14, 4, 0.1), ((40, 64, 64), 10, 40, 0.0)],
+)
+def test_where_otsu_parts_an_organ_from_all_else_there_is_no_air(shape, radius, contrast, noise):
+    image, _ = with_organ(shape, radius, 0.0, 1.0, contrast, noise)
+    # What is told apart is the organ, so that the body is on the dark side.
+    assert otsu(ndimage.gaussian_filter(image, 1.0)) > 1.2
+    assert air_mask([image], (3.0, 3.0, 3.0)) is None
+
+
+@given(level=st.floats(100, 3000), ratio=st.floats(7, 100), contrast=st.floats(2, 50))
+def test_tissue_up_to_every_border_is_no_air_however_bright_an_organ_is(level, ratio, contrast):
+    image, _ = with_organ((20, 32, 32), 7, level, level, contrast * level, level / ratio)
+    assert air_mask([image], (3.0, 3.0, 3.0)) is None
+
+
+@given(noise=st.floats(0, 0.3), magnitude=st.booleans(), tissue=st.floats(50, 5000))
+def test_air_without_signal_is_found_whatever_its_noise(noise, magnitude, tissue):
+    image, inside = with_organ((24, 40, 40), 5, 0.0, tissue, 1.3 * tissue, noise * tissue)
+    air = air_mask([np.abs(image) if magnitude else image], (3.0, 3.0, 3.0))
+    assert not (air & inside).any()
+    assert air.sum() > 0.7 * (~ndimage.binary_dilation(inside)).sum()
+
+
 def test_what_touches_the_first_or_last_slice_alone_goes_on_beyond_them():
     # Lungs that the upper end of a volume cuts, in a body that fills it sideways to a margin.
     image = np.full((16, 24, 24), 40.0)

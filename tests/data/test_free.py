@@ -137,6 +137,24 @@ def test_a_case_without_air_is_told(tmp_path):
     assert all(case in told[0] for case in lacking)
 
 
+def test_a_hot_lesion_frees_nothing_of_the_body_and_the_cases_are_told(tmp_path):
+    raw = nnunet(tmp_path / "raw", cases=5)
+    _, y, x = np.ogrid[:24, :32, :32]
+    inside = np.broadcast_to((y - 15.5) ** 2 + (x - 15.5) ** 2 < 144, (24, 32, 32))
+    labels = np.zeros(inside.shape, np.uint8)
+    labels[9:14, 13:18, 13:18], labels[18:20, 13:18, 13:18] = 1, 2
+    for index in range(5):
+        noise = np.random.default_rng(index).normal(0, 0.1, inside.shape)
+        image = np.where(labels == 1, 40.0, np.where(inside, 1.0, 0.0)) + noise
+        save(raw / f"imagesTr/case_{index}_0000.nii.gz", image.astype(np.float32))
+        save(raw / f"labelsTr/case_{index}.nii.gz", labels)
+    made = ingest(raw, tmp_path / "out", IngestOptions(free_air=True))
+    assert all(made.dataset.free(case) is None for case in made.dataset.pool)
+    (told,) = [remark for remark in made.remarks if "no air is free" in remark]
+    assert f"in {len(made.dataset.pool)} cases" in told
+    assert "addTr" in told
+
+
 def test_ingest_and_inspect_say_how_much_is_free(tmp_path, capsys):
     raw, out = raw_scans(tmp_path / "raw"), tmp_path / "out"
     assert _exit_code(["ingest", str(raw), "--out", str(out), "--free-air"], debug=False) == 0

@@ -51,6 +51,11 @@ def test_a_name_that_begins_so_is_suggested_before_a_shorter_one():
         make_strategy("clasp")
 
 
+def test_an_unknown_strategy_may_be_one_of_a_file_that_was_not_named():
+    with pytest.raises(StrategyError, match=r"unknown strategy 'mine'; .*--plugin FILE"):
+        make_strategy("mine")
+
+
 def test_an_unknown_parameter_is_refused():
     with pytest.raises(StrategyError, match="unknown parameter 'beta'; it takes none"):
         make_strategy({"name": "random", "beta": 1})

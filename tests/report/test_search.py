@@ -1,5 +1,6 @@
 """The section on a search: what is best, how far to trust it, and what matters."""
 
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -11,7 +12,7 @@ from alsweep.data.phantom import write_phantom
 from alsweep.report.section import Caption, Figures, Material, Tables
 from alsweep.report.sections import search as section
 from alsweep.report.study import read_study
-from alsweep.results.searched import Searched, Tried, importances, interval
+from alsweep.results.searched import Rerun, Searched, Tried, importances, interval
 from tests.sweep.test_search import Bench
 
 
@@ -48,6 +49,18 @@ def test_optimism_is_the_expected_best_of_equals() -> None:
     ten = searched(*(tried(n, 0.5 + n / 100) for n in range(10)))
     assert ten.optimism() == pytest.approx(0.01539, rel=0.01)
     assert searched(tried(0, 0.5)).optimism() == 0
+
+
+def test_a_single_configuration_was_not_chosen() -> None:
+    assert section._optimism(searched(tried(0, 0.5))) == "There was nothing to choose between."
+    assert "too good" in section._optimism(searched(tried(0, 0.5), tried(1, 0.4)))
+
+
+def test_an_interval_of_dice_ends_where_dice_does() -> None:
+    found = searched(tried(0, 0.97), tried(1, 0.4))
+    assert "aubc 97.00 %, 95 % interval 92.70 % to 100.00 %" in section._best(found)
+    costly = searched(tried(0, 0.01), train_seconds="min")
+    assert "95 % interval -0.03303 to 0.05303" in section._best(costly)
 
 
 def test_the_interval_is_students() -> None:
@@ -104,6 +117,39 @@ def test_the_section_says_what_is_best_and_that_it_is_too_good(run: Path) -> Non
     csv = section.SECTION.files["search.csv"](material)
     assert csv is not None
     assert csv.count(b"\n") == 11
+
+
+@pytest.mark.parametrize(("last", "settled"), [(0.509, True), (0.511, False)])
+def test_a_search_is_settled_where_the_best_rises_by_no_more_than_its_error(
+    last: float, settled: bool
+) -> None:
+    ones = [tried(n, 0.5 - n / 1000) for n in range(11)]
+    found = searched(*ones, tried(11, last))
+    assert found.noise() == pytest.approx(0.01)
+    assert found.is_settled(2) == settled
+    assert not found.is_settled(3)
+    repeated = tried(12, 0.4, strategy="s0")
+    assert not searched(*ones, repeated).is_settled(2)
+
+
+def test_what_confirms_stands_beside_what_was_searched() -> None:
+    ones = [tried(n, 0.5 + n / 100) for n in range(4)]
+    again = tuple(Rerun(n, (0.45 + n % 2 / 10,), (0.02,), (7, 8)) for n in (3, 2, 1))
+    found = Searched("s", {"aubc": "max"}, {}, tuple(ones), 0, (), (7, 8), again)
+    assert found.best() == ones[1]
+    blocks = list(section._of_search(found, several=False))
+    texts = [block.text for block in blocks if isinstance(block, Caption)]
+    assert "best.yaml" not in texts[1]
+    assert texts[2].startswith("On fresh seeds (7, 8) the best is trial 1, strategy=s1: aubc 55.00")
+    assert "95 % interval 29.59 % to 80.41 %" in texts[2]
+    tables = [block.named[0][1] for block in blocks if isinstance(block, Tables)]
+    assert [(row[1], row[3], row[-1]) for row in tables[0].rows] == [
+        ("1", "55.00 %", "-4.00 %"),
+        ("3", "55.00 %", "-2.00 %"),
+        ("2", "45.00 %", "7.00 %"),
+    ]
+    lacking = replace(found, confirmed=again[:1])
+    assert section._confirmed(lacking) == "Seeds 7, 8 are to confirm the best: 2 of 3 lack."
 
 
 def test_a_memory_that_cannot_be_read_is_said(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:

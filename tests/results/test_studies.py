@@ -3,11 +3,12 @@
 import socket
 from pathlib import Path
 
+import optuna
 import pytest
 
 from alsweep.errors import ConfigError
 from alsweep.layout import journal_path
-from alsweep.results.studies import open_storage, read_trials
+from alsweep.results.studies import check_storage, open_storage, read_trials
 
 MOUNTS = """/dev/sda1 / ext4 rw 0 0
 server:/home {home} nfs4 rw 0 0
@@ -58,6 +59,44 @@ def test_a_url_that_is_none_of_optunas_is_one_line(tmp_path: Path, url: str) -> 
         open_storage(tmp_path, url)
 
 
+@pytest.mark.parametrize("slashes", ["sqlite:///", "sqlite+pysqlite:///"])
+def test_a_relative_file_lies_in_the_run_wherever_one_stands(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, slashes: str
+) -> None:
+    run, here, there = (tmp_path / name for name in ("run", "here", "there"))
+    for folder in (run, here, there):
+        folder.mkdir()
+    monkeypatch.chdir(here)
+    optuna.create_study(storage=open_storage(run, f"{slashes}studies.db"), study_name="s")
+    monkeypatch.chdir(there)
+    (study,) = open_storage(Path("../run"), f"{slashes}studies.db").get_all_studies()
+    assert study.study_name == "s"
+    assert [path.name for path in run.iterdir()] == ["studies.db"]
+    assert not list(here.iterdir()) + list(there.iterdir())
+
+
+def test_a_relative_file_in_a_run_on_a_network_mount_is_refused_before_the_run_is_there(
+    tmp_path: Path,
+) -> None:
+    run = tmp_path / "home" / "run"
+    with pytest.raises(ConfigError, match="network file system"):
+        check_storage(run, "sqlite:///studies.db", mounts=mounts(tmp_path))
+    check_storage(tmp_path / "run", "sqlite:///studies.db", mounts=mounts(tmp_path))
+    assert not run.exists()
+
+
+@pytest.mark.parametrize("url", ["sqlite://", "sqlite:///", "sqlite:///:memory:"])
+def test_a_database_in_memory_alone_is_refused(tmp_path: Path, url: str) -> None:
+    with pytest.raises(ConfigError, match="names no file, so that a stop would lose the study"):
+        check_storage(tmp_path, url)
+
+
+@pytest.mark.parametrize("name", ["/no/such/folder/s.db", "no/such/folder/s.db"])
+def test_a_folder_that_is_not_there_is_named(tmp_path: Path, name: str) -> None:
+    with pytest.raises(ConfigError, match=r"no folder .*no/such/folder for s\.db; make it"):
+        check_storage(tmp_path, f"sqlite:///{name}")
+
+
 def test_variables_in_a_url_are_filled_and_a_missing_one_is_named(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -66,6 +105,22 @@ def test_variables_in_a_url_are_filled_and_a_missing_one_is_named(
     assert (tmp_path / "s.db").exists()
     with pytest.raises(ConfigError, match=r"'sqlite:///\$NOBODY/s\.db' needs a variable"):
         open_storage(tmp_path, "sqlite:///$NOBODY/s.db")
+
+
+@pytest.mark.parametrize(
+    "content", [b"garbage\n", b"[]\n", b'{"op_code": 99}\n', bytes(range(256)) * 2, b"\xff\n"]
+)
+def test_a_journal_with_lines_of_others_is_one_line_with_the_mend(
+    tmp_path: Path, content: bytes
+) -> None:
+    optuna.create_study(storage=open_storage(tmp_path, None), study_name="s")
+    path = journal_path(tmp_path)
+    path.write_bytes(path.read_bytes() + content + b"\n")
+    for read in (lambda: open_storage(tmp_path, None), lambda: read_trials(tmp_path, None, "s")):
+        with pytest.raises(ConfigError, match=r"journal\.log: holds a line .* move the file away"):
+            read()
+    path.unlink()
+    assert read_trials(tmp_path, None, "s") == ()
 
 
 def test_reading_makes_no_journal(tmp_path: Path) -> None:

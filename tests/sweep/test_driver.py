@@ -44,7 +44,8 @@ class Driver:
         process = subprocess.Popen(
             command,
             cwd=REPOSITORY,
-            env={**without_wandb_mode(), "PYTHONPATH": path},
+            # Ray's workers are nice by 15: on a busy machine nothing would begin for minutes.
+            env={**without_wandb_mode(), "PYTHONPATH": path, "RAY_worker_niceness": "0"},
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
@@ -84,9 +85,16 @@ def without_wandb_mode() -> dict[str, str]:
     return {name: value for name, value in os.environ.items() if name != "WANDB_MODE"}
 
 
-def wait_for(condition: Callable[[], bool], seconds: float = SECONDS) -> None:
+def wait_for(
+    condition: Callable[[], bool],
+    seconds: float = SECONDS,
+    of: subprocess.Popen[str] | None = None,
+) -> None:
+    """Wait; in vain at once where the process of which something is expected has died."""
     end = time.monotonic() + seconds
     while not condition():
+        if of is not None and of.poll() is not None and not condition():
+            raise AssertionError(f"it ended with {of.returncode}: {of.communicate()[1]}")
         assert time.monotonic() < end, "waited in vain"
         time.sleep(0.05)
 
@@ -125,6 +133,12 @@ def plan(plan_of: MakePlan) -> Plan:
 def begin(driver: Driver, plan: Plan) -> None:
     """Make a folder with planted faults a run that has done nothing yet."""
     write_space(driver.run, plan)
+
+
+def test_waiting_for_what_has_died_ends_at_once_with_its_last_words(driver: Driver) -> None:
+    process = driver.start("resume", str(driver.run))
+    with pytest.raises(AssertionError, match=r"it ended with 2: alsweep: error: .*no sweep\.yaml"):
+        wait_for(lambda: False, of=process)
 
 
 def test_a_sweep_makes_everything_once(unbroken: Path, plan: Plan) -> None:
@@ -272,7 +286,8 @@ def test_after_kill_9_of_the_driver_resume_ends_with_the_same_results(
 ) -> None:
     process = driver.start_run(seconds=0.3)
     wait_for(
-        lambda: (driver.run / "sweep.yaml").exists() and len(records_of(driver.run)) >= records
+        lambda: (driver.run / "sweep.yaml").exists() and len(records_of(driver.run)) >= records,
+        of=process,
     )
     process.kill()
     process.communicate(timeout=SECONDS)
@@ -300,7 +315,7 @@ def test_an_interrupt_is_tidy_and_says_how_to_go_on(
     driver: Driver, unbroken: Path, stop: signal.Signals
 ) -> None:
     process = driver.start_run("--set", "wandb.mode=offline", seconds=0.5)
-    wait_for(lambda: len(records_of(driver.run)) >= 2)
+    wait_for(lambda: len(records_of(driver.run)) >= 2, of=process)
     family = psutil.Process(process.pid).children(recursive=True)
     assert any("ray::" in child.name() for child in family)
     os.killpg(process.pid, stop)  # as a terminal does
@@ -324,7 +339,7 @@ def test_a_disabled_tracker_leaves_no_trace(unbroken: Path) -> None:
 
 def test_a_second_driver_gets_one_clear_line(driver: Driver) -> None:
     first = driver.start_run(seconds=1.0)
-    wait_for(lambda: (driver.run / "sweep.yaml").exists())
+    wait_for(lambda: (driver.run / "sweep.yaml").exists(), of=first)
     code, out, err = driver.complete()
     assert code == 2
     assert f"{driver.run}: another alsweep (process {first.pid}" in err.splitlines()[-1]

@@ -12,6 +12,7 @@ from alsweep.errors import ConfigError, StrategyError
 from alsweep.geometry import QueriedPatch
 from alsweep.layout import query_path, trajectory_folder
 from alsweep.results.loops import read_query, write_query
+from alsweep.sweep.counting import count
 from alsweep.sweep.plan import Plan, make_plan
 from alsweep.sweep.run_folder import driver_lock, write_space
 from alsweep.sweep.space_file import resolved_sweep, to_yaml
@@ -77,6 +78,23 @@ def test_one_line_replays_every_strategy_with_its_own_seeds(
         theirs = log_bytes(trajectory_folder(study, source.id))
         assert log_bytes(trajectory_folder(run, one.id)) == theirs
     assert len({str(log_bytes(trajectory_folder(run, i))) for i in plan.ids}) == 4
+
+
+def test_a_replayed_run_counts_as_the_trajectories_that_it_stands_for(
+    dataset: Dataset, study: Path, tmp_path: Path
+) -> None:
+    replay = {"name": "replay", "run": str(study)}
+    for grid, base in (
+        ({"strategy": [replay, "random"]}, BASE),
+        ({}, {**BASE, "strategy": replay}),
+    ):
+        sweep = sweep_of(dataset, base=base, grid=grid)
+        plan = make_plan(sweep, dataset)
+        assert count(sweep).trajectories == len(plan.trajectories) in (6, 4)
+        assert count(sweep).unshared_trainings == 4 * len(plan.trajectories)
+    # Where neither dataset nor run is there, it is one strategy.
+    gone = sweep_of(dataset, base=BASE, grid={"strategy": [{**replay, "run": str(tmp_path)}]})
+    assert count(gone).trajectories == 2
 
 
 def test_what_is_stored_means_the_same_wherever_it_is_read(

@@ -107,7 +107,7 @@ def test_a_race_goes_on_after_kills_as_if_there_were_none(
     plant_fault(trajectory_folder(driver.run, driver.plan.ids[0]), KILL, loop=1)
     for loops in (4, 40):
         process = driver.start_run(seconds=0.05)
-        wait_for(lambda loops=loops: len(records_of(driver.run)) >= loops)
+        wait_for(lambda loops=loops: len(records_of(driver.run)) >= loops, of=process)
         os.kill(process.pid, signal.SIGKILL)
         process.communicate()
     assert driver.resume()[0] == 0

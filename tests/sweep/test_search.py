@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 from collections import Counter
@@ -16,6 +17,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from alsweep.config.caps import CapsConfig
 from alsweep.config.load import load_sweep
+from alsweep.config.search import PruneConfig
 from alsweep.data.case import Dataset
 from alsweep.data.phantom import write_phantom
 from alsweep.errors import ConfigError, PoolExhaustedError, RunFolderError
@@ -23,8 +25,9 @@ from alsweep.layout import best_path, decisions_path, journal_path
 from alsweep.results.decisions import read_decisions
 from alsweep.results.load import load_results
 from alsweep.results.metrics import aubc
+from alsweep.results.searched import read_search
 from alsweep.results.studies import read_trials
-from alsweep.sweep import driver, schedules
+from alsweep.sweep import driver, reruns, schedules
 from alsweep.sweep import search as searching
 from alsweep.sweep.audience import Listener
 from alsweep.sweep.caps import Meter
@@ -33,10 +36,14 @@ from alsweep.sweep.job import Job
 from alsweep.sweep.missing import missing_starts, unfinished
 from alsweep.sweep.plan import Plan, Planned, make_plan
 from alsweep.sweep.planning import plan_of, stored_plan
+from alsweep.sweep.pruning import stages
+from alsweep.sweep.remarks import of_run
 from alsweep.sweep.retry import Retry
 from alsweep.sweep.run_folder import check_same_sweep, write_space
-from alsweep.sweep.search import searched
+from alsweep.sweep.search import left, searched
+from alsweep.sweep.search_outlook import counted as counted_without
 from alsweep.sweep.status import read_status
+from alsweep.sweep.stops import stops_raise
 from alsweep.sweep.study_name import study_name
 from alsweep.tracking.base import NullTracker
 from tests.sweep import fakes
@@ -295,6 +302,29 @@ def test_a_stop_between_two_parameters_is_made_up_for(
     assert told(other) == told(bench)
 
 
+def test_a_signal_waits_until_the_study_is_written(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench.sweep = Bench(bench.dataset, bench.run, configurations=2).sweep
+    calls, lock = {"here": 0}, os.symlink
+
+    def symlink(*args: Any) -> None:
+        # Whoever is interrupted here has Optuna give back what it has not taken.
+        calls["here"] += 1
+        if calls["here"] == 9:
+            os.kill(os.getpid(), signal.SIGTERM)
+        lock(*args)
+
+    monkeypatch.setattr(os, "symlink", symlink)
+    with stops_raise(), pytest.raises(KeyboardInterrupt):
+        bench.go()
+    assert not list(journal_path(bench.run).parent.glob("*.lock*"))
+    assert calls["here"] == 9
+    assert journal_path(bench.run).read_bytes().count(b"\n") >= 9
+    bench.go()
+    assert len(complete(bench)) == 2
+
+
 def test_what_is_there_already_costs_nothing_also_where_a_grid_has_made_it(
     dataset: Dataset, run: Path
 ) -> None:
@@ -339,12 +369,8 @@ def test_a_resumed_search_is_the_stored_one(bench: Bench) -> None:
     assert [one.id for one in stored.examples] == [one.id for one in bench.plan.examples]
     for trial in bench.trials:
         values = trial.user_attrs["configuration"]
-        again = [
-            one.id
-            for cell in searching.cells(stored.sweep, values)
-            for config in stored.sweep.of_cell(cell)
-            for one in [searching.plan_one(config, cell, bench.dataset)]
-        ]
+        blocks = searching.Blocks.of(bench.begun())
+        again = [one.id for one in blocks.planned(values, stored.sweep.seeds)]
         assert again == trial.user_attrs["trajectories"]
 
 
@@ -356,6 +382,251 @@ def test_best_yaml_is_the_best_configuration(bench: Bench) -> None:
     plan = plan_of(load_sweep(best_path(bench.run)), "best.yaml")
     assert list(plan.ids) == best.user_attrs["trajectories"]
     assert plan.sweep.name == "tiny-best"
+
+
+def test_the_best_are_confirmed_on_fresh_seeds(
+    bench: Bench, dataset: Dataset, tmp_path: Path
+) -> None:
+    bench.go()
+    before, made = told(bench), len(bench.made)
+    bench.sweep = Bench(dataset, bench.run, confirm_seeds=[7, 8, 9]).sweep
+    assert left(bench.begun()) == 3
+    bench.go()
+    assert told(bench) == before
+    assert len(bench.made) == made + 9
+    found = read_search(bench.run)
+    assert found is not None
+    assert [one.number for one in found.finalists()] == [one.number for one in found.ranked()[:3]]
+    rows = load_results(bench.run)
+    for one in found.finalists():
+        why, again = f"confirms trial {one.number}", found.confirmation(one.number)
+        ids = [d.trajectory for d in read_decisions(bench.run) if d.why == why]
+        fresh = aubc(rows[rows["trajectory"].isin(ids)])
+        assert again is not None
+        assert sorted(fresh["seed"]) == [7, 8, 9]
+        assert again.values == pytest.approx((fresh["aubc"].mean(),))
+        assert again.errors == pytest.approx((fresh["aubc"].std() / 3**0.5,))
+    best = found.best()
+    assert best is not None
+    values = {one.number: one.values[0] for one in found.confirmed}
+    assert best.number == max(values, key=lambda number: values[number])
+    text = best_path(bench.run).read_text()
+    assert f"# On fresh seeds, 7, 8, 9: aubc {values[best.number]:.6g} (standard" in text
+    assert text.startswith(f"# Trial {best.number} of the search tiny: aubc {best.values[0]:.6g}")
+    assert left(bench.begun()) == 0
+
+
+@pytest.mark.parametrize("where", ["run_best_again", "make", "_note"])
+def test_a_stop_while_the_best_are_confirmed_changes_nothing(
+    where: str, dataset: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    how: dict[str, Any] = {"confirm_seeds": [7, 8], "configurations": 4}
+    calm, other = (Bench(dataset, tmp_path / name, **how) for name in ("calm", "other"))
+    calm.go()
+    with monkeypatch.context() as patch:
+        if where == "make":
+            # The third batch; the first is what the grid lacks.
+            patch.setattr(Bench, "make", counted(Bench.make, {"here": 0}, 3))
+        else:
+            home = searching if where == "run_best_again" else reruns
+            step = getattr(home, where)
+            patch.setattr(home, where, counted(step, {"here": 0}, int(where == "_note")))
+        with pytest.raises(Stopped):
+            other.go()
+    assert left(other.begun()) == (2 if where == "_note" else 3)
+    other.go()
+    assert told(other) == told(calm)
+    assert len(other.made) == len(set(other.made)) == len(calm.made)
+    assert best_path(other.run).read_text() == best_path(calm.run).read_text()
+
+
+def test_a_cap_leaves_the_confirmation_to_the_next_run(
+    dataset: Dataset, run: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench = Bench(dataset, run, configurations=2, confirm_seeds=[5], seeds=[0])
+    over = bench.drive(monkeypatch, Meter(CapsConfig(gpu_hours=13 / 3600)))
+    assert (over.stopped, over.failed) == ("caps.gpu_hours", {})
+    assert len(complete(bench)) == 2
+    assert over.configurations == 2
+    found = read_status(run).search
+    assert found is not None
+    assert (str(found), found.over) == ("search: 2 of 2 configurations told, 2 to confirm", False)
+    assert bench.drive(monkeypatch).stopped is None
+    found = read_status(run).search
+    assert found is not None
+    assert found.over
+
+
+def test_the_best_third_is_run_again_at_the_high_rung(dataset: Dataset, run: Path) -> None:
+    fidelity = {"training.epochs": [2, 8]}
+    bench = Bench(dataset, run, fidelity=fidelity, confirm_seeds=[7, 8], configurations=7)
+    lines = counted_without(bench.plan.sweep, [o.config for o in bench.plan.examples]).lines()
+    assert "search: then the best third again, 3 at most, at training.epochs=8: 6 traj" in lines[1]
+    job = bench.go()
+    found = read_search(run)
+    assert found is not None
+    third = found.ranked()[: -(-len(found.ranked()) // 3)]
+    assert sorted(one.number for one in found.promoted) == sorted(one.number for one in third)
+    by_id, rows = {one.id: one.config for one in job.plan.trajectories}, load_results(run)
+    for trial in complete(bench):
+        assert {by_id[id_].training.epochs for id_ in trial.user_attrs["trajectories"]} == {2}
+        assert "training.epochs" not in trial.user_attrs["configuration"]
+    for again in found.promoted:
+        why = f"promotes trial {again.number}"
+        ids = [d.trajectory for d in read_decisions(run) if d.why == why]
+        assert {by_id[id_].training.epochs for id_ in ids} == {8}
+        values = aubc(rows[rows["trajectory"].isin(ids)])["aubc"]
+        assert again.values == pytest.approx((values.mean(),))
+    best, high = found.best(), {one.number: one.values[0] for one in found.promoted}
+    assert best is not None
+    assert {one.number for one in found.confirmed} <= high.keys()
+    text = best_path(run).read_text()
+    assert text.startswith(
+        f"# Trial {best.number} of the search tiny: aubc {high[best.number]:.6g} (standard"
+    )
+    assert f"# At training.epochs=2 it gave aubc {best.values[0]:.6g} (" in text
+    stored = load_sweep(best_path(run))
+    assert stored.base["training"]["epochs"] == 8
+    assert left(bench.begun()) == 0
+    changed = Bench(dataset, run, fidelity={"training.epochs": [3, 8]}, configurations=7)
+    with pytest.raises(RunFolderError, match=r"search\.fidelity changed"):
+        changed.go()
+
+
+def test_a_dry_run_counts_what_confirms(dataset: Dataset, run: Path) -> None:
+    plan = Bench(dataset, run, confirm_seeds=[5, 6, 7], configurations=4).plan
+    found = counted_without(plan.sweep, [one.config for one in plan.examples])
+    assert found.plain()["confirmed"] == {
+        "configurations": 3,
+        "trajectories": 9,
+        "loops": {"low": 27, "high": 27},
+    }
+    assert found.lines()[1] == (
+        "search: then the best 3 again, on 3 fresh seeds: 9 trajectories, 27 loops"
+    )
+
+
+def test_what_confirms_must_be_fresh(dataset: Dataset, run: Path) -> None:
+    with pytest.raises(ConfigError, match=r"search\.confirm_seeds: 1 is one of seeds"):
+        Bench(dataset, run, confirm_seeds=[7, 1])
+    with pytest.raises(ConfigError, match=r"confirm_seeds: a seed is written twice"):
+        Bench(dataset, run, confirm_seeds=[7, 7])
+
+
+PLACED: dict[str, Any] = {
+    "over": {
+        "strategy": [
+            {"name": "power_bald", "label": label, "beta": 1 + seed}
+            for seed, label in enumerate(["at80", *(f"at{n}" for n in range(50, 60))])
+        ]
+    },
+    "seeds": [0, 1, 2, 3, 4],
+    "prune": True,
+    "configurations": 5,
+}
+
+
+def placed(dataset: Dataset, run: Path, **changes: Any) -> Bench:
+    """A search of which one configuration is far better than the others."""
+    return Bench(dataset, run, **(PLACED | changes))
+
+
+def test_what_is_worse_on_its_seeds_is_given_up(
+    dataset: Dataset, run: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench = placed(dataset, run)
+    outcome = bench.drive(monkeypatch)
+    assert (outcome.left, outcome.failed) == (0, {})
+    assert len(complete(bench)) == 5
+    pruned = [trial for trial in bench.trials if trial.state == TrialState.PRUNED]
+    assert pruned
+    stopped = {d.trajectory for d in read_decisions(run) if d.action == "stopped"}
+    for trial in pruned:
+        assert trial.value is None
+        better = bench.trials[trial.user_attrs["pruned"]["trial"]]
+        assert better.params["strategy"] > trial.params["strategy"]
+        assert trial.user_attrs["pruned"]["seeds"] == 4
+        assert set(trial.user_attrs["trajectories"][4:]) <= stopped
+    assert not stopped & set(bench.made)
+    assert {d.by for d in read_decisions(run)} == {"search"}
+    status = read_status(run)
+    assert status.search is not None
+    assert f"5 of 5 configurations told, {len(pruned)} given up" in str(status.search)
+    assert status.over
+    assert {one.state for one in status.trajectories} == {"done", "truncated"}
+    made = len(bench.made)
+    bench.drive(monkeypatch)
+    assert len(bench.made) == made
+
+
+def test_a_stop_while_seeds_are_looked_at_repeats_the_decisions(
+    dataset: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calm, other = (placed(dataset, tmp_path / name) for name in ("calm", "other"))
+    calm.drive(monkeypatch)
+    for home, name, allowed in ((Bench, "make", 4), (searching._Search, "_prune", 0)):
+        with monkeypatch.context() as patch:
+            patch.setattr(home, name, counted(getattr(home, name), {"here": 0}, allowed))
+            with pytest.raises(Stopped):
+                other.drive(monkeypatch)
+    other.drive(monkeypatch)
+    assert told(other) == told(calm)
+    assert decisions_path(other.run).read_bytes() == decisions_path(calm.run).read_bytes()
+    assert sorted(other.made) == sorted(calm.made)
+
+
+def test_what_was_given_up_goes_on_where_it_is_not_worse_any_more(
+    dataset: Dataset, run: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench = placed(dataset, run)
+    bench.drive(monkeypatch)
+    blocks = searching.Blocks.of(bench.begun())
+    stopped = [one for one in blocks.job.plan.trajectories if one.id in blocks.job.plan.stopped]
+    blocks.let_go_on(stopped)
+    assert not blocks.job.plan.stopped
+    assert not extended(bench.plan, run).stopped
+    assert {d.action for d in read_decisions(run)[-len(stopped) :]} == {"overruled"}
+
+
+def test_with_few_seeds_nothing_can_be_given_up(dataset: Dataset, run: Path) -> None:
+    few = placed(dataset, run, seeds=[0, 1, 2, 3]).plan
+    (told,) = [text for text in of_run(run, few) if "search.prune" in text]
+    assert told.startswith(
+        "warning: search.prune: needs 5 seeds or more at p_threshold 0.1: with 4"
+    )
+    enough = placed(dataset, run).plan
+    assert not [text for text in of_run(run, enough) if "search.prune" in text]
+    assert stages([0, 1, 2, 3], PruneConfig()) == [(0, 1, 2, 3)]
+    assert stages([0, 1, 2, 3, 4, 5], PruneConfig()) == [(0, 1, 2, 3), (4,), (5,)]
+    found = counted_without(enough.sweep, [one.config for one in enough.examples])
+    assert found.lines()[1].startswith("search: of a configuration 4 seeds are run at once, the")
+
+
+def test_a_search_ends_once_the_best_rises_no_more_and_stays_ended(
+    dataset: Dataset, run: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench = Bench(dataset, run, configurations=20, stop={"patience": 2})
+    with monkeypatch.context() as patch:
+        patch.setattr(searching.Searcher, "note", counted(searching.Searcher.note, {"here": 0}, 0))
+        with pytest.raises(Stopped):
+            bench.go()
+    before = told(bench)
+    assert left(bench.begun()) > 0
+    bench.go()
+    assert told(bench) == before
+    assert 12 <= len(complete(bench)) < 20
+    assert left(bench.begun()) == 0
+    found = read_search(run)
+    assert found is not None
+    assert found.stopped == len(found.tried)
+    status = read_status(run).search
+    assert status is not None
+    assert status.over
+    assert str(status).endswith("of 20 configurations told, ended since the best rises no more")
+    bench.sweep = Bench(dataset, run, configurations=20).sweep
+    assert left(bench.begun()) == 20 - len(complete(bench))
+    with pytest.raises(ConfigError, match=r"search\.stop: needs two seeds or more"):
+        Bench(dataset, run, stop=True, seeds=[0])
 
 
 def test_a_changed_choice_is_refused_with_the_mend(bench: Bench, dataset: Dataset) -> None:

@@ -9,14 +9,16 @@ import pytest
 
 from alsweep.cli.run import INTERRUPTED
 from alsweep.data.case import Dataset
+from alsweep.data.phantom import write_phantom
 from alsweep.layout import best_path, trajectory_folder
 from alsweep.results.decisions import read_decisions
+from alsweep.results.load import load_results
 from alsweep.results.searched import read_search
 from alsweep.sweep.space_file import to_yaml
 from alsweep.sweep.status import read_status
 from tests.sweep.conftest import sweep_of
 from tests.sweep.fakes import KILL, plant_fault
-from tests.sweep.test_driver import Driver, driver, wait_for
+from tests.sweep.test_driver import Driver, driver, records_of, wait_for
 from tests.sweep.test_search import Bench
 
 __all__ = ["driver"]
@@ -32,11 +34,15 @@ SEARCH: dict[str, Any] = {
 }
 
 
-def searching(driver: Driver, dataset: Dataset) -> Driver:
-    """The same driver over a search, one configuration at a time."""
-    sweep = sweep_of(dataset, seeds=[0], grid={}, search=SEARCH, resources={"cpus": 2})
-    driver.space.write_text(to_yaml(sweep))
-    return driver
+SECONDS_OF_A_LOOP = 0.5
+
+
+@pytest.fixture(scope="module")
+def settings(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Any]]:
+    """Two, the second on a dataset of its own; the table's records do not know of datasets."""
+    out = tmp_path_factory.mktemp("other") / "dataset"
+    other = write_phantom(out, cases=4, shape=(24, 24, 24), seed=1)
+    return [{"name": "first"}, {"name": "other", "dataset": str(other.path), "query.stride": 2}]
 
 
 def told(run: Path) -> list[tuple[Any, ...]]:
@@ -45,17 +51,26 @@ def told(run: Path) -> list[tuple[Any, ...]]:
     return [(one.number, one.parameters, one.values) for one in found.tried]
 
 
-def test_a_killed_search_goes_on_as_if_nothing_had_been(
-    driver: Driver, dataset: Dataset, tmp_path: Path
+def goes_on(driver: Driver, decisions: int, records: int) -> bool:
+    enough = len(read_decisions(driver.run)) >= decisions
+    return enough and len(records_of(driver.run)) >= records
+
+
+def test_a_killed_search_over_two_datasets_goes_on_as_if_nothing_had_been(
+    driver: Driver, dataset: Dataset, settings: list[dict[str, Any]], tmp_path: Path
 ) -> None:
-    searching(driver, dataset)
-    for asked, sign, code in ((1, signal.SIGTERM, INTERRUPTED), (2, signal.SIGKILL, -9)):
-        process = driver.start_run(seconds=0.5)
-        wait_for(lambda asked=asked: len(read_decisions(driver.run)) >= asked)
+    sweep = sweep_of(dataset, seeds=[0], grid={}, search=SEARCH, settings=settings)
+    driver.space.write_text(to_yaml(sweep))
+    # As soon as the first configuration is decided on, and amid the second.
+    for decisions, records, sign, code in (
+        (1, 0, signal.SIGTERM, INTERRUPTED),
+        (3, 7, signal.SIGKILL, -9),
+    ):
+        process = driver.start_run(seconds=SECONDS_OF_A_LOOP)
+        wait_for(lambda least=(decisions, records): goes_on(driver, *least), of=process)
         process.send_signal(sign)
         ended, _, err = driver.finish(process)
         assert ended == code, err
-        assert read_status(driver.run).counts["waiting"] >= 1
         assert not read_status(driver.run).over
     # A worker, too.
     last = trajectory_folder(driver.run, read_decisions(driver.run)[-1].trajectory)
@@ -63,13 +78,15 @@ def test_a_killed_search_goes_on_as_if_nothing_had_been(
     code, out, err = driver.resume()
     assert code == 0, err
     assert "is tried again" in err
+    assert "other: " in err
     assert "report: " in out
     assert len(told(driver.run)) == 4
-    assert best_path(driver.run).exists()
     counts = Counter(read_status(driver.run).counts)
     suggested = {decision.trajectory for decision in read_decisions(driver.run)}
     assert counts["done"] == sum(counts.values()) == len(suggested)
-    calm = Bench(dataset, tmp_path / "calm", seeds=[0], resources={"cpus": 2}, **SEARCH)
-    calm.go(at_once=1)
+    table = load_results(driver.run)
+    assert set(table["setting_name"]) == {"first", "other"}
+    calm = Bench(dataset, tmp_path / "calm", seeds=[0], settings=settings, **SEARCH)
+    calm.go(at_once=2)
     assert told(driver.run) == told(calm.run)
     assert best_path(driver.run).read_text() == best_path(calm.run).read_text()

@@ -8,6 +8,7 @@ from alsweep import __version__
 from alsweep.config.load import load_sweep
 from alsweep.config.trajectory import FIRST_PRESETS, PRESETS
 from alsweep.data.case import Dataset
+from alsweep.errors import ConfigError
 from alsweep.query.noise import Power
 from alsweep.query.presets.bald import PowerBald
 from alsweep.sweep.changed_defaults import changed_defaults
@@ -117,6 +118,57 @@ def test_a_longer_sample_keeps_the_draws_that_a_run_was_begun_with(
     assert longer.ids[: len(plan.ids)] == plan.ids
     assert len(set(longer.ids)) == 5 * 2
     assert make_plan(load_sweep(path, ["sample.n=2"]), dataset).ids == plan.ids[:4]
+
+
+SAMPLE = {"n": 2, "over": {"training.epochs": {"low": 1, "high": 9}}}
+TWO_PRESETS = {"training.preset": ["small", "onecycle"]}
+
+
+@pytest.mark.parametrize(
+    ("space", "change", "why"),
+    [
+        ({"sample": SAMPLE}, "sample.over={training.epochs: {low: 50, high: 90}}", "the draws"),
+        ({"sample": SAMPLE}, "sample.over.training={epochs: {low: 50, high: 90}}", "the draws"),
+        ({"sample": SAMPLE}, "sample.seed=7", "the draws"),
+        ({"sample": SAMPLE}, "sample={n: 2, over: {inference.step: {choices: [1]}}}", "the draws"),
+        ({"grid": TWO_PRESETS}, "base.training.learning_rate=0.5", "each point of the grid"),
+        ({"grid": TWO_PRESETS}, "base.training={learning_rate: 0.5}", "each point of the grid"),
+        ({}, "base.training.preset=onecycle", "the preset of before"),
+        ({}, "base.training={preset: onecycle}", "the preset of before"),
+        ({"grid": TWO_PRESETS}, "grid.training.preset=[small, nnunet]", "the preset of before"),
+        (SPACES["settings"], "settings.few.training.preset=nnunet", "the preset of before"),
+        (SPACES["points"], "points=[{training.preset: onecycle}]", "the preset of before"),
+    ],
+)
+def test_what_is_written_out_in_full_is_not_changed_in_words_alone(
+    plan_of: MakePlan, tmp_path: Path, space: dict, change: str, why: str
+) -> None:
+    path = tmp_path / "sweep.yaml"
+    path.write_text(to_yaml(resolved_sweep(plan_of(**{"base": BASE, "grid": {}} | space))))
+    with pytest.raises(ConfigError, match=rf"does not mean here .*{why}.*your own search space"):
+        load_sweep(path, [change])
+
+
+def test_what_follows_from_nothing_else_is_still_set_on_a_resolved_sweep(
+    plan_of: MakePlan, dataset: Dataset, tmp_path: Path
+) -> None:
+    plan = plan_of(base=BASE, grid=TWO_PRESETS)
+    path = tmp_path / "sweep.yaml"
+    path.write_text(to_yaml(resolved_sweep(plan)))
+    fewer = make_plan(load_sweep(path, ["grid.training.preset=[onecycle]"]), dataset)
+    assert fewer.ids == plan.ids[2:]
+    shorter = make_plan(load_sweep(path, ["base.query.loops=1"]), dataset)
+    assert {one.config.query.loops for one in shorter.trajectories} == {1}
+    assert load_sweep(path, ["grid.training.preset=[onecycle, small]"])
+
+
+def test_a_section_in_the_grid_keeps_what_it_does_not_name_of_base(plan_of: MakePlan) -> None:
+    base = {**BASE, "training": {"epochs": 1, "iterations_per_epoch": 5, "members": 1}}
+    section = {"preset": "small", "epochs": 2}
+    in_grid = plan_of(base=base, grid={"training": [section]})
+    assert in_grid.ids == plan_of(base=base, grid={}, points=[{"training": section}]).ids
+    assert in_grid.trajectories[0].config.training.iterations_per_epoch == 5
+    assert in_grid.trajectories[0].config.training.members == 1
 
 
 def reloaded(plan: Plan, dataset: Dataset, folder: Path) -> Plan:

@@ -9,9 +9,14 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
+import optuna
 import pytest
 
+from alsweep.errors import ConfigError, DiskFullError
+from alsweep.layout import journal_path
+from alsweep.results.studies import open_storage
 from alsweep.sweep import stops
 
 WAITS = """
@@ -136,3 +141,58 @@ def test_streams_of_a_dead_terminal_go_nowhere_and_others_stay(
     monkeypatch.setattr(stops.os, "dup2", lambda nothing, stream: led.append(stream))
     stops._leave_dead_terminal()
     assert (written, led) == ([1, 2], [2])
+
+
+def test_what_is_held_is_finished_before_a_signal_is_heeded() -> None:
+    done: list[str] = []
+
+    def work() -> None:
+        with stops.held(), stops.held():
+            os.kill(os.getpid(), signal.SIGTERM)
+            time.sleep(0)
+            done.append("inner")
+        done.append("never")
+
+    with stops.stops_raise(), pytest.raises(KeyboardInterrupt):
+        work()
+    assert done == ["inner"]
+
+
+def test_a_stop_after_which_tidying_up_fails_is_a_stop_all_the_same() -> None:
+    def tidied_up_badly(error: Exception) -> None:
+        with stops.stops_raise():
+            try:
+                signal.raise_signal(signal.SIGTERM)
+            finally:
+                raise error
+
+    for error in (FileNotFoundError("gone already"), RuntimeError("not mine"), ConfigError("so")):
+        with pytest.raises(KeyboardInterrupt) as raised:
+            tidied_up_badly(error)
+        assert raised.value.__cause__ is error
+    with pytest.raises(DiskFullError):
+        tidied_up_badly(DiskFullError("no room to tidy up in"))
+    with pytest.raises(ConfigError), stops.stops_raise():
+        raise ConfigError("nobody has stopped anything")
+
+
+@pytest.mark.parametrize("call", ["symlink", "fsync", "rename", "unlink"])
+def test_a_signal_amid_the_writing_of_a_journal_leaves_it_whole_and_is_a_stop(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, call: str
+) -> None:
+    storage = open_storage(tmp_path, None)
+    study = optuna.create_study(storage=storage)
+    real = getattr(os, call)
+
+    def interrupted(*arguments: Any) -> Any:
+        result = real(*arguments)
+        signal.raise_signal(signal.SIGTERM)
+        return result
+
+    with monkeypatch.context() as patched, stops.stops_raise():
+        patched.setattr(f"optuna.storages.journal._file.os.{call}", interrupted)
+        with pytest.raises(KeyboardInterrupt), stops.held():
+            study.set_user_attr("told", "whole")
+    again = optuna.load_study(study_name=study.study_name, storage=open_storage(tmp_path, None))
+    assert again.user_attrs == {"told": "whole"}
+    assert [path.name for path in journal_path(tmp_path).parent.iterdir()] == ["journal.log"]

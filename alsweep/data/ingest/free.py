@@ -122,8 +122,9 @@ def remarks_of_free(derived: Mapping[str, Derivation], *, air_asked: bool) -> li
     airless = [case for case, how in derived.items() if not how.found]
     if airless:
         said.append(
-            f"no air is free in {few(airless, _MOST_NAMED)}: nothing at the image's border is "
-            "told from the rest by its intensities"
+            f"no air is free in {len(airless)} cases ({few(airless, _MOST_NAMED)}): nothing at "
+            "the image's border is surely air by its intensities; if there is some, give free "
+            "labels in addTr"
         )
     return said
 
