@@ -1,5 +1,6 @@
 """``alsweep debug-dump``: one archive for a bug report."""
 
+import os
 from pathlib import Path
 from typing import Annotated
 
@@ -22,5 +23,5 @@ def debug_dump(
     """
     from alsweep.sweep.debug_dump import write_debug_dump
 
-    names = write_debug_dump(run, out)
+    names = write_debug_dump(run, out, os.environ)
     typer.echo(f"{out}: {len(names)} texts; look through it before you send it")

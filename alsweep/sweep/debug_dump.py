@@ -60,7 +60,7 @@ _MOST_BYTES = 256 * 1024
 """Of a file, from its end: the last words of a log are what a report needs."""
 
 
-def write_debug_dump(run: Path, out: Path) -> list[str]:
+def write_debug_dump(run: Path, out: Path, environment: Mapping[str, str]) -> list[str]:
     """Write a ``.tar.gz`` of what a bug report needs; returns the names in it.
 
     Images, labels, networks, results and plug-ins stay out; texts lose what looks like a secret,
@@ -70,6 +70,7 @@ def write_debug_dump(run: Path, out: Path) -> list[str]:
     Args:
         run: A run folder, which may be broken.
         out: Must not be there.
+        environment: Of this process; values of secret variables are looked for in every text.
 
     Raises:
         RunFolderError: ``run`` is no run folder, or ``out`` is there already.
@@ -78,8 +79,8 @@ def write_debug_dump(run: Path, out: Path) -> list[str]:
         raise RunFolderError(f"{run}: no sweep.yaml in it; give a run folder")
     if out.exists() or out.is_symlink():
         raise RunFolderError(f"{out}: is there already; choose another --out")
-    secrets = _secret_values(os.environ)
-    texts = {name: without_secrets(text, secrets) for name, text in _texts(run)}
+    secrets = _secret_values(environment)
+    texts = {n: without_secrets(text, secrets) for n, text in _texts(run, environment)}
     write_bytes(out, _archive(texts))
     return list(texts)
 
@@ -114,8 +115,8 @@ def _archive(texts: Mapping[str, str]) -> bytes:
     return buffer.getvalue()
 
 
-def _texts(run: Path) -> Iterator[tuple[str, str]]:
-    yield "about.json", json.dumps(_about(), indent=1)
+def _texts(run: Path, environment: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+    yield "about.json", json.dumps(_about(environment), indent=1)
     yield "files.txt", "\n".join(_listing(run))
     for path in (space_path(run), decisions_path(run), log_path(run)):
         yield from _text(run, path)
@@ -125,11 +126,11 @@ def _texts(run: Path) -> Iterator[tuple[str, str]]:
             yield from _text(run, path)
 
 
-def _about() -> dict[str, object]:
+def _about(environment: Mapping[str, str]) -> dict[str, object]:
     """Versions, machine, and the environment variables that matter; of secret ones the name."""
     shown = {
         name: _GONE if _SECRET_NAME.search(name) else value
-        for name, value in sorted(os.environ.items())
+        for name, value in sorted(environment.items())
         if name.startswith(_TOLD)
     }
     return {

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import chain
 from pathlib import Path
@@ -95,12 +95,7 @@ def run_sweep(
         stored = mixing.Stored.read(run, making, taken=taken, trained=work is None)
         if not mix_numerics:
             mixing.refuse_mixing(stored)
-        for remark in chain(
-            remarks.of_run(run, plan),
-            mixing.on_stored(stored),
-            remarks.of_disk(run, making, private=address is None),
-            taking_over.summary(taken),
-        ):
+        for remark in _remarks(plan, stored, taken, private=address is None):
             audience.tell(remark)
         _refuse_untold_search(run, plan)
         plan = _written_down(run, plan, taken)
@@ -114,6 +109,18 @@ def run_sweep(
             if report is not False:
                 (write_report if report is True else report)(run)
     return outcome
+
+
+def _remarks(
+    plan: Plan, stored: mixing.Stored, taken: Sequence[TakenOver], *, private: bool
+) -> Iterator[str]:
+    """What people are told before anything is made."""
+    return chain(
+        remarks.of_run(stored.run, plan),
+        mixing.on_stored(stored),
+        remarks.of_disk(stored.run, stored.plan, private=private),
+        taking_over.summary(taken),
+    )
 
 
 def _tidy_up(run: Path, plan: Plan) -> None:

@@ -1,5 +1,6 @@
 """What an archive for a bug report holds, and what it must not."""
 
+import os
 import tarfile
 from pathlib import Path
 
@@ -63,7 +64,7 @@ def test_secrets_that_lie_about_stay_out(
         f"key {'0123456789abcdef' * 2}01234567 and AKIA{'A1' * 8}\n"
     )
     error_path(folder).write_text(f'{{"error": "{PLANTED}-longer refused"}}')
-    write_debug_dump(run, tmp_path / "dump.tar.gz")
+    write_debug_dump(run, tmp_path / "dump.tar.gz", os.environ)
     whole = "\n".join(texts(tmp_path / "dump.tar.gz").values())
     assert PLANTED not in whole
     assert "0123456789abcdef" not in whole
@@ -84,7 +85,7 @@ def test_no_link_leads_out_of_the_run_and_no_code_comes_along(
     (folder / "records").symlink_to(tmp_path / "elsewhere")
     plugins_folder(run).mkdir()
     (plugins_folder(run) / "mine.py").write_text("raise SystemExit('executed')")
-    write_debug_dump(run, tmp_path / "dump.tar.gz")
+    write_debug_dump(run, tmp_path / "dump.tar.gz", os.environ)
     found = texts(tmp_path / "dump.tar.gz")
     assert "somebody's own" not in "".join(found.values())
     assert not [name for name in found if "records" in name or name.endswith(".py")]
@@ -92,7 +93,7 @@ def test_no_link_leads_out_of_the_run_and_no_code_comes_along(
 
 def test_of_a_long_log_its_end_is_told(run: Path, plan: Plan, tmp_path: Path) -> None:
     log_path(run).write_text("x" * 600_000 + "the last words")
-    write_debug_dump(run, tmp_path / "dump.tar.gz")
+    write_debug_dump(run, tmp_path / "dump.tar.gz", os.environ)
     told = texts(tmp_path / "dump.tar.gz")["log.txt"]
     assert told.endswith("the last words")
     assert len(told) == 256 * 1024
@@ -100,7 +101,7 @@ def test_of_a_long_log_its_end_is_told(run: Path, plan: Plan, tmp_path: Path) ->
 
 def test_a_broken_run_can_be_dumped(run: Path, plan: Plan, tmp_path: Path) -> None:
     (run / "sweep.yaml").write_text("{")
-    write_debug_dump(run, tmp_path / "dump.tar.gz")
+    write_debug_dump(run, tmp_path / "dump.tar.gz", os.environ)
     assert texts(tmp_path / "dump.tar.gz")["sweep.yaml"] == "{"
 
 
@@ -108,9 +109,9 @@ def test_what_is_there_is_not_overwritten(run: Path, plan: Plan, tmp_path: Path)
     out = tmp_path / "mine.tar.gz"
     out.write_text("mine")
     with pytest.raises(RunFolderError, match="is there already; choose another --out"):
-        write_debug_dump(run, out)
+        write_debug_dump(run, out, os.environ)
     with pytest.raises(RunFolderError, match=r"no sweep\.yaml in it"):
-        write_debug_dump(tmp_path / "nowhere", tmp_path / "dump.tar.gz")
+        write_debug_dump(tmp_path / "nowhere", tmp_path / "dump.tar.gz", os.environ)
     assert out.read_text() == "mine"
 
 
