@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from alsweep.config.sweep import SweepConfig
 
 _SPACE = "demo.yaml"
-_SHAPE = (24, 24, 24)
+_SHAPE = (28, 28, 28)
 _NOISE, _LESION_SHARE = 0.06, 0.015
 """Small cases with little noise, whose lesions are still more than a few voxels: a network learns
 them in seconds, and what it does not find is what it has seen too few labels of."""

@@ -11,7 +11,7 @@ def test_demo_space_has_three_strategies_three_seeds_and_four_loops(tmp_path: Pa
     sweep = demo._demo_space(tmp_path / "dataset")
     assert sweep.dataset == tmp_path / "dataset"
     names = {config.strategy.name for config in sweep.trajectories()}
-    assert names == {"random", "random_fg66", "predictive_entropy"}
+    assert names == {"random", "random_fg66", "clasp_pe"}
     assert sweep.seeds == (0, 1, 2)
     assert {config.query.loops for config in sweep.trajectories()} == {4}
 
@@ -28,7 +28,7 @@ def test_demo_makes_its_phantom_once_and_hands_the_sweep_on(
     assert plan.datasets == again.datasets
     assert len(plan.trajectories) == 9
     said = capsys.readouterr().err
-    assert "3 ways to choose what is labelled next (random, random_fg66, pred" in said
+    assert "3 ways to choose what is labelled next (random, random_fg66, clasp_pe" in said
     assert said.count("making a phantom") == 1
 
 
