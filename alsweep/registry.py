@@ -14,12 +14,10 @@ class Registry(Generic[T]):
 
     Args:
         kind: What the plug-ins are, for error messages ("strategy").
-        own: How a user's own become known, for the same.
     """
 
-    def __init__(self, kind: str, own: str = "") -> None:
+    def __init__(self, kind: str) -> None:
         self._kind = kind
-        self._own = own and f"; {own}"
         self._items: dict[str, T] = {}
         self._aliases: dict[str, str] = {}
 
@@ -81,4 +79,4 @@ class Registry(Generic[T]):
         begin = [one for one in names if one.startswith(name)]
         near = get_close_matches(name, begin or names, n=1)
         hint = f"did you mean '{near[0]}'?" if near else f"known: {', '.join(self)}"
-        return f"; {hint}{self._own}"
+        return f"; {hint}"

@@ -176,9 +176,7 @@ class Composed(Strategy):
         return compose(self.spelled).label
 
 
-_STRATEGIES: Registry[type[Strategy]] = Registry(
-    "strategy", own="one in a file of your own needs --plugin FILE, or 'plugins' in the YAML"
-)
+_STRATEGIES: Registry[type[Strategy]] = Registry("strategy")
 _ALIAS_PARAMETERS: dict[str, Mapping[str, Any]] = {}
 
 S = TypeVar("S", bound=type[Strategy])

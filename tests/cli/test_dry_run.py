@@ -221,4 +221,4 @@ def test_an_unknown_strategy_is_blamed_on_the_grid_with_how_ones_own_becomes_kno
     assert call(monkeypatch, "run", space, "--out", tmp_path / "run", "--dry-run", *changes) == 2
     last = capsys.readouterr().err.splitlines()[-1]
     assert "grid.strategy: unknown strategy 'my_own'; known: " in last
-    assert last.endswith("needs --plugin FILE, or 'plugins' in the YAML")
+    assert last.endswith("needs its file: --plugin FILE, or plugins: in the search space")
