@@ -76,8 +76,11 @@ def test_a_cluster_that_does_not_answer_is_told_in_one_line(monkeypatch, kind):
         raise kind("nobody there\nand a lot more")
 
     monkeypatch.setattr(ray, "init", refuse)
-    with pytest.raises(ConfigError, match=r"^--address a:1: .* \(nobody there\); leave --address"):
-        ray_session._connect("a:1", ResourcesConfig())
+    with socket.create_server(("127.0.0.1", 0)) as somebody:
+        place = "{}:{}".format(*somebody.getsockname())
+        said = rf"^--address {place}: .* \(nobody there\); leave --address"
+        with pytest.raises(ConfigError, match=said):
+            ray_session._connect(place, ResourcesConfig())
 
 
 def test_only_a_long_temporary_folder_is_replaced_and_the_short_one_goes(monkeypatch, tmp_path):
