@@ -265,9 +265,10 @@ def predicted_gain(
 
     Returns:
         One row a (setting, strategy), sorted: ``patches``, ``gain``, ``low`` and ``high`` (95 %
-        bootstrap over seeds), ``advice``: ``stop`` where high is below worth, ``go on`` where low
-        is above it, ``undecided`` between, ``cannot be told from N budgets`` where the fit is not
-        to be trusted, as after a held-out loop that it failed; ``why``.
+        bootstrap over seeds), ``advice``: ``stop`` where high is below worth and all four
+        parameters were fitted, ``go on`` where low is above it, ``undecided`` else, ``cannot be
+        told from N budgets`` where the fit is not to be trusted, as after a held-out loop that it
+        failed; ``why``.
 
     Raises:
         RecordError: As :func:`fit_curves`, or a number is not positive.
@@ -296,7 +297,9 @@ def _gain(one: Forecast, patches: int | None, worth: float) -> tuple[object, ...
     values = one.trusted.at(np.array([last[-1], last[-1] + more]))
     gain = values[:, 1] - values[:, 0]
     low, high = np.nanpercentile(gain[1:], _ENDS)
-    advice = "stop" if high < worth else "go on" if low > worth else "undecided"
+    # Two parameters have no choice of shape: their plateau may be that of the model.
+    flat = high < worth and len(one.budgets) >= FREE_FROM
+    advice = "stop" if flat else "go on" if low > worth else "undecided"
     return (*row, float(gain[0]), float(low), float(high), advice, "")
 
 

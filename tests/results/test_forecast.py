@@ -85,6 +85,9 @@ def test_annotation_stops_where_it_gains_nothing_and_goes_on_where_it_does(make_
     flat = table_of(make_table, curve(6, beta=1.3), 0.001)
     steep = table_of(make_table, curve(5, delta=0.2, beta=0.8), 0.001)
     assert predicted_gain(flat, 0.85)["advice"].item() == "stop"
+    few = predicted_gain(table_of(make_table, curve(5, beta=1.3), 0.001), 0.85).iloc[0]
+    assert few["high"] < 0.005
+    assert few["advice"] == "undecided"
     found = predicted_gain(steep, 0.85).iloc[0]
     assert found["advice"] == "go on"
     assert found["patches"] == 20

@@ -155,7 +155,7 @@ def _caption(study: Study, found: list[Forecast]) -> str:
         "fits to seeds "
         "drawn again, with few of them too narrow rather than too wide. Next query: what as many "
         f"patches as the last query had would gain; “stop” where that is below {100 * TOLERANCE:g} "
-        "points for sure."
+        "points for sure, which no fewer than six budgets can say."
     )
     if silent:
         text += (
