@@ -130,9 +130,9 @@ def read_run(
         RunFolderError: ``run`` is no run folder.
         RecordError: A file in it is broken, or a config is not its trajectory's.
     """
-    decisions = read_decisions(run)
+    begun, decisions = begun or read_begun(run), read_decisions(run)
     follows = decided(decisions)
-    begun = replace(begun or read_begun(run), added=follows.settings)
+    begun = replace(begun, added=follows.settings)
     ids = dict.fromkeys([*begun.ids, *follows.added])
     part = read_part(run, begun, ids, follows.stopped, planned)
     return replace(part, decisions=decisions)
