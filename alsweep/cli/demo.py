@@ -20,7 +20,7 @@ them in seconds, and what it does not find is what it has seen too few labels of
 def demo(
     out: Annotated[Path, typer.Option("--out", help="Run folder.")] = Path("runs/demo"),
 ) -> int:
-    """Run a small sweep on a synthetic dataset: three strategies, three seeds, five minutes or so.
+    """Run a small sweep on a synthetic dataset: three strategies, three seeds, four minutes or so.
 
     A second call continues where the first one stopped. The phantom lies in RUN/dataset.
 
@@ -45,7 +45,7 @@ def _what_is_going_on(sweep: "SweepConfig") -> str:
         f"{len(names)} ways to choose what is labelled next ({', '.join(names)}), each with "
         f"{len(sweep.seeds)} seeds: a small network\nis trained {query.loops} times, each time on "
         f"{query.patches} labelled patches more, and judged on cases that it never saw.\n"
-        "About five minutes on two cores; Ray starts first, in half a minute or so"
+        "About four minutes on two cores; Ray starts first, in half a minute or so"
     )
 
 
