@@ -92,7 +92,7 @@ def overrule(run: Path, plan: Plan) -> Plan:
     """Let stopped trajectories go on, since nobody decides any more; the log says so.
 
     Returns:
-        The plan with nothing stopped; as it is, where the sweep has a schedule.
+        The plan with nothing stopped; as it is, where a schedule or search decides.
     """
     if plan.sweep.decides:
         return plan
@@ -101,7 +101,7 @@ def overrule(run: Path, plan: Plan) -> Plan:
             action="overruled",
             trajectory=planned.id,
             by="run",
-            why="the sweep has no schedule: all loops of its plan are made",
+            why="neither schedule nor search.prune decides any more: all loops are made",
             loop=loops_done(run, planned),
         )
         for planned in cut_short(run, plan)

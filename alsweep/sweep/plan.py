@@ -102,7 +102,7 @@ class Plan:
 
     @property
     def overruled(self) -> "Plan":
-        """The same with nothing stopped, where the sweep has no schedule to decide that."""
+        """The same with nothing stopped, where neither a schedule nor a search decides that."""
         return self if self.sweep.decides else replace(self, stopped=frozenset())
 
     @property

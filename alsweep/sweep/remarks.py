@@ -263,8 +263,8 @@ def _overruled(run: Path, plan: Plan) -> Iterator[str]:
             f"trajectory {cut[0]} was" if one else f"{len(cut)} trajectories ({cut[0]}, ...) were"
         )
         yield (
-            f"warning: {what} stopped before the last loop; the sweep has no schedule, so that "
-            f"{'it is' if one else 'they are'} finished"
+            f"warning: {what} stopped before the last loop; neither a schedule nor search.prune "
+            f"decides any more, so that {'it is' if one else 'they are'} finished"
         )
 
 

@@ -10,6 +10,7 @@ import logging
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from enum import Enum, auto
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -42,6 +43,9 @@ logger = logging.getLogger(__name__)
 _MOST_FAILURES, _MOST_REPEATS = 5, 25
 """Of configurations without a value in a row: different ones, then it is not these that are at
 fault; and with the same ones again, which the searcher does not learn from."""
+
+_MOST_PRUNED = 25
+"""In a row: they do not count as told, so that a search would go on for ever, and cost."""
 
 
 @dataclass(frozen=True)
@@ -120,16 +124,20 @@ def searched(job: Job, make: Make, at_once: int) -> Job:
     seeds = len(stages(job.plan.sweep.seeds, under_way.search.pruning)[-1])
     of_each = seeds * max(1, len(job.plan.sweep.settings or ()))
     failures: list[str] = []
+    pruned = 0
     under_way.stop_if_settled()
     if not under_way.is_over:
         under_way.ask_anew()
-    while not (under_way.is_over or job.capped()) and _may_fail_on(failures):
+    while (
+        not (under_way.is_over or job.capped()) and _may_fail_on(failures) and pruned < _MOST_PRUNED
+    ):
         suggestions = under_way.searcher.batch(max(1, at_once // of_each))
         if not suggestions:
             break
         # Where a cap is reached, the rest of them is not told, and goes on under its numbers.
-        for one, succeeded in zip(suggestions, under_way.run(suggestions, make), strict=False):
-            failures = [] if succeeded else [*failures, canonical_json(one.values)]
+        for one, end in zip(suggestions, under_way.run(suggestions, make), strict=False):
+            failures = [*failures, canonical_json(one.values)] if end is End.failed else []
+            pruned = pruned + 1 if end is End.pruned else 0
         under_way.write_best()
         under_way.dashboard.update(under_way.job)
         under_way.stop_if_settled()
@@ -141,6 +149,15 @@ def searched(job: Job, make: Make, at_once: int) -> Job:
             under_way.search.configurations,
             len(failures),
         )
+    if pruned >= _MOST_PRUNED:
+        logger.warning(
+            "warning: the search ends with %d of %d configurations, since the last %d were given "
+            "up: nothing better seems to be left; lower search.configurations, or search.prune: "
+            "false, and resume the run for more",
+            under_way.searcher.told,
+            under_way.search.configurations,
+            pruned,
+        )
     if under_way.is_over and not job.capped():
         run_best_again(under_way.blocks, under_way.searcher, make)
         under_way.write_best()
@@ -149,6 +166,14 @@ def searched(job: Job, make: Make, at_once: int) -> Job:
 
 def _may_fail_on(failures: Sequence[str]) -> bool:
     return len(set(failures)) < _MOST_FAILURES and len(failures) < _MOST_REPEATS
+
+
+class End(Enum):
+    """How a configuration ended."""
+
+    told = auto()
+    pruned = auto()
+    failed = auto()
 
 
 @dataclass
@@ -224,24 +249,27 @@ class _Search:
             write_best(self.job.run, self.job.plan, found)
             self._written = said
 
-    def run(self, suggestions: list[Suggestion], make: Make) -> list[bool]:
+    def run(self, suggestions: list[Suggestion], make: Make) -> list[End]:
         """Run configurations and tell what they gave, in their order, until a cap is reached.
 
         Returns:
-            Whether they gave a value, of those that were told.
+            How they ended, of those that have.
         """
         blocks = [self._decided(suggestion) for suggestion in suggestions]
         looks = Looks(self.blocks, self.searcher, self.searcher.batch_of(suggestions[0].number))
         rejected = self._make([block for block in blocks if block is not None], looks, make)
-        told: list[bool] = []
+        ends: list[End] = []
         for block in blocks:
-            number = None if block is None else block.suggestion.number
-            if block is not None and number in rejected:
+            if block is None:
+                ends.append(End.failed)
+            elif (number := block.suggestion.number) in rejected:
                 self._prune(block, looks.best, rejected[number])
+                ends.append(End.pruned)
             elif self._is_cut_off(block):
                 break
-            told.append(block is not None and (number in rejected or self._tell(block)))
-        return told
+            else:
+                ends.append(End.told if self._tell(block) else End.failed)
+        return ends
 
     def _make(self, blocks: Sequence[Block], looks: Looks, make: Make) -> dict[int, int]:
         """Make blocks, stage by stage where some are given up.
@@ -275,10 +303,9 @@ class _Search:
             block.planned[0].label,
         )
 
-    def _is_cut_off(self, block: Block | None) -> bool:
+    def _is_cut_off(self, block: Block) -> bool:
         """Whether a cap keeps a configuration from its value, which a resume will find."""
-        going_on = block is not None and any(map(self.blocks.is_going_on, block.planned))
-        return going_on and self.job.capped()
+        return any(map(self.blocks.is_going_on, block.planned)) and self.job.capped()
 
     def _decided(self, suggestion: Suggestion) -> Block | None:
         """The block of a configuration, which is durable now; None where it cannot work."""

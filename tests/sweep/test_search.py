@@ -588,6 +588,17 @@ def test_what_was_given_up_goes_on_where_it_is_not_worse_any_more(
     assert {d.action for d in read_decisions(run)[-len(stopped) :]} == {"overruled"}
 
 
+def test_a_search_of_which_all_is_given_up_ends(
+    dataset: Dataset, run: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(searching, "_MOST_PRUNED", 4)
+    monkeypatch.setattr(searching.Looks, "reject", lambda *_: True)
+    bench = placed(dataset, run)
+    bench.drive(monkeypatch)
+    assert [trial.state for trial in bench.trials] == [TrialState.PRUNED] * 4
+    assert "ends with 0 of 5 configurations, since the last 4 were given up" in caplog.text
+
+
 def test_with_few_seeds_nothing_can_be_given_up(dataset: Dataset, run: Path) -> None:
     few = placed(dataset, run, seeds=[0, 1, 2, 3]).plan
     (told,) = [text for text in of_run(run, few) if "search.prune" in text]

@@ -329,9 +329,10 @@ def _importance(found: Searched) -> str:
             f"from {ENOUGH} configurations on."
         )
     told = ", ".join(f"{name} {100 * share:.0f} %" for name, share in shares.items())
+    rung = f" at {_rung(found, 0)}" if found.fidelity else ""
     return (
         f"Orange: the best; white: beyond a constraint. What sets good configurations apart "
-        f"(PED-ANOVA, first objective, {count(len(found.tried), 'trial')}): {told}. With few "
+        f"(PED-ANOVA, first objective{rung}, {count(len(found.tried), 'trial')}): {told}. With few "
         "trials these shares are rough."
     )
 
