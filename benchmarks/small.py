@@ -45,15 +45,32 @@ from alsweep.trajectory.members import Member
 from alsweep.trajectory.steps import Steps
 
 COMMON: dict[str, Any] = {"members": 1, "ensemble": "seeds"}
-FIRST = {"foreground_sampling": "case_first", "foreground_place": "centre"} | FIRST_PRESETS["small"]
-CHANGES = {key: value for key, value in PRESETS["small"].items() if FIRST.get(key) != value}
+FIRST = {
+    "batch_size": 2,
+    "foreground_sampling": "case_first",
+    "foreground_place": "centre",
+} | FIRST_PRESETS["small"]
+CHANGED = {key for key, value in PRESETS["small"].items() if FIRST.get(key) != value}
+WINDOWS = {"patch_size", "batch_size"}
+CHANGES = {"windows": WINDOWS} | {key: {key} for key in sorted(CHANGED - WINDOWS)}
+"""What ``small`` differs in from its first version: fields that belong together."""
+
+
+def fields_of(recipe: dict[str, Any], keys: set[str]) -> dict[str, Any]:
+    """Some fields of a recipe."""
+    return {key: value for key, value in recipe.items() if key in keys}
+
+
 TABLES: dict[str, dict[str, dict[str, Any]]] = {
     "preset": {"before": FIRST, "now": {}},
     "ablation": {
         "before": FIRST,
         "now": {},
-        **{f"without {key}": {key: FIRST[key]} for key in CHANGES},
-        **{f"{key} alone": FIRST | {key: value} for key, value in CHANGES.items()},
+        **{f"without {name}": fields_of(FIRST, keys) for name, keys in CHANGES.items()},
+        **{
+            f"{name} alone": FIRST | fields_of(PRESETS["small"], keys)
+            for name, keys in CHANGES.items()
+        },
     },
 }
 BATCHES = 60

@@ -122,6 +122,8 @@ JUDGED_BY_PRESET: dict[str, dict[str, Any]] = {"nnunet": {"tta": True, "grid": "
 PRESETS = FIRST_PRESETS | {
     "small": FIRST_PRESETS["small"]
     | {
+        "patch_size": (28, 28, 28),
+        "batch_size": 3,
         "learning_rate": 2e-2,
         "foreground_sampling": "class_first",
         "foreground_place": "anywhere",
