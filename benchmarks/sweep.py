@@ -5,7 +5,7 @@
 
 The learner looks a Dice up, so that what is left is what Ray, Tune, new processes, the driver and
 the files take. Each part runs in a process of its own with all that it starts, of which another
-reads the CPU seconds and the memory ten times a second: other work on the machine makes the wall
+reads the CPU seconds and the memory five times a second: other work on the machine makes the wall
 clock late, and the CPU seconds less. The driver says itself what it took from its first loop to its
 last, so that what a result costs it stands apart from imports and from starting Ray. With --plain
 the same trajectories are made by plain Ray actors, too. Linux only, with psutil.
@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import subprocess
 import sys
 import tempfile
@@ -27,6 +28,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
+from itertools import chain
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -44,7 +46,7 @@ from alsweep.testing.runs import synthetic_record
 from alsweep.trajectory.progress import OnProgress, Progress
 from alsweep.trajectory.query_log import QueryLog
 
-SECONDS_BETWEEN = 0.1
+SECONDS_BETWEEN = 0.2
 SECONDS_BETWEEN_WALKS = 3.0
 STRATEGIES = ("random", "random_fg33", "random_fg66", "predictive_entropy")
 
@@ -218,9 +220,10 @@ class Files(NamedTuple):
     def in_(cls, *folders: Path) -> Files:
         """Those in some folders, which may change meanwhile."""
         sizes = []
-        for path in (path for folder in folders for path in folder.rglob("*")):
-            with suppress(OSError):
-                sizes += [path.lstat().st_size] if path.is_file() else []
+        for place, _, names in chain.from_iterable(map(os.walk, folders)):
+            for name in names:
+                with suppress(OSError):
+                    sizes.append((Path(place) / name).lstat().st_size)
         return cls(len(sizes), sum(sizes))
 
 
@@ -252,7 +255,9 @@ def cost_of(part: str, *arguments: object) -> Cost:
     """Run a part in a process of its own and watch all that it starts."""
     began = time.monotonic()
     command = [sys.executable, __file__, "--part", json.dumps([part, *map(str, arguments)])]
-    process = subprocess.Popen(command)
+    # The variable would win over the search space, which mirrors nothing.
+    environment = {name: value for name, value in os.environ.items() if name != "WANDB_MODE"}
+    process = subprocess.Popen(command, env=environment)
     driver = psutil.Process(process.pid)
     seen: dict[tuple[int, float], tuple[str, float]] = {}
     peak, session, looked = 0.0, Files(0, 0), began

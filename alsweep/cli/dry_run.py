@@ -221,11 +221,11 @@ def _tell_caps(
     from alsweep.sweep.capped import Expected, over_caps
     from alsweep.sweep.forecast import workers
 
-    if found.cost is None or found.disk is None:
-        return
-    sweep, counted = finished.plan.sweep, found.counted
+    sweep = finished.plan.sweep
     at_once = workers(sweep.resources) if private else None
-    expected = Expected(found.cost, found.disk, counted, at_once)
+    expected = Expected(found.cost, found.disk, found.counted, at_once, found.search)
+    if not expected.unfinished:
+        return
     for text in over_caps(sweep, made, finished.records, expected):
         said(text)
 

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from alsweep.sweep.retention import KEEP_HELP, Keep
+from alsweep.sweep.keep import KEEP_HELP, Keep
 
 
 def gc(

@@ -7,16 +7,19 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
     from rich.console import Console
     from rich.table import Table
+    from rich.text import Text
 
     from alsweep.sweep.status import RunStatus, TrajectoryStatus
 
 _SECONDS_BETWEEN = 2.0
 _LINES_BELOW = 8
 """Of a terminal that a live table leaves free: title, heading, totals and the prompt."""
+_ANY_WIDTH = 100_000
+"""Columns of a terminal in which every table has room."""
 
 
 def status(
@@ -123,18 +126,45 @@ def _live_table(found: "RunStatus", most: int) -> "Table":
 
 
 def _table(found: "RunStatus", shown: "Iterable[TrajectoryStatus]") -> "Table":
+    """A row for each, of which cells that are too wide are folded."""
+    table = _headings(found)
+    for row in _rows(found, shown):
+        table.add_row(*row)
+    return table
+
+
+def _joined_table(found: "RunStatus") -> "Table":
+    """The same of all as one row of many lines, which is drawn in a third of the time."""
+    from rich.text import Text
+
+    table = _headings(found)
+    columns = zip(*_rows(found, found.trajectories), strict=True)
+    table.add_row(*(Text("\n").join(column) for column in columns))
+    return table
+
+
+def _headings(found: "RunStatus") -> "Table":
     from rich.markup import escape
     from rich.table import Table
 
+    names = ["setting"] * _several_settings(found) + ["strategy", "seed", "state", "loops", "now"]
+    return Table(*names, "last Dice", "work left", title=escape(found.name))
+
+
+def _several_settings(found: "RunStatus") -> bool:
+    return len({one.setting_name for one in found.trajectories}) > 1
+
+
+def _rows(found: "RunStatus", shown: "Iterable[TrajectoryStatus]") -> "Iterator[tuple[Text, ...]]":
+    from rich.text import Text
+
     from alsweep.sweep.monitor import dice_text, in_words
 
-    several = len({one.setting_name for one in found.trajectories}) > 1
-    headings = ["setting"] * several + ["strategy", "seed", "state", "loops", "now", "last Dice"]
-    table = Table(*headings, "work left", title=escape(found.name))
+    several = _several_settings(found)
     for one in shown:
-        table.add_row(
-            *([escape(one.setting_name)] * several),
-            escape(one.strategy),
+        cells = (
+            *([one.setting_name] * several),
+            one.strategy,
             str(one.seed),
             one.state,
             f"{one.loops_done}/{one.loops}",
@@ -142,7 +172,8 @@ def _table(found: "RunStatus", shown: "Iterable[TrajectoryStatus]") -> "Table":
             dice_text(one.mean_dice),
             "" if one.seconds_left is None else in_words(one.seconds_left),
         )
-    return table
+        # A label may be any text, and what is joined has a line for each trajectory.
+        yield tuple(Text(cell.replace("\n", " ")) for cell in cells)
 
 
 def _summary(found: "RunStatus") -> str:
@@ -163,7 +194,11 @@ def _print_table(found: "RunStatus") -> None:
     from rich.console import Console
 
     console = Console()
-    console.print(_table(found, found.trajectories))
+    table = _joined_table(found)
+    wanted = console.measure(table, options=console.options.update(width=_ANY_WIDTH)).maximum
+    # Where cells are folded, the lines of a column are no longer beside those of the others.
+    fits = wanted <= console.width
+    console.print(table if fits else _table(found, found.trajectories))
     console.print(_summary(found), highlight=False, soft_wrap=True)
     _tell_end(found)
 

@@ -2,7 +2,6 @@
 
 from pathlib import Path
 
-from alsweep.data.case import MANIFEST
 from alsweep.errors import DatasetError
 from alsweep.files import read_json
 
@@ -23,6 +22,9 @@ def refuse_inside_dataset(out: Path) -> None:
 
 
 def _is_dataset(folder: Path) -> bool:
+    # Imported here, since it brings numpy along, which a status does without.
+    from alsweep.data.case import MANIFEST
+
     path = folder / MANIFEST
     try:
         raw = read_json(path) if path.is_file() else None

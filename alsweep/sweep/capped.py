@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from alsweep.sweep.costing import Cost
     from alsweep.sweep.forecast import Forecast
     from alsweep.sweep.missing import Snapshot, ToDo
+    from alsweep.sweep.search_outlook import SearchOutlook
 
 _GIB = 1 << 30
 _UNITS = {"gpu_hours": " h", "hours": " h", "disk_gib": " GiB", "money": ""}
@@ -24,27 +25,54 @@ class Expected:
     """What the rest of a sweep is expected to take.
 
     Attributes:
-        cost: Hours.
-        disk: Bytes, at most.
-        counted: What lacks.
+        cost: Hours of what is planned; None where that is done.
+        disk: Bytes of it, at most; None likewise.
+        counted: What of it lacks.
         at_once: Workers side by side; None where that is not known, as on a cluster.
+        search: What is going to be suggested; None where nothing is searched.
     """
 
-    cost: Cost
-    disk: Forecast
+    cost: Cost | None
+    disk: Forecast | None
     counted: ToDo
     at_once: int | None
+    search: SearchOutlook | None = None
+
+    @property
+    def suggested(self) -> int:
+        """Trajectories that a search adds, as far as their hours are known."""
+        if self.search is None or self.search.total is None:
+            return 0
+        confirming = 0 if self.search.high else self.search.confirmed
+        fresh = confirming * self.search.settings * self.search.confirm_seeds
+        return self.search.left * self.search.each + fresh
+
+    @property
+    def unfinished(self) -> int:
+        """Trajectories that lack a loop, planned or not."""
+        return self.counted.unfinished + self.suggested
 
     def more(self, sweep: SweepConfig) -> dict[str, float]:
         """What is still going to be used of each cap, as the sweep counts it."""
-        worker_hours = self.cost.hours / (sweep.resources.gpus or sweep.resources.cpus)
+        suggested = None if self.search is None else self.search.total
+        hours = sum(cost.hours for cost in (self.cost, suggested) if cost is not None)
+        worker_hours = hours / (sweep.resources.gpus or sweep.resources.cpus)
         gpu_hours = worker_hours * (sweep.resources.gpus or 1)
         price = sweep.resources.price_per_gpu_hour or 0.0
         found = {"gpu_hours": gpu_hours, "money": gpu_hours * price}
-        found["disk_gib"] = self.disk.total / _GIB
+        if self.disk is not None:
+            found["disk_gib"] = self.disk.total / _GIB
         if self.at_once is not None:
             found["hours"] = worker_hours / self.at_once
         return found
+
+    def scope(self, cap: str) -> str:
+        """What a forecast says of the search, if there is one that goes on."""
+        if self.search is None or not self.search.left:
+            return ""
+        if cap == "disk_gib" or not self.suggested:
+            return " without what the search adds"
+        return " with what the search adds" + (" at its low rung" if self.search.high else "")
 
 
 def over_caps(
@@ -66,16 +94,17 @@ def over_caps(
     # Loops that are going to be taken over are counted where they were made.
     own = {id_: () if id_ in made.sources else loops for id_, loops in found.items()}
     used, more = metered(sweep, made.run, own).used(), expected.more(sweep)
-    counted = expected.counted
+    finished = expected.counted.finished
     for name, bound in bounds.items():
         if name not in more or used[name] + more[name] <= bound:
             continue
-        share = max(0.0, bound - used[name]) / more[name]
-        reached, unit = counted.finished + int(share * counted.unfinished), _UNITS[name]
+        share = max(0.0, bound - used[name]) / (more[name] or 1.0)
+        lacking = expected.counted.unfinished if name == "disk_gib" else expected.unfinished
+        reached, unit = finished + int(share * lacking), _UNITS[name]
         most = "at most " if name == "disk_gib" else ""
         before = f" after the {used[name]:.3g}{unit} used so far" if used[name] >= 0.001 else ""
-        all_of_them = counted.finished + counted.unfinished
         yield (
-            f"warning: caps.{name}: the forecast is {most}{more[name]:.3g}{unit}{before}, the cap "
-            f"of {bound:g}{unit} ends it after about {reached} of {all_of_them} trajectories"
+            f"warning: caps.{name}: the forecast is {most}{more[name]:.3g}{unit}"
+            f"{expected.scope(name)}{before}, the cap of {bound:g}{unit} ends it after about "
+            f"{reached} of {finished + lacking} trajectories"
         )

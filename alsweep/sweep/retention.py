@@ -10,32 +10,17 @@ from __future__ import annotations
 from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass
-from enum import StrEnum
 from pathlib import Path
 
 from alsweep.files import read_json
 from alsweep.layout import meta_path, models_folder, training_folder, weights_path
 from alsweep.results.fulldata import read_references
 from alsweep.results.records import RunFolder, TrajectoryFolder, read_run
+from alsweep.sweep.keep import Keep
 from alsweep.sweep.run_folder import driver_lock
 
 _START, _REFERENCE = "start-", "fulldata-"
 """How the owners of shared starts and of full-data references begin."""
-
-
-class Keep(StrEnum):
-    """Whose members stay."""
-
-    last = "last"
-    all = "all"
-    none = "none"
-
-
-KEEP_HELP = (
-    "Networks that stay: of the last loop of each finished trajectory and of all that are not "
-    "finished (last); all, so that only remains of broken-off work go; or none but of unfinished "
-    "trajectories."
-)
 
 
 @dataclass(frozen=True)

@@ -125,8 +125,9 @@ def _remarks(
 
 def _tidy_up(run: Path, plan: Plan) -> None:
     """Remove the networks that ``resources.keep`` does not want, once nothing is left to make."""
+    from alsweep.sweep.keep import Keep
     from alsweep.sweep.missing import unfinished
-    from alsweep.sweep.retention import Keep, collect_held
+    from alsweep.sweep.retention import collect_held
 
     if plan.sweep.resources.keep is not None and not unfinished(run, plan):
         collect_held(run, Keep(plan.sweep.resources.keep))

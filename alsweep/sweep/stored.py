@@ -24,6 +24,7 @@ from alsweep.results.records import read_records
 from alsweep.sweep.missing import Snapshot, loops_done, missing_starts, unfinished
 from alsweep.sweep.plan import opened
 from alsweep.sweep.taking_over import looked_ahead
+from alsweep.trajectory.annotator import annotated, make_annotator
 from alsweep.trajectory.budget import draw_start
 
 if TYPE_CHECKING:
@@ -55,20 +56,25 @@ def stored_members(run: Path | Snapshot, plan: Plan) -> Counter[str]:
     coming = list(_next_trainings(made, plan, datasets, stored)) if stored else []
     if not coming:
         return found
-    # Torch and monai come along with it; a new run need not wait for them.
-    from alsweep.trajectory.steps import Steps
+    # Torch comes along with them; a new run need not wait for it.
+    from alsweep.model.device import resolve_compute
+    from alsweep.model.learner import Setup
+    from alsweep.trajectory.members import Members
 
     # Many may have the same patches, and labels have to be read.
     known: dict[object, PartialLabels] = {}
     for planned, patches, parents in coming:
         config, dataset = planned.config, datasets[planned.config.dataset]
-        steps = Steps.make(config, dataset, models, plan.sweep.resources, "dry run", None)
+        compute = resolve_compute(plan.sweep.resources.device, config.training.precision)
+        setup = Setup.make(dataset, config.training, compute, config.seed)
+        members = Members.looked_up(setup, models)
         whose = None if config.annotator.kind == "oracle" else planned.id
         same = config.dataset, whose, tuple(sorted(patches))
         if same not in known:
-            known[same] = steps.labels(same[-1])
-        keys = steps.members.keys(known[same], parents)
-        found[planned.id] += sum(steps.members.store.holds(key) for key in keys)
+            annotator = make_annotator(config, dataset, trajectory_folder(made.run, planned.id))
+            known[same] = annotated(dataset, annotator, same[-1])
+        keys = members.keys(known[same], parents)
+        found[planned.id] += sum(members.store.holds(key) for key in keys)
     return found
 
 

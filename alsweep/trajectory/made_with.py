@@ -3,7 +3,6 @@
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
-from alsweep.config.sweep import ResourcesConfig
 from alsweep.config.trajectory import TrajectoryConfig
 from alsweep.data.case import Dataset
 from alsweep.results.records import read_records
@@ -23,13 +22,11 @@ def has_these_numerics(config: TrajectoryConfig, folder: Path, loop: int) -> boo
         folder: Of the trajectory.
         loop: Of the trajectory; finished.
     """
-    # Torch and monai come along with them; a run whose records say it all need not wait.
+    # Torch comes along with them; a run whose records say it all need not wait.
     import torch
 
-    from alsweep.model.checkpoint import ModelStore
     from alsweep.model.device import Compute
     from alsweep.model.learner import Setup
-    from alsweep.model.learners import make_learner
     from alsweep.trajectory.annotator import annotated, make_annotator
     from alsweep.trajectory.members import Members
     from alsweep.trajectory.query_log import QueryLog
@@ -40,8 +37,7 @@ def has_these_numerics(config: TrajectoryConfig, folder: Path, loop: int) -> boo
     precision = cast("Precision", records[loop].precision)
     compute = Compute(torch.device("cpu"), precision)
     setup = Setup.make(dataset, config.training, compute, config.seed)
-    learner, store = make_learner(config.training.learner), ModelStore(folder, 0)
-    members = Members(setup, learner, store, "", lambda progress: None, ResourcesConfig())
+    members = Members.looked_up(setup, folder)
     patches = sorted(QueryLog(folder).patches(loop))
     labels = annotated(dataset, make_annotator(config, dataset, folder), patches)
     parents = records[loop - 1].members if loop else ()

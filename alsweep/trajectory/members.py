@@ -4,6 +4,7 @@ import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
+from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
@@ -18,6 +19,7 @@ from alsweep.geometry import Patch
 from alsweep.model.checkpoint import ModelStore
 from alsweep.model.folds import Fold, make_folds
 from alsweep.model.learner import Learner, Setup, TrainingData
+from alsweep.model.learners import make_learner
 from alsweep.trajectory.member_processes import MemberProcesses
 from alsweep.trajectory.member_task import MemberTask
 from alsweep.trajectory.numerics import NUMERICS
@@ -92,6 +94,12 @@ class Members:
     owner: str
     on_progress: OnProgress
     resources: ResourcesConfig
+
+    @classmethod
+    def looked_up(cls, setup: Setup, models: Path) -> "Members":
+        """Those of which only keys are asked, and whether they are stored: nothing is trained."""
+        learner, store = make_learner(setup.training.learner), ModelStore(models, 0)
+        return cls(setup, learner, store, "", lambda progress: None, ResourcesConfig())
 
     @property
     def _training(self) -> TrainingConfig:

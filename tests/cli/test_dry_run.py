@@ -208,6 +208,33 @@ def test_a_cap_below_the_forecast_is_warned_of_with_how_far_it_comes(
     assert "ends it after about 0 of 4 trajectories" in said_now
 
 
+def test_a_cap_is_held_against_what_a_search_adds_too(
+    space: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+) -> None:
+    search = "{over: {query.loops: {low: 2, high: 4}}, configurations: 5, confirm_seeds: [9]}"
+    dry = ["run", space, "--out", tmp_path / "run", "--dry-run", "--json", *ROOMY]
+    dry += ["--set", f"search={search}"]
+    assert call(monkeypatch, *dry) == 0
+    told = json.loads(capsys.readouterr().out)
+    searched = told["search"]["cost"]["hours"]
+    hours = told["cost"]["hours"] + searched
+    caps = ("--set", f"caps.gpu_hours={0.5 * hours}", "--set", "caps.disk_gib=0.000001")
+    assert call(monkeypatch, *dry, *caps) == 0
+    said = capsys.readouterr().err
+    # Four of the grid, five configurations with two seeds, and the best three with a fresh one.
+    assert (
+        f"warning: caps.gpu_hours: the forecast is {hours:.3g} h with what the search adds, the "
+        f"cap of {0.5 * hours:g} h ends it after about 8 of 17 trajectories"
+    ) in said
+    assert " without what the search adds, the cap of 1e-06 GiB ends it after about 0 of 4" in said
+    assert call(monkeypatch, *dry, "--set", f"caps.gpu_hours={1.1 * hours}") == 0
+    assert "the forecast" not in capsys.readouterr().err
+    # Nothing but a search.
+    alone = ("--set", "grid={}", "--set", f"caps.gpu_hours={0.5 * searched}")
+    assert call(monkeypatch, *dry, *alone) == 0
+    assert " h ends it after about 6 of 13 trajectories" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("there", [True, False])
 def test_an_unknown_strategy_is_blamed_on_the_grid_with_how_ones_own_becomes_known(
     space: Path,

@@ -1,9 +1,11 @@
 import json
+from io import StringIO
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
-from alsweep.cli.status import _live_table
+from alsweep.cli.status import _live_table, _table
 from alsweep.config.load import load_sweep
 from alsweep.data.phantom import write_phantom
 from alsweep.results.decisions import Decision, append_decisions
@@ -72,6 +74,25 @@ def test_status_shows_labels_as_they_were_written(
     monkeypatch.setenv("COLUMNS", "120")
     assert call(monkeypatch, "status", run) == 0
     assert "[/x]" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(("width", "named"), [(120, True), (40, False)])
+def test_a_table_looks_alike_whether_it_is_drawn_at_once_or_row_by_row(
+    run: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture,
+    width: int,
+    named: bool,
+) -> None:
+    space = run / "sweep.yaml"
+    odd = r'label: "[b]\nä :x:"'
+    space.write_text(space.read_text().replace("label: predictive_entropy", odd))
+    monkeypatch.setenv("COLUMNS", str(width))
+    assert call(monkeypatch, "status", run) == 0
+    found, rows = read_status(run), Console(file=StringIO(), width=width)
+    rows.print(_table(found, found.trajectories))
+    assert capsys.readouterr().out.startswith(rows.file.getvalue())
+    assert ("[b] ä :x:" in rows.file.getvalue()) == named
 
 
 def test_status_for_machines(
@@ -156,7 +177,7 @@ def test_ctrl_c_ends_watching_quietly(
 def test_a_live_table_shows_who_runs_first_and_counts_the_rest(run: Path) -> None:
     found = read_status(run)
     table = _live_table(found, most=2)
-    assert list(table.columns[2].cells) == ["waiting", "waiting"]
+    assert list(map(str, table.columns[2].cells)) == ["waiting", "waiting"]
     assert str(table.caption).startswith("and 2 more; 1 done, ")
 
 

@@ -21,9 +21,10 @@ from alsweep.layout import (
 )
 from alsweep.results.load import load_results
 from alsweep.results.records import TrajectoryFolder, read_run
+from alsweep.sweep.keep import Keep
 from alsweep.sweep.plan import Plan, make_plan
 from alsweep.sweep.planning import plan_of
-from alsweep.sweep.retention import Keep, collect, garbage
+from alsweep.sweep.retention import collect, garbage
 from alsweep.sweep.run_folder import driver_lock, write_space
 from alsweep.sweep.space_file import resolved_sweep
 from tests.sweep.conftest import sweep_of

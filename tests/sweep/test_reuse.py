@@ -1,5 +1,6 @@
 """Which workers are used again, and that nothing of one trajectory is there in the next."""
 
+import gc
 import logging
 import os
 import pickle
@@ -178,3 +179,29 @@ def test_a_worker_unpacks_its_own_config_alone(plan: Plan, monkeypatch: pytest.M
     assert len(made) == 1
     monkeypatch.undo()
     assert dict(packed) == configs
+
+
+class Knot:
+    """Refers to itself."""
+
+    def __init__(self) -> None:
+        self.itself = self
+
+
+def test_a_wipe_frees_knots_and_walks_only_through_what_is_new() -> None:
+    try:
+        slate = Slate()
+        before = gc.get_freeze_count()
+        assert before > 0
+        imported = [Knot() for _ in range(1000)]  # by the first trajectory
+        counts = []
+        for _ in range(3):
+            knot = weakref.ref(Knot())
+            slate.wipe()
+            assert knot() is None
+            counts.append(gc.get_freeze_count())
+        # What is there after the first is not looked at again, and of later ones nothing is kept.
+        assert counts[0] >= before + len(imported)
+        assert counts[0] >= counts[1] >= counts[2]
+    finally:
+        gc.unfreeze()
