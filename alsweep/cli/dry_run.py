@@ -271,7 +271,7 @@ def _money(cost: "Cost", of: str = "") -> list[str]:
 
 
 def _trainings(counted: "ToDo | Counted", stored: str = "") -> str:
-    starts = f"{counted.starts} shared start{'' if counted.starts == 1 else 's'}"
+    starts = f"{counted.starts} different start{'' if counted.starts == 1 else 's'}"
     unshared = f"{counted.unshared_trainings} without sharing"
     return f"{starts}; {counted.trainings} trainings ({unshared}){stored}"
 

@@ -65,7 +65,7 @@ def test_dry_run_tells_all_and_writes_nothing(
     assert not out.exists()
     text = capsys.readouterr().out
     assert "4 trajectories, 0 done, 4 to do with 12 loops" in text
-    assert "2 shared starts; 20 trainings (24 without sharing)" in text
+    assert "2 different starts; 20 trainings (24 without sharing)" in text
     assert text.count("0/3") == 4
 
 
@@ -116,7 +116,7 @@ def test_a_dry_run_without_the_dataset_counts(
     assert call(monkeypatch, "run", space, *told, "--dry-run") == 0
     said = capsys.readouterr()
     assert said.err.startswith(f"warning: {tmp_path / 'gone'}: no such Dataset here")
-    assert "tiny: 4 trajectories\n2 shared starts; 20 trainings (24 without" in said.out
+    assert "tiny: 4 trajectories\n2 different starts; 20 trainings (24 without" in said.out
     # A run needs it.
     assert call(monkeypatch, "run", space, *told) == 2
 
