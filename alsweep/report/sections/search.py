@@ -36,7 +36,10 @@ def _blocks(material: Material) -> Iterator[Block]:
     for found in searches:
         if isinstance(found, str):
             yield Caption(f"warning: {found}", strong=True)
-        elif not found.ranked():
+            continue
+        if not found.over:
+            yield Caption(_unfinished(found), strong=True)
+        if not found.ranked():
             yield Caption(_nothing(found))
         else:
             yield from _of_search(found, several=len(searches) > 1)
@@ -51,6 +54,16 @@ def _search(run: Any) -> Found | None:
         return read_search(run)
     except ConfigError as error:
         return str(error)
+
+
+def _unfinished(found: Searched) -> str:
+    """That all that follows is of a part of the search."""
+    told = f"{len(found.tried)} of {count(found.configurations, 'configuration')} told"
+    going = f", {found.under_way} under way" if found.under_way else ""
+    return (
+        f"The search {found.name} is not over: {told}{going}. What stands here is of those alone; "
+        "unless it is at work, alsweep resume goes on with it."
+    )
 
 
 def _nothing(found: Searched) -> str:
@@ -220,7 +233,8 @@ def _told(one: Tried) -> str:
 
 
 def _value(value: Any) -> str:
-    return f"{value:.4g}" if isinstance(value, float) else str(value)
+    # Whole: what was run was rounded before, so that no two look alike.
+    return f"{value:.15g}" if isinstance(value, float) else str(value)
 
 
 def _shown(name: str, value: float) -> str:
