@@ -127,6 +127,10 @@ def test_the_section_says_what_is_best_and_that_it_is_too_good(run: Path) -> Non
     assert [row[1] for row in table.named[0][1].rows] == [str(o.number) for o in found.front()]
     titles = [title for b in blocks if isinstance(b, Figures) for title, _ in b.panels]
     assert titles[:2] == ["Pareto front", "strategy"]
+    slices = [figure for b in blocks[3:] if isinstance(b, Figures) for _, figure in b.panels][1:]
+    (ends,) = {tuple(figure["layout"]["yaxis"]["range"]) for figure in slices}
+    values = [one.values[0] for one in found.distinct]
+    assert ends[0] < min(values) < max(values) < ends[1]
     csv = section.SECTION.files["search.csv"](material)
     assert csv is not None
     assert csv.count(b"\n") == 11

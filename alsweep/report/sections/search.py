@@ -316,6 +316,7 @@ def _slices(found: Searched) -> Iterator[tuple[str, Figure]]:
     """The first objective over each parameter, of the configurations that have it."""
     name = next(iter(found.objectives))
     parameters = dict.fromkeys(key for one in found.distinct for key in one.parameters)
+    across_all = axis(name, range=_room([one.values[0] for one in found.distinct]))
     for parameter in parameters:
         shown = [one for one in found.distinct if parameter in one.parameters]
         values = [one.parameters[parameter] for one in shown]
@@ -325,9 +326,16 @@ def _slices(found: Searched) -> Iterator[tuple[str, Figure]]:
         points = _points(found, shown, (across, [one.values[0] for one in shown]))
         figure = {
             "data": [points],
-            "layout": layout(xaxis=axis(plain(parameter), **kind), yaxis=axis(name), height=300),
+            "layout": layout(xaxis=axis(plain(parameter), **kind), yaxis=across_all, height=300),
         }
         yield parameter, figure
+
+
+def _room(values: Sequence[float]) -> list[float]:
+    """The same ends for all slices, so that they can be compared; some room beside the points."""
+    low, high = min(values), max(values)
+    margin = 0.08 * (high - low) or 0.05 * abs(high) or 1.0
+    return [low - margin, high + margin]
 
 
 def _scale(found: Searched, parameter: str) -> str:
