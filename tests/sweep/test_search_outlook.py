@@ -12,8 +12,10 @@ from alsweep.layout import trajectory_folder
 from alsweep.sweep import search as searching
 from alsweep.sweep.deciding import extended
 from alsweep.sweep.missing import to_do, unfinished
+from alsweep.sweep.remarks import of_run
 from alsweep.sweep.search import left
 from alsweep.sweep.search_outlook import SearchOutlook, search_outlook
+from alsweep.sweep.search_space import size
 from tests.sweep.fakes import ERROR, plant_fault
 from tests.sweep.test_search import Bench, Stopped, counted
 
@@ -107,3 +109,21 @@ def test_what_failed_is_tried_again_among_the_runs_own(
     assert seen(more).lines() == [
         "search: 3 configurations, 2 of them told, 1 of them under way and counted above"
     ]
+
+
+def test_a_space_with_fewer_configurations_than_are_asked_for_is_told(
+    dataset: Dataset, run: Path
+) -> None:
+    over: dict[str, Any] = {
+        "strategy": ["random", {"name": "power_bald", "beta": {"choices": [1, 2, 3]}}],
+        "query.patches": {"low": 6, "high": 7},
+    }
+    plan = Bench(dataset, run, over=over, configurations=9).plan
+    assert plan.sweep.search is not None
+    assert size(plan.sweep.search.over) == (1 + 3) * 2
+    (told,) = [text for text in of_run(run, plan) if "search" in text]
+    assert told.startswith(
+        "warning: search.configurations: 9 are asked for, but search.over has 8 different ones"
+    )
+    for enough in (Bench(dataset, run, over=over, configurations=8), Bench(dataset, run)):
+        assert not [text for text in of_run(run, enough.plan) if "different ones" in text]
