@@ -1,13 +1,15 @@
 """What ending a search early saves and loses, and whether a low rung ranks as a high one does.
 
 Run: python benchmarks/search.py stop [--searches 20]
-     python benchmarks/search.py rungs --dataset DATASET --run RUN
+     python benchmarks/search.py rungs --dataset DATASET --run RUN [--seeds 2]
 
 stop: simulated configurations, a smooth surface over three parameters (one of which only one
 strategy has) 5 Dice points high, and the noise of a mean over seeds. What is lost is in true
 values, of the configuration that is best by what was told. Optuna's terminator is asked every
 fifth trial.
-rungs: eight configurations, three seeds, trained for 2 and for 8 epochs.
+rungs: eight configurations, trained for 2 and for 8 epochs of 15 iterations; beside the tau of the
+means between the rungs, that of single seeds, within the high rung and between both.
+    alsweep phantom --out DATASET --cases 8 --shape 28 28 28
 """
 
 import argparse
@@ -15,11 +17,13 @@ import math
 import subprocess
 import sys
 import warnings
+from itertools import permutations
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import optuna
+import pandas as pd
 from optuna.samplers import TPESampler
 from optuna.terminator import BaseErrorEvaluator, RegretBoundEvaluator, Terminator
 
@@ -29,7 +33,7 @@ from alsweep.results.searched import Searched, Tried
 from alsweep.rng import stream
 
 MOST, HEIGHT, PATIENCES = 60, 5.0, (5, 10, 15)
-STRATEGIES = ("random", "random_fg33", "predictive_entropy", "power_bald")
+STRATEGIES = ("random", "random_fg66", "predictive_entropy", "clasp_pe")
 
 
 def true_value(trial: optuna.Trial) -> float:
@@ -102,23 +106,27 @@ SPACE = """
 name: rungs
 dataset: {dataset}
 base:
-  query: {{patches: 6, loops: 3}}
-  training: {{members: 2, iterations_per_epoch: 20, patch_size: [16, 16, 16]}}
+  starting_budget: {{strategy: random}}
+  query: {{patches: 6, loops: 3, stride: 2}}
+  training: {{iterations_per_epoch: 15, members: 1, ensemble: seeds, patch_size: [24, 24, 24],
+             batch_size: 3}}
 settings:
   - {{name: low, training.epochs: 2}}
   - {{name: high, training.epochs: 8}}
-seeds: [0, 1, 2]
+seeds: {seeds}
 grid:
   strategy: [{strategies}]
-  query.patch_size: [[6, 6, 6], [10, 10, 10]]
+  query.patch_size: [[5, 5, 5], [7, 7, 7]]
 wandb: {{mode: disabled}}
 """
 
 
-def rungs(dataset: Path, run: Path) -> None:
-    """Print Kendall's tau of the means at both rungs, with a bootstrap interval."""
+def rungs(dataset: Path, run: Path, seeds: int) -> None:
+    """Print Kendall's tau between the rungs, of means with a bootstrap interval and of seeds."""
     space = run.with_suffix(".yaml")
-    text = SPACE.format(dataset=dataset.absolute(), strategies=", ".join(STRATEGIES))
+    text = SPACE.format(
+        dataset=dataset.absolute(), strategies=", ".join(STRATEGIES), seeds=[*range(seeds)]
+    )
     space.write_text(text, encoding="utf-8")
     command = [sys.executable, "-m", "alsweep", "run", str(space), "--out", str(run)]
     subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
@@ -128,17 +136,32 @@ def rungs(dataset: Path, run: Path) -> None:
     curves = aubc(rows)
     table = curves.pivot(index="strategy", columns=["setting", "seed"], values="aubc")
     low, high = table["2"].mean(axis=1), table["8"].mean(axis=1)
-    print((100 * low).round(2).to_frame("2 epochs").assign(high=(100 * high).round(2)))
-    rng, n = stream(0, "rungs"), len(table)
-    draws = (rng.integers(n, size=n) for _ in range(2000))
-    pairs = [[one.iloc[draw].reset_index(drop=True) for one in (low, high)] for draw in draws]
-    taus = [kendall_tau(*pair) for pair in pairs]
-    known = [tau for tau in taus if not math.isnan(tau)]
-    ends = np.quantile(known, [0.025, 0.975])
-    print(f"tau {kendall_tau(low, high):.2f}, 95 % interval {ends[0]:.2f} to {ends[1]:.2f}")
-    print(f"best third of the low rung: {sorted(low.nlargest(math.ceil(n / 3)).index)}")
+    both = pd.DataFrame({"2 epochs": low, "8 epochs": high})
+    both["standard error"] = table["8"].sem(axis=1)
+    print((100 * both.sort_values("8 epochs", ascending=False)).round(1).to_string())
+    print(f"tau of the means {kendall_tau(low, high):.2f}, {interval(low, high)}")
+    print(f"tau of one seed at 8 epochs to another there {seeds_tau(table['8'], table['8']):.2f}")
+    print(f"tau of one seed at 2 epochs to another at 8 {seeds_tau(table['2'], table['8']):.2f}")
+    print(f"best third of the low rung: {sorted(low.nlargest(math.ceil(len(low) / 3)).index)}")
     print(f"best of the high rung: {high.idxmax()}")
-    print(f"seconds of training, evaluation, queries: {_seconds(rows):.0f}")
+    for epochs, ones in rows.groupby("epochs"):
+        print(f"seconds of training, evaluation, queries at {epochs} epochs: {_seconds(ones):.0f}")
+
+
+def interval(low: pd.Series, high: pd.Series) -> str:
+    """Of tau: configurations drawn with replacement."""
+    rng, n = stream(0, "rungs"), len(low)
+    draws = (rng.integers(n, size=n) for _ in range(2000))
+    pairs = ([one.iloc[draw].reset_index(drop=True) for one in (low, high)] for draw in draws)
+    known = [tau for tau in (kendall_tau(*pair) for pair in pairs) if not math.isnan(tau)]
+    ends = np.quantile(known, [0.025, 0.975])
+    return f"95 % interval {ends[0]:.2f} to {ends[1]:.2f}"
+
+
+def seeds_tau(one: pd.DataFrame, other: pd.DataFrame) -> float:
+    """Mean tau of two different seeds: what their noise leaves of equal ranks."""
+    pairs = permutations(one.columns, 2)
+    return float(np.mean([kendall_tau(one[a], other[b]) for a, b in pairs]))
 
 
 def _seconds(rows: Any) -> float:
@@ -152,11 +175,12 @@ def main() -> None:
     parser.add_argument("--searches", type=int, default=20)
     parser.add_argument("--dataset", type=Path)
     parser.add_argument("--run", type=Path)
+    parser.add_argument("--seeds", type=int, default=3)
     given = parser.parse_args()
     if given.which == "stop":
         stop(given.searches)
     else:
-        rungs(given.dataset, given.run)
+        rungs(given.dataset, given.run, given.seeds)
 
 
 if __name__ == "__main__":

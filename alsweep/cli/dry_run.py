@@ -257,7 +257,7 @@ def _tell(found: "Outlook", asked: Asked) -> None:
     if found.cost is not None:
         lines += [str(found.cost), *_money(found.cost)]
     if found.search is not None:
-        total = found.search.total if found.search.left else None
+        total = found.search.total
         lines += [*found.search.lines(), *(_money(total, "search: ") if total else ())]
     lines += map(str, found.detectable)
     print("\n".join([*lines, _NOTHING_WRITTEN]))

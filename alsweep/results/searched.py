@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from ruamel.yaml import YAML
 
+from alsweep.config.distributions import Range
 from alsweep.files import canonical_json
 from alsweep.layout import space_path
 from alsweep.results.studies import Memory, read_memory
@@ -40,7 +41,7 @@ class Tried:
 
     Attributes:
         number: Of the trial.
-        parameters: By Optuna's names.
+        parameters: By Optuna's names, as they were run.
         configuration: Dotted key to value.
         values: One an objective, means over seeds.
         errors: Their standard errors; NaN for a single seed.
@@ -124,6 +125,8 @@ class Searched:
         fidelity: Dotted key to the low value that all were told with, and the high one.
         promoted: What was run again at the high values, by number of the trial.
         stopped: How many were told when the search ended by itself; None where it did not.
+        configurations: That are to be told.
+        under_way: Trials that were neither told nor failed.
     """
 
     name: str
@@ -138,6 +141,14 @@ class Searched:
     stopped: int | None = None
     fidelity: Mapping[str, Sequence[float]] = field(default_factory=dict)
     promoted: tuple[Rerun, ...] = ()
+    configurations: int = 0
+    under_way: int = 0
+
+    @property
+    def over(self) -> bool:
+        """Whether nothing is suggested any more; what is run again may lack."""
+        told = self.stopped is not None or len(self.tried) >= self.configurations
+        return told and not self.under_way
 
     def unpromoted(self) -> list[Tried]:
         """The best third at the low rung, as far as it was not run at the high one yet."""
@@ -312,6 +323,8 @@ def searched_in(name: str, search: Mapping[str, Any], memory: Memory) -> Searche
         fidelity=rungs,
         promoted=tuple(Rerun.of(one) for one in promoted if one["rung"] == high),
         stopped=memory.attributes.get(STOPPED) if search.get("stop") else None,
+        configurations=int(search.get("configurations", 0)),
+        under_way=sum(not one.state.is_finished() for one in memory.trials),
     )
 
 
@@ -321,11 +334,24 @@ def _errors(noted: Mapping[str, Any]) -> tuple[float, ...]:
     return tuple(math.nan if error is None else float(error) for error in each)
 
 
+def _as_run(trial: FrozenTrial) -> dict[str, Any]:
+    """By Optuna's names, with the numbers that stood for what it had drawn."""
+    from optuna.distributions import FloatDistribution
+
+    spaces = trial.distributions
+    return {
+        name: Range(of.low, of.high).rounded(value)
+        if isinstance(value, float) and isinstance(of := spaces[name], FloatDistribution)
+        else value
+        for name, value in trial.params.items()
+    }
+
+
 def _tried(trial: FrozenTrial) -> Tried:
     known = trial.user_attrs
     return Tried(
         number=trial.number,
-        parameters=trial.params,
+        parameters=_as_run(trial),
         configuration=known["configuration"],
         values=tuple(trial.values or ()),
         errors=_errors(known),

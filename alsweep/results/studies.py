@@ -142,6 +142,31 @@ def _journal(path: Path) -> BaseStorage:
 
 
 @contextmanager
+def answering(url: str | None) -> Iterator[None]:
+    """Say in a line that a database which was there before does not answer any more.
+
+    Args:
+        url: See :func:`open_storage`.
+
+    Raises:
+        ConfigError: It did not.
+    """
+    from optuna.exceptions import StorageInternalError
+    from sqlalchemy.exc import SQLAlchemyError
+
+    try:
+        yield
+    except (StorageInternalError, SQLAlchemyError) as error:
+        at_fault = error.__cause__ or error
+        said = str(getattr(at_fault, "orig", None) or at_fault).strip().splitlines()
+        why = said[0] if said else type(at_fault).__name__
+        raise ConfigError(
+            f"{_PLACE}: {_without_password(url or 'the journal')}: {why}; "
+            "once the database answers, resume the run: nothing that was made is lost"
+        ) from error
+
+
+@contextmanager
 def _breakage_told(path: Path) -> Iterator[None]:
     """Optuna's own words on a journal with foreign lines are those of a bug."""
     try:
@@ -192,7 +217,8 @@ def read_memory(run: Path, url: str | None, name: str) -> Memory:
         return Memory()
     check_storage(run, url)
     if url is not None:
-        return _memory(_database(_filled(url, run)), name)
+        with answering(url):
+            return _memory(_database(_filled(url, run)), name)
     with _breakage_told(path):
         return _memory(JournalStorage(JournalFileBackend(str(path))), name)
 

@@ -130,6 +130,23 @@ def of_run(run: Path | Snapshot, plan: Plan) -> Iterator[str]:
     yield from _caps(plan.sweep)
     yield from _unheard(plan.sweep)
     yield from _never_prunes(plan.sweep)
+    yield from _repeats_itself(plan.sweep)
+
+
+def _repeats_itself(sweep: SweepConfig) -> Iterator[str]:
+    """Say that a search has less to suggest than it is asked for."""
+    if sweep.search is None:
+        return
+    # Optuna's words for a space come along with it; most sweeps search nothing.
+    from alsweep.sweep.search_space import size
+
+    there, asked = size(sweep.search.over), sweep.search.configurations
+    if there is not None and there < asked:
+        yield (
+            f"warning: search.configurations: {asked} are asked for, but search.over has {there} "
+            "different ones: the others are repeats, which cost nothing and say nothing; lower it, "
+            "or run all as a grid"
+        )
 
 
 def _never_prunes(sweep: SweepConfig) -> Iterator[str]:

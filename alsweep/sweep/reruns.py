@@ -54,12 +54,22 @@ def run_best_again(blocks: Blocks, searcher: Searcher, make: Callable[[Job], Non
         _again(blocks, searcher, make, _Kind(CONFIRMED, "confirms", fresh))
 
 
+def reason(does: str, number: int) -> str:
+    """Why a trajectory was added, in the log of decisions.
+
+    Args:
+        does: ``promotes`` or ``confirms``.
+        number: Of the trial.
+    """
+    return f"{does} trial {number}"
+
+
 def _again(blocks: Blocks, searcher: Searcher, make: Callable[[Job], None], kind: _Kind) -> None:
     found, rung = searcher.searched, blocks.search.high
     wanted = found.unpromoted() if kind.attribute == PROMOTED else found.unconfirmed()
     planned = [blocks.planned({**one.configuration, **rung}, kind.seeds) for one in wanted]
     for one, block in zip(wanted, planned, strict=True):
-        blocks.add(block, f"{kind.does} trial {one.number}")
+        blocks.add(block, reason(kind.does, one.number))
     todo = {one.id: one for block in planned for one in block if blocks.is_going_on(one)}
     if todo:
         make(part(blocks.job, todo.values()))
@@ -72,7 +82,7 @@ def _note(
     blocks: Blocks, searcher: Searcher, ran: tuple[Tried, Sequence[Planned]], kind: _Kind
 ) -> None:
     one, block = ran
-    ids, told = [planned.id for planned in block], f"{kind.does} trial {one.number}"
+    ids, told = [planned.id for planned in block], reason(kind.does, one.number)
     found = blocks.measured(ids)[0] if all(map(blocks.is_done, block)) else []
     if not found or not is_defined(found):
         logger.warning("warning: search: what %s gave no value; resume the run", told)

@@ -19,7 +19,7 @@ from optuna.trial import TrialState
 from alsweep.errors import ConfigError
 from alsweep.files import canonical_json
 from alsweep.results.searched import STOPPED, searched_in
-from alsweep.results.studies import open_storage, read_memory, read_trials
+from alsweep.results.studies import answering, open_storage, read_memory, read_trials
 from alsweep.sweep.best import write_best
 from alsweep.sweep.blocks import Blocks, is_defined
 from alsweep.sweep.dashboard import Dashboard
@@ -91,7 +91,10 @@ def run_search(job: Job) -> Job:
     make_some = partial(make, prepared=prepared)
     under_way = _in_stages(job)
     make_some(part(job, (one for one in job.plan.trajectories if one.id not in under_way)))
-    return searched(job, make_some, workers_at_once(job.resources)) if left(job) else job
+    if not left(job):
+        return job
+    with answering(job.plan.sweep.search and job.plan.sweep.search.storage):
+        return searched(job, make_some, workers_at_once(job.resources))
 
 
 def _in_stages(job: Job) -> set[str]:
@@ -246,7 +249,7 @@ class _Search:
         best = found.best()
         said = (best and best.number, found.promoted, found.confirmed)
         if best is None or said != self._written:
-            write_best(self.job.run, self.job.plan, found)
+            write_best(self.blocks, found)
             self._written = said
 
     def run(self, suggestions: list[Suggestion], make: Make) -> list[End]:

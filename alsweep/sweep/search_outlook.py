@@ -9,14 +9,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from alsweep.layout import space_path
+from alsweep.results.decisions import read_decisions
 from alsweep.results.searched import FINALISTS
 from alsweep.sweep.costing import Calibrate, Cost, cost_of
 from alsweep.sweep.pruning import stages
+from alsweep.sweep.reruns import reason
 from alsweep.sweep.taking_over import looked_ahead
 
 if TYPE_CHECKING:
     from alsweep.config.sweep import SweepConfig
     from alsweep.config.trajectory import TrajectoryConfig
+    from alsweep.results.searched import Searched
     from alsweep.sweep.missing import Snapshot
     from alsweep.sweep.plan import Plan, Planned
 
@@ -79,6 +82,12 @@ class SearchOutlook:
         together: Seeds that are run at once; the rest follow one by one, unless given up.
         high: What the best third is run again with; empty where there is one rung.
         may_stop: Whether it may end before all are told.
+        under_way: Configurations without a value of which the run holds the trajectories: what
+            these lack is counted there.
+        stopped: Whether it has ended by itself.
+        to_promote: Configurations that are to be run at the high rung; None where it depends on
+            what is to be told.
+        to_confirm: The same of those that are run on fresh seeds.
     """
 
     configurations: int
@@ -92,6 +101,10 @@ class SearchOutlook:
     together: int | None = None
     may_stop: bool = False
     high: Mapping[str, float] = field(default_factory=dict)
+    under_way: int = 0
+    stopped: bool = False
+    to_promote: int | None = None
+    to_confirm: int | None = None
 
     @property
     def unknown(self) -> tuple[str, ...]:
@@ -101,8 +114,9 @@ class SearchOutlook:
 
     @property
     def left(self) -> int:
-        """Configurations that are still to be told."""
-        return max(0, self.configurations - self.told)
+        """Configurations that are still to be suggested."""
+        wanted = self.configurations - self.told - self.under_way
+        return 0 if self.stopped else max(0, wanted)
 
     @property
     def each(self) -> int:
@@ -111,22 +125,29 @@ class SearchOutlook:
 
     @property
     def total(self) -> Cost | None:
-        """What all that are left take, and what confirms them, as far as it is at their rung."""
+        """What all that are left take, and what confirms them, as far as it is at their rung.
+
+        None where nothing is to come, or no dataset is there to tell it.
+        """
         low = 0 if self.high else self.confirmed
         blocks = self.left + low * self.confirm_seeds / self.seeds
-        return None if self.cost is None else self.cost.times(blocks)
+        return self.cost.times(blocks) if self.cost is not None and blocks else None
 
     @property
     def promoted(self) -> int:
-        """Configurations that are still to be run at the high rung, where all are told."""
-        return math.ceil(self.configurations / 3) if self.high and self.left else 0
+        """Configurations that are still to be run at the high rung."""
+        return self._third if self.to_promote is None else self.to_promote
+
+    @property
+    def _third(self) -> int:
+        return math.ceil(self.configurations / 3) if self.high else 0
 
     @property
     def confirmed(self) -> int:
         """Configurations that are still to be run on fresh seeds."""
-        # What was confirmed before is not looked up: then nothing is left.
-        of = self.promoted if self.high else self.configurations
-        return min(FINALISTS, of) if self.confirm_seeds and self.left else 0
+        if self.to_confirm is not None or not self.confirm_seeds:
+            return self.to_confirm or 0
+        return min(FINALISTS, self._third or self.configurations)
 
     @property
     def confirming(self) -> Span:
@@ -139,6 +160,7 @@ class SearchOutlook:
         return {
             "configurations": self.configurations,
             "told": self.told,
+            "under_way": self.under_way,
             "left": self.left,
             "settings": self.settings,
             "seeds": self.seeds,
@@ -162,20 +184,8 @@ class SearchOutlook:
 
     def lines(self) -> list[str]:
         """For people."""
-        if not self.left:
-            return [f"search: all of {_counted(self.configurations)} told"]
-        each, every = (_trajectories(n) for n in (self.each, self.left * self.each))
-        told = f", {self.told} of them told" if self.told else ""
-        settings = f" in {self.settings} settings" if self.settings > 1 else ""
-        seeds = f"{self.seeds} seed{'' if self.seeds == 1 else 's'}"
-        all_of_them = (
-            f"search: {_counted(self.configurations)}{told}, each of {each} "
-            f"({seeds}{settings}) with {self.loops} loops: {every}, "
-            f"{self.loops.times(self.left)} loops, {self.trainings.times(self.left)} trainings to "
-            f"come; {'; '.join(self.unknown)}"
-        )
-        lines = [all_of_them]
-        if self.together is not None:
+        lines = [self._to_come if self.left else self._over]
+        if self.left and self.together is not None:
             lines.append(
                 f"search: of a configuration {self.together} seeds are run at once, the other "
                 f"{self.seeds - self.together} one after the other, unless it is given up; several "
@@ -196,6 +206,34 @@ class SearchOutlook:
             )
         cost = self.total
         return lines if cost is None else [*lines, f"search, from the ends of its ranges: {cost}"]
+
+    @property
+    def _told_of(self) -> str:
+        """How far it is."""
+        states = {"told": self.told, "under way and counted above": self.under_way}
+        return ", ".join(f"{count} of them {state}" for state, count in states.items() if count)
+
+    @property
+    def _to_come(self) -> str:
+        each, every = (_trajectories(n) for n in (self.each, self.left * self.each))
+        told = f", {self._told_of}" if self._told_of else ""
+        settings = f" in {self.settings} settings" if self.settings > 1 else ""
+        seeds = f"{self.seeds} seed{'' if self.seeds == 1 else 's'}"
+        return (
+            f"search: {_counted(self.configurations)}{told}, each of {each} "
+            f"({seeds}{settings}) with {self.loops} loops: {every}, "
+            f"{self.loops.times(self.left)} loops, {self.trainings.times(self.left)} trainings to "
+            f"come; {'; '.join(self.unknown)}"
+        )
+
+    @property
+    def _over(self) -> str:
+        if self.under_way:
+            return f"search: {_counted(self.configurations)}, {self._told_of}"
+        if self.stopped:
+            of = f"{self.told} of {_counted(self.configurations)} told"
+            return f"search: {of}, ended since the best rises no more"
+        return f"search: all of {_counted(self.configurations)} told"
 
 
 def _trajectories(n: int) -> str:
@@ -230,10 +268,10 @@ def search_outlook(
         return None
     found = counted(plan.sweep, [one.config for one in plan.examples])
     made, examples = looked_ahead(run, plan), _only_examples(plan)
-    told = _told(made.run, plan)
     cost = cost_of(_none_begun(made, examples), examples, {}, calibrate, price)
     n = len(plan.examples) // found.settings
-    return replace(found, told=told, cost=None if cost is None else cost.times(1 / n))
+    found = replace(found, cost=None if cost is None else cost.times(1 / n))
+    return _so_far(made.run, plan, found)
 
 
 def counted(sweep: SweepConfig, examples: Sequence[TrajectoryConfig]) -> SearchOutlook:
@@ -265,18 +303,44 @@ def counted(sweep: SweepConfig, examples: Sequence[TrajectoryConfig]) -> SearchO
     )
 
 
-def _told(run: Path, plan: Plan) -> int:
-    """A study is there once a run has begun; before, looking for it might make one."""
+def _so_far(run: Path, plan: Plan, found: SearchOutlook) -> SearchOutlook:
+    """The same less what was told, or is under way.
+
+    A study is there once a run has begun; before, looking for it might make one.
+    """
     from optuna.trial import TrialState
 
-    from alsweep.results.studies import read_trials
+    from alsweep.results.searched import searched_in
+    from alsweep.results.studies import read_memory
+    from alsweep.sweep.study import lacking, under_way
     from alsweep.sweep.study_name import study_name
 
     search, name = plan.sweep.search, study_name(plan)
     if search is None or name is None or not space_path(run).exists():
-        return 0
-    trials = read_trials(run, search.storage, name)
-    return sum(trial.state == TrialState.COMPLETE for trial in trials)
+        return found
+    memory = read_memory(run, search.storage, name)
+    searched = searched_in(name, search.plain(), memory)
+    found = replace(
+        found,
+        told=sum(trial.state == TrialState.COMPLETE for trial in memory.trials),
+        under_way=under_way(memory.trials, set(plan.ids)),
+        stopped=searched.stopped is not None,
+    )
+    # What failed is tried again with the run's own trajectories, and then has its value.
+    anew = min(found.left, len(lacking(memory.trials, set(plan.ids))))
+    found = replace(found, under_way=found.under_way + anew)
+    return found if found.left or found.under_way else _run_again(run, searched, found)
+
+
+def _run_again(run: Path, searched: Searched, found: SearchOutlook) -> SearchOutlook:
+    """The same with what is run again of what was told; what has begun is the run's own."""
+    begun = {decision.why for decision in read_decisions(run)}
+    promote, confirm = searched.unpromoted(), searched.unconfirmed()
+    to_promote = sum(reason("promotes", one.number) not in begun for one in promote)
+    if promote:  # who is confirmed depends on what they will give
+        return replace(found, to_promote=to_promote)
+    to_confirm = sum(reason("confirms", one.number) not in begun for one in confirm)
+    return replace(found, to_promote=0, to_confirm=to_confirm)
 
 
 def _only_examples(plan: Plan) -> Plan:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from math import prod
 from typing import TYPE_CHECKING, Any
 
 from alsweep.config.distributions import (
@@ -180,6 +181,39 @@ def high_cells(sweep: SweepConfig) -> list[Cell]:
     if sweep.search is None or not sweep.search.fidelity:
         return []
     return cells(sweep, {**examples(sweep.search.over)[0], **sweep.search.high})
+
+
+def size(over: Over) -> int | None:
+    """How many different configurations there are; None where a range has no end of them.
+
+    Args:
+        over: Of the search, with ranges.
+    """
+    sizes = [
+        _summed(map(_size_inside, keyed(value).values()))
+        if key in STRATEGY_KEYS
+        else _size_of(distribution(value))
+        for key, value in over.items()
+    ]
+    return None if None in sizes else prod(one for one in sizes if one is not None)
+
+
+def _summed(sizes: Iterable[int | None]) -> int | None:
+    found = list(sizes)
+    return None if None in found else sum(one for one in found if one is not None)
+
+
+def _size_inside(value: Any) -> int | None:
+    if is_distribution(value):
+        return _size_of(distribution(value))
+    sizes = [_size_inside(one) for one in value.values()] if isinstance(value, Mapping) else []
+    return None if None in sizes else prod(one for one in sizes if one is not None)
+
+
+def _size_of(of: Distribution) -> int | None:
+    if isinstance(of, Choices):
+        return len(of.choices)
+    return int(of.high) - int(of.low) + 1 if of.whole else None
 
 
 def examples(over: Over) -> list[dict[str, Any]]:

@@ -127,14 +127,7 @@ class Searcher:
             done: Ids of the trajectories that have all their loops.
         """
         trials = self.trials
-        anew = (trial.user_attrs[ANEW] for trial in trials if ANEW in trial.user_attrs)
-        known = {tuple(trials[number].user_attrs[TRAJECTORIES]) for number in anew}
-        failed = {
-            tuple(trial.user_attrs[TRAJECTORIES]): trial
-            for trial in reversed(trials)
-            if trial.user_attrs.get(LACKING) and done >= set(trial.user_attrs[TRAJECTORIES])
-        }
-        again = sorted(failed[ids].number for ids in failed.keys() - known)
+        again = lacking(trials, done)
         for number in again[: max(0, self._search.configurations - self.told - self.open)]:
             with _writing():
                 self._study.enqueue_trial(trials[number].params, user_attrs={ANEW: number})
@@ -262,6 +255,36 @@ class Searcher:
         """Note something in the study itself."""
         with _writing():
             self._study.set_user_attr(attribute, value)
+
+
+def under_way(trials: Sequence[FrozenTrial], ids: Set[str]) -> int:
+    """How many trials were neither told nor failed, and are made of trajectories that are there.
+
+    Args:
+        trials: Of the study, by number.
+        ids: Of the trajectories.
+    """
+    going = (trial for trial in trials if not trial.state.is_finished())
+    # What waits to be asked anew is what failed.
+    made_of = (trials[one.user_attrs.get(ANEW, one.number)].user_attrs for one in going)
+    return sum(TRAJECTORIES in known and ids >= set(known[TRAJECTORIES]) for known in made_of)
+
+
+def lacking(trials: Sequence[FrozenTrial], ids: Set[str]) -> list[int]:
+    """Numbers of trials that failed for want of loops, and that were not asked anew.
+
+    Args:
+        trials: Of the study, by number.
+        ids: Trajectories; only trials that are made of these.
+    """
+    anew = (trial.user_attrs[ANEW] for trial in trials if ANEW in trial.user_attrs)
+    known = {tuple(trials[number].user_attrs[TRAJECTORIES]) for number in anew}
+    failed = {
+        tuple(trial.user_attrs[TRAJECTORIES]): trial
+        for trial in reversed(trials)
+        if trial.user_attrs.get(LACKING) and ids >= set(trial.user_attrs[TRAJECTORIES])
+    }
+    return sorted(failed[made_of].number for made_of in failed.keys() - known)
 
 
 def refuse_foreign_studies(storage: BaseStorage, name: str, ids: Sequence[str]) -> None:

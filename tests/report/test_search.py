@@ -8,12 +8,20 @@ from typing import Any
 import optuna
 import pytest
 
+from alsweep.data.case import Dataset
 from alsweep.data.phantom import write_phantom
 from alsweep.report.section import Caption, Figures, Material, Tables
 from alsweep.report.sections import search as section
 from alsweep.report.study import read_study
-from alsweep.results.searched import Rerun, Searched, Tried, importances, interval
-from tests.sweep.test_search import Bench
+from alsweep.results.searched import (
+    Rerun,
+    Searched,
+    Tried,
+    importances,
+    interval,
+    read_search,
+)
+from tests.sweep.test_search import Bench, Stopped, complete, counted
 
 
 def tried(number: int, *values: float, kept: bool = True, **parameters: Any) -> Tried:
@@ -89,11 +97,16 @@ def test_the_parameter_that_matters_has_the_larger_share(direction: str) -> None
 
 
 @pytest.fixture(scope="module")
-def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def dataset(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
     folder = tmp_path_factory.mktemp("searched")
-    dataset = write_phantom(folder / "dataset", cases=4, shape=(24, 24, 24))
+    return write_phantom(folder / "dataset", cases=4, shape=(24, 24, 24))
+
+
+@pytest.fixture(scope="module")
+def run(dataset: Dataset) -> Path:
     objectives = {"aubc": "max", "train_seconds": "min"}
-    bench = Bench(dataset, folder / "run", objectives=objectives, configurations=10)
+    place = dataset.path.parent / "run"
+    bench = Bench(dataset, place, objectives=objectives, configurations=10)
     bench.go()
     return bench.run
 
@@ -114,9 +127,64 @@ def test_the_section_says_what_is_best_and_that_it_is_too_good(run: Path) -> Non
     assert [row[1] for row in table.named[0][1].rows] == [str(o.number) for o in found.front()]
     titles = [title for b in blocks if isinstance(b, Figures) for title, _ in b.panels]
     assert titles[:2] == ["Pareto front", "strategy"]
+    slices = [figure for b in blocks[3:] if isinstance(b, Figures) for _, figure in b.panels][1:]
+    (ends,) = {tuple(figure["layout"]["yaxis"]["range"]) for figure in slices}
+    values = [one.values[0] for one in found.distinct]
+    assert ends[0] < min(values) < max(values) < ends[1]
     csv = section.SECTION.files["search.csv"](material)
     assert csv is not None
     assert csv.count(b"\n") == 11
+
+
+def test_a_report_in_between_says_what_is_unfinished(
+    dataset: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench = Bench(dataset, tmp_path / "run")
+    with monkeypatch.context() as patch:
+        patch.setattr(Bench, "make", counted(Bench.make, {"here": 0}, 2))
+        with pytest.raises(Stopped):
+            bench.go()
+    told = len(complete(bench))
+    assert 0 < told < 6
+    assert captions(bench)[0].startswith(
+        f"The search tiny is not over: {told} of 6 configurations told, 2 under way. What stands"
+    )
+    assert captions(bench)[1].startswith(f"Best of {told} configurations is trial ")
+    bench.go()
+    assert captions(bench)[0].startswith("Best of ")
+
+
+def test_what_is_shown_is_what_was_run_and_no_two_look_alike(
+    dataset: Dataset, tmp_path: Path
+) -> None:
+    narrow = [{"name": "power_bald", "beta": {"low": 999.0, "high": 999.5}}]
+    bench = Bench(dataset, tmp_path / "run", over={"strategy": narrow})
+    bench.go()
+    found = read_search(bench.run)
+    assert found is not None
+    for one in found.tried:
+        assert one.parameters["power_bald.beta"] == one.configuration["strategy"]["beta"]
+    rows = section._table(found).rows
+    assert len({row[0] for row in rows}) == len(rows) == len(found.distinct) == 6
+
+
+def captions(bench: Bench) -> list[str]:
+    blocks = section.SECTION.blocks(Material(read_study([bench.run]), {}))
+    return [block.text for block in blocks if isinstance(block, Caption)]
+
+
+def test_a_report_before_anything_is_told_says_so(
+    dataset: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench = Bench(dataset, tmp_path / "run")
+    monkeypatch.setattr(Bench, "make", counted(Bench.make, {"here": 0}, 1))
+    with pytest.raises(Stopped):
+        bench.go()
+    assert captions(bench) == [
+        "The search tiny is not over: 0 of 6 configurations told, 2 under way. What stands here "
+        "is of those alone; unless it is at work, alsweep resume goes on with it.",
+        "The search tiny has not told of any configuration yet.",
+    ]
 
 
 @pytest.mark.parametrize(("last", "settled"), [(0.509, True), (0.511, False)])

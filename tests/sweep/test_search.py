@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 from collections import Counter
-from contextlib import nullcontext
+from contextlib import closing, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -68,7 +69,8 @@ class Bench:
     """A search with table-lookup trajectories, without Ray."""
 
     def __init__(self, dataset: Dataset, run: Path, **search: Any) -> None:
-        top = {key: search.pop(key) for key in ("seeds", "settings", "resources") if key in search}
+        own = ("seeds", "settings", "resources", "report", "plugins")
+        top = {key: search.pop(key) for key in own if key in search}
         top |= {"grid": search.pop("grid", {})}
         search = {"over": OVER, "configurations": 6} | search
         self.dataset, self.run = dataset, run
@@ -855,6 +857,30 @@ def test_a_search_that_always_fails_ends(
     one.go(at_once=2)
     assert len(one.trials) == 25
     assert len(one.made) == 2
+
+
+def test_a_database_that_is_lost_on_the_way_is_said_and_loses_nothing(
+    dataset: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "studies.db"
+    bench = Bench(dataset, tmp_path / "run", storage=f"sqlite:///{file}", configurations=3)
+    make, calls = bench.make, {"here": 0}
+
+    def losing(job: Job) -> None:
+        make(job)
+        calls["here"] += 1
+        if calls["here"] == 2:
+            with closing(sqlite3.connect(file)) as other, other:
+                other.execute("ALTER TABLE trials RENAME TO gone")
+
+    monkeypatch.setattr(bench, "make", losing)
+    with pytest.raises(ConfigError, match=r"search\.storage: sqlite:.*: no such table.*resume the"):
+        bench.drive(monkeypatch)
+    with closing(sqlite3.connect(file)) as other, other:
+        other.execute("ALTER TABLE gone RENAME TO trials")
+    bench.drive(monkeypatch)
+    assert len(complete(bench)) == 3
+    assert len(bench.made) == len(set(bench.made))
 
 
 def test_another_runs_study_in_a_database_is_refused(dataset: Dataset, tmp_path: Path) -> None:

@@ -36,7 +36,10 @@ def _blocks(material: Material) -> Iterator[Block]:
     for found in searches:
         if isinstance(found, str):
             yield Caption(f"warning: {found}", strong=True)
-        elif not found.ranked():
+            continue
+        if not found.over:
+            yield Caption(_unfinished(found), strong=True)
+        if not found.ranked():
             yield Caption(_nothing(found))
         else:
             yield from _of_search(found, several=len(searches) > 1)
@@ -51,6 +54,16 @@ def _search(run: Any) -> Found | None:
         return read_search(run)
     except ConfigError as error:
         return str(error)
+
+
+def _unfinished(found: Searched) -> str:
+    """That all that follows is of a part of the search."""
+    told = f"{len(found.tried)} of {count(found.configurations, 'configuration')} told"
+    going = f", {found.under_way} under way" if found.under_way else ""
+    return (
+        f"The search {found.name} is not over: {told}{going}. What stands here is of those alone; "
+        "unless it is at work, alsweep resume goes on with it."
+    )
 
 
 def _nothing(found: Searched) -> str:
@@ -220,7 +233,8 @@ def _told(one: Tried) -> str:
 
 
 def _value(value: Any) -> str:
-    return f"{value:.4g}" if isinstance(value, float) else str(value)
+    # Whole: what was run was rounded before, so that no two look alike.
+    return f"{value:.15g}" if isinstance(value, float) else str(value)
 
 
 def _shown(name: str, value: float) -> str:
@@ -302,6 +316,7 @@ def _slices(found: Searched) -> Iterator[tuple[str, Figure]]:
     """The first objective over each parameter, of the configurations that have it."""
     name = next(iter(found.objectives))
     parameters = dict.fromkeys(key for one in found.distinct for key in one.parameters)
+    across_all = axis(name, range=_room([one.values[0] for one in found.distinct]))
     for parameter in parameters:
         shown = [one for one in found.distinct if parameter in one.parameters]
         values = [one.parameters[parameter] for one in shown]
@@ -311,9 +326,16 @@ def _slices(found: Searched) -> Iterator[tuple[str, Figure]]:
         points = _points(found, shown, (across, [one.values[0] for one in shown]))
         figure = {
             "data": [points],
-            "layout": layout(xaxis=axis(plain(parameter), **kind), yaxis=axis(name), height=300),
+            "layout": layout(xaxis=axis(plain(parameter), **kind), yaxis=across_all, height=300),
         }
         yield parameter, figure
+
+
+def _room(values: Sequence[float]) -> list[float]:
+    """The same ends for all slices, so that they can be compared; some room beside the points."""
+    low, high = min(values), max(values)
+    margin = 0.08 * (high - low) or 0.05 * abs(high) or 1.0
+    return [low - margin, high + margin]
 
 
 def _scale(found: Searched, parameter: str) -> str:
