@@ -16,9 +16,9 @@ from alsweep.config.sweep import ResourcesConfig
 from alsweep.disk import require_room
 from alsweep.errors import ConfigError
 from alsweep.sweep.environment import (
+    cluster_environment,
     refuse_cards_without_gpus,
     unused_cards,
-    worker_environment,
 )
 from alsweep.sweep.stops import ignore, listen
 
@@ -131,7 +131,7 @@ def _connect(address: str, resources: ResourcesConfig) -> None:
             address=address,
             logging_level=logging.ERROR,
             log_to_driver=False,
-            runtime_env={"env_vars": worker_environment(resources)},
+            runtime_env=cluster_environment(resources),
         )
     except (ConnectionError, ValueError) as error:
         reason = str(error).splitlines()[0]
