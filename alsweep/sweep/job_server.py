@@ -32,6 +32,9 @@ _SECONDS_AWAY = 120.0
 _FAILED, _STOPPED = 1, 130
 
 
+_log = logging.getLogger(__name__)
+
+
 class LostSightError(AlsweepError):
     """The job server is away; the job may go on."""
 
@@ -142,11 +145,10 @@ def connect(address: str) -> JobServer:
         ConfigError: There is none, it wants a token, or this installation has no client.
     """
     _knock(address)
-    # It logs what it does, and warns of what concerns local clusters.
-    logging.getLogger("ray").setLevel(logging.ERROR)
     from ray.exceptions import AuthenticationError
     from ray.job_submission import JobSubmissionClient
 
+    _quieten()
     try:
         with _no_other_address():
             return JobServer(address, JobSubmissionClient(address))
@@ -162,6 +164,13 @@ def connect(address: str) -> JobServer:
         raise ConfigError(f"--address {address}: {_first_line(error)}{mend}") from None
     except Exception as error:  # what answers is no job server, and requests says so in many ways
         raise _nobody(address, _first_line(error)) from error
+
+
+def _quieten() -> None:
+    """Keep Ray from saying what it does, each of its modules at a level of its own; not --debug."""
+    if not _log.isEnabledFor(logging.DEBUG):
+        for name in [name for name in logging.root.manager.loggerDict if name.startswith("ray")]:
+            logging.getLogger(name).setLevel(logging.ERROR)
 
 
 @contextlib.contextmanager
