@@ -1,4 +1,4 @@
-"""A real Ray head with its job server: own ports, own token, own folder, stopped by its processes."""
+"""A real Ray head with its job server: ports, token and folder of its own, stopped by PID."""
 
 import os
 import secrets
