@@ -27,7 +27,7 @@ STANDINS = {
     "ray": """
         echo "ray $* mode=$RAY_AUTH_MODE token=$RAY_AUTH_TOKEN pid=$$" >> "$LOG"
         case "$1" in
-            health-check) [ -z "${DEAD-}" ] ;;
+            health-check) [ -z "${DEAD-}" ] && grep -q '^ray start.*--head' "$LOG" ;;
             start) [ -z "${DEAD-}" ] && exec sleep 60 ;;
             symmetric-run)
                 [ -z "${DEAD-}" ] || exit 0  # as Ray's does
