@@ -9,7 +9,7 @@ import tempfile
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,14 +17,12 @@ from pathlib import Path
 import psutil
 
 _SECONDS_TO_COME_UP = 120
-_PORTS = (
-    "port",
-    "dashboard-port",
+_OF_HEADS = ("port", "dashboard-port", "ray-client-server-port")
+_OF_NODES = (
     "dashboard-agent-listen-port",
     "dashboard-agent-grpc-port",
     "metrics-export-port",
     "runtime-env-agent-port",
-    "ray-client-server-port",
     "node-manager-port",
     "object-manager-port",
 )
@@ -69,36 +67,43 @@ def running_head(python_path: str, cpus: int = 2) -> Iterator[Head]:
         python_path: PYTHONPATH of all its processes.
         cpus: That it offers.
     """
-    ports, token = free_ports(_PORTS), secrets.token_hex(16)
+    ports, token = free_ports((*_OF_NODES, *_OF_HEADS)), secrets.token_hex(16)
     auth = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": token}
-    environment = {
-        **os.environ,
-        **auth,
-        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
-        "PYTHONPATH": python_path,
-        "RAY_worker_niceness": "0",
-        "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "1",
-    }
-    options = [f"--{name}={port}" for name, port in ports.items()]
+    address = f"http://127.0.0.1:{ports['dashboard-port']}"
     with tempfile.TemporaryDirectory(prefix="aray-", dir="/tmp", ignore_cleanup_errors=True) as tmp:
-        process = subprocess.Popen(
-            ray(
-                *("start", "--head", "--block", "--disable-usage-stats"),
-                *("--node-ip-address=127.0.0.1", "--dashboard-host=127.0.0.1"),
-                *(f"--temp-dir={tmp}", f"--num-cpus={cpus}", "--object-store-memory=100000000"),
-                *options,
-            ),
-            env=environment,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            start_new_session=True,
-        )
-        try:
-            address = f"http://127.0.0.1:{ports['dashboard-port']}"
+        words = ["--head", "--dashboard-host=127.0.0.1", f"--temp-dir={tmp}"]
+        with _started([*words, f"--num-cpus={cpus}"], ports, {**auth, "PYTHONPATH": python_path}):
             _wait_for(f"{address}/api/version", token)
             yield Head(address, f"127.0.0.1:{ports['port']}", auth)
-        finally:
-            stop(process)
+
+
+@contextmanager
+def joined_node(head: Head, python_path: str, cpus: int = 1) -> Iterator[None]:
+    """One more node of a head's cluster, on the same machine; Ray finds it in its own time."""
+    environment = {**head.environment, "PYTHONPATH": python_path}
+    words = [f"--address={head.gcs}", f"--num-cpus={cpus}"]
+    with _started(words, free_ports(_OF_NODES), environment):
+        yield
+
+
+@contextmanager
+def _started(
+    words: Sequence[str], ports: Mapping[str, int], environment: Mapping[str, str]
+) -> Iterator[None]:
+    options = [f"--{name}={port}" for name, port in ports.items()]
+    common = ["--block", "--disable-usage-stats", "--object-store-memory=100000000"]
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    process = subprocess.Popen(
+        ray("start", *words, *common, "--node-ip-address=127.0.0.1", *options),
+        env={**os.environ, "PATH": path, "RAY_worker_niceness": "0", **environment},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    try:
+        yield
+    finally:
+        stop(process)
 
 
 def _wait_for(url: str, token: str) -> None:
