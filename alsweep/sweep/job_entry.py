@@ -4,6 +4,7 @@ This file travels beside the search space and runs where alsweep may not be inst
 imports the standard library alone; packaging, which Ray needs, comes with every cluster.
 """
 
+import email
 import hashlib
 import importlib.util
 import json
@@ -45,8 +46,8 @@ def lacking(wheel: Path) -> list[str]:
 
     with zipfile.ZipFile(wheel) as archive:
         name = next(one for one in archive.namelist() if one.endswith(".dist-info/METADATA"))
-        told = metadata.PathDistribution(zipfile.Path(archive, name).parent)
-        needed = [Requirement(text) for text in told.requires or ()]
+        told = email.message_from_bytes(archive.read(name))
+    needed = [Requirement(text) for text in told.get_all("Requires-Dist", [])]
     wanted = [one for one in needed if one.marker is None or one.marker.evaluate({"extra": ""})]
     return [f"{one.name}{one.specifier}" for one in wanted if not _has(one.name, one.specifier)]
 

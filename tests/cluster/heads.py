@@ -60,7 +60,7 @@ def ray(*words: str) -> list[str]:
 
 
 @contextmanager
-def running_head(python_path: str, cpus: int = 2) -> Iterator[Head]:
+def running_head(python_path: str, cpus: int = 1) -> Iterator[Head]:
     """A head on loopback; nothing is left of it afterwards.
 
     Args:
