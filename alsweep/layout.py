@@ -64,6 +64,21 @@ def models_folder(run: Path) -> Path:
     return run / "models"
 
 
+def probe_path(run: Path, token: str) -> Path:
+    """An empty file by which nodes see whether a run folder is the same for all of them."""
+    return run / f".probe-{token}"
+
+
+def claims_folder(run: Path) -> Path:
+    """Who works on what, where several workers share a run without a driver."""
+    return run / ".claims"
+
+
+def claim_path(run: Path, name: str, number: int) -> Path:
+    """The claim of that number on a trajectory, or on what several share."""
+    return claims_folder(run) / name / f"{number:06d}.json"
+
+
 def starts_folder(run: Path) -> Path:
     """Where workers that prepare starts or references leave signs of life."""
     return run / ".starts"

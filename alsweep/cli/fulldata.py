@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from alsweep.layout import report_folder, report_page
+from alsweep.sweep.environment import ADDRESS_HELP, cluster_address
 
 if TYPE_CHECKING:
     from alsweep.sweep.fulldata import OnEnd, Reference
@@ -32,9 +33,7 @@ def fulldata(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Say what would be done, and write nothing.")
     ] = False,
-    address: Annotated[
-        str | None, typer.Option(help="Ray cluster to use; default: a private one here.")
-    ] = None,
+    address: Annotated[str | None, typer.Option(help=ADDRESS_HELP)] = None,
 ) -> int:
     """Train the recipes of a search space on the fully annotated pool, where that is missing.
 
@@ -48,8 +47,9 @@ def fulldata(
 
     plan, run = asked_for(space, out, set_ or [], plugin or [])
     if dry_run:
-        check_place_and_device(run, plan.sweep.resources, private=address is None)
-        return _tell_what_would_be_done(plan, run, private=address is None)
+        private = cluster_address(address) is None
+        check_place_and_device(run, plan.sweep.resources, private=private)
+        return _tell_what_would_be_done(plan, run, private=private)
     again = shlex.join(["alsweep", "fulldata", str(space), "--out", str(out or run)])
     return _make(plan, run, address, again)
 

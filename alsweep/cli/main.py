@@ -26,6 +26,8 @@ VERBS = (
     "inspect",
     "run",
     "resume",
+    "submit",
+    "worker",
     "fulldata",
     "status",
     "report",

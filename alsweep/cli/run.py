@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from alsweep.layout import report_folder, report_page, space_path
+from alsweep.sweep.environment import ADDRESS_HELP, cluster_address
 from alsweep.sweep.order import ORDER_HELP, Order
 from alsweep.sweep.retry import RETRY_HELP, Retry
 
@@ -37,6 +38,10 @@ def run(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Say what would be done, and write nothing.")
     ] = False,
+    plan_only: Annotated[
+        bool,
+        typer.Option("--plan-only", help="Begin the run folder for 'alsweep worker', and no more."),
+    ] = False,
     as_json: Annotated[
         bool, typer.Option("--json", help="Dry run: one JSON object, for machines.")
     ] = False,
@@ -50,9 +55,7 @@ def run(
         float | None,
         typer.Option(min=0, help="Dry run: of a GPU's hour; without GPUs, of a worker's."),
     ] = None,
-    address: Annotated[
-        str | None, typer.Option(help="Ray cluster to use; default: a private one here.")
-    ] = None,
+    address: Annotated[str | None, typer.Option(help=ADDRESS_HELP)] = None,
     order: Annotated[Order, typer.Option(help=ORDER_HELP)] = Order.seeds,
     retry: Annotated[Retry, typer.Option(help=RETRY_HELP)] = Retry.failed,
     mix_numerics: Annotated[
@@ -70,14 +73,26 @@ def run(
     from alsweep.cli.dry_run import dry_run as foretell_run
     from alsweep.sweep.planning import plan_read
 
-    asked = Asked(as_json, verbose, calibrate, price, address, mix_numerics)
+    asked = Asked(as_json, verbose, calibrate, price, cluster_address(address), mix_numerics)
     if not dry_run:
         asked.refuse_without_dry_run()
     sweep, folder = read_space(space, out, set_ or [], plugin or [])
     if dry_run:
         return foretell_run(sweep, space, folder, set_ or [], asked)
     plan = plan_read(sweep, space, folder, set_ or [], tell)
+    if plan_only:
+        return _plan_only(plan, folder, mix_numerics=mix_numerics, retry=retry)
     return make(plan, folder, address, order, mix_numerics=mix_numerics, retry=retry)
+
+
+def _plan_only(plan: "Plan", folder: Path, *, mix_numerics: bool, retry: Retry) -> int:
+    from alsweep.sweep.remarks import shown
+    from alsweep.sweep.running import write_plan
+
+    left = write_plan(plan, folder, Terminal(), mix_numerics=mix_numerics, retry=retry)
+    tell(f"{left} trajectories to do, on as many machines as you like:")
+    typer.echo(f"alsweep worker {shlex.quote(str(shown(folder)))}")
+    return 0
 
 
 def asked_for(

@@ -6,6 +6,7 @@ from alsweep.results.failure import forget_failure, read_failure
 from alsweep.results.records import read_records
 from alsweep.sweep.job import Job, Outcome
 from alsweep.sweep.missing import finished, going_on, unfinished
+from alsweep.sweep.nodes import check_nodes
 from alsweep.sweep.ray_session import ray_session
 from alsweep.sweep.retry import Retry
 from alsweep.sweep.schedules import configurations_left, make_scheduled
@@ -21,6 +22,8 @@ def make_missing(job: Job, address: str | None = None, retry: Retry = Retry.fail
 
     Raises:
         ConfigError: Ray cannot give a worker what it needs.
+        RunFolderError: A node of the cluster does not see the run folder.
+        DatasetError: A node of the cluster lacks a dataset.
         KeyboardInterrupt: A signal, such as Ctrl-C; no worker is left, and finished loops are safe.
     """
     for planned in job.plan.trajectories:
@@ -33,6 +36,8 @@ def make_missing(job: Job, address: str | None = None, retry: Retry = Retry.fail
         return _outcome(job)
     if not job.capped():
         with ray_session(job.resources, address):
+            if address is not None:
+                check_nodes(job.run, going.plan)
             made = make_scheduled(going)
         failed_before = going.plan.stopped - job.plan.stopped
         stopped = made.plan.stopped - failed_before

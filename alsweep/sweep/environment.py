@@ -4,8 +4,10 @@ import os
 import re
 import secrets
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from alsweep.config.sweep import ResourcesConfig, WandbConfig
 from alsweep.config.validation import validated
@@ -21,6 +23,17 @@ _OF_RAY = {
     "TUNE_GLOBAL_CHECKPOINT_S": "3600",  # Tune's own state is never read again
     "TUNE_WARN_EXCESSIVE_EXPERIMENT_CHECKPOINT_SYNC_THRESHOLD_S": "0",
 }
+_JOB = "RAY_JOB_CONFIG_JSON_ENV_VAR"
+"""What Ray's job server tells a job of itself; beside it stands RAY_ADDRESS."""
+
+UPLOADED = "ALSWEEP_UPLOADED"
+"""Where a job keeps the package that came with it, if its cluster has no such alsweep."""
+
+ADDRESS_HELP = (
+    "Ray cluster to use; default: that of the Ray job this is in, else a private one here, "
+    "which 'local' forces."
+)
+
 _VARIABLE = re.compile(r"\$(?:(\w+)|\{(\w+)\})")
 
 
@@ -35,6 +48,30 @@ def worker_environment(resources: ResourcesConfig) -> dict[str, str]:
     return {"RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "1", **threads}
 
 
+def cluster_address(asked: str | None) -> str | None:
+    """The address of the Ray cluster to use; None for a private Ray on this machine.
+
+    Args:
+        asked: By the user. ``local`` forces a private Ray; None takes the cluster of the Ray job
+            that this process is in, if it is in one.
+    """
+    if asked is None and _JOB in os.environ:
+        return os.environ.get("RAY_ADDRESS")
+    return None if asked == "local" else asked
+
+
+def cluster_environment(resources: ResourcesConfig) -> dict[str, Any]:
+    """The runtime_env of workers on a cluster.
+
+    They have the package that came with a job, and what must be set before it is imported wins
+    over what the job was submitted with.
+    """
+    os.environ["RAY_OVERRIDE_JOB_RUNTIME_ENV"] = "1"
+    uploaded = os.environ.get(UPLOADED)
+    modules = {} if uploaded is None else {"py_modules": [uploaded]}
+    return {"env_vars": worker_environment(resources), **modules}
+
+
 def set_variable(name: str, value: str) -> None:
     """Set a variable of this process, for what is imported or begins from now on."""
     os.environ[name] = value
@@ -43,6 +80,16 @@ def set_variable(name: str, value: str) -> None:
 def variables() -> dict[str, str]:
     """All variables of this process as they are now."""
     return dict(os.environ)
+
+
+@contextmanager
+def without_variables(*names: str) -> Iterator[None]:
+    """Unset variables of this process, until the block is left."""
+    kept = {name: value for name in names if (value := os.environ.pop(name, None)) is not None}
+    try:
+        yield
+    finally:
+        os.environ.update(kept)
 
 
 def set_back(before: Mapping[str, str]) -> None:
@@ -63,6 +110,7 @@ def prepare_environment(resources: ResourcesConfig, *, private: bool) -> None:
         os.environ.setdefault(name, value)
     if not private:
         return
+    os.environ.pop(_JOB, None)  # of another cluster, whose uploads a private Ray does not have
     if "RAY_TMPDIR" in os.environ:  # which Ray prefers to TMPDIR: all that is temporary goes there
         tempfile.tempdir = os.environ["RAY_TMPDIR"]
     # The number of threads is the search space's, since it can change the last bits of a result.
@@ -70,6 +118,21 @@ def prepare_environment(resources: ResourcesConfig, *, private: bool) -> None:
     # Without a token of its own, a private Ray would write one into the user's home.
     os.environ.setdefault("RAY_AUTH_MODE", "token")
     os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(16))
+
+
+def prepare_worker(resources: ResourcesConfig) -> bool:
+    """Set for this process what a worker of Ray's would have.
+
+    Returns:
+        Whether anything was set that was not so before: libraries that are loaded already have read
+        the old values, so that the program has to begin again.
+    """
+    wanted = worker_environment(resources)
+    if not resources.gpus:
+        wanted["CUDA_VISIBLE_DEVICES"] = ""
+    before = dict(os.environ)
+    os.environ.update(wanted)
+    return dict(os.environ) != before
 
 
 def wandb_settings(written: WandbConfig, *, ask: bool = True) -> WandbConfig:

@@ -13,6 +13,7 @@ from alsweep.config.sweep import ResourcesConfig
 from alsweep.errors import ConfigError
 from alsweep.layout import log_path, report_folder, report_page, space_path, starts_folder
 from alsweep.results.fulldata import read_reference, reference_key
+from alsweep.sweep.environment import cluster_address
 from alsweep.sweep.monitor import Shared
 
 if TYPE_CHECKING:
@@ -146,7 +147,7 @@ def run_references(
         plan: A run that was begun keeps its own: it may hold more than this one asks for.
         run: The run folder, absolute.
         watch: Takes what is missing; yields who hears of each that ends.
-        address: Of a running Ray cluster; None starts a private Ray.
+        address: As in :func:`~alsweep.sweep.run_sweep`.
         work: Makes them; by training, if left out.
 
     Returns:
@@ -158,6 +159,7 @@ def run_references(
     from alsweep.sweep.run_folder import write_space
     from alsweep.sweep.running import at_work, training_in, write_report
 
+    address = cluster_address(address)
     with at_work(run, plan, address) as plan:
         if not space_path(run).exists():
             write_space(run, plan)

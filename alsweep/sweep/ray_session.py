@@ -11,14 +11,16 @@ from contextlib import ExitStack, contextmanager, redirect_stdout
 from pathlib import Path
 
 import ray
+from ray._private import ray_constants
 
 from alsweep.config.sweep import ResourcesConfig
 from alsweep.disk import require_room
 from alsweep.errors import ConfigError
 from alsweep.sweep.environment import (
+    cluster_environment,
     refuse_cards_without_gpus,
+    set_variable,
     unused_cards,
-    worker_environment,
 )
 from alsweep.sweep.stops import ignore, listen
 
@@ -108,8 +110,19 @@ def _short_folder(usual: str) -> str:
     )
 
 
+def _keep_to_loopback(wanted: bool) -> None:
+    """Let Ray listen on this machine's loopback alone, or be reached from its cluster's nodes.
+
+    For Ray that is whether there are clusters at all, which it reads when it is imported; the
+    processes that it starts read the variable.
+    """
+    ray_constants.ENABLE_RAY_CLUSTER = not wanted
+    set_variable(ray_constants.ENABLE_RAY_CLUSTERS_ENV_VAR, "0" if wanted else "1")
+
+
 def _start_private(folder: str | None) -> None:
     require_room(Path(folder or tempfile.gettempdir()))  # Ray dies of it without a word
+    _keep_to_loopback(True)
     _log.info("starting Ray on this machine")
     # Workers inherit this process's environment, which the command line has prepared; a
     # runtime_env would do the same, but then each worker starts seconds later.
@@ -127,11 +140,12 @@ def _connect(address: str, resources: ResourcesConfig) -> None:
     _log.info("connecting to Ray at %s", address)
     try:
         _knock(address)
+        _keep_to_loopback(False)
         ray.init(
             address=address,
             logging_level=logging.ERROR,
             log_to_driver=False,
-            runtime_env={"env_vars": worker_environment(resources)},
+            runtime_env=cluster_environment(resources),
         )
     except (ConnectionError, ValueError) as error:
         reason = str(error).splitlines()[0]

@@ -28,6 +28,7 @@ from alsweep.layout import (
     space_path,
     trajectory_folder,
 )
+from alsweep.sweep.claims import at_work
 from alsweep.sweep.study_name import study_name
 from alsweep.trajectory.query_log import QueryLog
 
@@ -68,14 +69,38 @@ def driver_lock(run: Path) -> Iterator[None]:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise RunFolderError(
-                f"{run}: another alsweep ({_holder(run)}) is at work in it; "
-                "wait for it, or stop it first"
-            ) from None
+            raise _occupied(run) from None
+        if at_work(run):  # where locks do not reach from machine to machine
+            raise _occupied(run)
         lock.truncate(0)
         lock.write(f"process {os.getpid()} on {socket.gethostname()}")
         lock.flush()
         yield
+
+
+@contextmanager
+def worker_lock(run: Path) -> Iterator[None]:
+    """Keep drivers out of a run folder while a worker is in it; other workers may come.
+
+    Raises:
+        RunFolderError: It cannot be written, or a driver is at work in it.
+    """
+    try:
+        lock = lock_path(run).open("a+", encoding="utf-8")
+    except OSError as error:
+        raise _unwritable(run, error) from None
+    with lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise _occupied(run) from None
+        yield
+
+
+def _occupied(run: Path) -> RunFolderError:
+    return RunFolderError(
+        f"{run}: another alsweep ({_holder(run)}) is at work in it; wait for it, or stop it first"
+    )
 
 
 def refuse_unwritable(run: Path) -> None:
@@ -105,6 +130,8 @@ def _unwritable(run: Path, error: OSError) -> AlsweepError:
 
 
 def _holder(run: Path) -> str:
+    if workers := at_work(run):
+        return ", ".join(workers)
     return lock_path(run).read_text(encoding="utf-8").strip() or "just starting"
 
 
@@ -117,7 +144,7 @@ def active_driver(run: Path) -> str | None:
         return _holder(run)
     except OSError:
         return None
-    return None
+    return ", ".join(at_work(run)) or None
 
 
 def refuse_foreign(run: Path) -> None:

@@ -11,12 +11,17 @@ from typing import TYPE_CHECKING
 from alsweep.config.load import load_sweep
 from alsweep.config.sweep import SweepConfig
 from alsweep.disk import full_disk_told
-from alsweep.layout import report_folder, space_path
+from alsweep.layout import report_folder, space_path, trajectory_folder
 from alsweep.results.studies import check_storage
 from alsweep.sweep import mixing, remarks, taking_over
 from alsweep.sweep.audience import Audience, Listener, OnLoop
 from alsweep.sweep.deciding import extended, overrule
-from alsweep.sweep.environment import prepare_environment, unset_which_run, wandb_settings
+from alsweep.sweep.environment import (
+    cluster_address,
+    prepare_environment,
+    unset_which_run,
+    wandb_settings,
+)
 from alsweep.sweep.fulldata import refuse_search_without_references
 from alsweep.sweep.order import Order
 from alsweep.sweep.plan import Plan
@@ -60,7 +65,8 @@ def run_sweep(
     Args:
         sweep: What to make: a search space, the path of one, or a plan.
         run: The run folder; made where it is not there.
-        address: Of a running Ray cluster; None starts a private Ray.
+        address: Of a running Ray cluster. None takes that of the Ray job this is in, and starts a
+            private Ray elsewhere; ``local`` always does.
         order: What is made first; results do not depend on it.
         work: Makes trajectories; by training, if left out.
         on_loop: Called with a trajectory's id and the record of each loop that is finished in this
@@ -78,6 +84,7 @@ def run_sweep(
         KeyboardInterrupt: A signal came. No worker is left, and the same call goes on.
     """
     audience, run = audience or Listener(on_loop), Path(run).absolute()
+    address = cluster_address(address)
     plan = _plan(sweep, run, audience)
     wandb = wandb_settings(plan.sweep.wandb)
     if (unheeded := unset_which_run(wandb)) is not None:
@@ -109,6 +116,49 @@ def run_sweep(
             if report is not False:
                 (write_report if report is True else report)(run)
     return outcome
+
+
+def write_plan(
+    plan: Plan,
+    run: Path,
+    audience: Audience,
+    *,
+    mix_numerics: bool = False,
+    retry: Retry = Retry.failed,
+) -> int:
+    """Begin or continue a run folder for workers without a driver; nothing is made.
+
+    Args:
+        plan: What they are to make.
+        run: The run folder, absolute.
+        audience: Hears what there is to say before.
+        mix_numerics: As in :func:`run_sweep`.
+        retry: Whether they try again what failed before.
+
+    Returns:
+        How many trajectories are left to them.
+
+    Raises:
+        ConfigError: Somebody has to decide while it runs.
+    """
+    from alsweep.results.failure import forget_failure
+    from alsweep.sweep.missing import going_on, unfinished
+    from alsweep.sweep.worker import refuse_without_driver
+
+    refuse_without_driver(plan.sweep)
+    with at_work(run, plan, None) as plan:
+        making = going_on(run, plan.overruled, retry)
+        taken = tuple(taking_over.to_take_over(run, plan))
+        stored = mixing.Stored.read(run, making, taken=taken)
+        if not mix_numerics:
+            mixing.refuse_mixing(stored)
+        for remark in _remarks(plan, stored, taken, private=False):
+            audience.tell(remark)
+        plan = _written_down(run, plan, taken)
+        if retry is Retry.failed:
+            for planned in plan.trajectories:
+                forget_failure(trajectory_folder(run, planned.id))
+    return len(unfinished(run, going_on(run, plan, retry)))
 
 
 def _remarks(

@@ -1,32 +1,25 @@
 """One trajectory as Tune sees it: a step is a loop, and the folder is all the state there is."""
 
-import fcntl
 import logging
-import os
 import pickle
-import socket
-import time
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 from ray import tune
 
 from alsweep.config.trajectory import TrajectoryConfig
 from alsweep.disk import full_disk_told
 from alsweep.errors import AlsweepError
-from alsweep.layout import log_path, trajectory_folder, worker_lock_path
+from alsweep.layout import trajectory_folder
 from alsweep.results.failure import write_failure
-from alsweep.sweep.heartbeat import Heartbeat
+from alsweep.sweep.folder_at_work import LoggedHeartbeat, lock_folder
 from alsweep.sweep.reuse import Slate
 from alsweep.sweep.work import Stepper, Work
-from alsweep.trajectory.progress import Progress
 
 _log = logging.getLogger(__name__)
-
-_SECONDS_FOR_THE_DEAD = 60.0
 
 
 class Packed(Mapping[str, TrajectoryConfig]):
@@ -134,7 +127,7 @@ class TrajectoryTrainable(tune.Trainable):
         if self._stepper is None:
             self._folder.mkdir(parents=True, exist_ok=True)
             self._held = held = ExitStack()
-            held.enter_context(_lock_folder(self._folder))
+            held.enter_context(lock_folder(self._folder))
             beat = held.enter_context(LoggedHeartbeat(self._id, self._folder))
             config = self._assignment.configs[self._id]
             self._stepper = self._assignment.work.trajectory(config, self._folder, beat)
@@ -163,56 +156,3 @@ class TrajectoryTrainable(tune.Trainable):
 
 class GaveUpError(Exception):
     """A worker that has told why its trajectory failed leaves; the name is all that it says."""
-
-
-def _lock_folder(folder: Path) -> IO[str]:
-    """Keep a second worker out; one whose node lost its driver may live on for a few seconds.
-
-    Raises:
-        BlockingIOError: The other worker would not die. Tune then tries again.
-    """
-    lock = worker_lock_path(folder).open("a", encoding="utf-8")
-    patience = time.monotonic() + _SECONDS_FOR_THE_DEAD
-    while True:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            if time.monotonic() > patience:
-                raise
-            time.sleep(0.2)
-        else:
-            return lock
-
-
-class LoggedHeartbeat:
-    """A heartbeat that also tells the worker's log, beside the records, which loop it is in."""
-
-    def __init__(self, name: str, folder: Path) -> None:
-        self._beat = Heartbeat(folder)
-        self._loop = 0
-        handler = logging.FileHandler(log_path(folder), delay=True, encoding="utf-8")
-        place = f"{socket.gethostname()}/{os.getpid()}"
-        handler.setFormatter(
-            logging.Formatter(f"%(asctime)s {place} {name} loop %(loop)s %(levelname)s %(message)s")
-        )
-        handler.addFilter(self._add_loop)
-        self._handler, logger = handler, logging.getLogger("alsweep")
-        logger.addHandler(handler)
-        logger.setLevel(logging.INFO)
-
-    def __enter__(self) -> "LoggedHeartbeat":
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        """Write no more of the log."""
-        logging.getLogger("alsweep").removeHandler(self._handler)
-        self._handler.close()
-
-    def _add_loop(self, record: logging.LogRecord) -> bool:
-        record.loop = self._loop
-        return True
-
-    def __call__(self, progress: Progress) -> None:
-        """Pass the sign of life on."""
-        self._loop = progress.loop
-        self._beat(progress)

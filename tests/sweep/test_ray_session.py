@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 import ray
+from ray._private import ray_constants
 
 from alsweep.config.sweep import ResourcesConfig
 from alsweep.errors import ConfigError
@@ -59,7 +60,11 @@ def test_a_private_ray_has_a_small_store_and_says_nothing(monkeypatch, tmp_path)
     asked = []
     monkeypatch.setattr(ray, "init", lambda **options: asked.append(options))
     monkeypatch.setattr(ray_session, "require_room", lambda folder: asked.append(folder))
+    monkeypatch.setattr(ray_constants, "ENABLE_RAY_CLUSTER", True)
+    monkeypatch.setenv(ray_constants.ENABLE_RAY_CLUSTERS_ENV_VAR, "1")
     ray_session._start_private(str(tmp_path))
+    assert not ray_constants.ENABLE_RAY_CLUSTER, "it listens on loopback alone"
+    assert os.environ[ray_constants.ENABLE_RAY_CLUSTERS_ENV_VAR] == "0"
     room, options = asked
     assert (room, options["_temp_dir"]) == (tmp_path, str(tmp_path))
     assert options["object_store_memory"] == 200 * 2**20
@@ -155,5 +160,8 @@ def test_an_address_where_nobody_listens_is_one_line_before_ray_says_anything(
 def test_an_address_that_is_none_of_a_port_is_left_to_ray(monkeypatch):
     asked = []
     monkeypatch.setattr(ray, "init", lambda **given: asked.append(given["address"]))
+    monkeypatch.setattr(ray_constants, "ENABLE_RAY_CLUSTER", False)
+    monkeypatch.setenv(ray_constants.ENABLE_RAY_CLUSTERS_ENV_VAR, "0")
     ray_session._connect("auto", ResourcesConfig())
     assert asked == ["auto"]
+    assert ray_constants.ENABLE_RAY_CLUSTER, "nodes have to reach a driver"

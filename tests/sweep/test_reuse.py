@@ -17,9 +17,10 @@ from alsweep.config.trajectory import TrajectoryConfig
 from alsweep.layout import log_path, trajectory_folder
 from alsweep.query.base import strategies
 from alsweep.query.plugin_files import load_file
+from alsweep.sweep.folder_at_work import lock_folder
 from alsweep.sweep.plan import Plan
 from alsweep.sweep.reuse import Slate, used_again
-from alsweep.sweep.trainable import Assignment, Packed, TrajectoryTrainable, _lock_folder
+from alsweep.sweep.trainable import Assignment, Packed, TrajectoryTrainable
 from alsweep.trajectory.runner import Trajectory
 from tests.sweep.conftest import MakePlan
 from tests.sweep.fakes import TableTrajectory, TableWork, table_record
@@ -137,7 +138,7 @@ def test_a_worker_takes_one_trajectory_after_the_other(run: Path, plan: Plan) ->
         assert worker.reset_config({"trajectory": id_})
     for planned in plan.trajectories[:-1]:
         folder = trajectory_folder(run, planned.id)
-        _lock_folder(folder).close()
+        lock_folder(folder).close()
         (line,) = log_path(folder).read_text().splitlines()
         assert f"{planned.id} loop 0 INFO opened" in line
     first = table_record(configs[plan.ids[1]], 2).mean_dice
@@ -146,7 +147,7 @@ def test_a_worker_takes_one_trajectory_after_the_other(run: Path, plan: Plan) ->
     # Stopped in the middle, as a scheduler does.
     worker.cleanup()
     assert logging.getLogger("alsweep").handlers == handlers
-    _lock_folder(trajectory_folder(run, plan.ids[-1])).close()
+    lock_folder(trajectory_folder(run, plan.ids[-1])).close()
 
 
 def test_a_surplus_worker_leaves_no_trace(run: Path, plan: Plan) -> None:

@@ -10,9 +10,10 @@ import pytest
 from alsweep.files import read_json
 from alsweep.layout import log_path, trajectory_folder
 from alsweep.results.records import read_records
-from alsweep.sweep import trainable
+from alsweep.sweep import folder_at_work
+from alsweep.sweep.folder_at_work import LoggedHeartbeat
 from alsweep.sweep.plan import Plan, Planned
-from alsweep.sweep.trainable import Assignment, GaveUpError, LoggedHeartbeat, TrajectoryTrainable
+from alsweep.sweep.trainable import Assignment, GaveUpError, TrajectoryTrainable
 from alsweep.trajectory.progress import Progress
 from tests.sweep.conftest import MakePlan
 from tests.sweep.fakes import BUG, ERROR, TableWork, plant_fault, table_record
@@ -114,15 +115,15 @@ def test_a_second_worker_waits_and_gives_up(
     (planned,) = plan.trajectories
     first, waits = worker(run, planned), []
     first.step()
-    monkeypatch.setattr(trainable.time, "sleep", waits.append)
+    monkeypatch.setattr(folder_at_work.time, "sleep", waits.append)
     clock = iter([0.0, 59.0, 60.0, 61.0])
-    monkeypatch.setattr(trainable.time, "monotonic", lambda: next(clock))
+    monkeypatch.setattr(folder_at_work.time, "monotonic", lambda: next(clock))
     with pytest.raises(BlockingIOError):
-        trainable._lock_folder(trajectory_folder(run, planned.id))
+        folder_at_work.lock_folder(trajectory_folder(run, planned.id))
     assert waits == [0.2, 0.2]
     first.cleanup()
-    monkeypatch.setattr(trainable.time, "monotonic", lambda: 0.0)
-    trainable._lock_folder(trajectory_folder(run, planned.id)).close()
+    monkeypatch.setattr(folder_at_work.time, "monotonic", lambda: 0.0)
+    folder_at_work.lock_folder(trajectory_folder(run, planned.id)).close()
 
 
 def test_a_worker_knows_only_its_own_trajectory(run: Path, plan_of: MakePlan) -> None:

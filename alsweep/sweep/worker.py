@@ -1,0 +1,308 @@
+"""A worker without Ray: it claims trajectories of a run one at a time, until nothing is left."""
+
+from __future__ import annotations
+
+import logging
+import os
+import shutil
+import time
+import traceback
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from alsweep.disk import full_disk_told
+from alsweep.errors import AlsweepError, ConfigError, DiskFullError
+from alsweep.layout import log_path, starts_folder, trajectory_folder
+from alsweep.results.failure import read_failure, write_failure
+from alsweep.results.records import read_records
+from alsweep.sweep.audience import OnLoop, log
+from alsweep.sweep.claims import Claims
+from alsweep.sweep.deciding import extended
+from alsweep.sweep.folder_at_work import LoggedHeartbeat, lock_folder
+from alsweep.sweep.heartbeat import Heartbeat
+from alsweep.sweep.missing import finished, loops_done, unfinished
+from alsweep.sweep.order import Order, in_order
+from alsweep.sweep.reuse import Slate, used_again
+
+if TYPE_CHECKING:
+    from alsweep.config.sweep import ResourcesConfig, SweepConfig
+    from alsweep.sweep.claims import Claim
+    from alsweep.sweep.plan import Plan, Planned
+    from alsweep.sweep.planning import Tell
+    from alsweep.sweep.work import Stepper, Work
+
+_SECONDS_BETWEEN_LOOKS = 1.0
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Shift:
+    """What a worker leaves.
+
+    Attributes:
+        loops: That it has done.
+        done: Finished trajectories of the run.
+        failed: Id to error of those that cannot go on.
+        left: Trajectories that others are at, or that nobody has come to.
+        capped: The cap that keeps it from going on, as ``caps.gpu_hours``.
+        renew: Whether it goes on, but in a new process: what it did leaves things in this one.
+    """
+
+    loops: int
+    done: int
+    failed: dict[str, str]
+    left: int
+    capped: str | None = None
+    renew: bool = False
+
+
+def refuse_without_driver(sweep: SweepConfig) -> None:
+    """Refuse a sweep in which somebody has to decide while it runs.
+
+    Raises:
+        ConfigError: It is one; names the key.
+    """
+    key = "search" if sweep.search is not None else "schedule.kind"
+    if sweep.search is not None or sweep.schedule.decides:
+        raise ConfigError(
+            f"{key}: decides what comes next while the sweep runs, which workers without a driver "
+            "cannot; use 'alsweep run' or 'alsweep submit'"
+        )
+
+
+def refuse_too_few_cpus(resources: ResourcesConfig) -> None:
+    """Refuse to compute on fewer CPUs than a worker is to have.
+
+    Raises:
+        ConfigError: This process may use fewer.
+    """
+    count = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    if resources.cpus > (count or 1):
+        raise ConfigError(
+            f"resources.cpus: a worker needs {resources.cpus:g}, but may use {count} here; ask the "
+            "batch system for as many (Slurm: --cpus-per-task), or write less"
+        )
+
+
+def run_worker(
+    run: Path,
+    on_loop: OnLoop,
+    *,
+    most: int | None = None,
+    work: Work | None = None,
+    tell: Tell = log,
+) -> Shift:
+    """Do what is left of a planned run beside other workers; the last one writes the results.
+
+    Args:
+        run: The run folder.
+        on_loop: Called with a trajectory's id and the record of each loop that is done here.
+        most: Loops at most; None for all.
+        work: Makes trajectories; by training, if left out.
+        tell: Hears warnings.
+
+    Raises:
+        AlsweepError: The run cannot be worked on; names what, and the mend.
+        KeyboardInterrupt: A signal came; what is held is given back, finished loops are safe.
+    """
+    from alsweep.sweep import mixing
+    from alsweep.sweep.planning import stored_plan
+    from alsweep.sweep.run_folder import worker_lock
+    from alsweep.sweep.running import training_in
+    from alsweep.sweep.stops import stops_raise
+
+    run = run.absolute()
+    plan = stored_plan(run, tell)
+    refuse_without_driver(plan.sweep)
+    refuse_too_few_cpus(plan.sweep.resources)
+    with full_disk_told(run), worker_lock(run), stops_raise():
+        now = extended(plan, run)
+        mixing.refuse_mixing(mixing.Stored.read(run, now, trained=work is None))
+        work, claims = work or training_in(run, plan), Claims(run)
+        shift = Worker(run, plan, work, claims, on_loop, most).work_on()
+        if not shift.left:
+            _write_up(run, claims)
+    return shift
+
+
+def _write_up(run: Path, claims: Claims) -> None:
+    """Results and report of a run of which nothing is left; once is enough."""
+    from alsweep.results.table import write_results
+    from alsweep.sweep.running import write_report
+
+    with claims.taken("report") as claim:
+        if claim is not None:
+            write_results(run)
+            write_report(run)
+
+
+@dataclass
+class Worker:
+    """Does trajectories of a run that others work on, too.
+
+    Attributes:
+        run: The run folder, absolute; the caller is registered there.
+        plan: As it was planned; what was decided since is read again and again.
+        work: Makes trajectories.
+        claims: Of the run.
+        on_loop: Is called with a trajectory's id and record, for each loop that is done here.
+        most: Loops that it does; None for all.
+        loops: That it has done.
+    """
+
+    run: Path
+    plan: Plan
+    work: Work
+    claims: Claims
+    on_loop: OnLoop
+    most: int | None = None
+    loops: int = field(default=0, init=False)
+    _began: float = field(default_factory=time.monotonic, init=False)
+    _prepared: set[str] = field(default_factory=set, init=False)
+    _capped: str | None = field(default=None, init=False)
+
+    def work_on(self) -> Shift:
+        """Claim and do one trajectory after the other."""
+        slate = Slate()
+        again = used_again(self._resources, (one.config for one in self.plan.trajectories))
+        while self._goes_on():
+            with self._next() as taken:
+                if taken is None:
+                    break
+                self._do(*taken)
+            slate.wipe()
+            if not again and self._goes_on():
+                return self._shift(renew=True)
+        return self._shift(renew=False)
+
+    @property
+    def _resources(self) -> ResourcesConfig:
+        return self.plan.sweep.resources
+
+    def _goes_on(self) -> bool:
+        if self.most is not None and self.loops >= self.most:
+            return False
+        self._capped = self._cap_reached()
+        return self._capped is None
+
+    def _cap_reached(self) -> str | None:
+        """Of what all workers have used together; ``hours`` are those of this one."""
+        from alsweep.sweep.caps import metered
+
+        bounds = self.plan.sweep.caps.bounds
+        if not bounds:
+            return None
+        found = {p.id: read_records(self._folder(p)) for p in self.plan.trajectories}
+        used = metered(self.plan.sweep, self.run, found).used()
+        used["hours"] = (time.monotonic() - self._began) / 3600
+        return next((f"caps.{name}" for name, most in bounds.items() if used[name] >= most), None)
+
+    def _folder(self, planned: Planned) -> Path:
+        return trajectory_folder(self.run, planned.id)
+
+    def _rest(self) -> list[Planned]:
+        """What lacks a loop, is not stopped and has not failed, in the order of a run."""
+        rest = unfinished(self.run, extended(self.plan, self.run))
+        going = [one for one in rest if read_failure(self._folder(one)) is None]
+        return in_order(going, self.plan.sweep, Order.seeds)
+
+    @contextmanager
+    def _next(self) -> Iterator[tuple[Planned, Claim] | None]:
+        """Hold a trajectory; None once all are done, or in the hands of others who are alive."""
+        while True:
+            waiting = False
+            for planned in self._rest():
+                if not self._started(planned):
+                    waiting = True
+                    continue
+                with self.claims.taken(planned.id) as claim:
+                    if claim is not None and self._is_to_do(planned):
+                        yield planned, claim
+                        return
+                waiting = waiting or (claim is None and self.claims.unsure(planned.id))
+            if not waiting:
+                yield None
+                return
+            time.sleep(_SECONDS_BETWEEN_LOOKS)
+
+    def _is_to_do(self, planned: Planned) -> bool:
+        """Whether it still is, now that nobody else can be at it."""
+        done = loops_done(self.run, planned)
+        return done < planned.config.query.loops and read_failure(self._folder(planned)) is None
+
+    def _started(self, planned: Planned) -> bool:
+        """See to the start that a trajectory shares; False while somebody else does."""
+        key = planned.start
+        if key in self._prepared or loops_done(self.run, planned):
+            return True
+        sharers = [one for one in self.plan.trajectories if one.start == key]
+        if any(loops_done(self.run, one) for one in sharers):
+            self._prepared.add(key)
+            return True
+        with self.claims.taken(f"start-{key[:16]}") as claim:
+            if claim is None:
+                return False
+            self._prepare(planned, sharers)
+        return read_failure(self._folder(planned)) is None
+
+    def _prepare(self, planned: Planned, sharers: list[Planned]) -> None:
+        """Train a start, or find it trained; where it cannot be, nobody who shares it can go on."""
+        signs = starts_folder(self.run) / planned.start
+        try:
+            with full_disk_told(self.run):
+                self.work.prepare_start(planned.config, Heartbeat(signs))
+            self._prepared.add(planned.start)
+        except DiskFullError:
+            raise
+        except AlsweepError as error:
+            for one in sharers:
+                write_failure(self._folder(one), str(error), 0)
+        finally:
+            shutil.rmtree(signs, ignore_errors=True)
+
+    def _do(self, planned: Planned, claim: Claim) -> None:
+        """Do a trajectory's loops, as many as there may be; a bug is tried again, as by a run."""
+        folder = self._folder(planned)
+        for retry in range(self._resources.retries + 1):
+            try:
+                self._do_loops(planned, claim)
+            except DiskFullError:
+                raise
+            except AlsweepError as error:
+                write_failure(folder, str(error), len(read_records(folder)))
+            except BlockingIOError:
+                _log.warning("warning: %s: another process is at it; looking again", planned.id)
+            except Exception as error:
+                with log_path(folder).open("a", encoding="utf-8") as log:
+                    traceback.print_exc(file=log)
+                told = f"{type(error).__name__}: {error}; the traceback is in {log_path(folder)}"
+                if retry < self._resources.retries:
+                    _log.warning("warning: %s: %s; trying again", planned.id, told)
+                    continue
+                write_failure(folder, told, len(read_records(folder)))
+            return
+
+    def _do_loops(self, planned: Planned, claim: Claim) -> None:
+        folder = self._folder(planned)
+        folder.mkdir(parents=True, exist_ok=True)
+        with ExitStack() as held, full_disk_told(folder):
+            held.enter_context(lock_folder(folder))
+            beat = held.enter_context(LoggedHeartbeat(planned.id, folder))
+            stepper: Stepper = self.work.trajectory(planned.config, folder, beat)
+            held.callback(stepper.close)
+            while not stepper.finished and not claim.lost and self._goes_on():
+                record = stepper.step()
+                self.loops += 1
+                self.on_loop(planned.id, record)
+
+    def _shift(self, *, renew: bool) -> Shift:
+        plan = extended(self.plan, self.run)
+        rest = unfinished(self.run, plan)
+        errors = {one.id: read_failure(self._folder(one)) for one in rest}
+        failed = {id_: error for id_, error in errors.items() if error is not None}
+        done, left = len(finished(self.run, plan)), len(rest) - len(failed)
+        return Shift(self.loops, done, failed, left, self._capped if left else None, renew)
