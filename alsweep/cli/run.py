@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from alsweep.layout import report_folder, report_page, space_path
+from alsweep.storage.place import absolute
+from alsweep.storage.rooms import to_read, to_work_in
 from alsweep.sweep.order import ORDER_HELP, Order
 from alsweep.sweep.retry import RETRY_HELP, Retry
 
@@ -73,31 +75,23 @@ def run(
     asked = Asked(as_json, verbose, calibrate, price, address, mix_numerics)
     if not dry_run:
         asked.refuse_without_dry_run()
-    sweep, folder = read_space(space, out, set_ or [], plugin or [])
+    sweep, place = read_space(space, out, set_ or [], plugin or [])
     if dry_run:
-        return foretell_run(sweep, space, folder, set_ or [], asked)
-    plan = plan_read(sweep, space, folder, set_ or [], tell)
-    return make(plan, folder, address, order, mix_numerics=mix_numerics, retry=retry)
-
-
-def asked_for(
-    space: Path, out: Path | None, overrides: list[str], plugins: list[Path]
-) -> "tuple[Plan, Path]":
-    """The plan that a command names, and its run folder, absolute."""
-    from alsweep.sweep.planning import plan_read
-
-    sweep, folder = read_space(space, out, overrides, plugins)
-    return plan_read(sweep, space, folder, overrides, tell), folder
+        with to_read(place) as folder:
+            return foretell_run(sweep, space, folder, set_ or [], asked)
+    with to_work_in(place) as folder:
+        plan = plan_read(sweep, space, folder, set_ or [], tell)
+        return make(plan, folder, address, order, mix_numerics=mix_numerics, retry=retry)
 
 
 def read_space(
     space: Path, out: Path | None, overrides: list[str], plugins: list[Path]
 ) -> "tuple[SweepConfig, Path]":
-    """The sweep that a command names, and its run folder, absolute."""
+    """The sweep that a command names, and the place of its run, absolute."""
     from alsweep.config.load import load_sweep
 
     sweep = load_sweep(space, overrides, plugins)
-    return sweep, (out or Path("runs") / sweep.name).absolute()
+    return sweep, absolute(out or Path("runs") / sweep.name)
 
 
 def tell(text: str) -> None:

@@ -6,7 +6,7 @@ import math
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from alsweep.files import write_bytes
+from alsweep.files import remove, write_bytes
 from alsweep.layout import best_path
 from alsweep.sweep.space_file import resolved_sweep, to_yaml
 
@@ -30,7 +30,7 @@ def write_best(run: Path, plan: Plan, found: Searched) -> None:
     """
     path, best = best_path(run), found.best()
     if best is None:
-        path.unlink(missing_ok=True)
+        remove(path)
         return
     text = best_yaml(resolved_sweep(plan), found, best).encode()
     if not path.exists() or path.read_bytes() != text:

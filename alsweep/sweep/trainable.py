@@ -16,7 +16,7 @@ from ray import tune
 
 from alsweep.config.trajectory import TrajectoryConfig
 from alsweep.disk import full_disk_told
-from alsweep.errors import AlsweepError
+from alsweep.errors import AlsweepError, StoreAwayError
 from alsweep.layout import log_path, trajectory_folder, worker_lock_path
 from alsweep.results.failure import write_failure
 from alsweep.sweep.heartbeat import Heartbeat
@@ -99,15 +99,18 @@ class TrajectoryTrainable(tune.Trainable):
     def step(self) -> dict[str, Any]:
         """Do the next missing loop; say whether it was the last.
 
-        An AlsweepError would come again, so it ends the trajectory as failed; any other death is
-        Tune's to retry. What failed is told in a result; the step after it never comes back, so
-        that Tune ends the process.
+        An AlsweepError would come again, so it ends the trajectory as failed; any other death, and
+        an object store that is away, is Tune's to retry. What failed is told in a result; the step
+        after it never comes back, so that Tune ends the process.
         """
         if self._failed:
             raise GaveUpError(self._id)
         try:
             with full_disk_told(self._folder):
                 return self._next_loop()
+        except StoreAwayError:
+            _log.exception("the worker stops")
+            raise
         except AlsweepError as error:
             done = self._loops_done()
             write_failure(self._folder, str(error), done)

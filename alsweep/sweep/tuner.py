@@ -17,6 +17,7 @@ from alsweep.results.records import read_records
 from alsweep.sweep.crash import in_one_line, quiet_tune
 from alsweep.sweep.job import Job
 from alsweep.sweep.missing import loops_done
+from alsweep.sweep.remote import pull_trajectory
 from alsweep.sweep.reuse import used_again
 from alsweep.sweep.stops import listen
 from alsweep.sweep.trainable import Assignment, Packed, TrajectoryTrainable
@@ -209,6 +210,7 @@ class Follower(tune.Callback):
             del self._records[planned.id]
 
     def _read(self, planned: Planned, known: tuple[LoopRecord, ...] = ()) -> tuple[LoopRecord, ...]:
+        pull_trajectory(self._job.run, self._job.folder(planned))
         return read_records(self._job.folder(planned), known, planned.config.query.loops)
 
     def _tell_new_loops(self, planned: Planned) -> None:
