@@ -17,6 +17,7 @@ from alsweep.results.records import read_records
 from alsweep.sweep.crash import in_one_line, quiet_tune
 from alsweep.sweep.job import Job
 from alsweep.sweep.missing import loops_done
+from alsweep.sweep.ray_secrets import secrets_kept
 from alsweep.sweep.remote import pull_trajectory
 from alsweep.sweep.reuse import used_again
 from alsweep.sweep.stops import listen
@@ -64,7 +65,7 @@ def _run(
     follower = Follower(job, todo)
     # Outside the run: nothing in it is kept, and a run's disk that is full must not stop Tune.
     temporary = TemporaryDirectory(prefix="alsweep-tune-", ignore_cleanup_errors=True)
-    with temporary as storage, quiet_tune():
+    with temporary as storage, quiet_tune(), secrets_kept():
         tuner = build_tuner(job, Path(storage), follower, until, scheduler)
         results = tuner.fit()
     never_begun = []
