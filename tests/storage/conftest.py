@@ -128,7 +128,8 @@ class Line:
     """A line to the store; ``disturb`` says of each request what happens to it.
 
     None passes it on; a number answers with that status; ``hang`` never answers; ``cut`` ends half
-    way through the answer; ``deaf`` passes it on and never answers.
+    way through the answer; ``deaf`` passes it on and never answers; ``gone`` passes it on and
+    answers with 503.
     """
 
     def __init__(self, url: str) -> None:
@@ -145,9 +146,7 @@ class Line:
                 body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
                 fault = line.disturb(self.command, self.path)
                 if isinstance(fault, int):
-                    self.send_response(fault)
-                    self.send_header("Content-Length", "0")
-                    self.end_headers()
+                    line.refuse(self, fault)
                     return
                 if fault == "hang":
                     line.over.wait(20)
@@ -158,6 +157,9 @@ class Line:
                 answer = passed.getresponse()
                 content = answer.read()
                 passed.close()
+                if fault == "gone":
+                    line.refuse(self)
+                    return
                 if fault == "deaf":
                     line.over.wait(20)
                     self.close_connection = True
@@ -179,6 +181,11 @@ class Line:
         self.server.daemon_threads = True
         self.url = f"http://127.0.0.1:{self.server.server_address[1]}"
         threading.Thread(target=self.server.serve_forever, args=(0.05,), daemon=True).start()
+
+    def refuse(self, handler: BaseHTTPRequestHandler, status: int = 503) -> None:
+        handler.send_response(status)
+        handler.send_header("Content-Length", "0")
+        handler.end_headers()
 
     def close(self) -> None:
         self.over.set()

@@ -19,7 +19,11 @@ from alsweep.errors import DatasetError, StoreError
 from alsweep.storage.client import Store
 from tests.storage.conftest import BUCKET, Line
 
-READ = "from alsweep.data.case import Dataset; import sys; Dataset.open(sys.argv[1]).image('phantom_001')"
+READ = """
+import sys
+from alsweep.data.case import Dataset
+Dataset.open(sys.argv[1]).image("phantom_001")
+"""
 
 
 @pytest.fixture(scope="module")
