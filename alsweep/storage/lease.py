@@ -99,7 +99,7 @@ def _at_work(store: Store, holder: Holder) -> RunFolderError:
     )
 
 
-def at_work(store: Store) -> str | None:
+def seen_at_work(store: Store) -> str | None:
     """Who seems to be at work in a run, for people: a lock is not waited for."""
     holder, _ = Holder.read(store)
     return None if holder is None or _is_free(holder) else holder.told

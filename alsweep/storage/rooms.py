@@ -12,7 +12,7 @@ from alsweep.files import mirror_above
 from alsweep.layout import mirror_mark, models_folder
 from alsweep.storage.cache import cache_folder, one_at_a_time, short_name
 from alsweep.storage.client import Store
-from alsweep.storage.lease import at_work
+from alsweep.storage.lease import seen_at_work
 from alsweep.storage.mirror import Mirror, mark, mirror_at
 from alsweep.storage.place import is_remote, url_of
 
@@ -55,7 +55,7 @@ def _of_this_machine(home: Path, url: str) -> Iterator[None]:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            who = at_work(Store(url)) or "of this machine"
+            who = seen_at_work(Store(url)) or "of this machine"
             raise RunFolderError(
                 f"{url}: another alsweep ({who}) is at work in it; wait for it, or stop it first"
             ) from None

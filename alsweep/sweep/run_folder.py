@@ -29,7 +29,7 @@ from alsweep.layout import (
     space_path,
     trajectory_folder,
 )
-from alsweep.storage.lease import at_work, leased
+from alsweep.storage.lease import leased, seen_at_work
 from alsweep.storage.mirror import mirror_at
 from alsweep.storage.rooms import refuse_remote
 from alsweep.sweep.study_name import study_name
@@ -119,7 +119,7 @@ def active_driver(run: Path) -> str | None:
     """Who is at work in a run folder, or None; for people, since it may change at once."""
     mirror = mirror_at(run)
     if mirror is not None:
-        return at_work(mirror.store)
+        return seen_at_work(mirror.store)
     try:
         with lock_path(run).open("r", encoding="utf-8") as lock:
             fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)

@@ -14,7 +14,7 @@ from alsweep.files import write_bytes
 from alsweep.layout import decisions_path, query_path, space_path, trajectory_folder
 from alsweep.storage.client import Store
 from alsweep.storage.holder import LEASE, Holder
-from alsweep.storage.lease import Renewal, Times, acquire, at_work, leased
+from alsweep.storage.lease import Renewal, Times, acquire, leased, seen_at_work
 from alsweep.storage.mirror import mark
 from alsweep.storage.rooms import to_work_in
 from tests.storage.conftest import Clock, Line, keys_of
@@ -48,12 +48,12 @@ def test_the_first_driver_has_the_run_and_the_next_of_this_machine_is_refused(st
     with pytest.raises(RunFolderError, match=rf"process {os.getpid()} on .* is at work"):
         acquire(store, times(clock))
     assert clock.now == 0
-    assert at_work(store) == mine.told
+    assert seen_at_work(store) == mine.told
 
 
 def test_one_that_is_gone_from_this_machine_is_followed_at_once(store, clock):
     store.put(LOCK, gone().content)
-    assert at_work(store) is None
+    assert seen_at_work(store) is None
     mine, _ = acquire(store, times(clock))
     assert (mine.number, clock.now) == (4, 0)
 

@@ -148,6 +148,7 @@ def test_real_trajectories_are_those_of_a_disk(dataset, prefix, s3, tmp_path):
 def test_a_worker_whose_driver_was_replaced_stops_and_fails_nothing(dataset, prefix, s3):
     plan = plan_on(dataset)
     with to_work_in(Path(prefix)) as run, leased(run):
+        write_space(run, plan)
         old = elsewhere(TableWork(run), run, plan)
         stepper = old.trajectory(
             plan.trajectories[0].config, trajectory_folder(run, plan.ids[0]), lambda progress: None
