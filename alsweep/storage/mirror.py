@@ -69,6 +69,13 @@ def _mirror(root: Path, text: str, process: int, patience: Patience | None) -> M
     return Mirror(root, Store(said["url"], patience), said["number"])
 
 
+def bring(root: Path, path: Path) -> None:
+    """Bring a file of a run to a folder that mirrors it, if it is there and was not brought yet."""
+    mirror = None if path.exists() else mirror_at(root)
+    if mirror is not None:
+        mirror.pull(path)
+
+
 def publish(root: Path, path: Path) -> None:
     """Bring a file to the store, if it is one that a run tells in.
 

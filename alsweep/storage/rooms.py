@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import fcntl
+import shutil
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from alsweep.errors import AlsweepError, ConfigError, RunFolderError
 from alsweep.files import mirror_above
-from alsweep.layout import mirror_mark, models_folder
+from alsweep.layout import mirror_mark, models_folder, space_path
 from alsweep.storage.cache import cache_folder, one_at_a_time, short_name
 from alsweep.storage.client import Store
 from alsweep.storage.lease import seen_at_work
@@ -80,7 +81,13 @@ def to_read(place: Path) -> Iterator[Path]:
 def _brought_up(root: Path, url: str) -> Path:
     with one_at_a_time(root.with_name(f".{root.name}")):
         mark(root, url, None)
-        _mirror(root).fetch()
+        mirror = _mirror(root)
+        mirror.fetch()
+        if not space_path(root).exists():
+            # What is left here is of a run that somebody has removed there.
+            shutil.rmtree(root)
+            mark(root, url, None)
+            mirror.fetch()
     return root
 
 
@@ -110,6 +117,9 @@ def to_train_in(url: str, number: int) -> Path:
     if not mirror_mark(root).exists():
         with one_at_a_time(home / ".nodes"):
             models_folder(home).mkdir(parents=True, exist_ok=True)
+            for other in home.glob(f"{_NODE}*"):
+                if int(other.name.removeprefix(_NODE)) < number:
+                    shutil.rmtree(other, ignore_errors=True)  # whose workers may write no more
             root.mkdir(exist_ok=True)
             if not models_folder(root).exists():
                 models_folder(root).symlink_to(models_folder(home))

@@ -115,8 +115,8 @@ def make_references(
         KeyboardInterrupt: Ctrl-C or SIGTERM; no worker is left, and trained members are safe.
     """
     from alsweep.layout import reference_path
+    from alsweep.storage.mirror import bring
     from alsweep.sweep.ray_session import ray_session
-    from alsweep.sweep.remote import pull
     from alsweep.sweep.reuse import used_again
     from alsweep.sweep.tasks import Workers, run_tasks
 
@@ -128,7 +128,7 @@ def make_references(
     with ray_session(resources, address):
         for ended in run_tasks(tasks, workers, starts_folder(run), log_path(run)):
             reference = by_key[ended.name]
-            pull(run, reference_path(run, reference.key))
+            bring(run, reference_path(run, reference.key))
             if ended.error is not None:
                 failed[reference.name] = ended.error
             on_end(reference, ended.error)

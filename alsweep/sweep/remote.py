@@ -19,8 +19,6 @@ from alsweep.layout import (
     config_path,
     labels_folder,
     log_path,
-    meta_path,
-    models_folder,
     plugins_folder,
     progress_path,
     query_path,
@@ -266,21 +264,3 @@ def pull_trajectory(run: Path, folder: Path) -> None:
         mirror.pull(query_path(folder, 0))
     while mirror.pull(record_path(folder, loop)) and mirror.pull(query_path(folder, loop + 1)):
         loop += 1
-
-
-def pull_members(run: Path, record: LoopRecord) -> None:
-    """Bring what is said of a loop's members to a driver's folder: who trained them, how long."""
-    mirror = mirror_at(run)
-    if mirror is None:
-        return
-    for key in record.members:
-        path = meta_path(models_folder(run) / key)
-        if not path.exists():
-            mirror.pull(path)
-
-
-def pull(run: Path, path: Path) -> None:
-    """Bring one file of a run to a driver's folder, if it mirrors one in an object store."""
-    mirror = mirror_at(run)
-    if mirror is not None:
-        mirror.pull(path)

@@ -72,13 +72,18 @@ def test_a_place_without_a_run_is_told(prefix, monkeypatch, capsys):
         assert f"alsweep: error: {prefix}: no sweep.yaml in it" in capsys.readouterr().err
 
 
-def test_queries_and_try_ask_the_networks_that_are_there(far, made, monkeypatch, capsys, s3):
+@pytest.mark.slow
+def test_queries_are_drawn_there(far, made, monkeypatch, capsys, s3):
     id_ = made[1].ids[0]
     assert call(monkeypatch, "queries", far, "--trajectory", id_, "--loop", "1") == 0
     drawn = capsys.readouterr().out.splitlines()
     place = f"report/queries/{id_}/loop_001"
     assert {f"{far}/{key}" for key in keys_of(s3, far) if key.startswith(place)} == set(drawn)
     assert len(drawn) == 8
+
+
+def test_try_asks_the_networks_that_are_there(far, made, monkeypatch, capsys, s3):
+    id_ = made[1].ids[0]
     asked = ("random", "--run", far, "--trajectory", id_, "--loop", "1", "--json")
     assert call(monkeypatch, "try", *asked) == 0
     picture = json.loads(capsys.readouterr().out)["picture"]

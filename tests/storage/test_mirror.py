@@ -153,6 +153,16 @@ def test_a_reader_writes_nothing_there_but_what_it_sends(prefix, s3):
             raise RunFolderError(f"{run}: no")
 
 
+def test_a_run_that_was_removed_there_leaves_nothing_here(prefix, tmp_path):
+    store = Store(prefix)
+    store.put("sweep.yaml", b"name: tiny\n")
+    with to_read(Path(prefix)) as run:
+        write_bytes(report_folder(run) / "index.html", b"of the old one")
+    store.delete(["sweep.yaml"])
+    with to_read(Path(prefix)) as run:
+        assert [path.name for path in run.iterdir()] == [".alsweep.mirror"]
+
+
 def test_tables_and_report_follow_at_the_end_and_what_is_of_this_machine_does_not(root, prefix, s3):
     report = report_folder(root)
     own = [root / "results.parquet", report / "index.html", report / "queries" / "a.png"]
@@ -193,11 +203,14 @@ def test_a_network_is_there_for_every_node_and_the_first_counts(root, prefix, li
 
 
 def test_nodes_share_their_networks_among_drivers_but_not_their_trajectories(prefix):
-    first, second = to_train_in(prefix, 1), to_train_in(prefix, 2)
-    assert first != second
+    first = to_train_in(prefix, 1)
     assert to_train_in(prefix, 1) == first
     members(first).publish(KEY, {"owner": "a"}, weights(1.0))
+    second = to_train_in(prefix, 2)
+    assert (second != first, first.exists()) == (True, False)
     assert meta_path(models_folder(second) / KEY).exists()
+    assert to_train_in(prefix, 1).exists()
+    assert second.exists()
 
 
 class Bomb:
