@@ -159,7 +159,7 @@ def make(
 
 def _tell_stop(run_folder: Path, outcome: "Outcome") -> None:
     """How to go on, and as the last line of all where it stopped."""
-    from alsweep.sweep.remarks import shown
+    from alsweep.storage.rooms import shown
 
     name = shlex.quote(str(shown(run_folder)))
     space = shlex.quote(str(shown(space_path(run_folder))))
@@ -174,7 +174,7 @@ def _tell_stop(run_folder: Path, outcome: "Outcome") -> None:
 
 
 def _go_on(run_folder: Path) -> str:
-    from alsweep.sweep.remarks import shown
+    from alsweep.storage.rooms import shown
 
     mend = f"alsweep resume {shlex.quote(str(shown(run_folder)))}"
     return f"what was finished is saved. Go on with: {mend}"
@@ -211,6 +211,6 @@ def _tell_results(run_folder: Path) -> None:
 
 def tell_report(run_folder: Path) -> None:
     """Say where the report of a run is."""
-    from alsweep.sweep.remarks import shown
+    from alsweep.storage.rooms import shown
 
     typer.echo(f"report: {shown(report_page(report_folder(run_folder)))}")

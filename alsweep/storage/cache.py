@@ -10,6 +10,7 @@ from pathlib import Path
 
 from alsweep.disk import RESERVE, free_bytes
 from alsweep.errors import ConfigError
+from alsweep.storage.environment import variable
 
 _GIB = 1 << 30
 _MOST_GIB = 100.0
@@ -19,10 +20,10 @@ _LEFT_FREE = 1 << 30
 
 def cache_folder() -> Path:
     """ALSWEEP_CACHE, or where this system keeps what can be fetched again."""
-    own = os.environ.get("ALSWEEP_CACHE")
+    own = variable("ALSWEEP_CACHE")
     if own:
         return Path(own).absolute()
-    home = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
+    home = variable("XDG_CACHE_HOME") or "~/.cache"
     try:
         return Path(home).expanduser().absolute() / "alsweep"
     except RuntimeError:
@@ -35,7 +36,7 @@ def most_bytes() -> float:
     Raises:
         ConfigError: That is no positive number.
     """
-    text = os.environ.get("ALSWEEP_CACHE_GIB", f"{_MOST_GIB:g}")
+    text = variable("ALSWEEP_CACHE_GIB") or f"{_MOST_GIB:g}"
     with suppress(ValueError):
         if (gib := float(text)) > 0:
             return gib * _GIB

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from alsweep.errors import ConfigError
+from alsweep.storage.environment import set_unless_set, variable, variables_of
 from alsweep.storage.patience import SECONDS
 
 _DAY = str(24 * 3600)
@@ -38,8 +39,7 @@ class Secrets(Mapping[str, str]):
 
     def take(self) -> None:
         """Set them in this process, where they are not set to something else already."""
-        for name, value in self._values.items():
-            os.environ.setdefault(name, value)
+        set_unless_set(self._values)
 
 
 def secrets_of_workers() -> Secrets:
@@ -48,7 +48,7 @@ def secrets_of_workers() -> Secrets:
     A profile is a file of this machine: of it workers get the keys that it stands for now. They are
     patient with a store for a day, since a driver that is not ends them.
     """
-    own = {SECONDS: _DAY} | {n: v for n, v in os.environ.items() if n.startswith(_NAMED_BY)}
+    own = {SECONDS: _DAY} | variables_of(_NAMED_BY)
     if not _is_by_profile():
         return Secrets(own)
     session = _session()
@@ -69,7 +69,7 @@ def options(url: str) -> dict[str, Any]:
 
     session = _session()
     endpoint = session._session.get_scoped_config().get("endpoint_url")
-    own = endpoint is not None and "AWS_ENDPOINT_URL" not in os.environ
+    own = endpoint is not None and not variable("AWS_ENDPOINT_URL")
     return {"credential_provider": Boto3CredentialProvider(session)} | (
         {"config": {"endpoint": endpoint}} if own else {}
     )
@@ -77,17 +77,17 @@ def options(url: str) -> dict[str, Any]:
 
 def allows_http() -> bool:
     """Whether a store may be asked without encryption, as AWS_ALLOW_HTTP says."""
-    return os.environ.get("AWS_ALLOW_HTTP", "").lower() in ("1", "true", "yes", "on")
+    return variable("AWS_ALLOW_HTTP").lower() in ("1", "true", "yes", "on")
 
 
 def _is_by_profile() -> bool:
     """Whether the keys stand in a file: a profile is named, or no variable has them."""
-    if "AWS_PROFILE" in os.environ or "AWS_DEFAULT_PROFILE" in os.environ:
+    if variable("AWS_PROFILE") or variable("AWS_DEFAULT_PROFILE"):
         return True
-    if "AWS_ACCESS_KEY_ID" in os.environ:
+    if variable("AWS_ACCESS_KEY_ID"):
         return False
     home = Path(os.path.expanduser("~")) / ".aws"  # noqa: PTH111 (never raises)
-    return any(Path(os.environ.get(n, home / file)).is_file() for n, file in _FILES.items())
+    return any(Path(variable(n) or home / file).is_file() for n, file in _FILES.items())
 
 
 def _session() -> Any:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import TypeVar
 
 from alsweep.errors import ConfigError, StoreAwayError
+from alsweep.storage.environment import variable
 
 T = TypeVar("T")
 
@@ -74,7 +75,7 @@ def _seconds() -> float:
     Raises:
         ConfigError: That is no number.
     """
-    text = os.environ.get(SECONDS, str(_SECONDS))
+    text = variable(SECONDS) or str(_SECONDS)
     with suppress(ValueError):
         return float(text)
     raise ConfigError(f"{SECONDS}: '{text}' is no number of seconds")

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from functools import wraps
 from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING, Concatenate, ParamSpec
+from typing import TYPE_CHECKING, Concatenate, ParamSpec, cast
 
 from alsweep.config.load import load_sweep
 from alsweep.config.sweep import SweepConfig
@@ -43,9 +43,10 @@ _SECONDS_TO_TELL = 60.0
 _P = ParamSpec("_P")
 
 
-def _in_its_room(
-    do: Callable[Concatenate[SweepConfig | Plan | Path | str, Path | str, _P], Outcome],
-) -> Callable[Concatenate[SweepConfig | Plan | Path | str, Path | str, _P], Outcome]:
+_Do = Callable[Concatenate["SweepConfig | Plan | Path | str", "Path | str", _P], "Outcome"]
+
+
+def _in_its_room(do: _Do[_P]) -> _Do[_P]:
     """Let a run in an object store be worked on in a local folder."""
 
     @wraps(do)
@@ -55,7 +56,7 @@ def _in_its_room(
         with to_work_in(Path(run)) as folder:
             return do(sweep, folder, *args, **kwargs)
 
-    return in_its_room
+    return cast("_Do[_P]", in_its_room)
 
 
 @_in_its_room

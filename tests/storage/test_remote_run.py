@@ -16,10 +16,11 @@ from alsweep.config.sweep import ResourcesConfig
 from alsweep.data.case import Dataset
 from alsweep.data.phantom import write_phantom
 from alsweep.data.remote import upload
-from alsweep.layout import trajectory_folder
+from alsweep.layout import log_path, trajectory_folder
 from alsweep.results.records import read_records
 from alsweep.storage.lease import leased
-from alsweep.storage.rooms import to_work_in
+from alsweep.storage.mirror import mirror_at
+from alsweep.storage.rooms import to_train_in, to_work_in
 from alsweep.sweep.plan import Plan, make_plan
 from alsweep.sweep.remote import WorkerStopsError, elsewhere
 from alsweep.sweep.run_folder import write_space
@@ -124,9 +125,23 @@ def test_real_trajectories_are_those_of_a_disk(dataset, prefix, s3, tmp_path):
     with to_work_in(Path(f"{prefix}/run")) as run, leased(run):
         write_space(run, plan)
         work = elsewhere(Training(run, ResourcesConfig()), run, plan)
+        log = log_path(trajectory_folder(run, plan.ids[0]))
+        log.parent.mkdir(parents=True)
+        log.write_text("what a worker said")
         work_on(run, plan, work)()
+        asked = mirror_at(to_train_in(f"{prefix}/run", 1)).store.traffic.requests
     found = keys_of(s3, f"{prefix}/run")
     id_ = plan.ids[0]
+    # As docs/scale.md has it, with one sign of life.
+    loops, members = 2, TINY_TRAINING["members"]
+    views = sum("labels.zarr/" in key for key in found)
+    assert asked["PUT"] == loops * (2 * members + 4) + 2 + views + 1
+    assert asked["GET"] + asked["HEAD"] == loops * (2 * members + 3) + 3
+    assert (
+        views
+        == 3 * len({key.split("/")[3] for key in found if "labels.zarr/" in key} - {"zarr.json"})
+        + 1
+    )
     with to_work_in(Path(f"{prefix}/run")) as run:
         folder = trajectory_folder(run, id_)
         assert log_bytes(folder) == log_bytes(tmp_path / "calm")
@@ -138,9 +153,9 @@ def test_real_trajectories_are_those_of_a_disk(dataset, prefix, s3, tmp_path):
             found[f"models/{key}/weights.pt"]
             == (tmp_path / "calm" / "models" / key / "weights.pt").read_bytes()
         )
-    views = {k.partition("labels.zarr/")[2]: v for k, v in found.items() if "labels.zarr/" in k}
+    shown = {k.partition("labels.zarr/")[2]: v for k, v in found.items() if "labels.zarr/" in k}
     own = tmp_path / "calm" / "labels.zarr"
-    assert views == {
+    assert shown == {
         p.relative_to(own).as_posix(): p.read_bytes() for p in own.rglob("*") if p.is_file()
     }
 
