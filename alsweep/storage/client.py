@@ -31,6 +31,9 @@ _STATUS = re.compile(r"status code: (\d{3})")
 _AGAIN = {408, 425, 429}
 """Refusals of a client that another try may mend; those of 500 and above are the server's."""
 
+_NOBODY = "169.254.169.254"
+"""Where a machine in a cloud is asked who it is, when nothing else says so."""
+
 MEND = "see to AWS_ACCESS_KEY_ID, AWS_PROFILE, AWS_REGION and AWS_ENDPOINT_URL, and to its rights"
 
 
@@ -237,7 +240,7 @@ class Store:
     def _ask(self, kind: str, do: Callable[[], T]) -> T:
         def once() -> T:
             self.traffic.requests[kind] += 1
-            with _told(self.url):
+            with told(self.url):
                 return do()
 
         return self._patience(self.url, once)
@@ -248,7 +251,7 @@ _PAGE = 1000
 
 
 @contextmanager
-def _told(url: str) -> Iterator[None]:
+def told(url: str) -> Iterator[None]:
     """Tell what another try may mend from what it does not."""
     from obstore import exceptions as refused
 
@@ -263,6 +266,8 @@ def _told(url: str) -> Iterator[None]:
             if "NoSuchBucket" in str(error):
                 raise StoreError(f"{url}: there is no such bucket; make it, or {MEND}") from error
             raise
+        if _NOBODY in str(error):
+            raise StoreError(f"{url}: there are no keys to it; {MEND}") from error
         status = _STATUS.search(str(error))
         code = int(status[1]) if status else 400 if "builder error" in str(error) else 500
         if code < 500 and code not in _AGAIN:

@@ -19,6 +19,7 @@ from alsweep.layout import (
     config_path,
     labels_folder,
     log_path,
+    mirror_mark,
     plugins_folder,
     progress_path,
     query_path,
@@ -30,7 +31,7 @@ from alsweep.storage.client import Store
 from alsweep.storage.credentials import Secrets, secrets_of_workers
 from alsweep.storage.mirror import Mirror, mirror_at
 from alsweep.storage.place import is_remote
-from alsweep.storage.rooms import to_train_in
+from alsweep.storage.rooms import home_of, to_train_in
 from alsweep.trajectory.progress import OnProgress, Progress
 
 if TYPE_CHECKING:
@@ -134,6 +135,14 @@ class _Elsewhere(_Informed):
             node, _ = self._here(config)
             replace(self.work, run=node).full_data(config, on_progress)
 
+    def where(self, run: Path) -> Path:
+        """Where on this node a worker leaves its log and its signs of life.
+
+        Args:
+            run: The driver's folder, which is that of the display on the driver's node.
+        """
+        return run if mirror_mark(run).exists() else home_of(self.url) / run.name
+
     def _here(self, config: TrajectoryConfig) -> tuple[Path, Mirror]:
         """The folder of this node, with the plug-ins that a config needs."""
         self.secrets.take()
@@ -145,6 +154,11 @@ class _Elsewhere(_Informed):
         if any(spec.plugins for spec in specs):
             mirror.fetch(plugins_folder(node).name)
         return node, mirror
+
+
+def folder_here(work: Work, run: Path) -> Path:
+    """Where a worker keeps log and signs of life of a run: in its folder, if this node sees it."""
+    return work.where(run) if isinstance(work, _Elsewhere) else run
 
 
 @contextmanager

@@ -20,6 +20,7 @@ from alsweep.errors import AlsweepError, StoreAwayError
 from alsweep.layout import log_path, trajectory_folder, worker_lock_path
 from alsweep.results.failure import write_failure
 from alsweep.sweep.heartbeat import Heartbeat
+from alsweep.sweep.remote import folder_here
 from alsweep.sweep.reuse import Slate
 from alsweep.sweep.work import Stepper, Work
 from alsweep.trajectory.progress import Progress
@@ -57,7 +58,7 @@ class Assignment:
     """What all workers of a sweep share; each finds its own trajectory in it by id.
 
     Attributes:
-        run: The run folder, absolute, on storage that all nodes see.
+        run: The run folder, absolute, on storage that all nodes see; or the driver's mirror of it.
         work: Makes trajectories.
         configs: Trajectory id to resolved config.
     """
@@ -91,7 +92,8 @@ class TrajectoryTrainable(tune.Trainable):
 
     def _take(self, config: dict[str, Any]) -> None:
         self._id: str = config["trajectory"]
-        self._folder = trajectory_folder(self._assignment.run, self._id)
+        run = folder_here(self._assignment.work, self._assignment.run)
+        self._folder = trajectory_folder(run, self._id)
         self._stepper: Stepper | None = None
         self._held: ExitStack | None = None
         self._failed = False

@@ -5,9 +5,10 @@ from itertools import cycle
 from pathlib import Path
 
 import pytest
+from obstore.exceptions import GenericError
 
 from alsweep.errors import ConfigError, StoreAwayError, StoreError
-from alsweep.storage.client import Store
+from alsweep.storage.client import Store, told
 from alsweep.storage.credentials import secrets_of_workers
 from alsweep.storage.place import absolute, is_remote, spelled, url_of
 from tests.storage.conftest import BUCKET, Line, keys_of
@@ -76,6 +77,12 @@ def test_a_refusal_is_told_at_once(prefix, line: Line, clock):
         with pytest.raises(StoreError, match=said):
             Store(prefix, clock.patience()).get("a")
     assert clock.now == 0
+
+
+def test_where_nothing_says_who_we_are_nobody_waits():
+    said = "s3://b: there are no keys to it; see to AWS_ACCESS"
+    with pytest.raises(StoreError, match=said), told("s3://b"):
+        raise GenericError("error sending request for url (http://169.254.169.254/latest)")
 
 
 def test_a_bucket_that_is_not_there_is_named(prefix):
