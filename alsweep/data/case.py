@@ -300,7 +300,7 @@ class Dataset:
             DatasetError: There is no such case.
         """
         shape = (len(self.channels), *self.case(case).shape)
-        return np.memmap(self.file(case, IMAGE_CHUNK), "<f4", "r", shape=shape)
+        return np.memmap(self._file(case, IMAGE_CHUNK), "<f4", "r", shape=shape)
 
     def free(self, case: str) -> "np.memmap[Any, np.dtype[np.uint8]] | None":
         """Labels of a case that cost nothing, uint8 ``(z, y, x)``, 255 where there is none.
@@ -313,7 +313,7 @@ class Dataset:
         info = self.case(case)
         if info.free_sha256 is None:
             return None
-        return np.memmap(self.file(case, FREE_CHUNK), np.uint8, "r", shape=info.shape)
+        return np.memmap(self._file(case, FREE_CHUNK), np.uint8, "r", shape=info.shape)
 
     def case(self, case: str) -> CaseInfo:
         """What is known of a case.
@@ -328,9 +328,19 @@ class Dataset:
                 f"{self.path}: has no case '{case}'; alsweep inspect lists the cases"
             ) from None
 
-    def file(self, case: str, chunk: Path) -> Path:
-        """The file of a case's only chunk, such as :data:`IMAGE_CHUNK`, on this node."""
+    def _file(self, case: str, chunk: Path) -> Path:
         return case_folder(self.path, case) / chunk
 
     def _part(self, part: Part) -> tuple[str, ...]:
         return tuple(case.id for case in self.cases.values() if case.part == part)
+
+
+def chunk_file(dataset: Dataset, case: str, chunk: Path) -> Path:
+    """The file of a case's only chunk, such as :data:`REFERENCE_CHUNK`, on this node.
+
+    No method of a Dataset, which knows no way to the labels.
+
+    Raises:
+        DatasetError: It cannot be fetched from where the Dataset lies.
+    """
+    return dataset._file(case, chunk)

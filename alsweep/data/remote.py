@@ -50,8 +50,7 @@ class RemoteDataset(Dataset):
             mark.touch()
         return dataset
 
-    def file(self, case: str, chunk: Path) -> Path:
-        """The file of a case's only chunk on this node; it is fetched if it is not there."""
+    def _file(self, case: str, chunk: Path) -> Path:
         path = case_folder(Path(), case) / chunk
         size, digest = chunks(self.case(case), len(self.channels))[chunk]
         place = self._cache / self.fingerprint / path

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from alsweep.data.annotator import ReferenceLabels
-from alsweep.data.case import Dataset
+from alsweep.data.case import IMAGE_CHUNK, Dataset, chunk_file
 from alsweep.data.phantom import write_phantom
 from alsweep.data.remote import upload
 from alsweep.errors import DatasetError, StoreError
@@ -75,7 +75,7 @@ def test_the_cache_keeps_to_its_bound(prefix, local, tmp_path, monkeypatch):
     monkeypatch.setenv("ALSWEEP_CACHE_GIB", str(2.5 * bytes_ / 2**30))
     first = there.image("phantom_000")
     for age, case in enumerate(there.cases):
-        path = there.file(case, Path("0/c/0/0/0/0"))
+        path = chunk_file(there, case, IMAGE_CHUNK)
         os.utime(path, (age, age))
     assert files(tmp_path / "cache") == ["phantom_002.ome.zarr", "phantom_003.ome.zarr"]
     assert np.array_equal(first, local.image("phantom_000"))  # though its file is gone
