@@ -96,7 +96,10 @@ class ModelStore:
             self._publish(key, meta, content)
             if (behind := shelf_behind(self.root)) is not None:
                 behind.offer(key)
-        self.training_file(key).unlink(missing_ok=True)
+        training = self.training_file(key)
+        if behind is not None and training.exists():
+            behind.remove(training)
+        training.unlink(missing_ok=True)
         self._make_room(keep=key)
 
     def _publish(self, key: str, meta: dict[str, Any], weights: bytes | None) -> None:

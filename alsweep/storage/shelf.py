@@ -54,7 +54,10 @@ class Shelf:
 
     def fetch_weights(self, key: str) -> bool:
         """Bring the weights of an entry; returns whether there are any."""
-        path = weights_path(self._models / key)
+        return self.fetch(weights_path(self._models / key))
+
+    def fetch(self, path: Path) -> bool:
+        """Bring a large file of the model store; returns whether it is there."""
         try:
             found = self._store.head(self._key(path))
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -82,6 +85,16 @@ class Shelf:
                 self.fetch_weights(key)
             if self._store.create(self._key(meta), meta.read_bytes()) is None:
                 self.fetch_meta(key)
+
+    def put(self, path: Path) -> None:
+        """Bring a file of the model store to the store, whatever was there."""
+        if self._writes:
+            self._store.put(self._key(path), path)
+
+    def remove(self, path: Path) -> None:
+        """Remove from the store what is removed from the model store."""
+        if self._writes:
+            self._store.delete([self._key(path)])
 
     def discard(self, key: str) -> None:
         """Remove an entry that cannot be read, so that it can be made again."""

@@ -29,14 +29,14 @@ def with_networks(run: Path) -> Iterator[Remove]:
         yield lambda paths: None
         return
     models = models_folder(run)
-    name = weights_path(Path()).name
+    large = weights_path(Path()).suffix
     there = list(mirror.listed(models.name))
     made = [
         run / one.key
         for one in there
-        if PurePosixPath(one.key).name == name and _stand_in(run / one.key, one.size)
+        if PurePosixPath(one.key).suffix == large and _stand_in(run / one.key, one.size)
     ]
-    said = [run / one.key for one in there if PurePosixPath(one.key).name != name]
+    said = [run / one.key for one in there if PurePosixPath(one.key).suffix != large]
     mirror.pull_all([path for path in said if not path.exists()])
 
     def remove(paths: Iterable[Path]) -> None:

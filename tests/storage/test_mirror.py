@@ -27,6 +27,7 @@ from alsweep.layout import (
     weights_path,
 )
 from alsweep.model.checkpoint import ModelStore
+from alsweep.model.resuming import TrainingFile
 from alsweep.storage.client import Store
 from alsweep.storage.mirror import mark, mirror_at
 from alsweep.storage.rooms import known_as, refresh, shown, to_read, to_train_in
@@ -211,6 +212,22 @@ def test_nodes_share_their_networks_among_drivers_but_not_their_trajectories(pre
     assert meta_path(models_folder(second) / KEY).exists()
     assert to_train_in(prefix, 1).exists()
     assert second.exists()
+
+
+def test_a_training_goes_on_on_another_node(root, prefix, s3):
+    here, there = members(root), members(another(prefix, root))
+    state = {"epoch": 3, "w": torch.ones(2)}
+    TrainingFile(here.training_file(KEY), 0).save(state)
+    found = TrainingFile(there.training_file(KEY), 0).load()
+    assert found["epoch"] == 3
+    assert torch.equal(found["w"], torch.ones(2))
+    assert keys_of(s3, prefix).keys() == {f"models/.training/{KEY}.pt"}
+    there.publish(KEY, {"owner": "a"}, weights(1.0))
+    assert keys_of(s3, prefix).keys() == {f"models/{KEY}/{n}" for n in ("weights.pt", "meta.json")}
+    Store(prefix).put(f"models/.training/{KEY}.pt", b"torn")
+    third = members(another(prefix, root / "x"))
+    assert TrainingFile(third.training_file(KEY), 0).load() is None
+    assert f"models/.training/{KEY}.pt" not in keys_of(s3, prefix)
 
 
 class Bomb:
