@@ -136,7 +136,7 @@ def test_real_trajectories_are_those_of_a_disk(dataset, prefix, s3, tmp_path):
     loops, members = 2, TINY_TRAINING["members"]
     views = sum("labels.zarr/" in key for key in found)
     assert asked["PUT"] == loops * (2 * members + 4) + 2 + views + 1
-    assert asked["GET"] + asked["HEAD"] == loops * (3 * members + 3) + 3
+    assert asked["GET"] + asked["HEAD"] == loops * (3 * members + 3) + 2
     assert (
         views
         == 3 * len({key.split("/")[3] for key in found if "labels.zarr/" in key} - {"zarr.json"})
