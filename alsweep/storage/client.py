@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import cached_property, lru_cache
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -45,11 +45,13 @@ class Found:
         key: Below the prefix.
         size: Bytes.
         etag: Another one whenever the content is another.
+        modified: When it was written, by the store's clock.
     """
 
     key: str
     size: int
     etag: str
+    modified: datetime
 
 
 @dataclass
@@ -136,8 +138,7 @@ class Store:
         Raises:
             FileNotFoundError: There is none.
         """
-        meta = self._ask("HEAD", lambda: self._small.head(key))
-        return Found(key, int(meta["size"]), str(meta["e_tag"]))
+        return self._ask("HEAD", lambda: _found(self._small.head(key)))
 
     def pieces(self, key: str, size: int) -> Iterator[bytes]:
         """The content of a large object, a part at a time.
@@ -282,7 +283,7 @@ def _first_line(error: BaseException) -> str:
 
 
 def _found(meta: Any) -> Found:
-    return Found(str(meta["path"]), int(meta["size"]), str(meta["e_tag"]))
+    return Found(str(meta["path"]), int(meta["size"]), str(meta["e_tag"]), meta["last_modified"])
 
 
 def refuse_bad_key(url: str, key: str) -> None:

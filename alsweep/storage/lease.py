@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from alsweep.errors import AlsweepError, RunFolderError
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
 _SECONDS_BETWEEN = LEASE / 3
 _SECONDS_TO_LOOK = 2.0
+_SECONDS_OF_SILENCE = 4 * LEASE
 _SECONDS_TO_RELEASE = 5.0
 
 _log = logging.getLogger(__name__)
@@ -100,9 +102,15 @@ def _at_work(store: Store, holder: Holder) -> RunFolderError:
 
 
 def seen_at_work(store: Store) -> str | None:
-    """Who seems to be at work in a run, for people: a lock is not waited for."""
+    """Who seems to be at work in a run, for people: a lock is not waited for.
+
+    One that was not renewed for long is not believed, as far as the clocks of store and reader go.
+    """
     holder, _ = Holder.read(store)
-    return None if holder is None or _is_free(holder) else holder.told
+    if holder is None or _is_free(holder):
+        return None
+    silent = (datetime.now(UTC) - store.head(LOCK).modified).total_seconds()
+    return holder.told if holder.is_alive_here or silent < _SECONDS_OF_SILENCE else None
 
 
 class Renewal:

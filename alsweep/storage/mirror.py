@@ -41,6 +41,10 @@ _OURS = {"plugins", "dataset", LOCK}
 _log = logging.getLogger(__name__)
 
 
+class SupersededError(RunFolderError):
+    """Somebody else writes this run now, or has written this part of it."""
+
+
 def mark(root: Path, url: str, number: int | None) -> None:
     """Make a folder a mirror.
 
@@ -80,7 +84,7 @@ def publish(root: Path, path: Path) -> None:
     """Bring a file to the store, if it is one that a run tells in.
 
     Raises:
-        RunFolderError: Another driver has taken over.
+        SupersededError: Another driver has taken over.
         StoreError: The store refuses, or has not answered for long.
     """
     mirror = mirror_at(root)
@@ -118,11 +122,11 @@ class Mirror:
         """See whether a newer driver has the run.
 
         Raises:
-            RunFolderError: One has.
+            SupersededError: One has.
         """
         holder = Holder.read(self.store)[0]
         if holder is not None and self.number is not None and holder.number > self.number:
-            raise RunFolderError(
+            raise SupersededError(
                 f"{self.store.url}: another alsweep ({holder.told}) has taken the run over; "
                 "nothing more is written here"
             )
@@ -134,7 +138,7 @@ class Mirror:
         if not is_commit(PurePosixPath(key)):
             self.store.put(key, content)
         elif self.store.create(key, content) is None and self.store.get(key)[0] != content:
-            raise RunFolderError(
+            raise SupersededError(
                 f"{self.store.url}: {key} was committed by somebody else, with other patches"
             )
 

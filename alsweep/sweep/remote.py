@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from alsweep.errors import AlsweepError, RunFolderError, StoreAwayError, StoreError
+from alsweep.errors import AlsweepError, StoreAwayError, StoreError
 from alsweep.layout import (
     config_path,
     labels_folder,
@@ -29,7 +29,7 @@ from alsweep.layout import (
 from alsweep.results.loops import LoopRecord
 from alsweep.storage.client import Store
 from alsweep.storage.credentials import Secrets, secrets_of_workers
-from alsweep.storage.mirror import Mirror, mirror_at
+from alsweep.storage.mirror import Mirror, SupersededError, mirror_at
 from alsweep.storage.place import is_remote
 from alsweep.storage.rooms import home_of, to_train_in
 from alsweep.trajectory.progress import OnProgress, Progress
@@ -170,7 +170,7 @@ def _worker() -> Iterator[None]:
     """
     try:
         yield
-    except (StoreError, StoreAwayError, RunFolderError) as error:
+    except (StoreError, StoreAwayError, SupersededError) as error:
         raise WorkerStopsError(str(error)) from error
 
 
@@ -263,7 +263,7 @@ def pull_trajectory(run: Path, folder: Path) -> None:
         folder: Of the trajectory.
 
     Raises:
-        RunFolderError: Another driver has taken over.
+        SupersededError: Another driver has taken over.
     """
     mirror = mirror_at(run)
     if mirror is None:

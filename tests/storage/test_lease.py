@@ -77,6 +77,13 @@ def test_of_one_elsewhere_it_is_waited_as_long_as_its_lock_is_believed(store, cl
     assert "process 7 on another-host held it last; waiting" in caplog.text
 
 
+def test_people_are_told_of_one_elsewhere_until_it_has_been_silent_for_long(store, monkeypatch):
+    store.put(LOCK, elsewhere(5).content)
+    assert seen_at_work(store) == "process 7 on another-host"
+    monkeypatch.setattr("alsweep.storage.lease._SECONDS_OF_SILENCE", -60.0)
+    assert seen_at_work(store) is None
+
+
 def test_one_elsewhere_that_renews_its_lock_is_at_work(store):
     store.put(LOCK, elsewhere(5).content)
     clock = Clock()
