@@ -1,6 +1,7 @@
 """A run in a store: made by workers on any node, stopped anywhere, and the same as on a disk."""
 
 import os
+import pickle
 import signal
 import subprocess
 import sys
@@ -20,6 +21,7 @@ from alsweep.layout import log_path, trajectory_folder
 from alsweep.results.records import read_records
 from alsweep.storage.lease import leased
 from alsweep.storage.mirror import mirror_at
+from alsweep.storage.patience import SECONDS as SECONDS_OF_PATIENCE
 from alsweep.storage.rooms import to_train_in, to_work_in
 from alsweep.sweep.plan import Plan, make_plan
 from alsweep.sweep.remote import WorkerStopsError, elsewhere
@@ -176,6 +178,26 @@ def test_a_worker_whose_driver_was_replaced_stops_and_fails_nothing(dataset, pre
         assert told(keys_of(s3, prefix), plan) == before
         work_on(run, plan, elsewhere(TableWork(run), run, plan))()
     assert len(told(keys_of(s3, prefix), plan)) > len(before)
+
+
+def test_workers_of_a_run_on_a_disk_reach_its_dataset_by_what_comes_with_their_work(
+    dataset, prefix, endpoint, tmp_path, monkeypatch
+):
+    run = tmp_path / "run"
+    local = TableWork(run)
+    assert elsewhere(local, run, plan_on(dataset)) is local
+    plan = plan_on(upload(dataset.path, Path(prefix)))
+    work = pickle.loads(pickle.dumps(elsewhere(local, run, plan)))
+    assert SECRET not in repr(work)
+    for name in variables(endpoint, tmp_path):
+        monkeypatch.delenv(name)
+    monkeypatch.delenv(SECONDS_OF_PATIENCE, raising=False)
+    monkeypatch.setenv("ALSWEEP_CACHE", str(tmp_path / "cache of that node"))
+    work_on(run, plan, work)()
+    assert os.environ["AWS_SECRET_ACCESS_KEY"] == SECRET
+    assert Dataset.open(prefix).image("phantom_000").shape == (1, 24, 24, 24)
+    assert len(log_bytes(trajectory_folder(run, plan.ids[0]))) == 3
+    monkeypatch.delenv(SECONDS_OF_PATIENCE)
 
 
 class Driver:
