@@ -49,3 +49,13 @@ class DiskFullError(AlsweepError):
     """A disk has no room for what is to be written; names the disk."""
 
     exit_code = 1
+
+
+class StoreError(AlsweepError):
+    """An object store refuses a request, or holds what it should not."""
+
+
+class StoreAwayError(AlsweepError):
+    """An object store has not answered for long; nothing that was finished is lost."""
+
+    exit_code = 1

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from alsweep.disk import full_disk_told
+from alsweep.layout import mirror_mark
 
 _LITTER = {
     ".ds_store",
@@ -53,6 +54,36 @@ def write_bytes(path: Path, content: bytes) -> None:
     """
     with full_disk_told(path.parent):
         _replace(path, content)
+    published(path)
+
+
+def remove(path: Path) -> None:
+    """Remove a small file, if it is there."""
+    try:
+        path.unlink()
+    except FileNotFoundError:
+        return
+    if (root := mirror_above(path)) is not None:
+        from alsweep.storage.mirror import withdraw
+
+        withdraw(root, path)
+
+
+def published(path: Path) -> None:
+    """Bring a file that was just written to where its folder is mirrored from, if it is.
+
+    Raises:
+        StoreError: The object store refuses, or has not answered for long.
+    """
+    if (root := mirror_above(path)) is not None:
+        from alsweep.storage.mirror import publish
+
+        publish(root, path)
+
+
+def mirror_above(path: Path) -> Path | None:
+    """The folder above ``path`` that mirrors one in an object store; None where none does."""
+    return next((folder for folder in path.parents if mirror_mark(folder).exists()), None)
 
 
 def _replace(path: Path, content: bytes) -> None:
@@ -95,6 +126,7 @@ def append_lines(path: Path, lines: Iterable[bytes]) -> None:
             os.close(descriptor)
         if fresh:
             sync_folder(path.parent)
+    published(path)
 
 
 def _cut_torn_line(path: Path, descriptor: int) -> None:

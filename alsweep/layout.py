@@ -3,10 +3,11 @@
 ``run`` is a run folder, ``folder`` a trajectory's, which also stands alone, without a run.
 """
 
-from pathlib import Path
+from pathlib import Path, PurePath
 
 SPACE = "sweep.yaml"
 LOCK = ".alsweep.lock"
+MIRROR = ".alsweep.mirror"
 DATASET = "dataset"
 PLUGINS = "plugins"
 RESULTS = "results.parquet"
@@ -187,3 +188,51 @@ def meta_path(entry: Path) -> Path:
 def training_folder(models: Path) -> Path:
     """States of unfinished trainings, in a model store."""
     return models / ".training"
+
+
+_OF_RUN = {SPACE, RESULTS, decisions_path(Path()).name, log_path(Path()).name}
+_FOLDERS_OF_RUN = {PLUGINS, "costs", "fulldata", "search"}
+_OF_TRAJECTORY = {"config.json", "error.json", "log.txt", "progress.json"}
+_FOLDERS_OF_TRAJECTORY = {"queries", "records", "pending", "crops"}
+
+
+def mirror_mark(run: Path) -> Path:
+    """Says that a run folder mirrors one in an object store, and which."""
+    return run / MIRROR
+
+
+def is_told(path: PurePath) -> bool:
+    """Whether a file is one of the small ones in which a run says what it is and what happened.
+
+    Networks, pictures and views are none, nor is what is of one machine: locks, W&B's files.
+
+    Args:
+        path: In the run folder.
+    """
+    parts = path.parts
+    if any(part.startswith(".") for part in parts) or path.suffix == ".lock":
+        return False
+    if len(parts) == 1:
+        return parts[0] in _OF_RUN
+    if parts[0] in _FOLDERS_OF_RUN:
+        return True
+    return is_of_trajectory(path) and (
+        parts[2] in _OF_TRAJECTORY
+        if len(parts) == 3
+        else len(parts) > 3 and parts[2] in _FOLDERS_OF_TRAJECTORY
+    )
+
+
+def is_of_trajectory(path: PurePath) -> bool:
+    """Whether a file of a run is one of a trajectory's."""
+    return path.parts[0] == trajectories_folder(Path()).name and len(path.parts) > 2
+
+
+def is_commit(path: PurePath) -> bool:
+    """Whether a file of a run is a query, which is written once and makes a loop finished."""
+    return is_of_trajectory(path) and path.parts[2] == query_path(Path(), 0).parent.name
+
+
+def is_view(path: PurePath) -> bool:
+    """Whether a file of a run is of a trajectory's view of its labels."""
+    return is_of_trajectory(path) and path.parts[2] == labels_folder(Path()).name

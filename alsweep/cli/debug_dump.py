@@ -21,7 +21,10 @@ def debug_dump(
 
     Example: alsweep debug-dump runs/demo --out demo-debug.tar.gz
     """
+    from alsweep.storage.rooms import refuse_remote, to_read
     from alsweep.sweep.debug_dump import write_debug_dump
 
-    names = write_debug_dump(run, out, os.environ)
+    refuse_remote(out, "--out")
+    with to_read(run) as folder:
+        names = write_debug_dump(folder, out, os.environ)
     typer.echo(f"{out}: {len(names)} texts; look through it before you send it")

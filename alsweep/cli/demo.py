@@ -27,8 +27,10 @@ def demo(
     Example: alsweep demo --out runs/demo
     """
     from alsweep.cli.run import make, tell
+    from alsweep.storage.rooms import refuse_remote
     from alsweep.sweep.planning import plan_of
 
+    refuse_remote(out, "--out")
     dataset = dataset_folder(out)
     _make_phantom(out, dataset)
     plan = plan_of(_demo_space(dataset), _SPACE, tell=tell)

@@ -243,7 +243,7 @@ def _check_search(run: Path, plan: "Plan") -> None:
 def _tell(found: "Outlook", asked: Asked) -> None:
     """The table, and a line for each thing that is worth one."""
     from alsweep.cli.dry_run_table import print_table
-    from alsweep.sweep.remarks import shown
+    from alsweep.storage.rooms import shown
 
     if found.lines:
         print_table(found, each=asked.each)

@@ -40,16 +40,19 @@ def export(
     from alsweep.report.queries import find_trajectory
     from alsweep.report.volumes import open_dataset
     from alsweep.results.records import read_run
+    from alsweep.storage.rooms import refuse_remote, to_read
     from alsweep.trajectory.export import Target, export_loop
 
-    known = read_run(run)
-    found = find_trajectory(known.trajectories, trajectory)
-    dataset = open_dataset(known, found)
-    if to is ExportTarget.bundle:
-        from alsweep.trajectory.bundle import export_bundle
+    refuse_remote(out, "--out")
+    with to_read(run) as folder:
+        known = read_run(folder)
+        found = find_trajectory(known.trajectories, trajectory)
+        dataset = open_dataset(known, found)
+        if to is ExportTarget.bundle:
+            from alsweep.trajectory.bundle import export_bundle
 
-        typer.echo(str(export_bundle(run, found, loop, out, dataset)))
-        return
-    target: Target = "nnunet" if to is ExportTarget.nnunet else "nnactive"
-    for path in export_loop(found.folder, loop, target, out, dataset):
-        typer.echo(str(path))
+            typer.echo(str(export_bundle(folder, found, loop, out, dataset)))
+            return
+        target: Target = "nnunet" if to is ExportTarget.nnunet else "nnactive"
+        for path in export_loop(found.folder, loop, target, out, dataset):
+            typer.echo(str(path))

@@ -43,15 +43,20 @@ def fulldata(
     Example: alsweep fulldata search_spaces/hippocampus-low.yaml --out runs/hippocampus-low
     """
     from alsweep.cli.dry_run import check_place_and_device
-    from alsweep.cli.run import asked_for
+    from alsweep.cli.run import read_space, tell
+    from alsweep.storage.place import spelled
+    from alsweep.storage.rooms import to_read, to_work_in
+    from alsweep.sweep.planning import plan_read
 
-    plan, run = asked_for(space, out, set_ or [], plugin or [])
-    if dry_run:
-        private = cluster_address(address) is None
-        check_place_and_device(run, plan.sweep.resources, private=private)
-        return _tell_what_would_be_done(plan, run, private=private)
-    again = shlex.join(["alsweep", "fulldata", str(space), "--out", str(out or run)])
-    return _make(plan, run, address, again)
+    sweep, place = read_space(space, out, set_ or [], plugin or [])
+    with to_read(place) if dry_run else to_work_in(place) as run:
+        plan = plan_read(sweep, space, run, set_ or [], tell)
+        if dry_run:
+            private = cluster_address(address) is None
+            check_place_and_device(run, plan.sweep.resources, private=private)
+            return _tell_what_would_be_done(plan, run, private=private)
+        again = shlex.join(["alsweep", "fulldata", str(space), "--out", spelled(out or place)])
+        return _make(plan, run, address, again)
 
 
 def _make(plan: "Plan", run: Path, address: str | None, again: str) -> int:

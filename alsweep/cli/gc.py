@@ -21,9 +21,11 @@ def gc(
 
     Example: alsweep gc runs/hippocampus-low --dry-run
     """
+    from alsweep.storage.rooms import to_read, to_work_in
     from alsweep.sweep.retention import collect, garbage
 
-    found = garbage(run, keep) if dry_run else collect(run, keep)
+    with to_read(run) if dry_run else to_work_in(run) as folder:
+        found = garbage(folder, keep) if dry_run else collect(folder, keep)
     went = "would go" if dry_run else "went"
     typer.echo(
         f"{len(found.weights)} networks and {len(found.remains)} checkpoints of trainings that are "

@@ -26,10 +26,13 @@ def import_loops(
     Example: alsweep import nnActive_results/loops --dataset data/kits --out imported > replay.yaml
     """
     from alsweep.data.case import Dataset
+    from alsweep.storage.place import absolute
+    from alsweep.storage.rooms import refuse_remote
     from alsweep.sweep.space_file import to_yaml
     from alsweep.trajectory import imported
 
-    config = imported.import_loops(loops, Dataset.open(dataset.absolute()), out)
+    refuse_remote(out, "--out")
+    config = imported.import_loops(loops, Dataset.open(absolute(dataset)), out)
     typer.echo(to_yaml(_space(config, out)), nl=False)
 
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from alsweep.cli.progress import CaseProgress
+from alsweep.storage.place import spelled
 
 if TYPE_CHECKING:
     from alsweep.data.case import Dataset
@@ -61,7 +62,10 @@ def ingest(
 
     Example: alsweep ingest nnUNet_raw/Dataset004_Hippocampus --out data/hippocampus
     """
+    from dataclasses import replace
+
     from alsweep.data.ingest import conversion as room
+    from alsweep.data.remote import to_make
     from alsweep.sweep.environment import expanded
 
     options = room.IngestOptions(
@@ -74,8 +78,9 @@ def ingest(
         affine_tolerance=_tolerance(affine_tolerance),
         free_air=free_air,
     )
-    with CaseProgress("ingest") as progress:
-        ingested = room.ingest(expanded(raw, "RAW"), out, options, progress.show)
+    with CaseProgress("ingest") as progress, to_make(out) as made:
+        ingested = room.ingest(expanded(raw, "RAW"), made.folder, options, progress.show)
+        ingested = replace(ingested, dataset=made.placed(ingested.dataset))
     for case, reason in ingested.skipped.items():
         typer.echo(f"warning: skipped case {case}: {reason}", err=True)
     for remark in ingested.remarks:
@@ -85,7 +90,7 @@ def ingest(
 
         typer.echo(json.dumps(_summary(ingested), indent=1))
     else:
-        typer.echo(_text(out, ingested))
+        typer.echo(_text(spelled(out), ingested))
 
 
 def _positive(spacing: tuple[float, float, float] | None) -> tuple[float, float, float] | None:
@@ -118,7 +123,7 @@ def _summary(ingested: "Ingested") -> dict[str, Any]:
 
     dataset = ingested.dataset
     return {
-        "dataset": str(dataset.path),
+        "dataset": spelled(dataset.path),
         "name": dataset.name,
         "fingerprint": dataset.fingerprint,
         "cases": {
@@ -136,7 +141,7 @@ def _summary(ingested: "Ingested") -> dict[str, Any]:
     }
 
 
-def _text(out: Path, ingested: "Ingested") -> str:
+def _text(out: str, ingested: "Ingested") -> str:
     dataset = ingested.dataset
     parts = f"{len(dataset.pool)} pool, {len(dataset.validation)} validation"
     if dataset.test:

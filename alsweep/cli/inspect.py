@@ -45,6 +45,7 @@ def inspect(
 def _summary(dataset: "Dataset") -> dict[str, Any]:
     from alsweep.data.ingest.free import free_shares
     from alsweep.data.ingest.remarks_of_content import remarks_of_content
+    from alsweep.storage.place import spelled
 
     free = free_shares(dataset)
     cases = [
@@ -64,7 +65,7 @@ def _summary(dataset: "Dataset") -> dict[str, Any]:
         for case in dataset.cases.values()
     ]
     return {
-        "path": str(dataset.path),
+        "path": spelled(dataset.path),
         **dataset.manifest.model_dump(mode="json", exclude={"format", "cases"}),
         "foreground_share": _foreground_share(list(dataset.cases.values())),
         "cases": cases,

@@ -37,10 +37,12 @@ def phantom(
     """
     from alsweep.cli.ingest import free_line
     from alsweep.data.phantom import write_phantom
+    from alsweep.data.remote import to_make
+    from alsweep.storage.place import spelled
 
-    with CaseProgress("phantom") as progress:
+    with CaseProgress("phantom") as progress, to_make(out) as made:
         dataset = write_phantom(
-            out,
+            made.folder,
             cases=cases,
             shape=shape,
             seed=seed,
@@ -50,8 +52,9 @@ def phantom(
             margin=margin,
             on_case=lambda done: progress.show("drawing", done, cases),
         )
+        dataset = made.placed(dataset)
     typer.echo(free_line(dataset), nl=False)
     typer.echo(
-        f"{out}: {len(dataset.pool)} pool and {len(dataset.validation)} validation cases of "
-        f"{'x'.join(map(str, shape))} voxels, fingerprint {dataset.fingerprint[:12]}"
+        f"{spelled(out)}: {len(dataset.pool)} pool and {len(dataset.validation)} validation cases "
+        f"of {'x'.join(map(str, shape))} voxels, fingerprint {dataset.fingerprint[:12]}"
     )

@@ -29,12 +29,16 @@ def queries(
     Example: alsweep queries runs/hippocampus-low --trajectory predictive_entropy --loop 1
     """
     from alsweep.report.queries import draw_queries, open_query
+    from alsweep.storage.place import absolute
+    from alsweep.storage.rooms import known_as, send, to_read
     from alsweep.sweep.run_folder import refuse_unwritable
 
-    query = open_query(run, trajectory, loop)
-    refuse_unwritable((out or run).absolute())
-    for path in draw_queries(query, out, _seen):
-        typer.echo(str(path))
+    with to_read(run) as folder:
+        query = open_query(folder, trajectory, loop)
+        refuse_unwritable(absolute(out or folder))
+        for path in draw_queries(query, out, _seen):
+            send(folder, path)
+            typer.echo(known_as(path))
 
 
 def _seen(query: "Query") -> "Seen":

@@ -17,14 +17,20 @@ def report(
 
     Example: alsweep report runs/hippocampus-low
     """
+    from contextlib import ExitStack
+
     from alsweep.report import write_report
+    from alsweep.storage.place import absolute
+    from alsweep.storage.rooms import known_as, send, to_read
     from alsweep.sweep.run_folder import refuse_unwritable
 
-    runs = _folders(runs)
-    if out is not None or (len(runs) == 1 and runs[0].is_dir()):
-        refuse_unwritable((out or runs[0]).absolute())
-    page = write_report(runs, out)
-    typer.echo(f"report: {page}")
+    with ExitStack() as held:
+        folders = _folders([held.enter_context(to_read(run)) for run in runs])
+        if out is not None or (len(folders) == 1 and folders[0].is_dir()):
+            refuse_unwritable(absolute(out or folders[0]))
+        page = write_report(folders, out)
+        send(folders[0], page.parent)
+        typer.echo(f"report: {known_as(page)}")
 
 
 def _folders(paths: list[Path]) -> list[Path]:

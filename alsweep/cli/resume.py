@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from alsweep.storage.rooms import to_work_in
 from alsweep.sweep.environment import ADDRESS_HELP
 from alsweep.sweep.order import ORDER_HELP, Order
 from alsweep.sweep.retry import RETRY_HELP, Retry
@@ -29,5 +30,6 @@ def resume(
     from alsweep.cli.run import make, tell
     from alsweep.sweep.planning import stored_plan
 
-    plan = stored_plan(run, tell)
-    return make(plan, run, address, order, mix_numerics=mix_numerics, retry=retry)
+    with to_work_in(run) as folder:
+        plan = stored_plan(folder, tell)
+        return make(plan, folder, address, order, mix_numerics=mix_numerics, retry=retry)

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from alsweep.layout import report_folder, report_page, space_path
+from alsweep.storage.place import absolute
+from alsweep.storage.rooms import refuse_remote, to_read, to_work_in
 from alsweep.sweep.environment import ADDRESS_HELP, cluster_address
 from alsweep.sweep.order import ORDER_HELP, Order
 from alsweep.sweep.retry import RETRY_HELP, Retry
@@ -76,17 +78,21 @@ def run(
     asked = Asked(as_json, verbose, calibrate, price, cluster_address(address), mix_numerics)
     if not dry_run:
         asked.refuse_without_dry_run()
-    sweep, folder = read_space(space, out, set_ or [], plugin or [])
+    sweep, place = read_space(space, out, set_ or [], plugin or [])
     if dry_run:
-        return foretell_run(sweep, space, folder, set_ or [], asked)
-    plan = plan_read(sweep, space, folder, set_ or [], tell)
+        with to_read(place) as folder:
+            return foretell_run(sweep, space, folder, set_ or [], asked)
     if plan_only:
-        return _plan_only(plan, folder, mix_numerics=mix_numerics, retry=retry)
-    return make(plan, folder, address, order, mix_numerics=mix_numerics, retry=retry)
+        refuse_remote(place, "--plan-only --out")
+    with to_work_in(place) as folder:
+        plan = plan_read(sweep, space, folder, set_ or [], tell)
+        if plan_only:
+            return _plan_only(plan, folder, mix_numerics=mix_numerics, retry=retry)
+        return make(plan, folder, address, order, mix_numerics=mix_numerics, retry=retry)
 
 
 def _plan_only(plan: "Plan", folder: Path, *, mix_numerics: bool, retry: Retry) -> int:
-    from alsweep.sweep.remarks import shown
+    from alsweep.storage.rooms import shown
     from alsweep.sweep.running import write_plan
 
     left = write_plan(plan, folder, Terminal(), mix_numerics=mix_numerics, retry=retry)
@@ -95,24 +101,14 @@ def _plan_only(plan: "Plan", folder: Path, *, mix_numerics: bool, retry: Retry) 
     return 0
 
 
-def asked_for(
-    space: Path, out: Path | None, overrides: list[str], plugins: list[Path]
-) -> "tuple[Plan, Path]":
-    """The plan that a command names, and its run folder, absolute."""
-    from alsweep.sweep.planning import plan_read
-
-    sweep, folder = read_space(space, out, overrides, plugins)
-    return plan_read(sweep, space, folder, overrides, tell), folder
-
-
 def read_space(
     space: Path, out: Path | None, overrides: list[str], plugins: list[Path]
 ) -> "tuple[SweepConfig, Path]":
-    """The sweep that a command names, and its run folder, absolute."""
+    """The sweep that a command names, and the place of its run, absolute."""
     from alsweep.config.load import load_sweep
 
     sweep = load_sweep(space, overrides, plugins)
-    return sweep, (out or Path("runs") / sweep.name).absolute()
+    return sweep, absolute(out or Path("runs") / sweep.name)
 
 
 def tell(text: str) -> None:
@@ -180,7 +176,7 @@ def make(
 
 def _tell_stop(run_folder: Path, outcome: "Outcome") -> None:
     """How to go on, and as the last line of all where it stopped."""
-    from alsweep.sweep.remarks import shown
+    from alsweep.storage.rooms import shown
 
     name = shlex.quote(str(shown(run_folder)))
     space = shlex.quote(str(shown(space_path(run_folder))))
@@ -195,7 +191,7 @@ def _tell_stop(run_folder: Path, outcome: "Outcome") -> None:
 
 
 def _go_on(run_folder: Path) -> str:
-    from alsweep.sweep.remarks import shown
+    from alsweep.storage.rooms import shown
 
     mend = f"alsweep resume {shlex.quote(str(shown(run_folder)))}"
     return f"what was finished is saved. Go on with: {mend}"
@@ -232,6 +228,6 @@ def _tell_results(run_folder: Path) -> None:
 
 def tell_report(run_folder: Path) -> None:
     """Say where the report of a run is."""
-    from alsweep.sweep.remarks import shown
+    from alsweep.storage.rooms import shown
 
     typer.echo(f"report: {shown(report_page(report_folder(run_folder)))}")

@@ -39,6 +39,7 @@ def status(
     """
     import json
 
+    from alsweep.storage.rooms import to_read
     from alsweep.sweep.status import read_status
 
     if watch and as_json:
@@ -47,15 +48,16 @@ def status(
         from alsweep.report.status_page import refuse_foreign_page
 
         refuse_foreign_page(html)
-    if watch:
-        _watch(run, html)
-        return
-    found = read_status(run)
-    _write_page(html, found)
-    if as_json:
-        typer.echo(json.dumps(found.plain(), indent=1))
-        return
-    _print_table(found)
+    with to_read(run) as folder:
+        if watch:
+            _watch(folder, html)
+            return
+        found = read_status(folder)
+        _write_page(html, found)
+        if as_json:
+            typer.echo(json.dumps(found.plain(), indent=1))
+            return
+        _print_table(found)
 
 
 def _write_page(html: Path | None, found: "RunStatus") -> None:
@@ -89,6 +91,7 @@ def _watch(run: Path, html: Path | None) -> None:
 def _states(run: Path, html: Path | None) -> "Iterable[RunStatus]":
     import time
 
+    from alsweep.storage.rooms import refresh
     from alsweep.sweep.status import read_status
 
     while True:
@@ -100,6 +103,7 @@ def _states(run: Path, html: Path | None) -> "Iterable[RunStatus]":
             return
         # A run of thousands takes a moment to read, and is not to be read all the time.
         time.sleep(max(_SECONDS_BETWEEN, 5 * (time.monotonic() - began)))
+        refresh(run)
 
 
 def _tell_changes(run: Path, html: Path | None, console: "Console") -> None:
@@ -225,11 +229,12 @@ def _tell_end(found: "RunStatus") -> None:
 
 def _mend(found: "RunStatus") -> str:
     from alsweep.layout import space_path
+    from alsweep.storage.place import spelled
 
     run = shlex.quote(found.run)
     if found.capped is None:
         return f"alsweep resume {run}"
-    space = shlex.quote(str(space_path(Path(found.run))))
+    space = shlex.quote(spelled(space_path(Path(found.run))))
     return f"alsweep run {space} --out {run} --set {found.capped}=..."
 
 

@@ -55,25 +55,30 @@ def try_strategy(
     from alsweep.cli.progress import CaseProgress
     from alsweep.query.plugin_files import load_files
     from alsweep.report.queries import open_query
+    from alsweep.storage.place import absolute
+    from alsweep.storage.rooms import known_as, send, to_read
     from alsweep.sweep.run_folder import refuse_unwritable
 
-    query = open_query(run, trajectory, loop)
-    refuse_unwritable((out or run).absolute())
-    spec = _spec(strategy, settings or [])
-    with CaseProgress("try") as progress:
-        networks = open_networks(query, progress)
-        real = _seen_then(query, networks)
-        # Now: a version of the same file that the run keeps would take its place.
-        load_files([file.absolute() for file in plugin or []])
-        began = time.monotonic()
-        found = _ask(networks, spec)
-        summary = _summary(query, networks, spec, found) | {"seconds": time.monotonic() - began}
-        picture = _draw(query, spec, (_panel(networks, spec, found), real), out)
+    with to_read(run) as folder:
+        query = open_query(folder, trajectory, loop)
+        refuse_unwritable(absolute(out or folder))
+        spec = _spec(strategy, settings or [])
+        with CaseProgress("try") as progress:
+            networks = open_networks(query, progress)
+            real = _seen_then(query, networks)
+            # Now: a version of the same file that the run keeps would take its place.
+            load_files([file.absolute() for file in plugin or []])
+            began = time.monotonic()
+            found = _ask(networks, spec)
+            summary = _summary(query, networks, spec, found) | {"seconds": time.monotonic() - began}
+            picture = _draw(query, spec, (_panel(networks, spec, found), real), out)
+        send(folder, picture)
+        place = known_as(picture)
     if as_json:
-        typer.echo(json.dumps(summary | {"picture": str(picture)}, indent=1))
+        typer.echo(json.dumps(summary | {"picture": place}, indent=1))
         return
     _print(summary, query.dataset.classes)
-    typer.echo(str(picture))
+    typer.echo(place)
 
 
 def _ask(networks: "StoredNetworks", spec: "StrategySpec") -> "list[QueriedPatch]":

@@ -32,7 +32,9 @@ def worker(
     Example: alsweep worker runs/hippocampus-low --max-loops 5
     """
     from alsweep.cli.run import tell
+    from alsweep.storage.rooms import refuse_remote
 
+    refuse_remote(run, "worker")
     if _has_become_worker(run):
         _renew(run, max_loops)
     from alsweep.sweep.worker import run_worker
@@ -71,7 +73,7 @@ def _renew(run: Path, most: int | None) -> None:
 
 
 def _again(run: Path) -> str:
-    from alsweep.sweep.remarks import shown
+    from alsweep.storage.rooms import shown
 
     return f"alsweep worker {shlex.quote(str(shown(run.absolute())))}"
 

@@ -5,16 +5,28 @@ defaults or other presets: see :func:`added` and :data:`STORED`.
 """
 
 import hashlib
-from typing import Any
+from pathlib import Path
+from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    ValidationInfo,
+    model_validator,
+)
 from pydantic.fields import FieldInfo
 from pydantic_core import to_jsonable_python
 
 from alsweep.files import canonical_json
+from alsweep.storage.place import spelled
 
 STORED = {"stored": True}
 """Pydantic's context for what alsweep wrote itself; without it, a user wrote it."""
+
+Place = Annotated[Path, PlainSerializer(spelled, return_type=str, when_used="json")]
+"""A folder, or a place in an object store, which files spell as its URL."""
 
 _NEUTRAL = "neutral"
 

@@ -23,6 +23,7 @@ from alsweep.config.base import Frozen
 from alsweep.config.distributions import Range, distribution, draw, is_distribution
 from alsweep.errors import ConfigError
 from alsweep.files import canonical_json
+from alsweep.storage.place import spelled
 
 STRATEGY_KEYS = ("strategy", "starting_budget.strategy")
 """Keys whose values are whole strategies."""
@@ -107,7 +108,7 @@ class SettingConfig(Frozen):
 
     @model_serializer
     def _to_flat(self) -> dict[str, Any]:
-        own = {} if self.dataset is None else {"dataset": str(self.dataset)}
+        own = {} if self.dataset is None else {"dataset": spelled(self.dataset)}
         return {"name": self.name} | own | self.values
 
 

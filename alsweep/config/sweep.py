@@ -19,7 +19,7 @@ from pydantic import (
 )
 
 from alsweep.config.assigning import assign_all, copied, with_rest
-from alsweep.config.base import Frozen, added, is_stored
+from alsweep.config.base import Frozen, Place, added, is_stored
 from alsweep.config.caps import CapsConfig
 from alsweep.config.expansion import (
     SEARCHED,
@@ -168,7 +168,7 @@ class SweepConfig(Frozen):
     """A set of trajectories: each setting with each point of the space, once for each seed."""
 
     name: str
-    dataset: Path | None = Field(None, description="of all settings that name none of their own")
+    dataset: Place | None = Field(None, description="of all settings that name none of their own")
     base: dict[str, Any] = Field(default_factory=dict)
     seeds: Annotated[tuple[Seed, ...], Field(min_length=1)] = (0,)
     settings: Annotated[tuple[SettingConfig, ...], Field(min_length=1)] | None = None

@@ -1,6 +1,5 @@
 """One trajectory: what is annotated, by which strategy, and how the members are trained and run."""
 
-from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
@@ -16,7 +15,7 @@ from pydantic import (
 
 from alsweep.config.annotator import AnnotatorConfig
 from alsweep.config.augmentation import AUGMENTATIONS, AugmentationConfig
-from alsweep.config.base import Frozen, added, fingerprint, is_stored
+from alsweep.config.base import Frozen, Place, added, fingerprint, is_stored
 from alsweep.config.learner import LearnerSpec
 from alsweep.config.strategy import StrategySpec
 from alsweep.geometry import Triple
@@ -311,7 +310,7 @@ class EvaluationConfig(Frozen):
 class TrajectoryConfig(Frozen):
     """One strategy in one setting with one seed, from starting budget to last loop."""
 
-    dataset: Path
+    dataset: Place
     strategy: StrategySpec = StrategySpec(name="predictive_entropy")
     starting_budget: StartingBudgetConfig = StartingBudgetConfig()
     query: QueryConfig

@@ -7,7 +7,7 @@ from weakref import WeakValueDictionary
 
 import numpy as np
 
-from alsweep.data.case import ORIGINAL_CHUNK, REFERENCE_CHUNK, case_folder
+from alsweep.data.case import ORIGINAL_CHUNK, REFERENCE_CHUNK, chunk_file
 from alsweep.errors import DatasetError
 from alsweep.geometry import box_slices
 
@@ -60,13 +60,13 @@ class ReferenceLabels:
         """
         volume = self._open.get(case)
         if volume is None:
-            path = case_folder(self._dataset.path, case) / REFERENCE_CHUNK
             info = self._dataset.case(case)
             if not info.has_reference:
                 raise DatasetError(
                     f"{self._dataset.path}: case '{case}' has no reference labels; ingest it with "
                     "its labels, or let a person annotate it"
                 )
+            path = chunk_file(self._dataset, case, REFERENCE_CHUNK)
             volume = np.memmap(path, np.uint8, "r", shape=info.shape)
             self._open[case] = volume
         return volume
@@ -86,7 +86,7 @@ class ReferenceLabels:
                 f"{self._dataset.path}: case '{case}' has no labels on its original grid; ingest "
                 "again"
             )
-        path = case_folder(self._dataset.path, case) / ORIGINAL_CHUNK
+        path = chunk_file(self._dataset, case, ORIGINAL_CHUNK)
         return np.memmap(path, np.uint8, "r", shape=info.original_shape)
 
     @property

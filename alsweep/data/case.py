@@ -7,13 +7,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self
 
 import numpy as np
-from pydantic import Field, PositiveInt, ValidationError, model_validator
+from pydantic import Field, PositiveInt, model_validator
 
-from alsweep.config.base import STORED, Frozen, added, fingerprint
+from alsweep.config.base import Frozen, added, fingerprint
 from alsweep.data.channels import Intensities, Normalisation
 from alsweep.errors import DatasetError
-from alsweep.files import read_json
 from alsweep.geometry import Triple, box_slices
+from alsweep.storage.place import absolute, is_remote
 
 if TYPE_CHECKING:
     from jaxtyping import Int64
@@ -211,7 +211,7 @@ class Dataset:
     """An immutable, shareable dataset, without a way to the ground truth; see ``data.annotator``.
 
     Attributes:
-        path: The folder, absolute.
+        path: Where it lies: a folder, absolute, or a place in an object store.
         manifest: What ``dataset.json`` says.
         cases: Case infos by id, ids ascending.
         pool: Ids of the cases that may be annotated, ascending.
@@ -220,7 +220,7 @@ class Dataset:
     """
 
     def __init__(self, path: Path, manifest: DatasetManifest) -> None:
-        self.path = path.absolute()
+        self.path = absolute(path)
         self.manifest = manifest
         self.cases: Mapping[str, CaseInfo] = {
             case.id: case for case in sorted(manifest.cases, key=lambda case: case.id)
@@ -231,16 +231,25 @@ class Dataset:
 
     @classmethod
     def open(cls, path: Path | str) -> "Dataset":
-        """Open a Dataset folder and check that it is whole; reads manifest and file sizes only.
+        """Open a Dataset and check that it is whole; reads manifest and file sizes only.
+
+        Args:
+            path: Its folder; or its place in an object store, from which files come when needed.
 
         Raises:
             DatasetError: There is none, it is something else, it is newer than this version, or it
                 is torn.
+            StoreError: The object store that it lies in refuses.
         """
+        if is_remote(path):
+            from alsweep.data.remote import RemoteDataset
+
+            return RemoteDataset.open(path)
+        from alsweep.data.opening import check_sizes, read_manifest
+
         folder = Path(path)
-        dataset = cls(folder, _read_manifest(folder))
-        for case in dataset.cases.values():
-            _check_sizes(folder, case, len(dataset.channels))
+        dataset = cls(folder, read_manifest(folder))
+        check_sizes(dataset, folder)
         return dataset
 
     @cached_property
@@ -290,8 +299,8 @@ class Dataset:
         Raises:
             DatasetError: There is no such case.
         """
-        path = case_folder(self.path, case) / IMAGE_CHUNK
-        return np.memmap(path, "<f4", "r", shape=(len(self.channels), *self.case(case).shape))
+        shape = (len(self.channels), *self.case(case).shape)
+        return np.memmap(self._file(case, IMAGE_CHUNK), "<f4", "r", shape=shape)
 
     def free(self, case: str) -> "np.memmap[Any, np.dtype[np.uint8]] | None":
         """Labels of a case that cost nothing, uint8 ``(z, y, x)``, 255 where there is none.
@@ -304,7 +313,7 @@ class Dataset:
         info = self.case(case)
         if info.free_sha256 is None:
             return None
-        return np.memmap(case_folder(self.path, case) / FREE_CHUNK, np.uint8, "r", shape=info.shape)
+        return np.memmap(self._file(case, FREE_CHUNK), np.uint8, "r", shape=info.shape)
 
     def case(self, case: str) -> CaseInfo:
         """What is known of a case.
@@ -319,72 +328,19 @@ class Dataset:
                 f"{self.path}: has no case '{case}'; alsweep inspect lists the cases"
             ) from None
 
+    def _file(self, case: str, chunk: Path) -> Path:
+        return case_folder(self.path, case) / chunk
+
     def _part(self, part: Part) -> tuple[str, ...]:
         return tuple(case.id for case in self.cases.values() if case.part == part)
 
 
-def _read_manifest(folder: Path) -> DatasetManifest:
-    raw = _read_raw_manifest(folder)
-    version = raw.get("schema_version")
-    if isinstance(version, int) and version > SCHEMA:
-        raise DatasetError(
-            f"{folder}: was written in format {version} by a newer alsweep, this one reads up to "
-            f"{SCHEMA}; upgrade alsweep or ingest again"
-        )
-    if isinstance(version, int) and version < SCHEMA:
-        raise DatasetError(
-            f"{folder}: was written in format {version} by an older alsweep, this one reads "
-            f"{SCHEMA}; ingest again"
-        )
-    try:
-        manifest = DatasetManifest.model_validate(raw, context=STORED)
-    except ValidationError as error:
-        detail = error.errors(include_url=False)[0]
-        place = ".".join(map(str, detail["loc"]))
-        raise _torn(folder, f"{MANIFEST} is damaged at '{place}': {detail['msg']}") from None
-    if manifest.content_fingerprint() != manifest.fingerprint:
-        raise _torn(folder, f"{MANIFEST} was changed after it was written")
-    return manifest
+def chunk_file(dataset: Dataset, case: str, chunk: Path) -> Path:
+    """The file of a case's only chunk, such as :data:`REFERENCE_CHUNK`, on this node.
 
+    No method of a Dataset, which knows no way to the labels.
 
-def _read_raw_manifest(folder: Path) -> dict[str, Any]:
-    """The JSON of a folder that says it is alsweep's."""
-    if not folder.exists():
-        raise DatasetError(
-            f"{folder}: no such Dataset; make one with 'alsweep ingest' or 'alsweep phantom'"
-        )
-    try:
-        raw = read_json(folder / MANIFEST)
-    except (FileNotFoundError, NotADirectoryError):
-        raise DatasetError(
-            f"{folder}: is not a Dataset, it has no {MANIFEST}; make one with 'alsweep ingest'"
-        ) from None
-    except (ValueError, RecursionError):
-        raise _torn(folder, f"{MANIFEST} is not JSON") from None
-    if isinstance(raw, dict) and raw.get("format") == "alsweep":
-        return raw
-    raise DatasetError(
-        f"{folder}: is a raw dataset, not a Dataset; run 'alsweep ingest {folder} --out DATASET' "
-        "and name that"
-    )
-
-
-def _check_sizes(folder: Path, case: CaseInfo, channels: int) -> None:
-    """Find a chunk that is missing or cut short, before a memory map of it crashes the process."""
-    for chunk, size in (
-        (IMAGE_CHUNK, 4 * channels * case.voxels),
-        *([(REFERENCE_CHUNK, case.voxels)] if case.has_reference else []),
-        *([] if case.free_sha256 is None else [(FREE_CHUNK, case.voxels)]),
-        *([] if case.original_sha256 is None else [(ORIGINAL_CHUNK, prod(case.original_shape))]),
-    ):
-        path = case_folder(folder, case.id) / chunk
-        try:
-            found = path.stat().st_size
-        except (FileNotFoundError, NotADirectoryError):
-            raise _torn(folder, f"{path.relative_to(folder)} is missing") from None
-        if found != size:
-            raise _torn(folder, f"{path.relative_to(folder)} has {found} bytes, expected {size}")
-
-
-def _torn(folder: Path, what: str) -> DatasetError:
-    return DatasetError(f"{folder}: {what}; copy the Dataset again or ingest it anew")
+    Raises:
+        DatasetError: It cannot be fetched from where the Dataset lies.
+    """
+    return dataset._file(case, chunk)

@@ -17,6 +17,7 @@ import torch
 from alsweep.disk import full_disk_told, require_room
 from alsweep.files import read_json, sync_folder, write_bytes, write_json
 from alsweep.layout import meta_path, training_folder, weights_path
+from alsweep.storage.shelf import shelf_behind
 
 _UNFINISHED = ".new-"
 _STALE_SECONDS = 24 * 3600
@@ -31,7 +32,8 @@ class ModelStore:
     """Folders named by key, shared by all trajectories of a sweep.
 
     A publication is one rename of a finished folder: the first wins, and a later one is thrown
-    away, so that equal keys mean equal content for every reader.
+    away, so that equal keys mean equal content for every reader. Where the run lies in an object
+    store, the same holds there, and the folder has what this node used.
 
     Attributes:
         root: The folder; made on first use.
@@ -47,7 +49,8 @@ class ModelStore:
         try:
             meta: dict[str, Any] = read_json(meta_path(self.root / key))
         except FileNotFoundError:
-            return None
+            behind = shelf_behind(self.root)
+            return self.meta(key) if behind is not None and behind.fetch_meta(key) else None
         except ValueError as error:
             self._discard(key, error)
             return None
@@ -62,7 +65,8 @@ class ModelStore:
             )
             _mark_used(meta_path(folder))
         except FileNotFoundError:
-            return None
+            behind = None if weights_path(folder).exists() else shelf_behind(self.root)
+            return self.weights(key) if behind is not None and behind.fetch_weights(key) else None
         except (RuntimeError, EOFError, UnpicklingError) as error:
             self._discard(key, error)
             return None
@@ -90,7 +94,12 @@ class ModelStore:
         require_room(self.root, len(content or b""))
         with full_disk_told(self.root):
             self._publish(key, meta, content)
-        self.training_file(key).unlink(missing_ok=True)
+            if (behind := shelf_behind(self.root)) is not None:
+                behind.offer(key)
+        training = self.training_file(key)
+        if behind is not None and training.exists():
+            behind.remove(training)
+        training.unlink(missing_ok=True)
         self._make_room(keep=key)
 
     def _publish(self, key: str, meta: dict[str, Any], weights: bytes | None) -> None:
@@ -117,6 +126,8 @@ class ModelStore:
         _log.warning("warning: %s cannot be read (%s) and counts as absent", self.root / key, error)
         with suppress(OSError):  # nor can it be taken out of a run that is read-only
             self._remove(self.root / key)
+        if (behind := shelf_behind(self.root)) is not None:
+            behind.discard(key)
 
     def _remove(self, entry: Path) -> None:
         """Remove an entry, renamed first, so that no reader meets half of it."""

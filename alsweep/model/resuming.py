@@ -13,6 +13,7 @@ import torch
 from alsweep.disk import require_room
 from alsweep.files import write_bytes
 from alsweep.model.checkpoint import packed
+from alsweep.storage.shelf import shelf_behind
 
 _DIGEST_BYTES = hashlib.sha256().digest_size
 _log = logging.getLogger(__name__)
@@ -45,7 +46,8 @@ class TrainingFile:
         try:
             content = self._path.read_bytes()
         except FileNotFoundError:
-            return None
+            behind = shelf_behind(self._path.parent.parent)
+            return self.load() if behind is not None and behind.fetch(self._path) else None
         saved = _unpack(content)
         if saved is None:
             _log.warning(
@@ -53,6 +55,8 @@ class TrainingFile:
                 self._path,
             )
             self._path.unlink(missing_ok=True)
+            if (behind := shelf_behind(self._path.parent.parent)) is not None:
+                behind.remove(self._path)
             return None
         self._seconds_before = saved["seconds"]
         state: dict[str, Any] = saved["state"]
@@ -71,6 +75,8 @@ class TrainingFile:
         content = _pack({"state": dict(state), "seconds": self.seconds})
         require_room(self._path.parent, len(content))
         write_bytes(self._path, content)
+        if (behind := shelf_behind(self._path.parent.parent)) is not None:
+            behind.put(self._path)
         self._saved = time.monotonic()
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from alsweep.config.base import Frozen
 from alsweep.errors import DiskFullError
-from alsweep.files import write_json
+from alsweep.files import remove, write_json
 from alsweep.layout import error_path
 from alsweep.results.loops import read_model
 
@@ -31,4 +31,4 @@ def read_failure(folder: Path) -> str | None:
 
 def forget_failure(folder: Path) -> None:
     """Let a failed trajectory be tried again."""
-    error_path(folder).unlink(missing_ok=True)
+    remove(error_path(folder))

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from alsweep.errors import ConfigError
+from alsweep.files import mirror_above, published
 from alsweep.layout import journal_path
 
 if TYPE_CHECKING:
@@ -64,6 +65,7 @@ def check_storage(run: Path, url: str | None, *, mounts: Path = _MOUNTS) -> None
     if url is not None:
         filled = _filled(url, run)
         if (file := _sqlite_file(filled)) is not None:
+            _refuse_mirrored(file)
             _refuse_network_mount(file, mounts)
             _refuse_missing_folder(file, run)
         _refuse_silent_host(filled)
@@ -97,6 +99,14 @@ def _sqlite_file(url: str) -> Path | None:
             "sqlite:///name.db, which lies in the run folder, or leave the key out"
         )
     return Path(name)
+
+
+def _refuse_mirrored(file: Path) -> None:
+    if mirror_above(file) is not None:
+        raise ConfigError(
+            f"{_PLACE}: {file.name} would lie in object storage, where SQLite cannot write; leave "
+            "the key out (the journal works there), or name a database server"
+        )
 
 
 def _refuse_missing_folder(file: Path, run: Path) -> None:
@@ -137,8 +147,16 @@ def _journal(path: Path) -> BaseStorage:
     path.with_name(f"{path.name}.lock").unlink(missing_ok=True)
     if path.exists() and not (content := path.read_bytes()).endswith(b"\n"):
         os.truncate(path, content.rfind(b"\n") + 1)
+
+    class Journal(JournalFileBackend):
+        """Optuna's; each addition is where the run is before the search goes on."""
+
+        def append_logs(self, logs: list[dict[str, Any]]) -> None:
+            super().append_logs(logs)
+            published(path)
+
     with _breakage_told(path):
-        return JournalStorage(JournalFileBackend(str(path)))
+        return JournalStorage(Journal(str(path)))
 
 
 @contextmanager

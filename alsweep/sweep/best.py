@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from alsweep.config.assigning import assign_all
 from alsweep.config.expansion import STRATEGY_KEYS
-from alsweep.files import write_bytes
+from alsweep.files import remove, write_bytes
 from alsweep.layout import best_path
 from alsweep.sweep.space_file import is_set, leaves, resolved_sweep, to_yaml
 
@@ -34,7 +34,7 @@ def write_best(blocks: Blocks, found: Searched) -> None:
     run, plan = blocks.job.run, blocks.job.plan
     path, best = best_path(run), found.best()
     if best is None:
-        path.unlink(missing_ok=True)
+        remove(path)
         return
     values = {**best.configuration, **_high(blocks.search, found, best)}
     configs = [one.config for one in blocks.planned(values, plan.sweep.seeds[:1])]

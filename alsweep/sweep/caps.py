@@ -14,6 +14,7 @@ from alsweep.config.caps import CapsConfig
 from alsweep.files import read_json
 from alsweep.layout import meta_path, models_folder, trajectories_folder
 from alsweep.results.records import read_records
+from alsweep.storage.mirror import bring
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -166,7 +167,9 @@ def stored_start_seconds(run: Path, record: LoopRecord, resources: ResourcesConf
     seconds = 0.0
     for key in record.members:
         with suppress(OSError, ValueError, KeyError, TypeError):
-            meta = read_json(meta_path(models_folder(run) / key))
+            path = meta_path(models_folder(run) / key)
+            bring(run, path)
+            meta = read_json(path)
             seconds += meta["seconds"] if str(meta["owner"]).startswith("start-") else 0.0
     return seconds / max(1, min(resources.members_at_once, len(record.members)))
 

@@ -115,6 +115,8 @@ def make_references(
         ConfigError: Ray cannot give a worker what it needs.
         KeyboardInterrupt: Ctrl-C or SIGTERM; no worker is left, and trained members are safe.
     """
+    from alsweep.layout import reference_path
+    from alsweep.storage.mirror import bring
     from alsweep.sweep.ray_session import ray_session
     from alsweep.sweep.reuse import used_again
     from alsweep.sweep.tasks import Workers, run_tasks
@@ -127,6 +129,7 @@ def make_references(
     with ray_session(resources, address):
         for ended in run_tasks(tasks, workers, starts_folder(run), log_path(run)):
             reference = by_key[ended.name]
+            bring(run, reference_path(run, reference.key))
             if ended.error is not None:
                 failed[reference.name] = ended.error
             on_end(reference, ended.error)
@@ -156,6 +159,7 @@ def run_references(
     Raises:
         KeyboardInterrupt: As in :func:`~alsweep.sweep.run_sweep`; trained members are safe.
     """
+    from alsweep.sweep.remote import elsewhere
     from alsweep.sweep.run_folder import write_space
     from alsweep.sweep.running import at_work, training_in, write_report
 
@@ -166,7 +170,8 @@ def run_references(
         missing = missing_references(run, plan)
         failed: Mapping[str, str] = {}
         if missing:
-            work, resources = work or training_in(run, plan), plan.sweep.resources
+            work = elsewhere(work or training_in(run, plan), run, plan)
+            resources = plan.sweep.resources
             with watch(missing) as on_end:
                 failed = make_references(missing, run, work, resources, on_end, address)
         if report_page(report_folder(run)).exists():

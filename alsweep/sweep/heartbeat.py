@@ -48,8 +48,7 @@ class Heartbeat:
         if phase == self._phase and now - self._last < _SECONDS_BETWEEN:
             return
         self._last, self._phase = now, phase
-        stamp = datetime.now(UTC).isoformat(timespec="milliseconds")
-        text = json.dumps({**vars(progress), "time": stamp})
+        text = sign(progress)
         # Nobody's work should stop because nobody can watch it.
         with suppress(OSError):
             self._replace(text)
@@ -64,6 +63,12 @@ class Heartbeat:
         except OSError:
             temporary.unlink(missing_ok=True)
             raise
+
+
+def sign(progress: Progress) -> str:
+    """Content of progress.json, of this moment."""
+    stamp = datetime.now(UTC).isoformat(timespec="milliseconds")
+    return json.dumps({**vars(progress), "time": stamp})
 
 
 def read_sign_of_life(folder: Path) -> SignOfLife | None:

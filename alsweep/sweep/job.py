@@ -12,6 +12,7 @@ from alsweep.layout import trajectory_folder
 from alsweep.results.failure import write_failure
 from alsweep.results.loops import LoopRecord
 from alsweep.results.records import read_records
+from alsweep.storage.mirror import mirror_at
 from alsweep.sweep.caps import Meter, count_loop, replaced_records
 from alsweep.sweep.events import Events, Nobody
 from alsweep.sweep.missing import unfinished
@@ -115,6 +116,10 @@ class Job:
 
     def failed(self, planned: Planned, error: str) -> None:
         """Heed that a trajectory cannot go on, as its worker has written down if it could."""
+        if mirror_at(self.run) is not None:
+            # The worker's folder is another one, also on this node.
+            folder = self.folder(planned)
+            write_failure(folder, error, len(read_records(folder)))
         self.errors[planned.id] = error
         self.monitor.failed(planned, error)
         self.events.tell(

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from alsweep.config.sweep import Provenance, SweepConfig
 from alsweep.errors import ConfigError, DatasetError
 from alsweep.layout import space_path
+from alsweep.storage.place import absolute, is_remote
 from alsweep.sweep.audience import log
 from alsweep.sweep.environment import expanded
 
@@ -49,7 +50,8 @@ def _recorded_run(
     if sweep.provenance is None or any(o.startswith("dataset=") for o in overrides):
         return None
     run = space.absolute().parent
-    gone = not all(sweep.dataset_of(name).exists() for name in _setting_names(sweep))
+    lie = [sweep.dataset_of(name) for name in _setting_names(sweep)]
+    gone = not all(is_remote(place) or place.exists() for place in lie)
     return run if out.absolute() == run or gone else None
 
 
@@ -72,8 +74,9 @@ def not_there(sweep: SweepConfig, space: Path) -> list[Path]:
     if sweep.provenance is not None:
         return []
     named = {sweep.dataset_of(one): _dataset_key(sweep, one) for one in _setting_names(sweep)}
+    local = {place: key for place, key in named.items() if not is_remote(place)}
     return [
-        place for place, key in named.items() if not expanded(place, f"{space}: {key}").exists()
+        place for place, key in local.items() if not expanded(place, f"{space}: {key}").exists()
     ]
 
 
@@ -143,7 +146,7 @@ def _open(
     from alsweep.data.case import Dataset
     from alsweep.data.recorded import open_recorded
 
-    lies = expanded(place, f"{space}: {key}").absolute()
+    lies = absolute(expanded(place, f"{space}: {key}"))
     known = None if recorded is None else recorded[1].fingerprint_of(setting)
     if recorded is not None and known is not None:
         return open_recorded(lies, known, recorded[0], key)

@@ -12,18 +12,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from alsweep.layout import space_path
+from alsweep.storage.rooms import shown
 
 if TYPE_CHECKING:
     from alsweep.config.sweep import SweepConfig
     from alsweep.data.case import Dataset, Part
     from alsweep.sweep.missing import Snapshot
     from alsweep.sweep.plan import Plan, Planned
-
-
-def shown(path: Path) -> Path:
-    """A path as the user would write it."""
-    here = Path.cwd()
-    return path.relative_to(here) if path.is_relative_to(here) else path
 
 
 def of_data(plan: Plan, dataset: Dataset) -> Iterator[str]:

@@ -16,6 +16,7 @@ from alsweep.files import read_json
 from alsweep.layout import meta_path, models_folder, training_folder, weights_path
 from alsweep.results.fulldata import read_references
 from alsweep.results.records import RunFolder, TrajectoryFolder, read_run
+from alsweep.storage.standins import with_networks
 from alsweep.sweep.keep import Keep
 from alsweep.sweep.run_folder import driver_lock
 
@@ -47,6 +48,11 @@ def garbage(run: Path, keep: Keep = Keep.last) -> Garbage:
         RunFolderError: ``run`` is no run folder.
         RecordError: A file in it is broken; nothing is decided on half of what is known.
     """
+    with with_networks(run):
+        return _garbage(run, keep)
+
+
+def _garbage(run: Path, keep: Keep) -> Garbage:
     needs = _Needs.of(read_run(run), keep)
     stored = sorted(f for f in models_folder(run).glob("*") if weights_path(f).is_file())
     unneeded = [folder for folder in stored if not needs.member(folder)]
@@ -69,9 +75,12 @@ def collect(run: Path, keep: Keep = Keep.last) -> Garbage:
 
 def collect_held(run: Path, keep: Keep) -> Garbage:
     """As :func:`collect`, for a caller who holds the run's lock and whose workers are gone."""
-    found = garbage(run, keep)
-    for path in (*found.weights, *found.remains):
-        path.unlink(missing_ok=True)
+    with with_networks(run) as remove:
+        found = _garbage(run, keep)
+        paths = (*found.weights, *found.remains)
+        for path in paths:
+            path.unlink(missing_ok=True)
+        remove(paths)
     return found
 
 

@@ -20,6 +20,7 @@ from alsweep.files import is_litter, write_bytes
 from alsweep.layout import (
     DATASET,
     LOCK,
+    MIRROR,
     PLUGINS,
     SPACE,
     config_path,
@@ -28,6 +29,9 @@ from alsweep.layout import (
     space_path,
     trajectory_folder,
 )
+from alsweep.storage.lease import leased, seen_at_work
+from alsweep.storage.mirror import mirror_at
+from alsweep.storage.rooms import refuse_remote
 from alsweep.sweep.claims import at_work
 from alsweep.sweep.study_name import study_name
 from alsweep.trajectory.query_log import QueryLog
@@ -75,7 +79,8 @@ def driver_lock(run: Path) -> Iterator[None]:
         lock.truncate(0)
         lock.write(f"process {os.getpid()} on {socket.gethostname()}")
         lock.flush()
-        yield
+        with leased(run):
+            yield
 
 
 @contextmanager
@@ -112,7 +117,9 @@ def refuse_unwritable(run: Path) -> None:
     Raises:
         RunFolderError: It cannot be written.
         DatasetError: It lies in a Dataset.
+        ConfigError: It is in an object store.
     """
+    refuse_remote(run, "--out")
     refuse_inside_dataset(run)
     place = next(path for path in (run, *run.parents) if path.exists())
     try:
@@ -137,6 +144,9 @@ def _holder(run: Path) -> str:
 
 def active_driver(run: Path) -> str | None:
     """Who is at work in a run folder, or None; for people, since it may change at once."""
+    mirror = mirror_at(run)
+    if mirror is not None:
+        return seen_at_work(mirror.store)
     try:
         with lock_path(run).open("r", encoding="utf-8") as lock:
             fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
@@ -164,7 +174,7 @@ def refuse_foreign(run: Path) -> None:
         names = {entry.name for entry in run.iterdir()}
     except OSError as error:
         raise _unwritable(run, error) from None
-    foreign = {name for name in names if not is_litter(name)}
+    foreign = {name for name in names if not is_litter(name)} - {MIRROR}
     if SPACE in names or not foreign or (LOCK in names and foreign <= _OUR_BEGINNINGS):
         return
     raise RunFolderError(

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import wraps
 from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Concatenate, ParamSpec, cast
 
 from alsweep.config.load import load_sweep
 from alsweep.config.sweep import SweepConfig
 from alsweep.disk import full_disk_told
 from alsweep.layout import report_folder, space_path, trajectory_folder
 from alsweep.results.studies import check_storage
+from alsweep.storage.rooms import to_work_in
 from alsweep.sweep import mixing, remarks, taking_over
 from alsweep.sweep.audience import Audience, Listener, OnLoop
 from alsweep.sweep.deciding import extended, overrule
@@ -43,6 +45,26 @@ _SECONDS_TO_TELL = 60.0
 """For all events that are still to be told at the end, once results and report are written."""
 
 
+_P = ParamSpec("_P")
+
+
+_Do = Callable[Concatenate["SweepConfig | Plan | Path | str", "Path | str", _P], "Outcome"]
+
+
+def _in_its_room(do: _Do[_P]) -> _Do[_P]:
+    """Let a run in an object store be worked on in a local folder."""
+
+    @wraps(do)
+    def in_its_room(
+        sweep: SweepConfig | Plan | Path | str, run: Path | str, *args: _P.args, **kwargs: _P.kwargs
+    ) -> Outcome:
+        with to_work_in(Path(run)) as folder:
+            return do(sweep, folder, *args, **kwargs)
+
+    return cast("_Do[_P]", in_its_room)
+
+
+@_in_its_room
 def run_sweep(
     sweep: SweepConfig | Plan | Path | str,
     run: Path | str,
@@ -64,7 +86,7 @@ def run_sweep(
 
     Args:
         sweep: What to make: a search space, the path of one, or a plan.
-        run: The run folder; made where it is not there.
+        run: The run folder, or its place in an object store; made where it is not there.
         address: Of a running Ray cluster. None takes that of the Ray job this is in, and starts a
             private Ray elsewhere; ``local`` always does.
         order: What is made first; results do not depend on it.
@@ -96,6 +118,7 @@ def run_sweep(
         from alsweep.sweep.driver import make_missing
         from alsweep.sweep.job import Job
         from alsweep.sweep.missing import going_on
+        from alsweep.sweep.remote import elsewhere
 
         making = going_on(run, plan.overruled, retry)
         taken = tuple(taking_over.to_take_over(run, plan))
@@ -108,7 +131,8 @@ def run_sweep(
         plan = _written_down(run, plan, taken)
         with _mirror(wandb, run) as tracker, _told(plan.sweep, run, tracker) as events:
             with audience.watch(run, plan) as monitor:
-                meter, work = meter_of(plan.sweep, run), work or training_in(run, plan)
+                meter = meter_of(plan.sweep, run)
+                work = elsewhere(work or training_in(run, plan), run, plan)
                 job = Job(plan, run, work, monitor, tracker, order, meter=meter, events=events)
                 outcome = make_missing(job, address, retry)
             _tidy_up(run, plan)

@@ -18,6 +18,7 @@ from alsweep.results.begun import begun_as
 from alsweep.results.decisions import Decision, decided
 from alsweep.results.records import RunFolder, TrajectoryFolder, read_run
 from alsweep.results.settings import setting_names, settings_of
+from alsweep.storage.rooms import known_as
 from alsweep.sweep.caps import metered
 from alsweep.sweep.heartbeat import SignOfLife, read_sign_of_life, silent_seconds
 from alsweep.sweep.run_folder import (
@@ -223,7 +224,7 @@ def _read_status(run: Path) -> RunStatus:
     )
     search = _search(run, sweep)
     return RunStatus(
-        run=str(run),
+        run=known_as(run),
         name=sweep.name,
         driver=driver,
         starts=0 if driver is None else _starts(run),

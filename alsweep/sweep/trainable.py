@@ -12,10 +12,11 @@ from ray import tune
 
 from alsweep.config.trajectory import TrajectoryConfig
 from alsweep.disk import full_disk_told
-from alsweep.errors import AlsweepError
+from alsweep.errors import AlsweepError, StoreAwayError
 from alsweep.layout import trajectory_folder
 from alsweep.results.failure import write_failure
 from alsweep.sweep.folder_at_work import LoggedHeartbeat, lock_folder
+from alsweep.sweep.remote import folder_here
 from alsweep.sweep.reuse import Slate
 from alsweep.sweep.work import Stepper, Work
 
@@ -50,7 +51,7 @@ class Assignment:
     """What all workers of a sweep share; each finds its own trajectory in it by id.
 
     Attributes:
-        run: The run folder, absolute, on storage that all nodes see.
+        run: The run folder, absolute, on storage that all nodes see; or the driver's mirror of it.
         work: Makes trajectories.
         configs: Trajectory id to resolved config.
     """
@@ -84,7 +85,8 @@ class TrajectoryTrainable(tune.Trainable):
 
     def _take(self, config: dict[str, Any]) -> None:
         self._id: str = config["trajectory"]
-        self._folder = trajectory_folder(self._assignment.run, self._id)
+        run = folder_here(self._assignment.work, self._assignment.run)
+        self._folder = trajectory_folder(run, self._id)
         self._stepper: Stepper | None = None
         self._held: ExitStack | None = None
         self._failed = False
@@ -92,15 +94,18 @@ class TrajectoryTrainable(tune.Trainable):
     def step(self) -> dict[str, Any]:
         """Do the next missing loop; say whether it was the last.
 
-        An AlsweepError would come again, so it ends the trajectory as failed; any other death is
-        Tune's to retry. What failed is told in a result; the step after it never comes back, so
-        that Tune ends the process.
+        An AlsweepError would come again, so it ends the trajectory as failed; any other death, and
+        an object store that is away, is Tune's to retry. What failed is told in a result; the step
+        after it never comes back, so that Tune ends the process.
         """
         if self._failed:
             raise GaveUpError(self._id)
         try:
             with full_disk_told(self._folder):
                 return self._next_loop()
+        except StoreAwayError:
+            _log.exception("the worker stops")
+            raise
         except AlsweepError as error:
             done = self._loops_done()
             write_failure(self._folder, str(error), done)

@@ -17,6 +17,8 @@ from alsweep.results.records import read_records
 from alsweep.sweep.crash import in_one_line, quiet_tune
 from alsweep.sweep.job import Job
 from alsweep.sweep.missing import loops_done
+from alsweep.sweep.ray_secrets import secrets_kept
+from alsweep.sweep.remote import pull_trajectory
 from alsweep.sweep.reuse import used_again
 from alsweep.sweep.stops import listen
 from alsweep.sweep.trainable import Assignment, Packed, TrajectoryTrainable
@@ -63,7 +65,7 @@ def _run(
     follower = Follower(job, todo)
     # Outside the run: nothing in it is kept, and a run's disk that is full must not stop Tune.
     temporary = TemporaryDirectory(prefix="alsweep-tune-", ignore_cleanup_errors=True)
-    with temporary as storage, quiet_tune():
+    with temporary as storage, quiet_tune(), secrets_kept():
         tuner = build_tuner(job, Path(storage), follower, until, scheduler)
         results = tuner.fit()
     never_begun = []
@@ -209,6 +211,7 @@ class Follower(tune.Callback):
             del self._records[planned.id]
 
     def _read(self, planned: Planned, known: tuple[LoopRecord, ...] = ()) -> tuple[LoopRecord, ...]:
+        pull_trajectory(self._job.run, self._job.folder(planned))
         return read_records(self._job.folder(planned), known, planned.config.query.loops)
 
     def _tell_new_loops(self, planned: Planned) -> None:

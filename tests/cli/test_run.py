@@ -8,14 +8,14 @@ import pytest
 from alsweep import __version__
 from alsweep.cli.failures import tell_failures
 from alsweep.cli.main import main
-from alsweep.cli.run import asked_for
+from alsweep.cli.run import read_space
 from alsweep.config.load import load_sweep
 from alsweep.config.sweep import ResourcesConfig
 from alsweep.config.trajectory import PRESETS
 from alsweep.data.ingest.conversion import ingest
 from alsweep.layout import trajectory_folder
 from alsweep.sweep.environment import prepare_environment
-from alsweep.sweep.planning import plan_of
+from alsweep.sweep.planning import plan_of, plan_read
 from alsweep.sweep.run_folder import driver_lock, write_space
 from alsweep.testing.runs import synthetic_record
 from alsweep.trajectory.query_log import QueryLog
@@ -310,7 +310,8 @@ def test_a_start_that_is_trained_already_is_not_warned_of(
     space: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
 ) -> None:
     command = ("run", space, "--out", tmp_path / "run", "--dry-run")
-    plan, run = asked_for(space, tmp_path / "run", [], [])
+    sweep, run = read_space(space, tmp_path / "run", [], [])
+    plan = plan_read(sweep, space, run)
     write_space(run, plan)
     for done, planned in enumerate(plan.trajectories, start=1):
         folder = trajectory_folder(run, planned.id)

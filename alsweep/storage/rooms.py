@@ -1,0 +1,170 @@
+"""The doors: where a place in an object store becomes a local folder to work in, or to read."""
+
+from __future__ import annotations
+
+import fcntl
+import shutil
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+from alsweep.errors import AlsweepError, ConfigError, RunFolderError
+from alsweep.files import mirror_above
+from alsweep.layout import mirror_mark, models_folder, space_path
+from alsweep.storage.cache import cache_folder, one_at_a_time, short_name
+from alsweep.storage.client import Store
+from alsweep.storage.lease import seen_at_work
+from alsweep.storage.mirror import Mirror, mark, mirror_at
+from alsweep.storage.place import is_remote, url_of
+
+_DRIVER, _READER, _NODE = "driver", "reader", "node-"
+
+
+def home_of(url: str) -> Path:
+    """Where this node keeps what it has of a run."""
+    return cache_folder() / "runs" / short_name(url)
+
+
+@contextmanager
+def to_work_in(place: Path) -> Iterator[Path]:
+    """The folder in which a driver works on a run: the run itself where it is local.
+
+    Args:
+        place: A run folder, or its place in an object store.
+
+    Yields:
+        The folder, absolute; it holds what the run tells.
+
+    Raises:
+        RunFolderError: Another driver of this machine has it.
+        StoreError: The store refuses, or has not answered for long.
+    """
+    if not is_remote(place):
+        yield place.absolute()
+        return
+    url = url_of(place)
+    root = home_of(url) / _DRIVER
+    with ExitStack() as held, _named(root, url):
+        held.enter_context(_of_this_machine(home_of(url), url))
+        yield _brought_up(root, url)
+
+
+@contextmanager
+def _of_this_machine(home: Path, url: str) -> Iterator[None]:
+    home.mkdir(parents=True, exist_ok=True)
+    with (home / "lock").open("a") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            who = seen_at_work(Store(url)) or "of this machine"
+            raise RunFolderError(
+                f"{url}: another alsweep ({who}) is at work in it; wait for it, or stop it first"
+            ) from None
+        yield
+
+
+@contextmanager
+def to_read(place: Path) -> Iterator[Path]:
+    """A folder with what a run tells: the run itself where it is local.
+
+    What is written into it is brought to the store by :func:`send` alone.
+    """
+    if not is_remote(place):
+        yield place
+        return
+    url = url_of(place)
+    root = home_of(url) / _READER
+    with _named(root, url):
+        yield _brought_up(root, url)
+
+
+def _brought_up(root: Path, url: str) -> Path:
+    with one_at_a_time(root.with_name(f".{root.name}")):
+        mark(root, url, None)
+        mirror = _mirror(root)
+        mirror.fetch()
+        if not space_path(root).exists():
+            # What is left here is of a run that somebody has removed there.
+            shutil.rmtree(root)
+            mark(root, url, None)
+            mirror.fetch()
+    return root
+
+
+def refresh(folder: Path) -> None:
+    """Bring a folder that mirrors a run up to it once more."""
+    mirror = mirror_at(folder)
+    if mirror is not None:
+        with one_at_a_time(folder.with_name(f".{folder.name}")):
+            mirror.fetch()
+
+
+def send(folder: Path, written: Path) -> None:
+    """Bring what was written in a mirror, a picture or a whole report, to the store."""
+    mirror = mirror_at(folder)
+    if mirror is not None and written.is_relative_to(folder):
+        mirror.upload(written)
+
+
+def to_train_in(url: str, number: int) -> Path:
+    """The folder of this node in which workers of a driver do their trajectories.
+
+    Each driver's have one of their own, so that a worker whose driver is gone writes in the name of
+    that one; the networks they share.
+    """
+    home = home_of(url)
+    root = home / f"{_NODE}{number}"
+    if not mirror_mark(root).exists():
+        with one_at_a_time(home / ".nodes"):
+            models_folder(home).mkdir(parents=True, exist_ok=True)
+            for other in home.glob(f"{_NODE}*"):
+                if int(other.name.removeprefix(_NODE)) < number:
+                    shutil.rmtree(other, ignore_errors=True)  # whose workers may write no more
+            root.mkdir(exist_ok=True)
+            if not models_folder(root).exists():
+                models_folder(root).symlink_to(models_folder(home))
+            mark(root, url, number)
+    return root
+
+
+def shown(path: Path) -> Path | str:
+    """A path as the user would write it: from here, or the URL of what it mirrors."""
+    if (root := mirror_above(path / "any")) is not None:
+        rest, url = path.relative_to(root).as_posix(), _mirror(root).store.url
+        return url if rest == "." else f"{url}/{rest}"
+    if is_remote(path):
+        return url_of(path)
+    here = Path.cwd()
+    return path.relative_to(here) if path.is_relative_to(here) else path
+
+
+def known_as(path: Path) -> str:
+    """A path in full, or the URL of what it mirrors."""
+    return str(path if mirror_above(path / "any") is None else shown(path))
+
+
+def refuse_remote(place: Path | None, option: str) -> None:
+    """Refuse a place in an object store where a folder is wanted.
+
+    Raises:
+        ConfigError: It is one.
+    """
+    if place is not None and is_remote(place):
+        raise ConfigError(f"{option} {url_of(place)}: name a folder here, and copy it there then")
+
+
+@contextmanager
+def _named(root: Path, url: str) -> Iterator[None]:
+    """Name the run, and not its mirror, in what is told of errors."""
+    try:
+        yield
+    except AlsweepError as error:
+        if str(root) not in str(error):
+            raise
+        raise type(error)(str(error).replace(str(root), url)) from error
+
+
+def _mirror(root: Path) -> Mirror:
+    found = mirror_at(root)
+    assert found is not None, "it was marked"
+    return found
