@@ -1,30 +1,66 @@
 """``alsweep report``: tables, plots and the page."""
 
 from pathlib import Path
-from typing import Annotated
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+if TYPE_CHECKING:
+    from alsweep.results.records import RunFolder
+
 
 def report(
-    runs: Annotated[list[Path], typer.Argument(metavar="RUN...", help="Run folders.")],
+    runs: Annotated[
+        list[Path] | None, typer.Argument(metavar="RUN...", help="Run folders.", show_default=False)
+    ] = None,
     out: Annotated[
         Path | None,
         typer.Option(help="Folder to write; RUN/report if left out.", show_default=False),
+    ] = None,
+    published: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="TABLE", help="Other people's results, of import-results.", show_default=False
+        ),
+    ] = None,
+    from_wandb: Annotated[
+        str | None,
+        typer.Option(
+            metavar="ENTITY/PROJECT",
+            help="All trajectories of a W&B project, in place of run folders or beside them.",
+            show_default=False,
+        ),
     ] = None,
 ) -> None:
     """Write tables, plots and a self-contained page on one or several runs.
 
     Example: alsweep report runs/hippocampus-low
+
+    Example: alsweep report --from-wandb lab/alsweep --out reports/lab
     """
     from alsweep.report import write_report
     from alsweep.sweep.run_folder import refuse_unwritable
 
-    runs = _folders(runs)
+    runs = _folders(runs or [])
+    if not runs and from_wandb is None:
+        raise typer.BadParameter("name at least one run folder", param_hint="'RUN...'")
     if out is not None or (len(runs) == 1 and runs[0].is_dir()):
         refuse_unwritable((out or runs[0]).absolute())
-    page = write_report(runs, out)
+    with TemporaryDirectory() as folder:
+        others = _at_wandb(from_wandb, out, Path(folder))
+        page = write_report([*runs, *others], out, published)
     typer.echo(f"report: {page}")
+
+
+def _at_wandb(path: str | None, out: Path | None, folder: Path) -> "list[RunFolder]":
+    if path is None:
+        return []
+    if out is None:
+        raise typer.BadParameter("needs a folder to write; add --out", param_hint="'--from-wandb'")
+    from alsweep.sweep.from_wandb import runs_at_wandb
+
+    return runs_at_wandb(path, folder)
 
 
 def _folders(paths: list[Path]) -> list[Path]:
