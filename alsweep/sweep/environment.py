@@ -1,15 +1,22 @@
 """The environment of a sweep: what its variables say, and what workers are told by them."""
 
+from __future__ import annotations
+
 import os
 import re
 import secrets
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from alsweep.config.sweep import ResourcesConfig, WandbConfig
 from alsweep.config.validation import validated
 from alsweep.errors import ConfigError
+
+if TYPE_CHECKING:
+    from alsweep.config.sweep import SweepConfig
+    from alsweep.tracking.sinks import MakeSink
 
 _OF_RAY = {
     "RAY_AIR_NEW_OUTPUT": "0",  # the new output ignores verbose=0
@@ -89,6 +96,19 @@ def wandb_settings(written: WandbConfig, *, ask: bool = True) -> WandbConfig:
     if settings.mode == "online" and ask:
         require_login()
     return settings
+
+
+def sinks_of(sweep: SweepConfig) -> dict[str, MakeSink]:
+    """What makes each sink that a sweep asks for, by name.
+
+    Raises:
+        ConfigError: There is no such sink, or its package is not installed.
+    """
+    if not sweep.sinks:
+        return {}
+    from alsweep.tracking.sinks import sink
+
+    return {name: sink(name) for name in sweep.sinks}
 
 
 def unset_which_run(settings: WandbConfig) -> str | None:
