@@ -125,6 +125,11 @@ def wandb_folder(run: Path) -> Path:
     return run / "wandb"
 
 
+def tensorboard_folder(run: Path) -> Path:
+    """Event files for TensorBoard, a folder a trajectory, where that sink is asked for."""
+    return run / "tensorboard"
+
+
 def log_path(folder: Path) -> Path:
     """What workers said: a trajectory's, or in the run's folder those of what many share."""
     return folder / "log.txt"

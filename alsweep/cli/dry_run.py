@@ -348,10 +348,11 @@ def check_wandb(sweep: "SweepConfig", tell: _Tell) -> None:
     """Check the mode, and the login where nobody could be asked for it; tell what is not heeded.
 
     Raises:
-        ConfigError: There is no such mode, or it needs a login that is not there.
+        ConfigError: There is no such mode or sink, or it needs a login that is not there.
     """
-    from alsweep.sweep.environment import unset_which_run, wandb_settings
+    from alsweep.sweep.environment import sinks_of, unset_which_run, wandb_settings
 
+    sinks_of(sweep)
     nobody_to_ask = sys.stdin is None or not sys.stdin.isatty()
     unheeded = unset_which_run(wandb_settings(sweep.wandb, ask=nobody_to_ask))
     if unheeded is not None:

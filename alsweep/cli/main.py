@@ -35,9 +35,12 @@ VERBS = (
     "try",
     "export",
     "import",
+    "import-results",
     "strategies",
     "doctor",
     "gc",
+    "sync",
+    "wandb-workspace",
     "debug-dump",
 )
 INTERRUPTED = 130
@@ -86,7 +89,13 @@ def _alsweep(
 
 
 # What no module and no function can be called.
-_MODULES = {"try": "try_strategy", "import": "import_loops", "debug-dump": "debug_dump"}
+_MODULES = {
+    "try": "try_strategy",
+    "import": "import_loops",
+    "import-results": "import_results",
+    "debug-dump": "debug_dump",
+    "wandb-workspace": "wandb_workspace",
+}
 
 for _verb in VERBS:
     _module = _MODULES.get(_verb, _verb)

@@ -179,6 +179,7 @@ class SweepConfig(Frozen):
     plugins: tuple[Path, ...] = Field((), description="files with strategies of one's own")
     resources: ResourcesConfig = ResourcesConfig()
     wandb: WandbConfig = WandbConfig()
+    sinks: tuple[str, ...] = added((), neutral=(), description="mirrors beside W&B, by name")
     report: ReportConfig = added(ReportConfig(), neutral=ReportConfig())
     schedule: ScheduleConfig = added(ScheduleConfig(), neutral=ScheduleConfig())
     caps: CapsConfig = added(CapsConfig(), neutral=CapsConfig())

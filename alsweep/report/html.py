@@ -1,7 +1,7 @@
 """One self-contained page, and the files beside it; what is in them is the sections' matter."""
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from importlib import resources
 from pathlib import Path
 
@@ -13,24 +13,29 @@ from alsweep import __version__
 from alsweep.data.inside import refuse_inside_dataset
 from alsweep.errors import RunFolderError
 from alsweep.files import is_litter, write_bytes
-from alsweep.layout import QUERY_PICTURES, TRIED_PICTURES, report_folder, report_page
+from alsweep.layout import QUERY_PICTURES, RESULTS, TRIED_PICTURES, report_folder, report_page
 from alsweep.report import captions
 from alsweep.report.replacing import replacing
 from alsweep.report.section import Material, Section, chip
 from alsweep.report.sections import sections
 from alsweep.report.study import Study, read_study
 from alsweep.report.volumes import open_datasets
+from alsweep.results.records import RunFolder
+from alsweep.results.table import parquet
 
 _MARK = "alsweep report"
 """In the page's generator tag; a page without it is not ours to replace."""
 
 
-def write_report(runs: Sequence[Path], out: Path | None = None) -> Path:
+def write_report(
+    runs: Sequence[Path | RunFolder], out: Path | None = None, published: Path | None = None
+) -> Path:
     """Write the report of one or several runs; what an older report left there is replaced.
 
     Args:
-        runs: Run folders.
+        runs: Run folders, or what was read elsewhere, which needs a place of its own.
         out: Folder to write; the ``report`` folder of the run if left out.
+        published: A table of other people's results, shown beside them.
 
     Returns:
         The page, DIR/index.html.
@@ -40,17 +45,21 @@ def write_report(runs: Sequence[Path], out: Path | None = None) -> Path:
         DatasetError: ``out`` lies in a Dataset.
         RecordError: A file of a run is broken.
     """
-    if out is None and len(runs) != 1:
+    first = runs[0]
+    if out is None and (len(runs) != 1 or isinstance(first, RunFolder)):
         raise RunFolderError("a report on several runs needs a place of its own; add --out DIR")
-    folder = report_folder(runs[0]) if out is None else out
+    folder = out or report_folder(first.path if isinstance(first, RunFolder) else first)
     known = sections()
     _check_folder(folder, {name for section in known for name in section.files})
-    study = read_study(runs)
+    study = read_study(runs, published)
     material = Material(study, open_datasets(study))
     page = report_page(folder)
     with replacing(folder, last=page.name) as new:
         shown = [section for section in known if section.applies(material)]
-        _write_files(new, shown, material)
+        for name, content in _files(shown, material):
+            write_bytes(new / name, content)
+        if any(isinstance(run, RunFolder) for run in runs):
+            write_bytes(new / RESULTS, parquet(study.runs))
         write_bytes(report_page(new), _page(shown, material).encode())
     return page
 
@@ -61,7 +70,7 @@ def _check_folder(folder: Path, files: Iterable[str]) -> None:
     if not folder.exists():
         return
     page = report_page(folder)
-    ours = {page.name, QUERY_PICTURES, TRIED_PICTURES, *files}
+    ours = {page.name, QUERY_PICTURES, TRIED_PICTURES, RESULTS, *files}
     alien = not folder.is_dir() or any(
         path.name not in ours and not path.name.endswith(".tmp") and not is_litter(path.name)
         for path in folder.iterdir()
@@ -72,13 +81,21 @@ def _check_folder(folder: Path, files: Iterable[str]) -> None:
         raise RunFolderError(f"{folder}: holds something else than a report; choose another --out")
 
 
-def _write_files(folder: Path, shown: Iterable[Section], material: Material) -> None:
-    """Write the files of the sections; one may have no content in this study."""
+def figure_data(material: Material) -> dict[str, bytes]:
+    """The tables beside a page, by name: what its figures are made of."""
+    shown = [section for section in sections() if section.applies(material)]
+    return dict(_files(shown, material, ending=".csv"))
+
+
+def _files(
+    shown: Iterable[Section], material: Material, ending: str = ""
+) -> Iterator[tuple[str, bytes]]:
+    """The files of the sections; one may have no content in this study."""
     for section in shown:
         for name, make in section.files.items():
-            content = make(material)
+            content = make(material) if name.endswith(ending) else None
             if content is not None:
-                write_bytes(folder / name, content)
+                yield name, content
 
 
 def _page(shown: Sequence[Section], material: Material) -> str:

@@ -16,6 +16,8 @@ from alsweep.report.volumes import Opened
 
 T = TypeVar("T")
 
+_CHIP = "strategy "
+
 Figure = dict[str, Any]
 """Plotly's own JSON, in which any value may be switched."""
 
@@ -28,6 +30,24 @@ def switched(switch: str, of: Mapping[str, Any]) -> dict[str, Any]:
         of: Value of the switch to what the figure holds then, which may be switched itself.
     """
     return {"switch": switch, "of": dict(of)}
+
+
+def settled(figure: Any, chosen: Mapping[str, str]) -> Any:
+    """A figure as it is while its switches are set so.
+
+    Args:
+        figure: Or a part of one.
+        chosen: Switch to value; those that are not named are as at first.
+    """
+    if isinstance(figure, list):
+        return [settled(one, chosen) for one in figure]
+    if not isinstance(figure, dict):
+        return figure
+    if "switch" in figure:
+        name, values = figure["switch"], figure["of"]
+        first = "off" if "off" in values else next(iter(values))
+        return settled(values[chosen.get(name, "on" if name.startswith(_CHIP) else first)], chosen)
+    return {key: settled(one, chosen) for key, one in figure.items()}
 
 
 class Material:
@@ -121,7 +141,7 @@ class Chips:
 
 def chip(look: Look) -> str:
     """Name of the switch that hides a strategy: ``on`` at first, else ``off``."""
-    return f"strategy {look.strategy}"
+    return f"{_CHIP}{look.strategy}"
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from alsweep.report.published import GREY, dash, drawn, shown_as
 from alsweep.report.study import Look, Study
 from alsweep.results.fulldata import mean_full_dice
 
@@ -15,10 +16,18 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 _MARKERS = {"circle": "o", "square": "s", "diamond": "D", "triangle-up": "^", "cross": "P"}
+_DASHES = {
+    "solid": "-",
+    "dash": "--",
+    "dot": ":",
+    "dashdot": "-.",
+    "longdash": (0, (8, 3)),
+    "longdashdot": (0, (8, 3, 1, 3)),
+}
 _MOST_COLUMNS = 3
 _LETTERS = 24
 _INCHES_A_LETTER = 0.09
-"""What a longer name needs beside the win matrix."""
+"""What a longer name needs beside the win matrix, or in a legend."""
 
 
 def png(figure: Figure) -> bytes:
@@ -46,15 +55,30 @@ def learning_curves(study: Study, table: pd.DataFrame) -> Figure:
     figure = Figure(figsize=(5.6 * columns, 3.9 * rows + 0.5), dpi=150, layout="constrained")
     for index, (setting, name) in enumerate(settings):
         axes = figure.add_subplot(rows, columns, index + 1)
+        _draw_published(axes, study, setting)
         _draw_curves(axes, study, table[table["setting"] == setting])
         _draw_full_data(axes, study, setting)
         axes.set_title(plain(name), fontsize=9, loc="left")
     handles = figure.axes[0].get_legend_handles_labels() if figure.axes else ([], [])
     if handles[0]:
-        figure.legend(
-            *handles, loc="outside lower center", ncols=min(4, len(handles[0])), frameon=False
-        )
+        longest = max(map(len, handles[1]))
+        beside = int(5.6 * columns / (_INCHES_A_LETTER * longest + 0.6))
+        ncols = max(1, min(4, beside, len(handles[0])))
+        figure.legend(*handles, loc="outside lower center", ncols=ncols, frameon=False)
     return figure
+
+
+def _draw_published(axes: "Axes", study: Study, setting: str) -> None:
+    """Other people's curves, in grey, below the study's own."""
+    for index, (_, strategy, points) in enumerate(drawn(study, setting)):
+        axes.plot(
+            points["patches"].to_numpy(dtype=np.float64),
+            100 * points["mean"].to_numpy(dtype=np.float64),
+            label=plain(f"published: {shown_as(strategy)}"),
+            color=GREY,
+            linewidth=1.1,
+            linestyle=_DASHES[dash(index)],
+        )
 
 
 def _draw_curves(axes: "Axes", study: Study, table: pd.DataFrame) -> None:

@@ -19,6 +19,7 @@ from alsweep.report.declared import declared
 from alsweep.results.fulldata import FullDataRecord, read_references
 from alsweep.results.labels import fitted_runs, new_labels
 from alsweep.results.load import each_once
+from alsweep.results.published import read_published
 from alsweep.results.records import RunFolder, TrajectoryFolder, read_run
 from alsweep.results.settings import named_settings
 from alsweep.results.table import frame, write_table
@@ -89,6 +90,7 @@ class Study:
     references: Mapping[str, tuple[FullDataRecord, ...]]
     asked: ReportConfig
     remarks: tuple[str, ...] = ()
+    published: pd.DataFrame | None = None
 
     @property
     def title(self) -> str:
@@ -116,17 +118,20 @@ class Study:
         return [t.config for t in self.trajectories if t.config is not None]
 
 
-def read_study(paths: Sequence[Path]) -> Study:
+def read_study(runs: Sequence[Path | RunFolder], published: Path | None = None) -> Study:
     """Read runs, bringing their results.parquet up to date on the way.
+
+    Args:
+        runs: Run folders, or what was read elsewhere.
+        published: A table of other people's results to show beside them.
 
     Raises:
         RunFolderError: A path is no run folder.
         RecordError: A file in it is broken.
     """
-    runs = [read_run(path) for path in dict.fromkeys(paths)]
-    for run in runs:
-        _keep_table(run)
-    fitted, remarks = fitted_runs(runs)
+    places = dict.fromkeys(run for run in runs if not isinstance(run, RunFolder))
+    read = [*map(_read, places), *(run for run in runs if isinstance(run, RunFolder))]
+    fitted, remarks = fitted_runs(read)
     names = named_settings(fitted)
     table, more = each_once({str(run.path): frame(run, names) for run in fitted})
     for remark in (*remarks, *more):
@@ -139,8 +144,9 @@ def read_study(paths: Sequence[Path]) -> Study:
         names,
         trajectories,
         read_references(fitted),
-        joined(_asked(runs, fitted), _names(trajectories)),
+        joined(_asked(read, fitted), _names(trajectories)),
         (*remarks, *more),
+        None if published is None else read_published(published),
     )
 
 
@@ -168,12 +174,15 @@ def _each_once(runs: Iterable[RunFolder]) -> Iterable[TrajectoryFolder]:
     return found.values()
 
 
-def _keep_table(run: RunFolder) -> None:
+def _read(path: Path) -> RunFolder:
+    """Read a run folder, and keep its table."""
+    run = read_run(path)
     try:
         write_table(run)
     except OSError as error:
         # A run that somebody else owns can still be reported on.
         logger.info("results.parquet stays as it is: %s", error.strerror or error)
+    return run
 
 
 def _looks(trajectories: Iterable[TrajectoryFolder]) -> tuple[Look, ...]:

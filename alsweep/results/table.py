@@ -4,7 +4,7 @@ All that it holds follows from the finished loops and the resolved configs.
 """
 
 import io
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -96,13 +96,25 @@ def write_results(run: Path) -> Path:
 
 def write_table(run: RunFolder) -> Path:
     """Write the RUN/results.parquet of a run that has been read; see :func:`write_results`."""
+    path = results_path(run.path)
+    write_bytes(path, parquet([run]))
+    return path
+
+
+def parquet(runs: Sequence[RunFolder]) -> bytes:
+    """The tidy table of runs as a Parquet file, which :func:`alsweep.results.load_results` reads.
+
+    Args:
+        runs: At least one; labels fit, and no trajectory is in two of them.
+    """
+    import pyarrow as pa
     import pyarrow.parquet as pq
 
-    buffer = io.BytesIO()
-    pq.write_table(_table(run, named_settings([run])), buffer, compression="zstd")
-    path = results_path(run.path)
-    write_bytes(path, buffer.getvalue())
-    return path
+    names, buffer = named_settings(runs), io.BytesIO()
+    tables = [_table(run, names) for run in runs]
+    whole = tables[0] if len(runs) == 1 else pa.concat_tables(tables, promote_options="default")
+    pq.write_table(whole, buffer, compression="zstd")
+    return buffer.getvalue()
 
 
 def to_frame(table: "pa.Table") -> "pd.DataFrame":

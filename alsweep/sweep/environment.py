@@ -1,5 +1,7 @@
 """The environment of a sweep: what its variables say, and what workers are told by them."""
 
+from __future__ import annotations
+
 import os
 import re
 import secrets
@@ -7,11 +9,15 @@ import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from alsweep.config.sweep import ResourcesConfig, WandbConfig
 from alsweep.config.validation import validated
 from alsweep.errors import ConfigError
+
+if TYPE_CHECKING:
+    from alsweep.config.sweep import SweepConfig
+    from alsweep.tracking.sinks import MakeSink
 
 _OF_RAY = {
     "RAY_AIR_NEW_OUTPUT": "0",  # the new output ignores verbose=0
@@ -152,6 +158,19 @@ def wandb_settings(written: WandbConfig, *, ask: bool = True) -> WandbConfig:
     if settings.mode == "online" and ask:
         require_login()
     return settings
+
+
+def sinks_of(sweep: SweepConfig) -> dict[str, MakeSink]:
+    """What makes each sink that a sweep asks for, by name.
+
+    Raises:
+        ConfigError: There is no such sink, or its package is not installed.
+    """
+    if not sweep.sinks:
+        return {}
+    from alsweep.tracking.sinks import sink
+
+    return {name: sink(name) for name in sweep.sinks}
 
 
 def unset_which_run(settings: WandbConfig) -> str | None:

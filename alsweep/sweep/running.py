@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from functools import wraps
+from functools import partial, wraps
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Concatenate, ParamSpec, cast
@@ -21,6 +21,7 @@ from alsweep.sweep.deciding import extended, overrule
 from alsweep.sweep.environment import (
     cluster_address,
     prepare_environment,
+    sinks_of,
     unset_which_run,
     wandb_settings,
 )
@@ -38,7 +39,8 @@ if TYPE_CHECKING:
     from alsweep.sweep.job import Outcome
     from alsweep.sweep.taking_over import TakenOver
     from alsweep.sweep.work import Work
-    from alsweep.tracking.base import BackgroundTracker
+    from alsweep.tracking.base import Tracker
+    from alsweep.tracking.sinks import MakeSink, Several
 
 _SECONDS_TO_CLOSE = 10.0
 _SECONDS_TO_TELL = 60.0
@@ -111,6 +113,7 @@ def run_sweep(
     wandb = wandb_settings(plan.sweep.wandb)
     if (unheeded := unset_which_run(wandb)) is not None:
         audience.tell(unheeded)
+    sinks = sinks_of(plan.sweep)
     with at_work(run, plan, address) as plan:
         # Now that the environment is prepared, which Ray reads when it is imported.
         from alsweep.results.table import write_results
@@ -129,7 +132,7 @@ def run_sweep(
             audience.tell(remark)
         _refuse_untold_search(run, plan)
         plan = _written_down(run, plan, taken)
-        with _mirror(wandb, run) as tracker, _told(plan.sweep, run, tracker) as events:
+        with _mirror(wandb, sinks, run) as tracker, _told(plan.sweep, run, tracker) as events:
             with audience.watch(run, plan) as monitor:
                 meter = meter_of(plan.sweep, run)
                 work = elsewhere(work or training_in(run, plan), run, plan)
@@ -268,9 +271,9 @@ def training_in(run: Path, plan: Plan) -> Work:
 
 
 @contextmanager
-def _mirror(settings: WandbConfig, run: Path) -> Iterator[BackgroundTracker]:
-    """The tracker that the settings ask for; a sweep that was stopped does not wait for it long."""
-    tracker = _tracker(settings, run)
+def _mirror(settings: WandbConfig, sinks: Mapping[str, MakeSink], run: Path) -> Iterator[Several]:
+    """The mirrors that are asked for; a sweep that was stopped does not wait for them long."""
+    tracker = _trackers(settings, sinks, run)
     try:
         yield tracker
     except BaseException:
@@ -280,7 +283,7 @@ def _mirror(settings: WandbConfig, run: Path) -> Iterator[BackgroundTracker]:
 
 
 @contextmanager
-def _told(sweep: SweepConfig, run: Path, tracker: BackgroundTracker) -> Iterator[Told]:
+def _told(sweep: SweepConfig, run: Path, tracker: Several) -> Iterator[Told]:
     """Who is told of events; when a sweep has ended, what is still to be told has its time."""
     from alsweep.sweep.events import Told
 
@@ -293,13 +296,17 @@ def _told(sweep: SweepConfig, run: Path, tracker: BackgroundTracker) -> Iterator
     told.close(patience=_SECONDS_TO_TELL)
 
 
-def _tracker(settings: WandbConfig, run: Path) -> BackgroundTracker:
-    from alsweep.tracking.base import BackgroundTracker, NullTracker
+def _trackers(settings: WandbConfig, sinks: Mapping[str, MakeSink], run: Path) -> Several:
+    from alsweep.tracking.base import BackgroundTracker
+    from alsweep.tracking.sinks import Several
     from alsweep.tracking.wandb import WandbTracker
 
-    if settings.mode == "disabled":
-        return BackgroundTracker(NullTracker)
-    return BackgroundTracker(lambda: WandbTracker(run, settings))
+    wanted: list[Callable[[], Tracker]] = [
+        partial(make, run, settings.project) for make in sinks.values()
+    ]
+    if settings.mode != "disabled":
+        wanted.append(lambda: WandbTracker(run, settings))
+    return Several([BackgroundTracker(make) for make in wanted])
 
 
 def write_report(run: Path) -> Path:

@@ -1,19 +1,29 @@
 """Weights & Biases: one run a trajectory, never a second one, whatever is killed."""
 
-import math
 import shutil
-from collections.abc import Sequence
+import tempfile
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from alsweep.config.base import STORED, Frozen, fingerprint
+from alsweep import __version__
+from alsweep.config.base import STORED, Frozen, added, fingerprint
 from alsweep.config.sweep import WandbConfig
 from alsweep.errors import ConfigError
 from alsweep.files import write_json
-from alsweep.layout import wandb_folder
+from alsweep.layout import RESULTS, wandb_folder
 from alsweep.results.loops import LoopRecord
+from alsweep.tracking.analysis import Analysis, QueriedRow, media, queries_table
 from alsweep.tracking.base import Level, Tracked
+from alsweep.tracking.shown import (
+    analysis_id,
+    earlier_run_id,
+    full_config,
+    metrics,
+    run_id,
+    summary,
+)
 
 _LONGEST_TAG = 64
 _SYNCED = ".synced"
@@ -55,11 +65,13 @@ class Mirrored(Frozen):
         mode: How it got there.
         folder: Name of the folder of the run's files.
         loops: How many loops the run holds.
+        queries: Whether it holds the table of its queries.
     """
 
     mode: Literal["offline", "online"]
     folder: str
     loops: int
+    queries: bool = added(False, neutral=False)
 
 
 @dataclass
@@ -68,6 +80,7 @@ class _OpenRun:
 
     run: Any
     loops: int
+    queries: bool = False
 
 
 class WandbTracker:
@@ -80,11 +93,18 @@ class WandbTracker:
     Args:
         run_folder: W&B's files lie in its ``wandb`` folder.
         config: Mode, project and entity.
+        queried: What a finished trajectory has queried, to be shown as a table; asked for once.
     """
 
-    def __init__(self, run_folder: Path, config: WandbConfig) -> None:
+    def __init__(
+        self,
+        run_folder: Path,
+        config: WandbConfig,
+        queried: Callable[[Tracked], Sequence[QueriedRow]] | None = None,
+    ) -> None:
         self._folder = run_folder
         self._config = config
+        self._queried = queried
         self._open: dict[str, _OpenRun] = {}
         self._alerts: Any = None
 
@@ -101,7 +121,39 @@ class WandbTracker:
         opened.loops = len(records)
         opened.run.summary.update(summary(records, total))
         if len(records) == total:
+            if self._queried is not None:
+                opened.run.summary.update({"queries": queries_table(self._queried(tracked))})
+                opened.queries = True
             self._finish(tracked.id)
+
+    def analyse(self, analysis: Analysis) -> str:
+        """Show what a report says in a run of the sweep's own; what it showed before is replaced.
+
+        All is in the run's summary, since a history can only grow; an artifact that is what it was
+        gets no new version.
+
+        Returns:
+            Where to look at it.
+        """
+        import wandb
+
+        self._remove_unsynced(analysis_id(analysis.sweep))
+        run = self._init(
+            self._folder,
+            id=analysis_id(analysis.sweep),
+            name=f"{analysis.sweep} (analysis)",
+            job_type="analysis",
+            tags=[analysis.sweep[:_LONGEST_TAG]],
+            config={"sweep": analysis.sweep, "alsweep_version": __version__},
+        )
+        with tempfile.TemporaryDirectory() as folder:
+            run.summary.update({**analysis.numbers, **media(analysis, Path(folder))})
+            table = wandb.Artifact(f"{analysis.sweep}-results", type="result-table")
+            table.add_file(str(analysis.results), name=RESULTS)
+            run.log_artifact(table)
+            place = run.url or run.dir
+            run.finish()
+        return str(place)
 
     def alert(self, sweep: str, title: str, text: str, level: Level) -> None:
         """Alert through a run of the sweep's own, since a trajectory's may be closed long ago.
@@ -125,9 +177,18 @@ class WandbTracker:
         if self._alerts is not None:
             self._alerts.finish()
 
+    def has(self, tracked: Tracked, loops: int) -> bool:
+        """Whether W&B's server is known to have so many loops of a trajectory, and its queries."""
+        known, total = self._known(self._id(tracked)), tracked.config.query.loops
+        if known is None or known.loops < loops or not self._at_server(known):
+            return False
+        return loops < total or self._queried is None or known.queries
+
     def _complete(self, tracked: Tracked, total: int) -> bool:
         known = self._known(self._id(tracked))
         if known is None or known.loops < total:
+            return False
+        if self._queried is not None and not known.queries:
             return False
         return self._at_server(known) or (
             self._config.mode == "offline" and (self._files / known.folder).exists()
@@ -184,7 +245,9 @@ class WandbTracker:
         opened = self._open.pop(id_)
         folder = Path(opened.run.dir).parent.name
         opened.run.finish()
-        mirrored = Mirrored(mode=self._mode, folder=folder, loops=opened.loops)
+        mirrored = Mirrored(
+            mode=self._mode, folder=folder, loops=opened.loops, queries=opened.queries
+        )
         write_json(self._marker(opened.run.id), mirrored.plain())
 
     @property
@@ -222,86 +285,3 @@ class WandbTracker:
 def _synced(folder: Path) -> bool:
     """Whether ``wandb sync`` has sent an offline run; it leaves a marker beside the run's file."""
     return any(folder.glob(f"*{_SYNCED}"))
-
-
-def run_id(tracked: Tracked) -> str:
-    """A trajectory's id at W&B, 32 hex digits: the same on every machine.
-
-    Each sweep has its own, told by its name: a run that two of them fed would have every step
-    twice, and the tags of whichever came last.
-    """
-    return fingerprint({**_trajectory(tracked), "sweep": tracked.sweep})[:32]
-
-
-def earlier_run_id(tracked: Tracked) -> str:
-    """The id that alsweep 0.1 gave to a trajectory in every sweep."""
-    return fingerprint(_trajectory(tracked))[:32]
-
-
-def _trajectory(tracked: Tracked) -> dict[str, Any]:
-    identity = tracked.config.identity_on(tracked.dataset_fingerprint)
-    return {"trajectory": tracked.id, "identity": identity}
-
-
-def full_config(tracked: Tracked, first: LoopRecord) -> dict[str, Any]:
-    """The resolved config, and what pairs and reproduces the run."""
-    return {
-        **tracked.config.plain(),
-        "strategy_label": tracked.label,
-        "trajectory": tracked.id,
-        "sweep": tracked.sweep,
-        "setting": first.setting,
-        "setting_name": tracked.setting,
-        "start_hash": first.start_hash,
-        "dataset_name": first.dataset,
-        "dataset_fingerprint": tracked.dataset_fingerprint,
-        "alsweep_version": first.version,
-        "numerics": first.numerics,
-    }
-
-
-def metrics(record: LoopRecord) -> dict[str, float | int]:
-    """What a run shows of a loop; what is not defined is left out, not plotted as 0."""
-    values = {
-        "mean_dice": record.mean_dice,
-        **{f"dice/{name}": dice for name, dice in record.dice.items()},
-        "test_mean_dice": None if record.test is None else record.test.mean_dice,
-        "surface_dice": None if record.surface is None else record.surface.surface_dice,
-        "hd95": None if record.surface is None else record.surface.hd95,
-        "annotated_patches": record.annotated_patches,
-        "annotated_voxels": record.annotated_voxels,
-        "foreground_voxels": record.foreground_voxels,
-        "foreground_fraction": record.foreground_fraction,
-        "annotated_cases": record.annotated_cases,
-        "train_seconds": record.train_seconds,
-        "evaluate_seconds": record.evaluate_seconds,
-        "query_seconds": record.query_seconds,
-        "cached_members": record.cached_members,
-    }
-    shown = {f"al/{key}": value for key, value in values.items() if value is not None}
-    return {"loop": record.loop, **shown}
-
-
-def summary(records: Sequence[LoopRecord], total: int) -> dict[str, float | int | bool]:
-    """What W&B's table of runs is filtered by; results only where the trajectory is finished."""
-    finished = len(records) == total
-    values: dict[str, float | int | bool | None] = {
-        "n_patches": records[-1].annotated_patches,
-        "finished": finished,
-    }
-    if finished:
-        values |= {"final_dice": records[-1].mean_dice, "aubc": _aubc(records)}
-    return {key: value for key, value in values.items() if value is not None}
-
-
-def _aubc(records: Sequence[LoopRecord]) -> float | None:
-    """Area under the budget curve as reports give it; None where it is not defined."""
-    import pandas as pd
-
-    from alsweep.results.metrics import aubc
-
-    one = {"setting": "", "strategy": "", "seed": 0, "status": "done"}
-    columns = ("loop", "annotated_patches", "mean_dice")
-    rows = [one | record.model_dump(include=set(columns)) for record in records]
-    area = float(aubc(pd.DataFrame(rows).astype({"mean_dice": float}))["aubc"].iloc[0])
-    return None if math.isnan(area) else area

@@ -8,6 +8,7 @@ from alsweep.cli.export import export
 from alsweep.data.phantom import write_phantom
 from alsweep.errors import RunFolderError
 from alsweep.geometry import Patch, QueriedPatch
+from alsweep.testing.runs import write_run
 from alsweep.trajectory.query_log import QueryLog
 from alsweep.trajectory.resolving import resolve
 from tests.trajectory.conftest import make_config
@@ -66,3 +67,25 @@ def test_what_is_not_in_the_run_is_a_users_error(app, run, tmp_path, trajectory,
 
 def test_help_has_an_example(app):
     assert "Example: alsweep export" in CliRunner().invoke(app, ["--help"]).stdout
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--to", "nnunet"], "--trajectory"),
+        (["--trajectory", "x"], "--to"),
+        (["--paper", "--trajectory", "x"], "--paper"),
+    ],
+)
+def test_what_is_lacking_or_too_much_is_named(app, run, tmp_path, words, said):
+    told = CliRunner().invoke(app, [str(run), "--out", str(tmp_path / "x"), *words])
+    assert told.exit_code == 2
+    assert said in told.output
+
+
+def test_a_paper_takes_the_whole_run(app, tmp_path):
+    write_run(tmp_path / "run", strategies={"random": 0.4}, seeds=(0,))
+    out = tmp_path / "paper.tar.gz"
+    told = CliRunner().invoke(app, [str(tmp_path / "run"), "--paper", "--out", str(out)])
+    assert (told.exit_code, told.stdout) == (0, f"{out}\n")
+    assert out.stat().st_size > 1000

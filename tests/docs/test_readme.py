@@ -19,6 +19,7 @@ from alsweep.geometry import Patch
 from alsweep.query import make_strategy
 from alsweep.sweep.job import Outcome
 from tests.data.raws import nnunet
+from tests.results.published_files import write_analysis
 
 ROOT = Path(__file__).parents[2]
 TEXT = (ROOT / "README.md").read_text()
@@ -28,6 +29,7 @@ NOT_RUN = {
     "make test": "runs this test; the gate runs it",
     "alsweep run search_spaces/hippocampus-low.yaml --dry-run": "needs the user's own data",
     "alsweep run search_spaces/hippocampus-low.yaml": "needs the user's own data, and hours",
+    "alsweep sync runs/my-first-sweep": "needs W&B; tests/tracking runs it against a server here",
 }
 
 SMALLER = {
@@ -92,6 +94,7 @@ def bring_data(place: Path) -> None:
     dataset = Dataset.open(place / "data" / "phantom")
     boxes = [[Patch(dataset.pool[0], (16 * loop, 0, 0), (16, 16, 16))] for loop in range(2)]
     write_loops(place / "LOOPS", boxes, dataset.cases)
+    write_analysis(place / "FOLDER")
 
 
 def test_what_is_not_run_is_named():

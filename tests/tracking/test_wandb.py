@@ -14,14 +14,8 @@ from alsweep.config.sweep import WandbConfig
 from alsweep.config.trajectory import FIRST_PRESETS, PRESETS
 from alsweep.errors import ConfigError
 from alsweep.sweep.environment import unset_which_run
-from alsweep.tracking.wandb import (
-    WHICH_RUN,
-    WandbTracker,
-    metrics,
-    require_login,
-    run_id,
-    summary,
-)
+from alsweep.tracking.shown import metrics, run_id, summary
+from alsweep.tracking.wandb import WHICH_RUN, WandbTracker, require_login
 from tests.tracking.conftest import TrackedOf, record
 from tests.tracking.wandb_files import read_offline_run
 

@@ -1,17 +1,13 @@
-"""Reads what an offline run wrote: its LevelDB-style log of protobuf records."""
+"""Reads what an offline run wrote, as W&B's own reader (``wandb leet inspect --json``) tells it."""
 
 import json
-import struct
+import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from wandb.proto import wandb_internal_pb2 as pb
-
-_HEADER = 7
-_BLOCK = 32768
-_FIRST, _FULL, _LAST = 2, 1, 4
+from wandb.util import get_core_path
 
 
 @dataclass
@@ -36,59 +32,40 @@ class OfflineRun:
 
 def read_offline_run(folder: Path) -> OfflineRun:
     run = OfflineRun()
-    names: dict[int, str] = {}
     (file,) = folder.glob("run-*.wandb")
-    for record in _records(file.read_bytes()):
-        kind = record.WhichOneof("record_type")
+    for kind, record in _records(file):
         if kind == "run":
-            run.id, run.name, run.group = (
-                record.run.run_id,
-                record.run.display_name,
-                record.run.run_group,
-            )
-            run.job_type, run.project = record.run.job_type, record.run.project
-            run.sweep_id = record.run.sweep_id
-            run.tags = list(record.run.tags)
-            run.config |= {
-                item.key: json.loads(item.value_json) for item in record.run.config.update
-            }
+            run.id, run.name = record["run_id"], record.get("display_name", "")
+            run.group, run.job_type = record.get("run_group", ""), record.get("job_type", "")
+            run.project, run.sweep_id = record["project"], record.get("sweep_id", "")
+            run.tags = record.get("tags", [])
+            run.config |= record["config"]["update"]
         elif kind == "history":
-            run.steps.append(record.history.step.num)
-            run.history[record.history.step.num] = _items(record.history.item)
+            step = record["step"].get("num", 0)
+            run.steps.append(step)
+            run.history[step] = record["item"]
         elif kind == "summary":
-            run.summary |= _items(record.summary.update)
+            run.summary |= record.get("update", {})
         elif kind == "metric":
-            metric = record.metric
-            names[len(names) + 1] = metric.name or metric.glob_name
-            run.step_metrics[metric.name or metric.glob_name] = metric.step_metric or names.get(
-                metric.step_metric_index, ""
-            )
+            name = record.get("name") or record["glob_name"]
+            run.step_metrics[name] = record.get("step_metric", "")
         elif kind == "alert":
-            run.alerts.append((record.alert.title, record.alert.text, record.alert.level))
+            run.alerts.append((record["title"], record["text"], record["level"]))
         elif kind == "exit":
             run.exited = True
     return run
 
 
-def _items(items: Any) -> dict[str, Any]:
-    return {item.key or ".".join(item.nested_key): json.loads(item.value_json) for item in items}
-
-
-def _records(content: bytes) -> Iterator[Any]:
-    position, parts = _HEADER, b""
-    while position + _HEADER <= len(content):
-        left = _BLOCK - position % _BLOCK
-        if left < _HEADER:
-            position += left
-            continue
-        _, length, kind = struct.unpack("<IHB", content[position : position + _HEADER])
-        if kind == 0:
-            position += left
-            continue
-        data = content[position + _HEADER : position + _HEADER + length]
-        position += _HEADER + length
-        parts = data if kind in (_FULL, _FIRST) else parts + data
-        if kind in (_FULL, _LAST):
-            record = pb.Record()
-            record.ParseFromString(parts)
-            yield record
+def _records(file: Path) -> Iterator[tuple[str, dict[str, Any]]]:
+    # The command itself is the same, but imports all of wandb first.
+    command = [get_core_path(), "leet", "inspect", "--json", "--no-observability"]
+    done = subprocess.run(
+        [*command, "--run-file", str(file), str(file.parent)],
+        capture_output=True,
+        check=True,
+        text=True,
+        timeout=60,
+    )
+    for line in done.stdout.splitlines():
+        record = json.loads(line)
+        yield record["type"], record.get(record["type"], {})

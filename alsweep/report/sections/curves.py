@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from alsweep.report import published
 from alsweep.report.backgrounds import background_notices
 from alsweep.report.captions import count, seed_counts, span, start_of, unequal_seeds
 from alsweep.report.figures import INK, axis, layout, marker, plain
@@ -58,6 +59,7 @@ def _blocks(material: Material) -> Iterator[Block]:
         )
     )
     yield Caption(_caption(study))
+    yield from published.curve_blocks(study)
 
 
 def curve_table(study: Study) -> pd.DataFrame:
@@ -92,7 +94,12 @@ def _figure(study: Study, setting: str, metrics: list[str]) -> Figure:
     lines += [_own_number(look, _means(mine, metrics)) for look, mine in lacking]
     level = _full_data(study, setting, metrics)
     return {
-        "data": [*bands, *lines, *_height(rows, level)],
+        "data": [
+            *published.curve_traces(study, setting),
+            *bands,
+            *lines,
+            *_height(rows, level),
+        ],
         "layout": layout(
             margin={"l": 60, "r": 48 if lacking else 14, "t": 12, "b": 52},
             height=400,
@@ -368,5 +375,6 @@ SECTION = Section(
             learning_curves(material.study, material.once(curve_table))
         ),
         "full_data.csv": _full_csv,
+        "published.csv": lambda material: published.published_csv(material.study),
     },
 )
