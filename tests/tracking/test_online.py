@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-
 import wandb
+
 from alsweep import load_results
 from alsweep.cli.main import app
 from alsweep.config.sweep import WandbConfig

@@ -8,8 +8,8 @@ from importlib.metadata import EntryPoint
 from pathlib import Path
 
 import pytest
-
 import wandb
+
 from alsweep.config.base import STORED
 from alsweep.config.sweep import SweepConfig, WandbConfig
 from alsweep.errors import ConfigError
