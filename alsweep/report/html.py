@@ -15,6 +15,7 @@ from alsweep.errors import RunFolderError
 from alsweep.files import is_litter, write_bytes
 from alsweep.layout import QUERY_PICTURES, TRIED_PICTURES, report_folder, report_page
 from alsweep.report import captions
+from alsweep.report.figures import both, dark_colours
 from alsweep.report.replacing import replacing
 from alsweep.report.section import Material, Section, chip
 from alsweep.report.sections import sections
@@ -89,13 +90,14 @@ def _page(shown: Sequence[Section], material: Material) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"embedded": embeddable, "chip": chip}
+    environment.filters |= {"embedded": embeddable, "chip": chip, "both": both}
     made = [(section, list(section.blocks(material))) for section in shown]
     texts = resources.files("alsweep.report") / "templates"
     return environment.get_template("report.html").render(
         generator=f"{_MARK} {__version__}",
         style=(texts / "report.css").read_text(encoding="utf-8"),
         script=(texts / "report.js").read_text(encoding="utf-8"),
+        dark=dark_colours(),
         plotly=get_plotlyjs(),
         title=material.study.title,
         cards=_cards(material.study),

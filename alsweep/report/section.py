@@ -61,6 +61,14 @@ class Caption:
 
 
 @dataclass(frozen=True)
+class Lead:
+    """A sentence that stands for the whole page; a second one is quieter."""
+
+    kind: ClassVar[str] = "lead"
+    text: str
+
+
+@dataclass(frozen=True)
 class Tables:
     """Tables under their names; the name is left out where there is one table only."""
 
@@ -159,7 +167,7 @@ class Beside:
     right: tuple["Block", ...]
 
 
-Block = Caption | Tables | Figures | Controls | Chips | Pictures | Statements | Beside
+Block = Lead | Caption | Tables | Figures | Controls | Chips | Pictures | Statements | Beside
 
 
 def always(material: Material) -> bool:

@@ -34,6 +34,7 @@ def test_the_report_has_all_its_files_and_the_results_table(page):
     assert {path.name for path in page.parent.iterdir()} == {
         "index.html",
         "comparisons.csv",
+        "headline.txt",
         "curve_model.csv",
         "rank_shares.csv",
         "win_matrix.csv",

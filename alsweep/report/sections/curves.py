@@ -8,7 +8,7 @@ import pandas as pd
 
 from alsweep.report.backgrounds import background_notices
 from alsweep.report.captions import count, seed_counts, span, start_of, unequal_seeds
-from alsweep.report.figures import INK, axis, layout, marker, plain
+from alsweep.report.figures import BAND, INK, SINGLE, axis, faint, layout, marker, plain
 from alsweep.report.section import (
     Block,
     Box,
@@ -131,7 +131,7 @@ def _band(look: Look, means: dict[str, pd.DataFrame]) -> Figure:
         "hoverinfo": "skip",
         "fill": "toself",
         "line": {"width": 0},
-        "fillcolor": _with_alpha(look.colour, 0.13),
+        "fillcolor": faint(look.colour, BAND),
         "visible": _shown(look),
         "x": switched(_METRIC, {m: _budgets(pd.concat([t, t[::-1]])) for m, t in known.items()}),
         "y": switched(_METRIC, edges),
@@ -194,7 +194,7 @@ def _singles(look: Look, rows: pd.DataFrame, metrics: Iterable[str]) -> Figure:
         "mode": "lines",
         "name": f"{plain(look.name)}, single seeds",
         "visible": switched(_SEEDS.name, {"on": _shown(look), "off": False}),
-        "line": {"color": _with_alpha(look.colour, 0.6), "width": 1},
+        "line": {"color": faint(look.colour, SINGLE), "width": 1},
         "x": _budgets(table),
         "y": switched(_METRIC, {metric: _percent(table[metric]) for metric in metrics}),
         "customdata": names,
@@ -218,11 +218,6 @@ def _percent(values: Iterable[float]) -> list[float | None]:
 
 def _numbers(values: Iterable[float]) -> list[float | None]:
     return [None if np.isnan(value) else round(float(value), 4) for value in values]
-
-
-def _with_alpha(colour: str, alpha: float) -> str:
-    red, green, blue = (int(colour[at : at + 2], 16) for at in (1, 3, 5))
-    return f"rgba({red},{green},{blue},{alpha})"
 
 
 def _full_data(study: Study, setting: str, metrics: Iterable[str]) -> dict[str, float | None]:

@@ -6,9 +6,9 @@ from collections.abc import Iterator
 import pandas as pd
 
 from alsweep.report.captions import alone, count
-from alsweep.report.figures import axis, layout, plain
+from alsweep.report.figures import axis, layout, names_axis, plain
 from alsweep.report.section import Block, Caption, Figure, Figures, Material, Section
-from alsweep.report.study import Look, Study
+from alsweep.report.study import Study
 from alsweep.results import rank_shares, setting_agreement
 from alsweep.results.metrics import DRAWS
 
@@ -53,12 +53,10 @@ def _blobs(study: Study, shares: pd.DataFrame) -> Figure:
         )
     across = axis("rank", range=[0.4, len(order) + 0.6], dtick=1)
     ends = [len(order) - 0.4, -0.6]
-    down = axis("", range=ends, categoryorder="array", categoryarray=_names(looks, order))
+    names = [looks[strategy].name for strategy in order]
+    fixed = {"categoryorder": "array", "categoryarray": [plain(name) for name in names]}
+    down = names_axis(names, range=ends, **fixed)
     return {"data": data, "layout": layout(xaxis=across, yaxis=down, height=130 + 46 * len(order))}
-
-
-def _names(looks: dict[str, Look], order: list[str]) -> list[str]:
-    return [plain(looks[strategy].name) for strategy in order]
 
 
 def _caption(study: Study, shares: pd.DataFrame) -> str:

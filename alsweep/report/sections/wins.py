@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from alsweep.report.captions import ALPHA, alone, count, span, start_of
-from alsweep.report.figures import axis, layout, plain
+from alsweep.report.figures import layout, names_axis, plain
 from alsweep.report.section import (
     Beside,
     Block,
@@ -101,8 +101,9 @@ def _heat_map(matrix: pd.DataFrame, looks: Iterable[Look]) -> Figure:
         "hovertemplate": "<b>%{y}</b> beats <b>%{x}</b><br>at %{z:.1f} % of budgets<extra></extra>",
         "colorbar": {"title": {"text": "budgets won [%]", "side": "right"}, "thickness": 12},
     }
-    across = axis("loses", side="bottom", showgrid=False, tickangle=-30, ticks="")
-    down = axis("wins", autorange="reversed", showgrid=False, ticks="")
+    called = [names[str(strategy)] for strategy in matrix.index]
+    across = names_axis(called, "loses", side="bottom", showgrid=False, tickangle=-30, ticks="")
+    down = names_axis(called, "wins", autorange="reversed", showgrid=False, ticks="")
     return {
         "data": [heat],
         "layout": layout(

@@ -8,8 +8,14 @@
     modeBarButtons: [["toImage", "zoom2d", "pan2d", "zoomIn2d", "zoomOut2d", "resetScale2d"]],
   };
 
+  // The colours of figures by night, as Python chose them; printed is as by day.
+  const night = JSON.parse(document.getElementById("dark").textContent);
+  const wanted = matchMedia("(prefers-color-scheme: dark)");
+  let printing = false;
+
   // Whatever follows a switch is {switch: its name, of: {its value: what to take}}.
   const resolve = (value, state) => {
+    if (typeof value === "string") return wanted.matches && !printing ? night[value] ?? value : value;
     if (Array.isArray(value)) return value.map((one) => resolve(one, state));
     if (value === null || typeof value !== "object") return value;
     if ("switch" in value) return resolve(value.of[state[value.switch]], state);
@@ -20,7 +26,8 @@
     // On a phone the colour bar would take the room of the cells.
     const narrow = plot.clientWidth < 420;
     const data = figure.data.map((t) => (t.type === "heatmap" && narrow ? { ...t, showscale: false } : t));
-    Plotly.react(plot, data, figure.layout, config);
+    const layout = narrow ? { ...figure.layout, font: { ...figure.layout.font, size: 11 } } : figure.layout;
+    Plotly.react(plot, data, layout, config);
   };
 
   const press = (button, on) => button.setAttribute("aria-pressed", String(on));
@@ -49,6 +56,12 @@
     });
   }
 
+  // Plotly hears of the window alone: a card also becomes narrower by a scroll bar that appears.
+  const cards = new ResizeObserver((entries) => entries.forEach(({ target }) => {
+    if (target.clientWidth && target.clientWidth !== target._fullLayout?.width) Plotly.Plots.resize(target);
+  }));
+
+  const redraws = [];
   document.querySelectorAll("section").forEach((section) => {
     const plots = [...section.querySelectorAll(".plot")].map((plot) => [
       plot, JSON.parse(plot.nextElementSibling.textContent),
@@ -60,7 +73,13 @@
     };
     controls.forEach((control) => listen(control, drawAll));
     drawAll();
+    redraws.push(drawAll);
+    plots.forEach(([plot]) => cards.observe(plot));
   });
+  const redraw = () => redraws.forEach((one) => one());
+  wanted.addEventListener("change", redraw);
+  addEventListener("beforeprint", () => { printing = true; redraw(); });
+  addEventListener("afterprint", () => { printing = false; redraw(); });
 
   const links = new Map([...document.querySelectorAll("nav a")].map((a) => [a.hash.slice(1), a]));
   const observer = new IntersectionObserver((entries) => {
