@@ -12,6 +12,8 @@ PLUGINS = "plugins"
 RESULTS = "results.parquet"
 QUERY_PICTURES, TRIED_PICTURES = "queries", "try"
 """Folders in a report that the report itself does not write."""
+REPORT_FILES = "files.json"
+"""In a report: what it wrote beside this, by the hash of the content."""
 
 
 def space_path(run: Path) -> Path:

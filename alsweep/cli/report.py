@@ -1,5 +1,7 @@
 """``alsweep report``: tables, plots and the page."""
 
+import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -12,6 +14,10 @@ def report(
         Path | None,
         typer.Option(help="Folder to write; RUN/report if left out.", show_default=False),
     ] = None,
+    watch: Annotated[
+        bool, typer.Option("--watch", help="Write it anew as loops end, until all have.")
+    ] = False,
+    every: Annotated[int, typer.Option(help="Seconds between looks, with --watch.", min=1)] = 60,
 ) -> None:
     """Write tables, plots and a self-contained page on one or several runs.
 
@@ -23,8 +29,40 @@ def report(
     runs = _folders(runs)
     if out is not None or (len(runs) == 1 and runs[0].is_dir()):
         refuse_unwritable((out or runs[0]).absolute())
+    if watch:
+        _watch(runs, out, every)
+        return
     page = write_report(runs, out)
     typer.echo(f"report: {page}")
+
+
+def _watch(runs: Sequence[Path], out: Path | None, every: int) -> None:
+    """Write the report whenever loops have ended; the last one is of all that there is."""
+    from alsweep.report import write_report
+    from alsweep.sweep.run_folder import active_driver
+
+    seen: object = None
+    while True:
+        # Asked before reading, so that what comes in between is looked at once more.
+        working, now = (
+            any(active_driver(run) is not None for run in runs),
+            [_state(run) for run in runs],
+        )
+        if now != seen or not working:
+            page = write_report(runs, out, refresh=every if working else None)
+            typer.echo(f"report: {page}")
+            seen = now
+        if not working:
+            return
+        time.sleep(every)
+
+
+def _state(run: Path) -> list[tuple[str, int]]:
+    """What changes with each loop that ends."""
+    from alsweep.layout import trajectories_folder
+
+    folders = sorted(trajectories_folder(run).glob("*/records"))
+    return [(folder.parent.name, folder.stat().st_mtime_ns) for folder in folders]
 
 
 def _folders(paths: list[Path]) -> list[Path]:

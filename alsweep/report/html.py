@@ -15,9 +15,10 @@ from alsweep.errors import RunFolderError
 from alsweep.files import is_litter, write_bytes
 from alsweep.layout import QUERY_PICTURES, TRIED_PICTURES, report_folder, report_page
 from alsweep.report import captions
+from alsweep.report.exported import names_of, table_files
 from alsweep.report.figures import both, dark_colours
-from alsweep.report.replacing import replacing
-from alsweep.report.section import Material, Section, chip
+from alsweep.report.replacing import foreign, replacing
+from alsweep.report.section import Block, Material, Section, chip
 from alsweep.report.sections import sections
 from alsweep.report.study import Study, read_study
 from alsweep.report.volumes import open_datasets
@@ -26,12 +27,15 @@ _MARK = "alsweep report"
 """In the page's generator tag; a page without it is not ours to replace."""
 
 
-def write_report(runs: Sequence[Path], out: Path | None = None) -> Path:
+def write_report(
+    runs: Sequence[Path], out: Path | None = None, *, refresh: int | None = None
+) -> Path:
     """Write the report of one or several runs; what an older report left there is replaced.
 
     Args:
         runs: Run folders.
         out: Folder to write; the ``report`` folder of the run if left out.
+        refresh: Seconds after which a page that is open loads itself anew; None is never.
 
     Returns:
         The page, DIR/index.html.
@@ -45,14 +49,17 @@ def write_report(runs: Sequence[Path], out: Path | None = None) -> Path:
         raise RunFolderError("a report on several runs needs a place of its own; add --out DIR")
     folder = report_folder(runs[0]) if out is None else out
     known = sections()
-    _check_folder(folder, {name for section in known for name in section.files})
+    _check_folder(folder, {name for one in known for name in (*one.files, *names_of(one))})
     study = read_study(runs)
     material = Material(study, open_datasets(study))
     page = report_page(folder)
     with replacing(folder, last=page.name) as new:
         shown = [section for section in known if section.applies(material)]
         _write_files(new, shown, material)
-        write_bytes(report_page(new), _page(shown, material).encode())
+        made = [(section, list(section.blocks(material))) for section in shown]
+        for name, content in table_files(made):
+            write_bytes(new / name, content)
+        write_bytes(report_page(new), _page(made, material, refresh).encode())
     return page
 
 
@@ -62,15 +69,21 @@ def _check_folder(folder: Path, files: Iterable[str]) -> None:
     if not folder.exists():
         return
     page = report_page(folder)
+    alien: str | None
     ours = {page.name, QUERY_PICTURES, TRIED_PICTURES, *files}
-    alien = not folder.is_dir() or any(
-        path.name not in ours and not path.name.endswith(".tmp") and not is_litter(path.name)
-        for path in folder.iterdir()
-    )
-    if not alien and page.exists():
-        alien = _MARK not in page.read_text(encoding="utf-8", errors="replace")[:2000]
-    if alien:
-        raise RunFolderError(f"{folder}: holds something else than a report; choose another --out")
+    alien = folder.name
+    if folder.is_dir():
+        has_page = page.exists() and _MARK in page.read_text("utf-8", errors="replace")[:2000]
+        folders = [path.name for path in folder.iterdir() if path.is_dir()]
+        other = [
+            n for n in folders if n not in ours and not n.endswith(".tmp") and not is_litter(n)
+        ]
+        alien = next(iter(other), None) or foreign(folder, ours if has_page else ())
+    if alien is not None:
+        raise RunFolderError(
+            f"{folder}: holds something else than a report: {alien}, which no report wrote as it "
+            "is; move it elsewhere, or choose another --out"
+        )
 
 
 def _write_files(folder: Path, shown: Iterable[Section], material: Material) -> None:
@@ -82,7 +95,9 @@ def _write_files(folder: Path, shown: Iterable[Section], material: Material) -> 
                 write_bytes(folder / name, content)
 
 
-def _page(shown: Sequence[Section], material: Material) -> str:
+def _page(
+    made: Sequence[tuple[Section, Sequence[Block]]], material: Material, refresh: int | None
+) -> str:
     environment = Environment(
         loader=PackageLoader("alsweep.report"),
         autoescape=True,
@@ -91,7 +106,6 @@ def _page(shown: Sequence[Section], material: Material) -> str:
         lstrip_blocks=True,
     )
     environment.filters |= {"embedded": embeddable, "chip": chip, "both": both}
-    made = [(section, list(section.blocks(material))) for section in shown]
     texts = resources.files("alsweep.report") / "templates"
     return environment.get_template("report.html").render(
         generator=f"{_MARK} {__version__}",
@@ -99,6 +113,7 @@ def _page(shown: Sequence[Section], material: Material) -> str:
         script=(texts / "report.js").read_text(encoding="utf-8"),
         dark=dark_colours(),
         plotly=get_plotlyjs(),
+        refresh=refresh,
         title=material.study.title,
         cards=_cards(material.study),
         notices=[*material.study.remarks, *_notices(material)],

@@ -18,7 +18,11 @@
     if (typeof value === "string") return wanted.matches && !printing ? night[value] ?? value : value;
     if (Array.isArray(value)) return value.map((one) => resolve(one, state));
     if (value === null || typeof value !== "object") return value;
-    if ("switch" in value) return resolve(value.of[state[value.switch]], state);
+    if ("switch" in value) {
+      // What a figure does not have for an option is not shown with it.
+      const option = state[value.switch];
+      return option in value.of ? resolve(value.of[option], state) : false;
+    }
     return Object.fromEntries(Object.entries(value).map(([key, one]) => [key, resolve(one, state)]));
   };
 
