@@ -76,6 +76,16 @@ def reference_path(run: Path, key: str) -> Path:
     return run / "fulldata" / f"{key}.json"
 
 
+def noise_folder(run: Path) -> Path:
+    """Loop 0 trained again and again on the same labels."""
+    return run / "noise"
+
+
+def noise_path(run: Path, start: str, repeat: int) -> Path:
+    """The record of one such training."""
+    return noise_folder(run) / f"{start}-{repeat:02d}.json"
+
+
 def results_path(run: Path) -> Path:
     """The tidy table."""
     return run / RESULTS

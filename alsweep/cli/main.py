@@ -27,6 +27,7 @@ VERBS = (
     "run",
     "resume",
     "fulldata",
+    "noise",
     "status",
     "report",
     "queries",

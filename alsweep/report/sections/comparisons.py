@@ -114,7 +114,7 @@ def _figure(study: Study, rows: pd.DataFrame, setting: str, against: Sequence[st
     return {
         "data": switched(_AGAINST, data) if len(against) > 1 else data[against[0]],
         "layout": layout(
-            xaxis=axis("difference in AUBC [Dice points]", zeroline=True, zerolinecolor="#8a94a3"),
+            xaxis=axis("difference [Dice points]", zeroline=True, zerolinecolor="#8a94a3"),
             yaxis=names_axis(_met(study, here), autorange="reversed", showgrid=False),
             shapes=[band],
             height=130 + 46 * max(most, 1),

@@ -68,7 +68,7 @@ def _diagram(study: Study, groups: pd.DataFrame) -> Figure:
     end = max(rows + 0.3, 1 + needed + 0.3)
     data.append(_line([1, 1 + needed], [-0.9, -0.9], INK, 2))
     note: dict[str, Any] = {"x": 1 + needed / 2, "y": -0.9, "yshift": 9, "showarrow": False}
-    note |= {"text": f"critical difference {needed:.2f}", "font": {"size": 12}}
+    note |= {"text": f"CD {needed:.2f}", "font": {"size": 12}}
     names = [short(looks[str(strategy)].name) for strategy in groups.index]
     across = axis("mean rank", range=[0.7, end], dtick=1)
     ticks = {"tickvals": list(range(rows)), "ticktext": names}
@@ -90,7 +90,7 @@ def _caption(study: Study, groups: pd.DataFrame, test: pd.DataFrame) -> str:
     text = (
         f"Mean over {count(int(found['settings']), 'setting')} of each strategy's rank by AUBC; "
         "1 is the highest. Strategies over one bar are not told apart: their mean ranks are closer "
-        f"than the critical difference of Nemenyi's test (level {ALPHA:.0%}, all pairs together)."
+        f"than the critical difference (CD) of Nemenyi's test (level {ALPHA:.0%}, all pairs together)."
     )
     if not pd.isna(found["p"]):
         text += (

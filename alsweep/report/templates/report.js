@@ -62,7 +62,10 @@
 
   // Plotly hears of the window alone: a card also becomes narrower by a scroll bar that appears.
   const cards = new ResizeObserver((entries) => entries.forEach(({ target }) => {
-    if (target.clientWidth && target.clientWidth !== target._fullLayout?.width) Plotly.Plots.resize(target);
+    if (target.clientWidth && target.clientWidth !== target._fullLayout?.width) {
+      target.drawAgain();
+      Plotly.Plots.resize(target);
+    }
   }));
 
   const redraws = [];
@@ -71,14 +74,18 @@
       plot, JSON.parse(plot.nextElementSibling.textContent),
     ]);
     const controls = [...section.querySelectorAll("[data-switch]")];
+    const now = () => Object.fromEntries(controls.map((one) => [one.dataset.switch, setting(one)]));
     const drawAll = () => {
-      const state = Object.fromEntries(controls.map((one) => [one.dataset.switch, setting(one)]));
+      const state = now();
       plots.forEach(([plot, figure]) => draw(plot, resolve(figure, state)));
     };
     controls.forEach((control) => listen(control, drawAll));
     drawAll();
     redraws.push(drawAll);
-    plots.forEach(([plot]) => cards.observe(plot));
+    plots.forEach(([plot, figure]) => {
+      plot.drawAgain = () => draw(plot, resolve(figure, now()));
+      cards.observe(plot);
+    });
   });
   const redraw = () => redraws.forEach((one) => one());
   wanted.addEventListener("change", redraw);
