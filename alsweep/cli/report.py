@@ -3,9 +3,14 @@
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+if TYPE_CHECKING:
+    from alsweep.report.explore import Chosen
+    from alsweep.report.queries import Query
+    from alsweep.report.views import Predict
 
 
 def report(
@@ -17,6 +22,15 @@ def report(
     watch: Annotated[
         bool, typer.Option("--watch", help="Write it anew as loops end, until all have.")
     ] = False,
+    explore: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="ID",
+            help="Trajectory to show in space with what its networks said, or the beginning of "
+            "an id; may be repeated. Without it a few are shown without predictions.",
+            show_default=False,
+        ),
+    ] = None,
     every: Annotated[int, typer.Option(help="Seconds between looks, with --watch.", min=1)] = 60,
 ) -> None:
     """Write tables, plots and a self-contained page on one or several runs.
@@ -32,8 +46,29 @@ def report(
     if watch:
         _watch(runs, out, every)
         return
-    page = write_report(runs, out)
+    page = write_report(runs, out, chosen=_chosen(explore or []))
     typer.echo(f"report: {page}")
+
+
+def _chosen(ids: Sequence[str]) -> "Chosen":
+    from alsweep.report.explore import Chosen
+
+    return Chosen(tuple(ids), _ask if ids else None)
+
+
+def _ask(query: "Query") -> "tuple[Predict, str]":
+    """The networks that chose a query, as the report asks them."""
+    from functools import partial
+
+    from alsweep.cli.networks import open_networks
+    from alsweep.cli.progress import CaseProgress
+    from alsweep.trajectory.stored_networks import voxel_map
+
+    assert query.trajectory.config is not None
+    score = voxel_map(query.trajectory.config.strategy)
+    with CaseProgress("report") as progress:
+        networks = open_networks(query, progress)
+    return partial(networks.scored, score=score), score.name.replace("_", " ")
 
 
 def _watch(runs: Sequence[Path], out: Path | None, every: int) -> None:

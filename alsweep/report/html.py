@@ -15,6 +15,7 @@ from alsweep.errors import RunFolderError
 from alsweep.files import is_litter, write_bytes
 from alsweep.layout import QUERY_PICTURES, TRIED_PICTURES, report_folder, report_page
 from alsweep.report import captions
+from alsweep.report.explore import Chosen
 from alsweep.report.exported import names_of, table_files
 from alsweep.report.figures import both, dark_colours
 from alsweep.report.replacing import foreign, replacing
@@ -28,7 +29,11 @@ _MARK = "alsweep report"
 
 
 def write_report(
-    runs: Sequence[Path], out: Path | None = None, *, refresh: int | None = None
+    runs: Sequence[Path],
+    out: Path | None = None,
+    *,
+    refresh: int | None = None,
+    chosen: Chosen | None = None,
 ) -> Path:
     """Write the report of one or several runs; what an older report left there is replaced.
 
@@ -36,6 +41,7 @@ def write_report(
         runs: Run folders.
         out: Folder to write; the ``report`` folder of the run if left out.
         refresh: Seconds after which a page that is open loads itself anew; None is never.
+        chosen: Which trajectories are shown in space, and who asks their networks.
 
     Returns:
         The page, DIR/index.html.
@@ -51,7 +57,7 @@ def write_report(
     known = sections()
     _check_folder(folder, {name for one in known for name in (*one.files, *names_of(one))})
     study = read_study(runs)
-    material = Material(study, open_datasets(study))
+    material = Material(study, open_datasets(study), chosen)
     page = report_page(folder)
     with replacing(folder, last=page.name) as new:
         shown = [section for section in known if section.applies(material)]

@@ -126,6 +126,8 @@ def browser(program: str, profile: Path) -> Iterator[Browser]:
     """
     command = [
         *(program, "--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"),
+        # WebGL without a graphics card, for what is drawn in space.
+        *("--use-angle=swiftshader", "--enable-unsafe-swiftshader"),
         *("--remote-debugging-pipe", "--no-first-run", f"--user-data-dir={profile}", "about:blank"),
     ]
     theirs_in, ours_out = os.pipe()

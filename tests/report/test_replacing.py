@@ -90,10 +90,13 @@ def test_a_stop_while_files_take_their_places_leaves_them_the_reports(tmp_path, 
         moved.append(target.name)
         return before(path, target)
 
-    with pytest.raises(KeyboardInterrupt), replacing(folder, last="index.html") as new:
-        (new / "index.html").write_text("new")
-        (new / "aubc.csv").write_text("new")
-        (new / "more.csv").write_text("new")
-        monkeypatch.setattr(Path, "replace", stop_at_the_page)
+    def write_anew():
+        with replacing(folder, last="index.html") as new:
+            for name in ("index.html", "aubc.csv", "more.csv"):
+                (new / name).write_text("new")
+            monkeypatch.setattr(Path, "replace", stop_at_the_page)
+
+    with pytest.raises(KeyboardInterrupt):
+        write_anew()
     assert moved[-2:] == ["aubc.csv", "more.csv"]
     assert foreign(folder, ()) is None

@@ -103,7 +103,10 @@ def _figure(material: Material, setting: str, metrics: list[str]) -> Figure:
     lines = [
         trace
         for look, mine in there
-        for trace in (_singles(look, mine, metrics, axes), _line(look, _means(mine, metrics, axes)))
+        for trace in (
+            _singles(look, mine, metrics, axes),
+            _line(look, _means(mine, metrics, axes)) | _leads(material, look, mine),
+        )
     ]
     every = rows["seed"].nunique()
     lacking = [(look, mine) for look, mine in there if mine["seed"].nunique() < every]
@@ -193,6 +196,17 @@ def _own_number(look: Look, means: dict[str, pd.DataFrame]) -> Figure:
         "textposition": "middle right",
         "textfont": {"size": 11, "color": look.colour},
     }
+
+
+def _leads(material: Material, look: Look, rows: pd.DataFrame) -> dict[str, Any]:
+    """Where a click on a point of a line leads: to the patches that made it, if they are shown."""
+    own = set(rows["trajectory"])
+    shown = {one.loop: one.value for one in material.explored if one.trajectory.id in own}
+    if not shown:
+        return {}
+    to = {"section": "explore", "choice": "shown"}
+    loops = sorted(set(map(int, rows["loop"])))
+    return {"meta": {"go": [to | {"value": shown[k]} if k in shown else None for k in loops]}}
 
 
 def _note(loop: Any, row: "pd.Series[float]") -> list[Any]:

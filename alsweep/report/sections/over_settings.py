@@ -90,7 +90,7 @@ def _caption(study: Study, groups: pd.DataFrame, test: pd.DataFrame) -> str:
     text = (
         f"Mean over {count(int(found['settings']), 'setting')} of each strategy's rank by AUBC; "
         "1 is the highest. Strategies over one bar are not told apart: their mean ranks are closer "
-        f"than the critical difference (CD) of Nemenyi's test (level {ALPHA:.0%}, all pairs together)."
+        f"than the critical difference (CD) of Nemenyi's test ({ALPHA:.0%}, all pairs together)."
     )
     if not pd.isna(found["p"]):
         text += (

@@ -68,16 +68,32 @@
     }
   }));
 
+  // A point may lead to a choice elsewhere in the page: {section, choice, value}.
+  function go(point) {
+    const to = point.data.meta?.go?.[point.pointNumber];
+    const section = to && document.getElementById(to.section);
+    const control = section?.querySelector(`select[data-switch="${to.choice}"]`);
+    if (!control) return;
+    control.value = to.value;
+    control.dispatchEvent(new Event("change"));
+    section.scrollIntoView();
+    control.focus({ preventScroll: true });
+  }
+
   const redraws = [];
   document.querySelectorAll("section").forEach((section) => {
     const plots = [...section.querySelectorAll(".plot")].map((plot) => [
       plot, JSON.parse(plot.nextElementSibling.textContent),
     ]);
+    const frames = [...section.querySelectorAll("[data-when]")].map((f) => [f, JSON.parse(f.dataset.when)]);
     const controls = [...section.querySelectorAll("[data-switch]")];
     const now = () => Object.fromEntries(controls.map((one) => [one.dataset.switch, setting(one)]));
     const drawAll = () => {
       const state = now();
       plots.forEach(([plot, figure]) => draw(plot, resolve(figure, state)));
+      frames.forEach(([frame, when]) => {
+        frame.hidden = !Object.entries(when).every(([name, value]) => state[name] === value);
+      });
     };
     controls.forEach((control) => listen(control, drawAll));
     drawAll();
@@ -85,6 +101,7 @@
     plots.forEach(([plot, figure]) => {
       plot.drawAgain = () => draw(plot, resolve(figure, now()));
       cards.observe(plot);
+      plot.on("plotly_click", ({ points }) => go(points[0]));
     });
   });
   const redraw = () => redraws.forEach((one) => one());
