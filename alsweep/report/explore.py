@@ -31,7 +31,7 @@ _STRATEGIES, _LOOPS = 3, 8
 """Trajectories that are shown unless others are named, and queries of one."""
 
 _PATCHES = 3
-_CELL = 2.0
+_CELL = 1.6
 _MOST_BYTES = 12 * 2**20
 """Of pictures and meshes together, before they are written as text."""
 
@@ -157,7 +157,7 @@ def _shown(query: Query, ask: Ask | None) -> Shown:
     layers |= {layer: predict(case)[0] for layer, (predict, _) in predicted.items()}
     classes, spacing = query.dataset.classes, query.dataset.manifest.spacing
     meshes = {layer: list(_meshes(labels, classes, spacing)) for layer, labels in layers.items()}
-    title = f"{query.title}, {case}"
+    title = f"{_what(query.loop)}, {case}"
     planes = {REFERENCE: _picture(volumes, own[:_PATCHES], title, None)}
     planes |= {
         layer: _picture(volumes, own[:_PATCHES], f"{title}: {LAYERS[layer].lower()}", found)
@@ -166,6 +166,10 @@ def _shown(query: Query, ask: Ask | None) -> Shown:
     boxes = [_boxes([one.patch for one in own], spacing)]
     elsewhere = len(query.queried) - len(own)
     return Shown(query.trajectory, query.loop, case, own, elsewhere, meshes, boxes, planes, missing)
+
+
+def _what(loop: int) -> str:
+    return "starting budget" if loop == 0 else f"query {loop}"
 
 
 def _predicted(query: Query, ask: Ask | None) -> tuple[dict[str, tuple[Predict, str]], str]:

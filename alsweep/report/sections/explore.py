@@ -98,8 +98,8 @@ def _caption(shown: Sequence[Shown], layers: Sequence[str]) -> str:
     return (
         "Choose a query here, or click its point in a learning curve: the patches annotated just "
         "before that training. Yellow boxes: the patches in the case that holds most of them, "
-        "among the surfaces of its classes; drag to turn. Below: slices through the first of them; bold "
-        f"contours are the labels that the next training sees.{predicted}{without} "
+        "among the surfaces of its classes; drag to turn. Below: slices through the first of them; "
+        f"bold contours are the labels that the next training sees.{predicted}{without} "
         f"{count(len({one.trajectory.id for one in shown}), 'trajectory', 'trajectories')} shown; "
         "'alsweep report --explore ID' takes others."
     )
