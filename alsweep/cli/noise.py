@@ -86,7 +86,7 @@ def _tell_floor(run: Path) -> None:
 
     for _, row in noise_floor(noise_trainings([run])).iterrows():
         typer.echo(
-            f"setting {row['setting'][:12]}, {row['iterations']:,} iterations: Dice "
+            f"{row['setting']}, {row['iterations']:,} iterations: Dice "
             f"{100 * row['mean_dice']:.2f} %, noise ± {100 * row['deviation']:.2f} points "
             f"({row['trainings']} trainings of {row['starts']} starts)"
         )

@@ -22,7 +22,7 @@ class NoiseRecord(Frozen):
     Attributes:
         start: Hash of all that the trainings share: dataset, labels, recipe.
         repeat: 0 is the training that the trajectories themselves have.
-        setting: Hash, as in the tidy table.
+        setting: As in the tidy table.
         dataset: Name of the Dataset.
         seed: Of the trajectories; it draws the labels, and the networks of repeat 0.
         iterations: Steps of a member's training.

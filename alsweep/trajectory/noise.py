@@ -12,7 +12,7 @@ from alsweep.trajectory.annotator import make_annotator
 from alsweep.trajectory.budget import draw_start
 from alsweep.trajectory.numerics import NUMERICS
 from alsweep.trajectory.progress import OnProgress
-from alsweep.trajectory.start import start_key
+from alsweep.trajectory.start import setting_of, start_key
 
 
 def repeat_start(
@@ -53,7 +53,7 @@ def repeat_start(
     return NoiseRecord(
         start=key[:16],
         repeat=repeat,
-        setting=config.setting_hash(dataset.fingerprint),
+        setting=setting_of(config, dataset),
         dataset=dataset.name,
         seed=config.seed,
         iterations=training.member_epochs(0) * training.iterations_per_epoch,

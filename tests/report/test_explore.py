@@ -31,7 +31,7 @@ def networks(query):
 def asked(phantom_run):
     """The entropy trajectory of the phantom run, its networks asked."""
     study = read_study([phantom_run])
-    return study, explored(study, Chosen(("predictive_entropy",), networks))
+    return study, explored(study, Chosen(("predictive_entropy-p8x8x8-s0",), networks))
 
 
 def test_each_query_is_shown_in_the_case_that_holds_most_of_it(asked):
@@ -68,7 +68,7 @@ def test_networks_that_are_gone_are_told(phantom_run):
     def gone(query):
         raise RunFolderError("gone")
 
-    shown = explored(read_study([phantom_run]), Chosen(("predictive_entropy",), gone))
+    shown = explored(read_study([phantom_run]), Chosen(("predictive_entropy-p8x8x8-s0",), gone))
     assert all(set(one.meshes) == {REFERENCE} for one in shown)
     assert "not stored any more" in shown[1].missing
 

@@ -30,7 +30,7 @@ def _floor(study: Study) -> pd.DataFrame:
 
 def _name(study: Study, setting: str) -> str:
     """A setting of which nothing has begun has no name here."""
-    return study.settings.get(setting, f"setting {setting[:12]}")
+    return study.settings.get(setting, setting)
 
 
 def _figure(study: Study, trainings: pd.DataFrame) -> Figure:
