@@ -6,7 +6,7 @@ Every strategy against the first control (random_fg66 unless the sweep declares 
 paired by seed, Holm over the tests of a setting.
 """
 
-from common import asked, axes, control_of, look_of, nothing, told
+from asking import asked, axes, control_of, look_of, nothing, told
 
 from alsweep.report.headline import Compared, headline, over_settings, what_would_change
 from alsweep.results import compare, compare_over_settings

@@ -7,7 +7,7 @@ strategies of a setting at that loop. Loop 0 is shared and left out.
 """
 
 import pandas as pd
-from common import asked, axes, control_of, look_of, nothing, told
+from asking import asked, axes, control_of, look_of, nothing, told
 
 from alsweep.results import compare
 

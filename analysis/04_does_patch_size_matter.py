@@ -8,7 +8,7 @@ over seeds.
 """
 
 import pandas as pd
-from common import asked, axes, mean_and_ends, nothing, told
+from asking import asked, axes, mean_and_ends, nothing, told
 
 from alsweep.results import aubc, effort_aubc
 

@@ -7,7 +7,7 @@ against the machine hours of a trajectory, shared members counted as if it had t
 """
 
 import pandas as pd
-from common import asked, axes, mean_and_ends, nothing, told
+from asking import asked, axes, mean_and_ends, nothing, told
 
 from alsweep.results import aubc
 from alsweep.results.compute import with_hours

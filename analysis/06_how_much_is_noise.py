@@ -7,7 +7,7 @@ between the seeds of a strategy. Beside them the differences that strategies mak
 """
 
 import numpy as np
-from common import asked, axes, nothing, told
+from asking import asked, axes, nothing, told
 
 from alsweep.results import aubc
 from alsweep.results.noise import noise_floor, noise_trainings

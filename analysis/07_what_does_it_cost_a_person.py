@@ -8,7 +8,7 @@ Dice which the control ends with, read off mean curves, relative to what the con
 
 import numpy as np
 import pandas as pd
-from common import asked, axes, control_of, look_of, nothing, told
+from asking import asked, axes, control_of, look_of, nothing, told
 
 from alsweep.report.costing import column, costed
 

@@ -82,7 +82,7 @@ def _files(folder: Path) -> list[Path]:
     ]
 
 
-def _told(folder: Path) -> Mapping[str, list[str]] | None:
+def _told(folder: Path) -> dict[str, list[str]] | None:
     """Name to the hashes that its content may have; None where nothing tells."""
     try:
         found = json.loads((folder / REPORT_FILES).read_text(encoding="utf-8"))["files"]

@@ -94,7 +94,8 @@ def _from(
     inside: NDArray[np.bool_], corner: NDArray[np.int64], shape: tuple[int, ...]
 ) -> NDArray[np.bool_]:
     parts = tuple(slice(int(c), int(c) + n) for c, n in zip(corner, shape, strict=True))
-    return inside[parts]
+    part: NDArray[np.bool_] = inside[parts]
+    return part
 
 
 def _around(inside: NDArray[np.bool_], place: NDArray[np.int64], axis: int) -> NDArray[np.int64]:
