@@ -81,10 +81,14 @@ class Lead:
 
 @dataclass(frozen=True)
 class Tables:
-    """Tables under their names; the name is left out where there is one table only."""
+    """Tables under their names; the name is left out where there is one table only.
+
+    Folded ones are what a figure is made of, for those who want numbers or cannot see it.
+    """
 
     kind: ClassVar[str] = "tables"
     named: tuple[NamedTable, ...]
+    folded: bool = False
 
 
 @dataclass(frozen=True)

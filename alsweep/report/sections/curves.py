@@ -21,11 +21,13 @@ from alsweep.report.section import (
     Material,
     Section,
     Switch,
+    Tables,
     chip,
     switched,
 )
 from alsweep.report.stills import learning_curves, png, vector
 from alsweep.report.study import Look, Study
+from alsweep.report.tables import NamedTable, mean_and_std, per_setting
 from alsweep.results.fulldata import mean_full_dice
 
 if TYPE_CHECKING:
@@ -65,6 +67,20 @@ def _blocks(material: Material) -> Iterator[Block]:
         )
     )
     yield Caption(curves_caption(study))
+    if len(study.done):
+        yield Tables(_loop_tables(study), folded=True)
+
+
+def _loop_tables(study: Study) -> tuple[NamedTable, ...]:
+    """Mean Dice after each loop, a column a loop."""
+    loops = sorted(set(map(int, study.done["loop"])))
+
+    def cells(mine: pd.DataFrame) -> tuple[str, ...]:
+        by_loop = dict(list(mine.groupby("loop")["mean_dice"]))
+        return tuple(mean_and_std(by_loop[k]) if k in by_loop else "—" for k in loops)
+
+    columns = ("Strategy", *(f"Loop {k} [%]" for k in loops))
+    return per_setting(study, study.done, columns, cells)
 
 
 def _axes(found: Costed) -> Axes:

@@ -28,6 +28,7 @@ def _blocks(material: Material) -> Iterator[Block]:
     yield Figures(panels(study, lambda study, setting: _figure(study, setting, points)))
     yield Tables(_hours_tables(study))
     yield Caption(_CAPTION)
+    yield Tables(_point_tables(study, points), folded=True)
     yield Tables((("", _saved_table(study)),))
     yield Caption(
         "Hours of all trajectories of a setting, finished or not. Sharing: networks that were "
@@ -85,6 +86,24 @@ def _stairs(rows: pd.DataFrame) -> Figure:
 
 def _plain_numbers(values: "pd.Series[float]", digits: int) -> list[float | None]:
     return [None if pd.isna(value) else round(float(value), digits) for value in values]
+
+
+def _point_tables(study: Study, points: pd.DataFrame) -> tuple[NamedTable, ...]:
+    """Hours and Dice after each loop; a star: on the front."""
+    loops = sorted(set(map(int, points["loop"])))
+
+    def cells(mine: pd.DataFrame) -> tuple[str, ...]:
+        rows = {int(row["loop"]): row for _, row in mine.iterrows()}
+        return tuple(
+            f"{percent(rows[k]['value'])} after {_hours(rows[k]['hours'])}"
+            f"{' *' if rows[k]['on_front'] else ''}"
+            if k in rows
+            else "—"
+            for k in loops
+        )
+
+    columns = ("Strategy", *(f"Loop {k} [% after h]" for k in loops))
+    return per_setting(study, points, columns, cells)
 
 
 def _hours_tables(study: Study) -> tuple[NamedTable, ...]:

@@ -116,9 +116,9 @@ def _caption(study: Study) -> str:
 
 
 def _table(study: Study, found: pd.DataFrame) -> Table:
-    by_key = found.set_index(["strategy", "statistic"])
+    by_key = {(row["strategy"], row["statistic"]): row for _, row in found.iterrows()}
     rows = tuple(
-        (look.name, *(_with_ends(by_key.loc[(look.strategy, name)]) for name in _STATISTICS))
+        (look.name, *(_with_ends(by_key[look.strategy, name]) for name in _STATISTICS))
         for look in study.looks
         if look.strategy in set(found["strategy"])
     )

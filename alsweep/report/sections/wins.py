@@ -58,6 +58,9 @@ def _matrices(material: Material) -> Iterator[Block]:
         (Tables((("", _rate_table(study, matrix)),)), Caption(_RATES_CAPTION)),
     )
     yield Caption(f"{_caption(study, matrix)} {_holm_caption(material)}")
+    texts = dict(_CORRECTION.options)
+    cells = tuple((texts[name], _cells(found, study.looks)) for name, found in maps.items())
+    yield Tables(cells, folded=True)
 
 
 def _tests(study: Study) -> pd.DataFrame:
@@ -118,6 +121,16 @@ def _heat_map(matrix: pd.DataFrame, looks: Iterable[Look]) -> Figure:
             height=230 + 58 * len(labels),
         ),
     }
+
+
+def _cells(matrix: pd.DataFrame, looks: Iterable[Look]) -> Table:
+    """Share of budgets that the row wins."""
+    names = {look.strategy: look.name for look in looks}
+    rows = tuple(
+        (names[str(strategy)], *(percent(value) for value in row))
+        for strategy, row in matrix.iterrows()
+    )
+    return Table(("Wins [%]", *(f"over {names[str(name)]}" for name in matrix.columns)), rows)
 
 
 def _rate_table(study: Study, matrix: pd.DataFrame) -> Table:
