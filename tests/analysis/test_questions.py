@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pytest
 
-from alsweep.files import read_json, write_json
 from alsweep.testing.runs import write_run
 
 FOLDER = Path(__file__).parents[2] / "analysis"
@@ -26,13 +25,7 @@ def runs(tmp_path_factory) -> list[Path]:
     """Two patch sizes, and the first of them once more with a longer training."""
     folder = tmp_path_factory.mktemp("asked")
     write_run(folder / "run", seeds=(0, 1, 2), patch_sizes=((8, 8, 8), (4, 8, 8)))
-    write_run(folder / "long", seeds=(0, 1, 2), patch_sizes=((8, 8, 8),))
-    for path in folder.glob("long/trajectories/*/config.json"):
-        raw = read_json(path)
-        write_json(path, raw | {"training": raw["training"] | {"epochs": 8}})
-    for path in folder.glob("long/trajectories/*/records/*.json"):
-        raw = read_json(path)
-        write_json(path, raw | {"setting": "f" * 64, "train_seconds": 4 * raw["train_seconds"]})
+    write_run(folder / "long", seeds=(0, 1, 2), epochs=8)
     return [folder / "run", folder / "long"]
 
 
