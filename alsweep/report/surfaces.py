@@ -59,7 +59,8 @@ def _coarser(mask: NDArray[np.bool_], step: int) -> NDArray[np.bool_]:
     padded = np.pad(mask, [(0, m - n) for n, m in zip(mask.shape, shape, strict=True)])
     z, y, x = (n // step for n in shape)
     share = padded.reshape(z, step, y, step, x, step).mean(axis=(1, 3, 5))
-    return np.asarray(share >= min(0.5, share.max()), dtype=bool) & (share > 0)
+    kept: NDArray[np.bool_] = (share >= min(0.5, share.max())) & (share > 0)
+    return kept
 
 
 def _net(mask: NDArray[np.bool_]) -> Surface | None:
