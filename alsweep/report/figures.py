@@ -60,6 +60,13 @@ def layout(**changes: Any) -> dict[str, Any]:
     }
 
 
+def legend_above(height: int) -> dict[str, Any]:
+    """Changes of a layout that name the traces above a figure of that height."""
+    place = {"orientation": "h", "y": 1.0, "yanchor": "bottom", "x": 0}
+    margin = {"l": 64, "r": 16, "t": 40, "b": 48}
+    return {"showlegend": True, "legend": place, "margin": margin, "height": height}
+
+
 def axis(title: str | dict[str, Any], **changes: Any) -> dict[str, Any]:
     """Return an axis with the shared look; its title may be switched."""
     return {

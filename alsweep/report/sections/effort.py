@@ -7,7 +7,7 @@ import pandas as pd
 from alsweep.costs import CostModel
 from alsweep.report.captions import over_seeds
 from alsweep.report.costing import Costed, column, costed
-from alsweep.report.figures import axis, layout, marker, panels, plain
+from alsweep.report.figures import axis, layout, legend_above, marker, panels, plain, short
 from alsweep.report.section import Block, Caption, Figure, Figures, Material, Section, Tables
 from alsweep.report.study import Look, Study
 from alsweep.report.tables import NamedTable, last_rows, mean_and_std, per_setting
@@ -35,7 +35,10 @@ def _figure(study: Study, setting: str, areas: pd.DataFrame, found: Costed) -> F
         if look.strategy in means.index.get_level_values(0)
     ]
     across = axis("what is counted", categoryorder="array", categoryarray=names, tickangle=-35)
-    return {"data": data, "layout": layout(xaxis=across, yaxis=axis("AUBC [%]"), height=360)}
+    return {
+        "data": data,
+        "layout": layout(xaxis=across, yaxis=axis("AUBC [%]"), **legend_above(400)),
+    }
 
 
 def _line(look: Look, means: "pd.Series[float]") -> Figure:
@@ -43,7 +46,7 @@ def _line(look: Look, means: "pd.Series[float]") -> Figure:
     return {
         "type": "scatter",
         "mode": "lines+markers",
-        "name": name,
+        "name": short(look.name),
         "x": means.index.tolist(),
         "y": [None if pd.isna(v) else round(100 * float(v), 3) for v in means],
         "line": {"color": look.colour, "width": 2, "dash": "dash" if look.baseline else "solid"},
@@ -81,12 +84,12 @@ def _count(value: float) -> str:
 
 def _caption(found: Costed) -> str:
     meanings = [f"{model.name}: {model.summary.rstrip('.')}" for model in found.models]
-    lacking = "".join(f" Left out: {reason}." for reason in found.lacking)
+    lacking = f" Left out: {'; '.join(found.lacking)}." if found.lacking else ""
     return (
         "A patch full of small structures takes a person longer than an empty one. Each point is "
         "the mean Dice along the curve when the horizontal axis counts another kind of work, over "
-        "the range that all trajectories of a setting cover; a strategy that falls to the right of "
-        f"another one buys its Dice with that work. {'. '.join(meanings)}.{lacking} None is a "
+        "the range that all trajectories of a setting cover; a strategy that loses its lead where "
+        f"another work is counted buys its Dice with that work. {'. '.join(meanings)}.{lacking} None is a "
         "measured time: they are counts in the reference labels."
     )
 

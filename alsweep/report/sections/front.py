@@ -7,7 +7,7 @@ import pandas as pd
 from alsweep.report.captions import some
 from alsweep.report.costing import column, costed
 from alsweep.report.declared import hour_price
-from alsweep.report.figures import INK, axis, layout, marker, panels, plain
+from alsweep.report.figures import INK, axis, layout, legend_above, marker, panels, plain, short
 from alsweep.report.section import Block, Caption, Figure, Figures, Material, Section, Tables
 from alsweep.report.study import Look, Study
 from alsweep.report.tables import NamedTable, Table, per_setting, percent
@@ -54,7 +54,9 @@ def _figure(study: Study, setting: str, points: pd.DataFrame) -> Figure:
     ]
     return {
         "data": [_stairs(here[here["on_front"]].sort_values("hours")), *data],
-        "layout": layout(xaxis=axis("machine hours"), yaxis=axis("mean Dice [%]"), height=380),
+        "layout": layout(
+            xaxis=axis("machine hours"), yaxis=axis("mean Dice [%]"), **legend_above(420)
+        ),
     }
 
 
@@ -63,7 +65,7 @@ def _line(look: Look, rows: pd.DataFrame) -> Figure:
     return {
         "type": "scatter",
         "mode": "lines+markers",
-        "name": name,
+        "name": short(look.name),
         "x": _plain_numbers(rows["hours"], 5),
         "y": _plain_numbers(100 * rows["value"], 3),
         "line": {"color": look.colour, "width": 2, "dash": "dash" if look.baseline else "solid"},

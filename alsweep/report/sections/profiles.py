@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 import pandas as pd
 
 from alsweep.report.captions import alone, controls_of, span
-from alsweep.report.figures import BAND, axis, faint, layout, plain
+from alsweep.report.figures import BAND, axis, faint, layout, legend_above, plain, short
 from alsweep.report.section import Block, Caption, Figure, Figures, Material, Section, Tables
 from alsweep.report.study import Look, Study
 from alsweep.report.tables import Table, percent
@@ -70,7 +70,7 @@ def _figure(study: Study, profiles: pd.DataFrame) -> Figure:
             data += [_band(look, mine), _line(look, mine)]
     what = "share of the way to full data [%]" if _scaled(study) else "AUBC [%]"
     up = axis("runs above it [%]", range=[-2, 102])
-    return {"data": data, "layout": layout(xaxis=axis(what), yaxis=up, height=360)}
+    return {"data": data, "layout": layout(xaxis=axis(what), yaxis=up, **legend_above(400))}
 
 
 def _band(look: Look, rows: pd.DataFrame) -> Figure:
@@ -80,6 +80,7 @@ def _band(look: Look, rows: pd.DataFrame) -> Figure:
         "mode": "lines",
         "hoverinfo": "skip",
         "fill": "toself",
+        "showlegend": False,
         "line": {"width": 0},
         "fillcolor": faint(look.colour, BAND),
         "x": (100 * pd.concat([known["tau"], known["tau"][::-1]])).round(3).tolist(),
@@ -92,7 +93,7 @@ def _line(look: Look, rows: pd.DataFrame) -> Figure:
     return {
         "type": "scatter",
         "mode": "lines",
-        "name": name,
+        "name": short(look.name),
         "x": (100 * rows["tau"]).round(3).tolist(),
         "y": (100 * rows["share"]).round(2).tolist(),
         "line": {"color": look.colour, "width": 2, "dash": "dash" if look.baseline else "solid"},
