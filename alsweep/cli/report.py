@@ -13,6 +13,9 @@ if TYPE_CHECKING:
     from alsweep.report.views import Predict
 
 
+_EVERY = 60
+
+
 def report(
     runs: Annotated[list[Path], typer.Argument(metavar="RUN...", help="Run folders.")],
     out: Annotated[
@@ -31,7 +34,14 @@ def report(
             show_default=False,
         ),
     ] = None,
-    every: Annotated[int, typer.Option(help="Seconds between looks, with --watch.", min=1)] = 60,
+    every: Annotated[
+        int | None,
+        typer.Option(
+            help=f"Seconds between looks, with --watch; {_EVERY} if left out.",
+            min=1,
+            show_default=False,
+        ),
+    ] = None,
 ) -> None:
     """Write tables, plots and a self-contained page on one or several runs.
 
@@ -43,10 +53,13 @@ def report(
     runs = _folders(runs)
     if out is not None or (len(runs) == 1 and runs[0].is_dir()):
         refuse_unwritable((out or runs[0]).absolute())
+    if every is not None and not watch:
+        raise typer.BadParameter("says how often --watch looks; add --watch", param_hint="--every")
+    chosen = _chosen(explore or [])
     if watch:
-        _watch(runs, out, every)
+        _watch(runs, out, every or _EVERY, chosen)
         return
-    page = write_report(runs, out, chosen=_chosen(explore or []))
+    page = write_report(runs, out, chosen=chosen)
     typer.echo(f"report: {page}")
 
 
@@ -71,7 +84,7 @@ def _ask(query: "Query") -> "tuple[Predict, str]":
     return partial(networks.scored, score=score), score.name.replace("_", " ")
 
 
-def _watch(runs: Sequence[Path], out: Path | None, every: int) -> None:
+def _watch(runs: Sequence[Path], out: Path | None, every: int, chosen: "Chosen") -> None:
     """Write the report whenever loops have ended; the last one is of all that there is."""
     from alsweep.report import write_report
     from alsweep.sweep.run_folder import active_driver
@@ -84,7 +97,7 @@ def _watch(runs: Sequence[Path], out: Path | None, every: int) -> None:
             [_state(run) for run in runs],
         )
         if now != seen or not working:
-            page = write_report(runs, out, refresh=every if working else None)
+            page = write_report(runs, out, refresh=every if working else None, chosen=chosen)
             typer.echo(f"report: {page}")
             seen = now
         if not working:

@@ -59,7 +59,7 @@ def test_watching_writes_anew_as_loops_end_and_stops_with_the_driver(app, tmp_pa
         "alsweep.sweep.run_folder.active_driver", lambda _: "pid 1" if len(sleeps) < 3 else None
     )
 
-    def write(runs, out, refresh=None):
+    def write(runs, out, refresh=None, chosen=None):
         done = len(list(runs[0].glob("trajectories/*/records/loop_001.json")))
         written.append((len(sleeps), refresh, done))
         return runs[0] / "report" / "index.html"
@@ -69,6 +69,7 @@ def test_watching_writes_anew_as_loops_end_and_stops_with_the_driver(app, tmp_pa
     assert result.exit_code == 0, result.output
     assert written == [(0, 7, 5), (2, 7, 6), (3, None, 6)]
     assert sleeps == [7, 7, 7]
+    assert CliRunner().invoke(app, [str(run), "--every", "7"]).exit_code == 2
 
 
 def test_help_has_an_example(app):
