@@ -89,8 +89,8 @@ def _caption(found: Costed) -> str:
         "A patch full of small structures takes a person longer than an empty one. Each point is "
         "the mean Dice along the curve when the horizontal axis counts another kind of work, over "
         "the range that all trajectories of a setting cover; a strategy that loses its lead where "
-        f"another work is counted buys its Dice with that work. {'. '.join(meanings)}.{lacking} None is "
-        "a measured time: they are counts in the reference labels."
+        f"another work is counted buys its Dice with that. {'. '.join(meanings)}.{lacking} None "
+        "is a measured time: they are counts in the reference labels."
     )
 
 
