@@ -114,19 +114,19 @@ def _figure(material: Material, setting: str, metrics: list[str]) -> Figure:
     study, found = material.study, material.once(costed)
     rows, axes = found.table[found.table["setting"] == setting], _axes(found)
     each = [(look, rows[rows["strategy"] == look.strategy]) for look in study.looks]
-    there = [(look, mine) for look, mine in each if len(mine)]
-    bands = [_band(look, _means(mine, metrics, axes)) for look, mine in there]
+    there = [(look, mine, _means(mine, metrics, axes)) for look, mine in each if len(mine)]
+    bands = [_band(look, means) for look, _, means in there]
     lines = [
         trace
-        for look, mine in there
+        for look, mine, means in there
         for trace in (
             _singles(look, mine, metrics, axes),
-            _line(look, _means(mine, metrics, axes)) | _leads(material, look, mine),
+            _line(look, means) | _leads(material, look, mine),
         )
     ]
     every = rows["seed"].nunique()
-    lacking = [(look, mine) for look, mine in there if mine["seed"].nunique() < every]
-    lines += [_own_number(look, _means(mine, metrics, axes)) for look, mine in lacking]
+    lacking = [(k, means) for k, mine, means in there if mine["seed"].nunique() < every]
+    lines += [_own_number(look, means) for look, means in lacking]
     level = _full_data(study, setting, metrics)
     return {
         "data": [*bands, *lines, *_height(rows, level, axes)],
@@ -147,11 +147,13 @@ def _means(rows: pd.DataFrame, metrics: Iterable[str], axes: Axes) -> dict[str, 
 
     Only seeds that have a value there enter, so that a point's place is that of its seeds.
     """
-    found = {}
+    found, whole = {}, rows.groupby("loop")
+    every = whole[list(axes)].mean()
     for metric in metrics:
-        grouped = rows.dropna(subset=[metric]).groupby("loop")
-        dice = grouped[metric].agg(["mean", "std", "count"])
-        found[metric] = grouped[list(axes)].mean().join(dice)
+        known = rows[metric].notna()
+        grouped = whole if known.all() else rows[known].groupby("loop")
+        budgets = every if known.all() else grouped[list(axes)].mean()
+        found[metric] = budgets.join(grouped[metric].agg(["mean", "std", "count"]))
     return found
 
 
@@ -266,7 +268,8 @@ def _percent(values: Iterable[float]) -> list[float | None]:
 
 
 def _numbers(values: Iterable[float]) -> list[float | None]:
-    return [None if np.isnan(value) else round(float(value), 4) for value in values]
+    rounded = np.round(np.asarray(list(values), dtype=np.float64), 4).tolist()
+    return [None if value != value else value for value in rounded]
 
 
 def _full_data(study: Study, setting: str, metrics: Iterable[str]) -> dict[str, float | None]:
