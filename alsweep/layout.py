@@ -13,6 +13,8 @@ PLUGINS = "plugins"
 RESULTS = "results.parquet"
 QUERY_PICTURES, TRIED_PICTURES = "queries", "try"
 """Folders in a report that the report itself does not write."""
+REPORT_FILES = "files.json"
+"""In a report: what it wrote beside this, by the hash of the content."""
 
 
 def space_path(run: Path) -> Path:
@@ -88,6 +90,16 @@ def starts_folder(run: Path) -> Path:
 def reference_path(run: Path, key: str) -> Path:
     """The record of a full-data reference."""
     return run / "fulldata" / f"{key}.json"
+
+
+def noise_folder(run: Path) -> Path:
+    """Loop 0 trained again and again on the same labels."""
+    return run / "noise"
+
+
+def noise_path(run: Path, start: str, repeat: int) -> Path:
+    """The record of one such training."""
+    return noise_folder(run) / f"{start}-{repeat:02d}.json"
 
 
 def results_path(run: Path) -> Path:

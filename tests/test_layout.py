@@ -7,7 +7,17 @@ from pathlib import Path
 from alsweep import layout
 
 ROOT = Path(layout.__file__).parent
-FOLDERS = ("trajectories", "models", "records", "queries", "pending", "fulldata", "report", "wandb")
+FOLDERS = (
+    "trajectories",
+    "models",
+    "records",
+    "queries",
+    "pending",
+    "fulldata",
+    "noise",
+    "report",
+    "wandb",
+)
 FILES = ("sweep.yaml", "config.json", "error.json", "log.txt", "progress.json", "results.parquet")
 NAMES = {*FOLDERS, *FILES, "labels.zarr", "crops", ".starts", ".training", "weights.pt"}
 OTHERS_LAYOUTS = {ROOT / "layout.py", ROOT / "model" / "bundle.py"}  # a bundle is MONAI's

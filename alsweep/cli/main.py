@@ -29,6 +29,7 @@ VERBS = (
     "submit",
     "worker",
     "fulldata",
+    "noise",
     "status",
     "report",
     "queries",

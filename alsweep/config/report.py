@@ -6,7 +6,7 @@ from typing import Annotated
 
 from pydantic import Field, field_validator
 
-from alsweep.config.base import Frozen
+from alsweep.config.base import Frozen, added
 from alsweep.errors import ConfigError
 
 DEFAULT_CONTROLS = ("random_fg66", "random_fg33", "random")
@@ -23,6 +23,17 @@ class ReportConfig(Frozen):
     )
     rope: Annotated[float, Field(ge=0, lt=1)] = Field(
         0.005, description="AUBC (0..1) within which a difference counts as none"
+    )
+
+    prices: dict[str, Annotated[float, Field(ge=0)]] = added(
+        {},
+        neutral={},
+        description="name of a cost model ('slices', 'patches', ...) to the price of one of it",
+    )
+    every_cost: bool = added(
+        False,
+        neutral=False,
+        description="look at the labels of all queries for cost models, however many there are",
     )
 
     @field_validator("controls")
@@ -75,7 +86,7 @@ def default_controls(names: Mapping[str, str]) -> tuple[str, ...]:
 
 
 def joined(configs: Iterable[ReportConfig], names: Mapping[str, str]) -> ReportConfig:
-    """What several runs ask for together: all controls, in order, and the smallest rope.
+    """What several runs ask for together: all controls, in order, the smallest rope, all prices.
 
     Args:
         configs: One a run.
@@ -84,4 +95,10 @@ def joined(configs: Iterable[ReportConfig], names: Mapping[str, str]) -> ReportC
     found = list(configs) or [ReportConfig()]
     every = [default_controls(names) if c.controls is None else c.controls for c in found]
     controls = dict.fromkeys(control for one in every for control in one)
-    return ReportConfig(controls=tuple(controls), rope=min(config.rope for config in found))
+    prices = {name: price for one in reversed(found) for name, price in one.prices.items()}
+    return ReportConfig(
+        controls=tuple(controls),
+        rope=min(config.rope for config in found),
+        prices=prices,
+        every_cost=any(config.every_cost for config in found),
+    )

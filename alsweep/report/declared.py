@@ -9,6 +9,7 @@ from ruamel.yaml import YAML
 from alsweep.config.base import STORED, Frozen
 from alsweep.config.report import ReportConfig
 from alsweep.config.schedule import ScheduleConfig
+from alsweep.config.sweep import ResourcesConfig
 from alsweep.errors import RecordError
 from alsweep.layout import space_path
 
@@ -27,6 +28,14 @@ def declared(run: Path) -> ReportConfig:
 def declared_schedule(run: Path) -> ScheduleConfig:
     """Return the section ``schedule`` of RUN/sweep.yaml, as :func:`declared` does ``report``."""
     return _section(run, "schedule", ScheduleConfig)
+
+
+def hour_price(run: Path) -> float | None:
+    """Price of an hour of a worker, from ``resources``; one without a GPU counts as one GPU."""
+    resources = _section(run, "resources", ResourcesConfig)
+    if resources.price_per_gpu_hour is None:
+        return None
+    return resources.price_per_gpu_hour * (resources.gpus or 1)
 
 
 def _section(run: Path, name: str, kind: type[T]) -> T:

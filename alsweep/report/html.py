@@ -15,8 +15,11 @@ from alsweep.errors import RunFolderError
 from alsweep.files import is_litter, write_bytes
 from alsweep.layout import QUERY_PICTURES, RESULTS, TRIED_PICTURES, report_folder, report_page
 from alsweep.report import captions
-from alsweep.report.replacing import replacing
-from alsweep.report.section import Material, Section, chip
+from alsweep.report.explore import Chosen
+from alsweep.report.exported import names_of, table_files
+from alsweep.report.figures import both, dark_colours
+from alsweep.report.replacing import foreign, replacing
+from alsweep.report.section import Block, Material, Section, chip
 from alsweep.report.sections import sections
 from alsweep.report.study import Study, read_study
 from alsweep.report.volumes import open_datasets
@@ -28,7 +31,12 @@ _MARK = "alsweep report"
 
 
 def write_report(
-    runs: Sequence[Path | RunFolder], out: Path | None = None, published: Path | None = None
+    runs: Sequence[Path | RunFolder],
+    out: Path | None = None,
+    published: Path | None = None,
+    *,
+    refresh: int | None = None,
+    chosen: Chosen | None = None,
 ) -> Path:
     """Write the report of one or several runs; what an older report left there is replaced.
 
@@ -36,6 +44,8 @@ def write_report(
         runs: Run folders, or what was read elsewhere, which needs a place of its own.
         out: Folder to write; the ``report`` folder of the run if left out.
         published: A table of other people's results, shown beside them.
+        refresh: Seconds after which a page that is open loads itself anew; None is never.
+        chosen: Which trajectories are shown in space, and who asks their networks.
 
     Returns:
         The page, DIR/index.html.
@@ -50,9 +60,9 @@ def write_report(
         raise RunFolderError("a report on several runs needs a place of its own; add --out DIR")
     folder = out or report_folder(first.path if isinstance(first, RunFolder) else first)
     known = sections()
-    _check_folder(folder, {name for section in known for name in section.files})
+    _check_folder(folder, {name for one in known for name in (*one.files, *names_of(one))})
     study = read_study(runs, published)
-    material = Material(study, open_datasets(study))
+    material = Material(study, open_datasets(study), chosen)
     page = report_page(folder)
     with replacing(folder, last=page.name) as new:
         shown = [section for section in known if section.applies(material)]
@@ -60,7 +70,10 @@ def write_report(
             write_bytes(new / name, content)
         if any(isinstance(run, RunFolder) for run in runs):
             write_bytes(new / RESULTS, parquet(study.runs))
-        write_bytes(report_page(new), _page(shown, material).encode())
+        made = [(section, list(section.blocks(material))) for section in shown]
+        for name, content in table_files(made):
+            write_bytes(new / name, content)
+        write_bytes(report_page(new), _page(made, material, refresh).encode())
     return page
 
 
@@ -70,15 +83,21 @@ def _check_folder(folder: Path, files: Iterable[str]) -> None:
     if not folder.exists():
         return
     page = report_page(folder)
+    alien: str | None
     ours = {page.name, QUERY_PICTURES, TRIED_PICTURES, RESULTS, *files}
-    alien = not folder.is_dir() or any(
-        path.name not in ours and not path.name.endswith(".tmp") and not is_litter(path.name)
-        for path in folder.iterdir()
-    )
-    if not alien and page.exists():
-        alien = _MARK not in page.read_text(encoding="utf-8", errors="replace")[:2000]
-    if alien:
-        raise RunFolderError(f"{folder}: holds something else than a report; choose another --out")
+    alien = folder.name
+    if folder.is_dir():
+        has_page = page.exists() and _MARK in page.read_text("utf-8", errors="replace")[:2000]
+        folders = [path.name for path in folder.iterdir() if path.is_dir()]
+        other = [
+            n for n in folders if n not in ours and not n.endswith(".tmp") and not is_litter(n)
+        ]
+        alien = next(iter(other), None) or foreign(folder, ours if has_page else ())
+    if alien is not None:
+        raise RunFolderError(
+            f"{folder}: holds something else than a report: {alien}, which no report wrote as it "
+            "is; move it elsewhere, or choose another --out"
+        )
 
 
 def figure_data(material: Material) -> dict[str, bytes]:
@@ -98,7 +117,9 @@ def _files(
                 yield name, content
 
 
-def _page(shown: Sequence[Section], material: Material) -> str:
+def _page(
+    made: Sequence[tuple[Section, Sequence[Block]]], material: Material, refresh: int | None
+) -> str:
     environment = Environment(
         loader=PackageLoader("alsweep.report"),
         autoescape=True,
@@ -106,14 +127,15 @@ def _page(shown: Sequence[Section], material: Material) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"embedded": embeddable, "chip": chip}
-    made = [(section, list(section.blocks(material))) for section in shown]
+    environment.filters |= {"embedded": embeddable, "chip": chip, "both": both}
     texts = resources.files("alsweep.report") / "templates"
     return environment.get_template("report.html").render(
         generator=f"{_MARK} {__version__}",
         style=(texts / "report.css").read_text(encoding="utf-8"),
         script=(texts / "report.js").read_text(encoding="utf-8"),
+        dark=dark_colours(),
         plotly=get_plotlyjs(),
+        refresh=refresh,
         title=material.study.title,
         cards=_cards(material.study),
         notices=[*material.study.remarks, *_notices(material)],

@@ -8,8 +8,10 @@ takes the one that is chosen.
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, ClassVar, TypeVar
 
+from alsweep.report.explore import Chosen, Shown, explored
 from alsweep.report.study import Look, Study
 from alsweep.report.tables import NamedTable
 from alsweep.report.volumes import Opened
@@ -56,12 +58,21 @@ class Material:
     Attributes:
         study: The runs.
         datasets: Their datasets by trajectory id.
+        chosen: Which trajectories are shown in space.
     """
 
-    def __init__(self, study: Study, datasets: Mapping[str, Opened]) -> None:
+    def __init__(
+        self, study: Study, datasets: Mapping[str, Opened], chosen: Chosen | None = None
+    ) -> None:
         self.study = study
         self.datasets = datasets
+        self.chosen = chosen or Chosen()
         self._made: dict[Callable[[Study], Any], Any] = {}
+
+    @cached_property
+    def explored(self) -> list[Shown]:
+        """Queries that are shown in space."""
+        return explored(self.study, self.chosen)
 
     def once(self, make: Callable[[Study], T]) -> T:
         """What ``make`` makes of the study; made once, however many ask for it."""
@@ -81,11 +92,23 @@ class Caption:
 
 
 @dataclass(frozen=True)
+class Lead:
+    """A sentence that stands for the whole page; a second one is quieter."""
+
+    kind: ClassVar[str] = "lead"
+    text: str
+
+
+@dataclass(frozen=True)
 class Tables:
-    """Tables under their names; the name is left out where there is one table only."""
+    """Tables under their names; the name is left out where there is one table only.
+
+    Folded ones are what a figure is made of, for those who want numbers or cannot see it.
+    """
 
     kind: ClassVar[str] = "tables"
     named: tuple[NamedTable, ...]
+    folded: bool = False
 
 
 @dataclass(frozen=True)
@@ -163,6 +186,21 @@ class Pictures:
 
 
 @dataclass(frozen=True)
+class Frame(Picture):
+    """A picture that is seen while switches are set so."""
+
+    when: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class Frames:
+    """Pictures of which switches show one."""
+
+    kind: ClassVar[str] = "frames"
+    frames: tuple[Frame, ...]
+
+
+@dataclass(frozen=True)
 class Statements:
     """Pairs of an item and what is to be said on it."""
 
@@ -179,7 +217,9 @@ class Beside:
     right: tuple["Block", ...]
 
 
-Block = Caption | Tables | Figures | Controls | Chips | Pictures | Statements | Beside
+Block = (
+    Lead | Caption | Tables | Figures | Controls | Chips | Pictures | Frames | Statements | Beside
+)
 
 
 def always(material: Material) -> bool:

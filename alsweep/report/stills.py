@@ -1,10 +1,11 @@
 """The figures that papers and slides need as files: learning curves and win matrix as PNG."""
 
 import io
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import pandas as pd
+from matplotlib import rc_context
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
@@ -34,6 +35,16 @@ def png(figure: Figure) -> bytes:
     """Render a figure; the same figure gives the same bytes."""
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", metadata={"Software": None})
+    return buffer.getvalue()
+
+
+def vector(figure: Figure, kind: Literal["pdf", "svg"]) -> bytes:
+    """Render a figure to be scaled; the same figure gives the same bytes."""
+    undated = {"CreationDate": None} if kind == "pdf" else {"Date": None}
+    buffer = io.BytesIO()
+    # Ids in an SVG would be drawn anew each time without a salt.
+    with rc_context({"svg.hashsalt": "alsweep", "pdf.fonttype": 42}):
+        figure.savefig(buffer, format=kind, metadata=undated)
     return buffer.getvalue()
 
 

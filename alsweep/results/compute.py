@@ -100,6 +100,23 @@ def _spared(group: pd.DataFrame) -> float:
     return float(sum(each[each.index > loop].sum() for loop in last))
 
 
+def with_hours(table: pd.DataFrame, *, statuses: Collection[str] = DONE) -> pd.DataFrame:
+    """Return rows with ``hours``: cumulative, what members found stored would have taken included.
+
+    Args:
+        table: The tidy table.
+        statuses: Which trajectories enter; rows of others are left out.
+
+    Raises:
+        RecordError: A column is missing, or a loop is there twice.
+    """
+    rows = _priced(table, statuses)
+    spent = rows[["train", "evaluate", "query", "shared"]].sum(axis="columns", skipna=False)
+    owners = [rows[key] for key in ("setting", "strategy", "seed")]
+    hours = spent.groupby(owners).cumsum()
+    return rows.drop(columns=["train", "evaluate", "query", "shared"]).assign(hours=hours)
+
+
 def front(
     table: pd.DataFrame, metric: str = "mean_dice", *, statuses: Collection[str] = DONE
 ) -> pd.DataFrame:
@@ -118,10 +135,8 @@ def front(
     Raises:
         RecordError: A column is missing, or a loop is there twice.
     """
-    rows = _priced(select(table, (metric,), statuses), statuses)
-    spent = rows[["train", "evaluate", "query", "shared"]].sum(axis="columns", skipna=False)
-    keys = ["setting", "strategy", "seed"]
-    rows = rows.assign(hours=spent.groupby([rows[k] for k in keys]).cumsum(), value=rows[metric])
+    rows = with_hours(select(table, (metric,), statuses), statuses=statuses)
+    rows = rows.assign(value=rows[metric])
     frame = rows.groupby(["setting", "strategy", "loop"], sort=True)[["hours", "value"]].mean()
     frame = frame.reset_index()
     settings = frame.groupby("setting", sort=True)

@@ -96,6 +96,11 @@ class _Informed:
         self.secrets.take()
         self.work.full_data(config, on_progress)
 
+    def repeat_start(self, config: TrajectoryConfig, repeat: int, on_progress: OnProgress) -> None:
+        """See :class:`Work`."""
+        self.secrets.take()
+        self.work.repeat_start(config, repeat, on_progress)
+
 
 @dataclass(frozen=True)
 class _Elsewhere(_Informed):
@@ -134,6 +139,12 @@ class _Elsewhere(_Informed):
         with _worker():
             node, _ = self._here(config)
             replace(self.work, run=node).full_data(config, on_progress)
+
+    def repeat_start(self, config: TrajectoryConfig, repeat: int, on_progress: OnProgress) -> None:
+        """See :class:`Work`."""
+        with _worker():
+            node, _ = self._here(config)
+            replace(self.work, run=node).repeat_start(config, repeat, on_progress)
 
     def where(self, run: Path) -> Path:
         """Where on this node a worker leaves its log and its signs of life.

@@ -45,6 +45,9 @@ class Work(Protocol):
     def full_data(self, config: TrajectoryConfig, on_progress: OnProgress) -> None:
         """Write the record of a recipe's full-data reference."""
 
+    def repeat_start(self, config: TrajectoryConfig, repeat: int, on_progress: OnProgress) -> None:
+        """Write the record of a start that is trained again."""
+
 
 @dataclass(frozen=True)
 class Training:
@@ -89,3 +92,18 @@ class Training:
 
         dataset, models = Dataset.open(config.dataset), models_folder(self.run)
         make_reference(config, dataset, models, self.resources, on_progress).write(self.run)
+
+    def repeat_start(self, config: TrajectoryConfig, repeat: int, on_progress: OnProgress) -> None:
+        """See :class:`Work`."""
+        from alsweep.data.case import Dataset
+        from alsweep.trajectory.noise import repeat_start
+
+        load_plugins(self.run, config)
+        repeat_start(
+            config,
+            repeat,
+            dataset=Dataset.open(config.dataset),
+            models=models_folder(self.run),
+            resources=self.resources,
+            on_progress=on_progress,
+        ).write(self.run)

@@ -34,6 +34,7 @@ def write_run(
     patch_sizes: Sequence[Triple] = ((8, 8, 8),),
     fingerprint: str = FINGERPRINT,
     cases: Sequence[str] = CASES,
+    epochs: int = 2,
 ) -> list[str]:
     """Write a finished run folder; the same arguments give the same bytes.
 
@@ -46,6 +47,7 @@ def write_run(
         patch_sizes: One setting each; three times a patch fits into every case.
         fingerprint: Of the dataset.
         cases: Where patches are queried.
+        epochs: Of every training, which takes as many times longer as that is more than 2.
 
     Returns:
         The ids of the trajectories, in the order of sweep.yaml.
@@ -54,12 +56,17 @@ def write_run(
     for size in patch_sizes:
         for strategy, speed in strategies.items():
             for seed in seeds:
-                config = trajectory_config(dataset, strategy, size, seed, loops)
+                config = _trained(trajectory_config(dataset, strategy, size, seed, loops), epochs)
                 ids.append(config.trajectory_id(fingerprint))
                 folder = trajectory_folder(run, ids[-1])
                 _write_trajectory(folder, config, speed, cases, fingerprint)
     write_sweep(run, dataset, ids, fingerprint)
     return ids
+
+
+def _trained(config: TrajectoryConfig, epochs: int) -> TrajectoryConfig:
+    training = config.training.model_copy(update={"epochs": epochs})
+    return config.model_copy(update={"training": training})
 
 
 def write_sweep(
@@ -137,7 +144,7 @@ def synthetic_record(
         mean_dice=sum(classes.values()) / len(classes),
         dice=dict(classes),
         case_dice={"case_8": dict(classes), "case_9": dict(classes)},
-        train_seconds=2.0 + loop,
+        train_seconds=(2.0 + loop) * config.training.epochs / 2,
         evaluate_seconds=0.5,
         query_seconds=0.0 if loop + 1 == config.query.loops else 0.75,
         cached_members=config.training.members if loop == 0 else 0,

@@ -28,6 +28,7 @@ from alsweep.trajectory.numerics import NUMERICS
 from alsweep.trajectory.progress import OnProgress, Progress
 from alsweep.trajectory.query_log import QueryLog
 from alsweep.trajectory.resolving import resolve
+from alsweep.trajectory.start import setting_of
 from alsweep.trajectory.steps import Steps
 
 __all__ = ["Progress", "Trajectory"]
@@ -110,9 +111,7 @@ class Trajectory:
     @property
     def setting(self) -> str:
         """Name of everything but strategy and seed."""
-        query = self.config.query
-        digest = self.config.setting_hash(self.dataset.fingerprint)[:6]
-        return f"{self.dataset.name}-p{query.patch_size_text}-q{query.patches}-{digest}"
+        return setting_of(self.config, self.dataset)
 
     @property
     def labels(self) -> PartialLabels:

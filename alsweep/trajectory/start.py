@@ -23,6 +23,12 @@ def start_key_on(config: TrajectoryConfig, dataset_fingerprint: str) -> str:
     return fingerprint({"query": query} | {k: v for k, v in identity.items() if k in shared})
 
 
+def setting_of(config: TrajectoryConfig, dataset: Dataset) -> str:
+    """Name of everything but strategy and seed, as records have it."""
+    query, digest = config.query, config.setting_hash(dataset.fingerprint)[:6]
+    return f"{dataset.name}-p{query.patch_size_text}-q{query.patches}-{digest}"
+
+
 def prepare_start(
     config: TrajectoryConfig,
     dataset: Dataset,

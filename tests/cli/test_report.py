@@ -42,5 +42,35 @@ def test_stray_files_beside_runs_and_in_the_report_are_passed_over(app, tmp_path
     assert isinstance(CliRunner().invoke(app, [str(tmp_path / "c.txt")]).exception, RunFolderError)
 
 
+def test_watching_writes_anew_as_loops_end_and_stops_with_the_driver(app, tmp_path, monkeypatch):
+    run, written, sleeps = tmp_path / "run", [], []
+    write_run(run, loops=2)
+    last = sorted(run.glob("trajectories/*/records/loop_001.json"))[-1]
+    content = last.read_bytes()
+    last.unlink()
+
+    def pause(seconds):
+        sleeps.append(seconds)
+        if len(sleeps) == 2:  # the second look finds nothing new
+            last.write_bytes(content)
+
+    monkeypatch.setattr("time.sleep", pause)
+    monkeypatch.setattr(
+        "alsweep.sweep.run_folder.active_driver", lambda _: "pid 1" if len(sleeps) < 3 else None
+    )
+
+    def write(runs, out, refresh=None, chosen=None):
+        done = len(list(runs[0].glob("trajectories/*/records/loop_001.json")))
+        written.append((len(sleeps), refresh, done))
+        return runs[0] / "report" / "index.html"
+
+    monkeypatch.setattr("alsweep.report.write_report", write)
+    result = CliRunner().invoke(app, [str(run), "--watch", "--every", "7"])
+    assert result.exit_code == 0, result.output
+    assert written == [(0, 7, 5), (2, 7, 6), (3, None, 6)]
+    assert sleeps == [7, 7, 7]
+    assert CliRunner().invoke(app, [str(run), "--every", "7"]).exit_code == 2
+
+
 def test_help_has_an_example(app):
     assert "Example: alsweep report" in CliRunner().invoke(app, ["--help"]).stdout

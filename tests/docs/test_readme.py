@@ -36,6 +36,7 @@ SMALLER = {
     "alsweep phantom": "--cases 4 --shape 40 40 40",
     "alsweep run space.yaml": "SPACE",
     "alsweep fulldata space.yaml": "SPACE",
+    "alsweep noise space.yaml": "SPACE",
 }
 """Beginning of a command to what is added to it, so that it takes a second."""
 
@@ -138,7 +139,7 @@ def test_every_command_of_the_readme_works(place, monkeypatch):
     run = place / "runs" / "my-first-sweep"
     # Files that are written only if there is something to write are marked so.
     tree = re.findall(r"^    RUN/(\S+) (?!.*if anything)", TEXT, re.M)
-    assert len(tree) == 8
+    assert len(tree) == 9
     for path in tree:
         assert list(run.glob(path.replace("ID", "*").replace("KEY", "*").rstrip("/"))), path
     assert len(load_sweep(place / "replay.yaml").trajectories()) == 1

@@ -42,12 +42,29 @@ class Browser:
 
     def open(self, page: Path, width: int = 1400, height: int = 900) -> None:
         """Show a page and wait until it is loaded, its scripts included."""
-        size = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": False}
-        self._call("Emulation.setDeviceMetricsOverride", **size)
+        self._measure(width, height)
         self._loaded = False
         self._call("Page.navigate", url=page.resolve().as_uri())
         while not self._loaded:
             self._hear()
+
+    def resize(self, width: int, height: int = 900) -> None:
+        """Give the page that is shown another width, and wait until it has settled."""
+        self._measure(width, height)
+        self._settle()
+
+    def scheme(self, name: str) -> None:
+        """Prefer ``light`` or ``dark``."""
+        features = [{"name": "prefers-color-scheme", "value": name}]
+        self._call("Emulation.setEmulatedMedia", features=features)
+        self._settle()
+
+    def _measure(self, width: int, height: int) -> None:
+        size = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": False}
+        self._call("Emulation.setDeviceMetricsOverride", **size)
+
+    def _settle(self) -> None:
+        self.ask("new Promise((done) => setTimeout(done, 400))")
 
     def ask(self, expression: str) -> Any:
         """What a JavaScript expression evaluates to, as JSON; a promise is waited for."""
@@ -109,6 +126,8 @@ def browser(program: str, profile: Path) -> Iterator[Browser]:
     """
     command = [
         *(program, "--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"),
+        # WebGL without a graphics card, for what is drawn in space.
+        *("--use-angle=swiftshader", "--enable-unsafe-swiftshader"),
         *("--remote-debugging-pipe", "--no-first-run", f"--user-data-dir={profile}", "about:blank"),
     ]
     theirs_in, ours_out = os.pipe()

@@ -43,8 +43,9 @@ def run(tmp_path: Path) -> Path:
 def quick_stills(monkeypatch: pytest.MonkeyPatch) -> None:
     """Leave the two stills of a page undrawn, in tests that read what it says."""
     for section, figure in ((curves, "learning_curves"), (wins, "win_matrix_figure")):
-        monkeypatch.setattr(section, figure, lambda *_: None)
+        monkeypatch.setattr(section, figure, lambda *_: object())
         monkeypatch.setattr(section, "png", lambda figure: b"not drawn")
+        monkeypatch.setattr(section, "vector", lambda figure, kind: b"not drawn")
 
 
 @pytest.fixture(scope="session")

@@ -34,7 +34,7 @@ def resolve(value: Any, **state: str) -> Any:
     if "switch" in value:
         name = value["switch"]
         default = "on" if name.startswith("strategy ") else None
-        return resolve(value["of"][state.get(name, default)], **state)
+        return resolve(value["of"].get(state.get(name, default), False), **state)
     return {key: resolve(one, **state) for key, one in value.items()}
 
 

@@ -31,19 +31,37 @@ pytestmark = pytest.mark.usefixtures("quick_stills")
 
 def test_the_report_has_all_its_files_and_the_results_table(page):
     assert page.parent.name == "report"
-    assert {path.name for path in page.parent.iterdir()} == {
+    names = {path.name for path in page.parent.iterdir()}
+    tables = {name for name in names if name.startswith("table_")}
+    assert names - tables == {
         "index.html",
+        "files.json",
+        "aggregates.csv",
+        "aubc.csv",
         "comparisons.csv",
         "curve_model.csv",
-        "rank_shares.csv",
-        "win_matrix.csv",
-        "win_matrix_holm.csv",
-        "ranking.csv",
-        "aubc.csv",
+        "effort.csv",
+        "front.csv",
+        "headline.txt",
+        "hours.csv",
+        "hypervolume.csv",
+        "improvement.csv",
         "learning_curves.csv",
+        "learning_curves.pdf",
         "learning_curves.png",
+        "learning_curves.svg",
+        "performance_profile.csv",
+        "rank_shares.csv",
+        "ranking.csv",
+        "savings.csv",
+        "win_balance.csv",
+        "win_matrix.csv",
+        "win_matrix.pdf",
         "win_matrix.png",
+        "win_matrix.svg",
+        "win_matrix_holm.csv",
     }
+    assert {"table_results.tex", "table_results.md", "table_comparisons.tex"} <= tables
     assert (page.parents[1] / "results.parquet").exists()
 
 

@@ -32,7 +32,7 @@ def test_mean_ranks_have_a_diagram_with_bars_over_who_is_not_told_apart(several)
     }
     assert [points[row] for row in range(3)] == groups["mean_rank"].tolist()
     (note,) = figure["layout"]["annotations"]
-    assert note["text"] == f"critical difference {groups.attrs['critical_difference']:.2f}"
+    assert note["text"] == f"CD {groups.attrs['critical_difference']:.2f}"
     thick = [t["x"] for t in figure["data"] if t["mode"] == "lines" and t["line"]["width"] == 6]
     letters = set("".join(groups["letters"]))
     assert len(thick) == len(letters)

@@ -1,10 +1,17 @@
+from pathlib import Path
+
 import pytest
 
-from alsweep.report.replacing import replacing
+from alsweep.layout import REPORT_FILES
+from alsweep.report.replacing import foreign, replacing
 
 
 def listing(folder):
-    return {path.name: path.read_text() for path in folder.iterdir() if path.is_file()}
+    return {
+        path.name: path.read_text()
+        for path in folder.iterdir()
+        if path.is_file() and path.name != REPORT_FILES
+    }
 
 
 def half_a_report(folder, stop):
@@ -31,6 +38,7 @@ def test_the_files_of_an_older_report_are_replaced_and_the_rest_is_kept(folder):
     assert sorted(path.name for path in folder.iterdir()) == [
         ".DS_Store",
         "aubc.csv",
+        "files.json",
         "index.html",
         "queries",
     ]
@@ -50,3 +58,45 @@ def test_whatever_stops_a_first_report_leaves_no_folder(tmp_path):
     with replacing(tmp_path / "report", last="page") as new:
         (new / "page").write_text("new")
     assert listing(tmp_path / "report") == {"page": "new"}
+
+
+def test_what_a_report_wrote_is_its_own_until_somebody_changes_it(tmp_path):
+    folder = tmp_path / "report"
+    with replacing(folder, last="index.html") as new:
+        (new / "index.html").write_text("page")
+        (new / "aubc.csv").write_text("1")
+    assert foreign(folder, ()) is None
+    (folder / "aubc.csv").write_text("mine")
+    assert foreign(folder, ("aubc.csv", "index.html")) == "aubc.csv"
+
+
+def test_a_file_without_a_word_of_it_is_a_users_own(tmp_path):
+    (tmp_path / "aubc.csv").write_text("mine")
+    assert foreign(tmp_path, ()) == "aubc.csv"
+    # Reports of before said nothing, but wrote files of known names.
+    assert foreign(tmp_path, ("aubc.csv",)) is None
+
+
+def test_a_stop_while_files_take_their_places_leaves_them_the_reports(tmp_path, monkeypatch):
+    folder = tmp_path / "report"
+    with replacing(folder, last="index.html") as new:
+        (new / "index.html").write_text("old")
+        (new / "aubc.csv").write_text("old")
+    before, moved = Path.replace, []
+
+    def stop_at_the_page(path, target):
+        if target.name == "index.html":
+            raise KeyboardInterrupt
+        moved.append(target.name)
+        return before(path, target)
+
+    def write_anew():
+        with replacing(folder, last="index.html") as new:
+            for name in ("index.html", "aubc.csv", "more.csv"):
+                (new / name).write_text("new")
+            monkeypatch.setattr(Path, "replace", stop_at_the_page)
+
+    with pytest.raises(KeyboardInterrupt):
+        write_anew()
+    assert moved[-2:] == ["aubc.csv", "more.csv"]
+    assert foreign(folder, ()) is None

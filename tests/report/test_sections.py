@@ -39,7 +39,7 @@ def new_section(tmp_path, monkeypatch):
 
 def test_a_section_is_one_file(run, new_section):
     ids = [section.id for section in all_sections()]
-    assert ids[ids.index("new") - 1 : ids.index("new") + 2] == ["wins", "new", "ranking"]
+    assert ids[ids.index("new") - 1 : ids.index("new") + 2] == ["balance", "new", "ranking"]
     page = write_report([run])
     text = visible(page)
     assert text.count("A new section") == 2

@@ -34,7 +34,7 @@ def texts(section, study):
 
 
 def test_the_win_matrix_is_in_sweep_order_with_its_rates_beside_it(study):
-    power, controls, beside, caption = blocks(wins, with_dice(study, rising))
+    power, controls, beside, caption, folded = blocks(wins, with_dice(study, rising))
     assert (power.strong, caption.strong) == (True, False)
     assert isinstance(controls, Controls)
     assert isinstance(beside, Beside)
@@ -55,6 +55,9 @@ def test_the_win_matrix_is_in_sweep_order_with_its_rates_beside_it(study):
         ("predictive_entropy", "100.00", "0.00", "100.00"),
     )
     assert note.text.endswith("Uncorrected.")
+    assert folded.folded
+    assert [name for name, _ in folded.named] == ["Uncorrected", "Holm"]
+    assert folded.named[0][1].rows[2] == ("predictive_entropy", "100.00", "100.00", "—")
 
 
 def test_the_caption_counts_tests_and_what_chance_would_give(study):
@@ -322,12 +325,12 @@ def test_the_caption_says_what_lines_and_bands_are(study, seeds, said):
 def test_a_line_that_lacks_seeds_has_their_number_at_its_end(study):
     table = with_dice(study, rising).table
     lacking = replace(study, table=table[(table["strategy"] != "random") | (table["seed"] == 1)])
-    _, _, figures, caption = blocks(curves, lacking)
+    _, _, figures, caption, _ = blocks(curves, lacking)
     state = {"x": "annotated_patches", "metric": "mean_dice", "seeds": "off"}
     texts_ = [t for t in resolve(figures.panels[0][1], **state)["data"] if t["mode"] == "text"]
     assert [(t["text"], t["x"]) for t in texts_] == [(["\u00a0\u00a0n = 1"], [24])]
     assert "Seeds differ between strategies: random 1 of 0, 1, 2." in caption.text
-    _, _, figures, caption = blocks(curves, study)
+    _, _, figures, caption, _ = blocks(curves, study)
     whole = resolve(figures.panels[0][1], **state)["data"]
     assert not [t for t in whole if t["mode"] == "text"]
     assert "Seeds differ" not in caption.text
@@ -353,12 +356,15 @@ def test_strategies_that_begin_apart_are_told(study, changes, said):
 
 
 def test_the_menus_offer_every_budget_and_class(study):
-    controls, chips, figures, _ = blocks(curves, study)
+    controls, chips, figures, *_ = blocks(curves, study)
     across, menu, box = controls.switches
     assert [value for value, _ in across.options] == [
         "annotated_patches",
         "annotated_voxels",
         "foreground_fraction",
+        "hours",
+        "cost_cases",
+        "cost_foreground",
     ]
     assert menu.options == (
         ("mean_dice", "all classes (mean)"),
@@ -371,7 +377,7 @@ def test_the_menus_offer_every_budget_and_class(study):
 
 
 def test_full_data_is_a_line_with_its_number(judged):
-    _, _, figures, _ = blocks(curves, judged)
+    _, _, figures, *_ = blocks(curves, judged)
     figure = resolve(figures.panels[0][1], x="annotated_patches", metric="dice_liver", seeds="off")
     (line,), (text,) = figure["layout"]["shapes"], figure["layout"]["annotations"]
     assert (line["y0"], line["y1"], line["line"]["dash"]) == (90.0, 90.0, "dot")

@@ -11,9 +11,10 @@ from alsweep.files import read_json, write_json
 from alsweep.layout import record_path
 from alsweep.report import write_report
 from alsweep.report.captions import count, span
+from alsweep.report.figures import faint
 from alsweep.report.html import embeddable
 from alsweep.report.section import Material, switched
-from alsweep.report.sections.curves import _numbers, _with_alpha, curve_table
+from alsweep.report.sections.curves import _numbers, curve_table
 from alsweep.report.study import read_study
 from alsweep.report.tables import Table, last_rows, mean_and_std, per_setting, percent
 from alsweep.results import collect, ranking, win_rates
@@ -94,7 +95,7 @@ def test_words_and_numbers():
     assert [span([]), span([4]), span([9, 2, 3, 2])] == ["—", "4", "2 to 9"]
     assert [span([1], "seed"), span({3, 2}, "seed")] == ["1 seed", "2 to 3 seeds"]
     assert _numbers([0.123456, math.nan, 2]) == [0.1235, None, 2.0]
-    assert _with_alpha("#0072B2", 0.13) == "rgba(0,114,178,0.13)"
+    assert faint("#0072B2", 0.13) == "rgba(0,114,178,0.13)"
     assert switched("x", {"a": 1}) == {"switch": "x", "of": {"a": 1}}
     assert str(embeddable([1, None, "<é"])) == '[1,null,"\\u003cé"]'
     with pytest.raises(ValueError, match="Out of range"):

@@ -7,6 +7,7 @@ import pandas as pd
 
 from alsweep import __version__
 from alsweep.config.trajectory import TrajectoryConfig
+from alsweep.costs import cost_models
 from alsweep.report.captions import (
     ALPHA,
     controls_of,
@@ -46,7 +47,7 @@ def _statements(study: Study, datasets: Iterable[Opened]) -> tuple[tuple[str, st
         ("Missing", " ".join(notices(study)) or "Nothing: every trajectory is finished."),
         *([("Where runs meet", " ".join(study.remarks))] if study.remarks else []),
         ("Full-data reference", _full_data(study)),
-        ("Annotation cost", "Patches, voxels and foreground share; no model of annotation time."),
+        ("Annotation cost", f"Counts by {', '.join(cost_models())}; none is a measured time."),
         ("Selection", _selection(study)),
         ("Compute", _compute(study.done)),
         ("Hardware", _hardware(study)),

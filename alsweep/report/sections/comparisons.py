@@ -7,7 +7,8 @@ from typing import Any
 import pandas as pd
 
 from alsweep.report.captions import ALPHA, alone, controls_of, count, some, span
-from alsweep.report.figures import axis, layout, marker, panels, plain
+from alsweep.report.compared import compared
+from alsweep.report.figures import axis, layout, marker, names_axis, panels, plain
 from alsweep.report.section import (
     Block,
     Caption,
@@ -23,7 +24,6 @@ from alsweep.report.section import (
 )
 from alsweep.report.study import Look, Study
 from alsweep.report.tables import NamedTable, Table
-from alsweep.results import compare
 from alsweep.results.paired import MOST_SEEDS, POWER, needed_effect
 
 _AGAINST = "against"
@@ -41,7 +41,7 @@ _COLUMNS = (
 
 
 def _blocks(material: Material) -> Iterator[Block]:
-    study, rows = material.study, material.once(_compared)
+    study, rows = material.study, material.once(compared)
     if rows.empty:
         yield Caption(_nothing(study))
         return
@@ -54,10 +54,6 @@ def _blocks(material: Material) -> Iterator[Block]:
     yield Figures(panels(study, lambda _, setting: _figure(study, rows, setting, against)))
     yield Tables(_tables(study, rows))
     yield Caption(_caption(study, rows))
-
-
-def _compared(study: Study) -> pd.DataFrame:
-    return compare(study.table, controls_of(study), alpha=ALPHA, rope=study.asked.rope)
 
 
 def _nothing(study: Study) -> str:
@@ -118,12 +114,18 @@ def _figure(study: Study, rows: pd.DataFrame, setting: str, against: Sequence[st
     return {
         "data": switched(_AGAINST, data) if len(against) > 1 else data[against[0]],
         "layout": layout(
-            xaxis=axis("difference in AUBC [Dice points]", zeroline=True, zerolinecolor="#8a94a3"),
-            yaxis=axis("", autorange="reversed", showgrid=False),
+            xaxis=axis("difference [Dice points]", zeroline=True, zerolinecolor="#8a94a3"),
+            yaxis=names_axis(_met(study, here), autorange="reversed", showgrid=False),
             shapes=[band],
             height=130 + 46 * max(most, 1),
         ),
     }
+
+
+def _met(study: Study, rows: pd.DataFrame) -> list[str]:
+    """What they are called who are held against a control, in the order of the sweep."""
+    met = set(rows["strategy"])
+    return [look.name for look in study.looks if look.strategy in met]
 
 
 def _traces(study: Study, rows: pd.DataFrame) -> list[Figure]:
@@ -239,6 +241,6 @@ SECTION = Section(
     place=35,
     blocks=_blocks,
     files={
-        "comparisons.csv": lambda material: material.once(_compared).to_csv(index=False).encode()
+        "comparisons.csv": lambda material: material.once(compared).to_csv(index=False).encode()
     },
 )

@@ -12,7 +12,7 @@ from alsweep.report.captions import (
     taken_over,
     taken_over_text,
 )
-from alsweep.report.figures import axis, layout, panels, plain
+from alsweep.report.figures import axis, layout, names_axis, panels, plain
 from alsweep.report.section import Block, Caption, Figure, Figures, Material, Section, Tables
 from alsweep.report.study import Study
 from alsweep.report.tables import NamedTable, per_setting
@@ -54,7 +54,7 @@ def _bars(study: Study, setting: str) -> Figure:
             legend=legend,
             margin={"l": 64, "r": 16, "t": 40, "b": 48},
             xaxis=axis("seconds a trajectory"),
-            yaxis=axis("", autorange="reversed", showgrid=False),
+            yaxis=names_axis([k.name for k in looks], autorange="reversed", showgrid=False),
             height=150 + 40 * len(looks),
         ),
     }

@@ -1,15 +1,16 @@
 """Learning curves: Dice over what was annotated, for every class and every kind of budget."""
 
-from collections.abc import Iterable, Iterator
-from typing import Any
+from collections.abc import Iterable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
 from alsweep.report import published
 from alsweep.report.backgrounds import background_notices
-from alsweep.report.captions import count, seed_counts, span, start_of, unequal_seeds
-from alsweep.report.figures import INK, axis, layout, marker, plain
+from alsweep.report.costing import HOURS, Costed, column, costed
+from alsweep.report.curve_captions import curves_caption
+from alsweep.report.figures import BAND, INK, SINGLE, axis, faint, layout, marker, plain
 from alsweep.report.section import (
     Block,
     Box,
@@ -21,26 +22,31 @@ from alsweep.report.section import (
     Material,
     Section,
     Switch,
+    Tables,
     chip,
     switched,
 )
-from alsweep.report.stills import learning_curves, png
+from alsweep.report.stills import learning_curves, png, vector
 from alsweep.report.study import Look, Study
+from alsweep.report.tables import NamedTable, mean_and_std, per_setting
 from alsweep.results.fulldata import mean_full_dice
 
-_BUDGETS = {
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure as MatplotlibFigure
+
+Axes = Mapping[str, str]
+"""Columns that a learning curve can be drawn against, and their axis titles."""
+
+_BUDGETS: Axes = {
     "annotated_patches": "Annotated patches",
     "annotated_voxels": "Annotated voxels",
     "foreground_fraction": "Annotated share of the pool's foreground [%]",
 }
-"""Columns that a learning curve can be drawn against, and their axis titles."""
 
+_MEASURED = ("mean", "std", "count")
 _PERCENT = ("foreground_fraction",)
-_X = Switch(
-    "x",
-    "Horizontal axis",
-    tuple(zip(_BUDGETS, ("Patches", "Voxels", "Foreground share"), strict=True)),
-)
+_SHORT = ("Patches", "Voxels", "Foreground share")
+_X = "x"
 _METRIC = "metric"
 _SEEDS = Box("seeds", "single seeds")
 
@@ -50,16 +56,43 @@ def _blocks(material: Material) -> Iterator[Block]:
     yield from (Caption(text, strong=True) for text in background_notices(study))
     metrics = {"mean_dice": "all classes (mean)"} | {f"dice_{c}": c for c in study.class_names}
     menu = Switch(_METRIC, "Dice of", tuple(metrics.items()), menu=True)
-    yield Controls((_X, menu, _SEEDS))
+    axes = _axes(material.once(costed))
+    texts = (*_SHORT, *list(axes.values())[len(_SHORT) :])
+    across = Switch(_X, "Horizontal axis", tuple(zip(axes, texts, strict=True)), menu=True)
+    yield Controls((across, menu, _SEEDS))
     yield Chips(study.looks)
     yield Figures(
         tuple(
-            (name, _figure(study, setting, list(metrics)))
+            (name, _figure(material, setting, list(metrics)))
             for setting, name in study.settings.items()
         )
     )
-    yield Caption(_caption(study))
+    yield Caption(curves_caption(study))
     yield from published.curve_blocks(study)
+    if len(study.done):
+        yield Tables(_loop_tables(study), folded=True)
+
+
+def _loop_tables(study: Study) -> tuple[NamedTable, ...]:
+    """Mean Dice after each loop, a column a loop."""
+    loops = sorted(set(map(int, study.done["loop"])))
+
+    def cells(mine: pd.DataFrame) -> tuple[str, ...]:
+        by_loop = dict(list(mine.groupby("loop")["mean_dice"]))
+        return tuple(mean_and_std(by_loop[k]) if k in by_loop else "—" for k in loops)
+
+    columns = ("Strategy", *(f"Loop {k} [%]" for k in loops))
+    return per_setting(study, study.done, columns, cells)
+
+
+def _axes(found: Costed) -> Axes:
+    """All that a curve can be drawn against: budgets, machine hours, cost models."""
+    costs = {
+        column(model): f"Cost: {model.name} [{model.unit}]"
+        for model in found.models
+        if model.column not in _BUDGETS
+    }
+    return {**_BUDGETS, HOURS: "Machine hours", **costs}
 
 
 def curve_table(study: Study) -> pd.DataFrame:
@@ -78,33 +111,37 @@ def curve_table(study: Study) -> pd.DataFrame:
     return grouped.agg(**budgets, **dice).reset_index()
 
 
-def _figure(study: Study, setting: str, metrics: list[str]) -> Figure:
+def _figure(material: Material, setting: str, metrics: list[str]) -> Figure:
     """The curves of one setting: bands below all lines, so that none hides another's line."""
-    rows = study.done[study.done["setting"] == setting]
+    study, found = material.study, material.once(costed)
+    rows, axes = found.table[found.table["setting"] == setting], _axes(found)
     each = [(look, rows[rows["strategy"] == look.strategy]) for look in study.looks]
-    there = [(look, mine) for look, mine in each if len(mine)]
-    bands = [_band(look, _means(mine, metrics)) for look, mine in there]
+    there = [(look, mine, _means(mine, metrics, axes)) for look, mine in each if len(mine)]
+    bands = [_band(look, means) for look, _, means in there]
     lines = [
         trace
-        for look, mine in there
-        for trace in (_singles(look, mine, metrics), _line(look, _means(mine, metrics)))
+        for look, mine, means in there
+        for trace in (
+            _singles(look, mine, metrics, axes),
+            _line(look, means) | _leads(material, look, mine),
+        )
     ]
     every = rows["seed"].nunique()
-    lacking = [(look, mine) for look, mine in there if mine["seed"].nunique() < every]
-    lines += [_own_number(look, _means(mine, metrics)) for look, mine in lacking]
+    lacking = [(k, means) for k, mine, means in there if mine["seed"].nunique() < every]
+    lines += [_own_number(look, means) for look, means in lacking]
     level = _full_data(study, setting, metrics)
     return {
         "data": [
             *published.curve_traces(study, setting),
             *bands,
             *lines,
-            *_height(rows, level),
+            *_height(rows, level, axes),
         ],
         "layout": layout(
             margin={"l": 60, "r": 48 if lacking else 14, "t": 12, "b": 52},
             height=400,
             hovermode="closest",
-            xaxis=axis(switched(_X.name, _BUDGETS)),
+            xaxis=axis(switched(_X, axes)),
             yaxis=axis("Dice [%]"),
             shapes=switched(_METRIC, {m: _level_line(y) for m, y in level.items()}),
             annotations=switched(_METRIC, {m: _level_text(y) for m, y in level.items()}),
@@ -112,16 +149,18 @@ def _figure(study: Study, setting: str, metrics: list[str]) -> Figure:
     }
 
 
-def _means(rows: pd.DataFrame, metrics: Iterable[str]) -> dict[str, pd.DataFrame]:
+def _means(rows: pd.DataFrame, metrics: Iterable[str], axes: Axes) -> dict[str, pd.DataFrame]:
     """By metric: the mean of each budget, ``mean``, ``std`` and ``seeds``, one row a loop.
 
     Only seeds that have a value there enter, so that a point's place is that of its seeds.
     """
-    found = {}
+    found, whole = {}, rows.groupby("loop")
+    every = whole[list(axes)].mean()
     for metric in metrics:
-        grouped = rows.dropna(subset=[metric]).groupby("loop")
-        dice = grouped[metric].agg(["mean", "std", "count"])
-        found[metric] = grouped[list(_BUDGETS)].mean().join(dice)
+        known = rows[metric].notna()
+        grouped = whole if known.all() else rows[known].groupby("loop")
+        budgets = every if known.all() else grouped[list(axes)].mean()
+        found[metric] = budgets.join(grouped[metric].agg(["mean", "std", "count"]))
     return found
 
 
@@ -138,7 +177,7 @@ def _band(look: Look, means: dict[str, pd.DataFrame]) -> Figure:
         "hoverinfo": "skip",
         "fill": "toself",
         "line": {"width": 0},
-        "fillcolor": _with_alpha(look.colour, 0.13),
+        "fillcolor": faint(look.colour, BAND),
         "visible": _shown(look),
         "x": switched(_METRIC, {m: _budgets(pd.concat([t, t[::-1]])) for m, t in known.items()}),
         "y": switched(_METRIC, edges),
@@ -184,13 +223,24 @@ def _own_number(look: Look, means: dict[str, pd.DataFrame]) -> Figure:
     }
 
 
+def _leads(material: Material, look: Look, rows: pd.DataFrame) -> dict[str, Any]:
+    """Where a click on a point of a line leads: to the patches that made it, if they are shown."""
+    own = set(rows["trajectory"])
+    shown = {one.loop: one.value for one in material.explored if one.trajectory.id in own}
+    if not shown:
+        return {}
+    to = {"section": "explore", "choice": "shown"}
+    loops = sorted(set(map(int, rows["loop"])))
+    return {"meta": {"go": [to | {"value": shown[k]} if k in shown else None for k in loops]}}
+
+
 def _note(loop: Any, row: "pd.Series[float]") -> list[Any]:
     """What is said on a point: its loop, the deviation, the number of seeds."""
     spread = "" if pd.isna(row["std"]) else f" ± {100 * row['std']:.2f}"
     return [int(loop), spread, int(row["count"])]
 
 
-def _singles(look: Look, rows: pd.DataFrame, metrics: Iterable[str]) -> Figure:
+def _singles(look: Look, rows: pd.DataFrame, metrics: Iterable[str], axes: Axes) -> Figure:
     """All seeds in one trace, with a gap after each."""
     seeds = [group.sort_values("loop") for _, group in rows.groupby("seed", sort=True)]
     gap = pd.DataFrame([{}])
@@ -201,8 +251,8 @@ def _singles(look: Look, rows: pd.DataFrame, metrics: Iterable[str]) -> Figure:
         "mode": "lines",
         "name": f"{plain(look.name)}, single seeds",
         "visible": switched(_SEEDS.name, {"on": _shown(look), "off": False}),
-        "line": {"color": _with_alpha(look.colour, 0.6), "width": 1},
-        "x": _budgets(table),
+        "line": {"color": faint(look.colour, SINGLE), "width": 1},
+        "x": _budgets(table[list(axes)]),
         "y": switched(_METRIC, {metric: _percent(table[metric]) for metric in metrics}),
         "customdata": names,
         "hovertemplate": f"{plain(look.name)}, seed %{{customdata}}<br>%{{y:.2f}} %<extra></extra>",
@@ -215,8 +265,9 @@ def _shown(look: Look) -> dict[str, Any]:
 
 def _budgets(table: pd.DataFrame) -> dict[str, Any]:
     """The place of each point on the axis that is chosen."""
-    scale = {name: 100 if name in _PERCENT else 1 for name in _BUDGETS}
-    return switched(_X.name, {name: _numbers(scale[name] * table[name]) for name in _BUDGETS})
+    names = [name for name in table.columns if name not in _MEASURED]
+    scale = {name: 100 if name in _PERCENT else 1 for name in names}
+    return switched(_X, {name: _numbers(scale[name] * table[name]) for name in names})
 
 
 def _percent(values: Iterable[float]) -> list[float | None]:
@@ -224,12 +275,8 @@ def _percent(values: Iterable[float]) -> list[float | None]:
 
 
 def _numbers(values: Iterable[float]) -> list[float | None]:
-    return [None if np.isnan(value) else round(float(value), 4) for value in values]
-
-
-def _with_alpha(colour: str, alpha: float) -> str:
-    red, green, blue = (int(colour[at : at + 2], 16) for at in (1, 3, 5))
-    return f"rgba({red},{green},{blue},{alpha})"
+    rounded = np.round(np.asarray(list(values), dtype=np.float64), 4).tolist()
+    return [None if value != value else value for value in rounded]
 
 
 def _full_data(study: Study, setting: str, metrics: Iterable[str]) -> dict[str, float | None]:
@@ -258,7 +305,7 @@ def _level_text(level: float | None) -> list[Figure]:
     return [{**place, "showarrow": False, "text": f"full data: {level:.2f}", "font": font}]
 
 
-def _height(rows: pd.DataFrame, level: dict[str, float | None]) -> list[Figure]:
+def _height(rows: pd.DataFrame, level: dict[str, float | None], axes: Axes) -> list[Figure]:
     """Axes follow traces alone, so an invisible point gives them the height of the line."""
     if rows.empty or all(y is None for y in level.values()):
         return []
@@ -268,82 +315,10 @@ def _height(rows: pd.DataFrame, level: dict[str, float | None]) -> list[Figure]:
             "mode": "markers",
             "opacity": 0,
             "hoverinfo": "skip",
-            "x": _budgets(rows.sort_values("loop")[:1]),
+            "x": _budgets(rows.sort_values("loop")[:1][list(axes)]),
             "y": switched(_METRIC, {metric: [y] for metric, y in level.items()}),
         }
     ]
-
-
-def _caption(study: Study) -> str:
-    """What line and band of the learning curves are."""
-    counts = seed_counts(study)
-    if counts.empty:
-        return "No trajectory is finished yet, so there is no curve to show."
-    high = int(counts.max())
-    band = (
-        f"Lines are means over {span(counts, 'seed')}, bands ±1 standard deviation (ddof 1)"
-        if high > 1
-        else "Lines are single trajectories (1 seed), so there is no band"
-    )
-    small = " With so few seeds the band itself is uncertain." if 1 < high < 5 else ""
-    return (
-        f"{band}. Dice is measured on the validation cases.{small}{_unequal(study)}"
-        f"{_first_point(study)}{_baselines(study)}{_oracle_mark(study)}{_full_line(study)}"
-    )
-
-
-def _unequal(study: Study) -> str:
-    differing = unequal_seeds(study)
-    if not differing:
-        return ""
-    return (
-        f" {differing} Each line is the mean of its own seeds, with their number at its end where "
-        "it lacks some, so that lines side by side differ by seeds too; what is compared below is "
-        "compared over common seeds."
-    )
-
-
-def _first_point(study: Study) -> str:
-    """What strategies share at the first point."""
-    start = start_of(study)
-    where = "settings and seeds"
-    if start.apart:
-        return (
-            f" Strategies do NOT begin alike: their starting budgets differ in {start.apart} of "
-            f"{count(start.groups, 'setting and seed', where)}, so that they are not paired there."
-        )
-    if start.retrained:
-        return (
-            " At the first point all strategies share the same starting budget, seed by seed, but "
-            f"in {start.retrained} of {count(start.groups, 'setting and seed', where)} not the "
-            "same networks, so that first points differ by training alone."
-        )
-    shared = (
-        " At the first point all strategies share the same starting budget and the same networks"
-    )
-    return f"{shared}, seed by seed." if start.groups else ""
-
-
-def _baselines(study: Study) -> str:
-    if not any(look.baseline for look in study.looks):
-        return ""
-    return " Dashed with white markers: baselines that use no network."
-
-
-def _oracle_mark(study: Study) -> str:
-    if not any(look.oracle for look in study.looks):
-        return ""
-    return (
-        " †: the strategy looks at the reference labels to place its patches, "
-        "which no annotation project can do."
-    )
-
-
-def _full_line(study: Study) -> str:
-    if not study.references:
-        return ""
-    counts = span((len(records) for records in study.references.values()), "seed")
-    return f" Dotted: the same recipe trained on the fully annotated pool, mean over {counts}."
 
 
 def _full_table(study: Study) -> pd.DataFrame:
@@ -362,6 +337,10 @@ def _full_csv(material: Material) -> bytes | None:
     return _full_table(study).to_csv(index=False).encode() if study.references else None
 
 
+def _still(study: Study) -> "MatplotlibFigure":
+    return learning_curves(study, curve_table(study))
+
+
 SECTION = Section(
     id="curves",
     title="Learning curves",
@@ -371,9 +350,9 @@ SECTION = Section(
         "learning_curves.csv": lambda material: (
             material.once(curve_table).to_csv(index=False).encode()
         ),
-        "learning_curves.png": lambda material: png(
-            learning_curves(material.study, material.once(curve_table))
-        ),
+        "learning_curves.png": lambda material: png(material.once(_still)),
+        "learning_curves.pdf": lambda material: vector(material.once(_still), "pdf"),
+        "learning_curves.svg": lambda material: vector(material.once(_still), "svg"),
         "full_data.csv": _full_csv,
         "published.csv": lambda material: published.published_csv(material.study),
     },

@@ -14,11 +14,11 @@ from alsweep.report.tables import NamedTable, Table
 from alsweep.results.stopping import NEVER, overruled, seconds_spared, stopping
 
 _STATES = {
-    "done": ("done", "#33658a", "#ffffff"),
-    "truncated": ("truncated", "#f6ae2d", "#1c2430"),
-    NEVER: ("never run", "#d5dae1", "#1c2430"),
-    "running": ("not finished", "#86bbd8", "#1c2430"),
-    "failed": ("failed", "#b3434a", "#ffffff"),
+    "done": ("done", "#33658a", "#fefefe"),
+    "truncated": ("truncated", "#f6ae2d", "#14181f"),
+    NEVER: ("never run", "#d5dae1", "#14181f"),
+    "running": ("not finished", "#86bbd8", "#14181f"),
+    "failed": ("failed", "#b3434a", "#fefefe"),
 }
 """What the table says to what people read, and the colours of a cell and its text."""
 

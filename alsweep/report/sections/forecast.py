@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import pandas as pd
 
 from alsweep.report.captions import controls_of, count, span
-from alsweep.report.figures import axis, layout, marker, panels, plain
+from alsweep.report.figures import axis, layout, marker, panels, short
 from alsweep.report.section import Block, Caption, Figure, Figures, Material, Section, Tables
 from alsweep.report.study import Look, Study
 from alsweep.report.tables import NamedTable, Table, percent
@@ -84,7 +84,7 @@ def _figure(study: Study, setting: str, curves: pd.DataFrame) -> Figure:
 
 def _curve(look: Look, own: pd.DataFrame, fitted: pd.DataFrame) -> list[Figure]:
     means = own.groupby("annotated_patches")["mean_dice"].mean().dropna()
-    name = plain(look.name)
+    name = short(look.name)
     points: Figure = {
         "type": "scatter",
         "mode": "markers",

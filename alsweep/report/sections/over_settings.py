@@ -5,12 +5,13 @@ from typing import Any
 
 import pandas as pd
 
-from alsweep.report.captions import ALPHA, alone, controls_of, count, some
-from alsweep.report.figures import INK, axis, layout, marker, plain
+from alsweep.report.captions import ALPHA, alone, count, some
+from alsweep.report.compared import compared_over_settings
+from alsweep.report.figures import INK, PALE, axis, layout, marker, plain, short
 from alsweep.report.section import Block, Caption, Figure, Figures, Material, Section, Tables
 from alsweep.report.study import Study
 from alsweep.report.tables import Table
-from alsweep.results import compare_over_settings, friedman, rank_groups
+from alsweep.results import friedman, rank_groups
 from alsweep.results.rank_tests import bars
 
 _ASKED_SETTINGS, _ASKED_STRATEGIES = 10, 5
@@ -24,7 +25,7 @@ def _blocks(material: Material) -> Iterator[Block]:
         return
     yield Figures((("", _diagram(study, groups)),))
     yield Caption(_caption(study, groups, material.once(_friedman)))
-    found = material.once(_compared)
+    found = material.once(compared_over_settings)
     if len(found):
         yield Tables((("", _table(study, found)),))
         yield Caption(_table_caption(found))
@@ -38,10 +39,6 @@ def _friedman(study: Study) -> pd.DataFrame:
     return friedman(study.table, alpha=ALPHA)
 
 
-def _compared(study: Study) -> pd.DataFrame:
-    return compare_over_settings(study.table, controls_of(study), alpha=ALPHA)
-
-
 def _diagram(study: Study, groups: pd.DataFrame) -> Figure:
     """A row a strategy, best at the top; below, bars over ranks that are not told apart."""
     looks = {look.strategy: look for look in study.looks}
@@ -50,7 +47,7 @@ def _diagram(study: Study, groups: pd.DataFrame) -> Figure:
     runs = bars(ranks, needed)
     rows = len(ranks)
     data: list[Figure] = [
-        _line([rank, rank], [row, rows + 0.1 + 0.45 * len(runs)], "#d4d9e0", 1)
+        _line([rank, rank], [row, rows + 0.1 + 0.45 * len(runs)], PALE, 1)
         for row, rank in enumerate(ranks)
     ]
     for place, (first, last) in enumerate(runs):
@@ -71,8 +68,8 @@ def _diagram(study: Study, groups: pd.DataFrame) -> Figure:
     end = max(rows + 0.3, 1 + needed + 0.3)
     data.append(_line([1, 1 + needed], [-0.9, -0.9], INK, 2))
     note: dict[str, Any] = {"x": 1 + needed / 2, "y": -0.9, "yshift": 9, "showarrow": False}
-    note |= {"text": f"critical difference {needed:.2f}", "font": {"size": 12}}
-    names = [plain(looks[str(strategy)].name) for strategy in groups.index]
+    note |= {"text": f"CD {needed:.2f}", "font": {"size": 12}}
+    names = [short(looks[str(strategy)].name) for strategy in groups.index]
     across = axis("mean rank", range=[0.7, end], dtick=1)
     ticks = {"tickvals": list(range(rows)), "ticktext": names}
     low = rows + 0.4 + 0.45 * max(len(runs), 1)
@@ -93,7 +90,7 @@ def _caption(study: Study, groups: pd.DataFrame, test: pd.DataFrame) -> str:
     text = (
         f"Mean over {count(int(found['settings']), 'setting')} of each strategy's rank by AUBC; "
         "1 is the highest. Strategies over one bar are not told apart: their mean ranks are closer "
-        f"than the critical difference of Nemenyi's test (level {ALPHA:.0%}, all pairs together)."
+        f"than the critical difference (CD) of Nemenyi's test ({ALPHA:.0%}, all pairs together)."
     )
     if not pd.isna(found["p"]):
         text += (
@@ -177,8 +174,8 @@ SECTION = Section(
     files={
         "mean_ranks.csv": lambda material: material.once(_groups).to_csv().encode(),
         "over_settings.csv": lambda material: (
-            material.once(_compared).to_csv(index=False).encode()
-            if len(material.once(_compared))
+            material.once(compared_over_settings).to_csv(index=False).encode()
+            if len(material.once(compared_over_settings))
             else None
         ),
     },

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pandas as pd
 
 from alsweep.report.captions import alone, count, listed, not_ranked, span
-from alsweep.report.figures import axis, layout, marker, plain
+from alsweep.report.figures import axis, layout, marker, names_axis, plain
 from alsweep.report.section import (
     Beside,
     Block,
@@ -41,8 +41,9 @@ def _intervals(study: Study, ranks: pd.DataFrame) -> Figure:
     """Mean rank and bootstrap interval of each strategy, best at the top."""
     looks = {look.strategy: look for look in study.looks}
     data = [_interval(looks[str(strategy)], row) for strategy, row in ranks.iterrows()]
-    across = axis("mean rank (1 = highest AUBC)", range=[0.5, len(ranks) + 0.5], dtick=1)
-    down = axis("", autorange="reversed", showgrid=False)
+    across = axis("mean rank", range=[0.5, len(ranks) + 0.5], dtick=1)
+    names = [looks[str(strategy)].name for strategy in ranks.index]
+    down = names_axis(names, autorange="reversed", showgrid=False)
     return {"data": data, "layout": layout(xaxis=across, yaxis=down, height=130 + 42 * len(ranks))}
 
 

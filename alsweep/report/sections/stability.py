@@ -2,13 +2,15 @@
 
 import math
 from collections.abc import Iterator
+from typing import Any
 
 import pandas as pd
 
 from alsweep.report.captions import alone, count
-from alsweep.report.figures import axis, layout, plain
-from alsweep.report.section import Block, Caption, Figure, Figures, Material, Section
-from alsweep.report.study import Look, Study
+from alsweep.report.figures import axis, layout, names_axis, plain
+from alsweep.report.section import Block, Caption, Figure, Figures, Material, Section, Tables
+from alsweep.report.study import Study
+from alsweep.report.tables import Table, percent
 from alsweep.results import rank_shares, setting_agreement
 from alsweep.results.metrics import DRAWS
 
@@ -20,6 +22,7 @@ def _blocks(material: Material) -> Iterator[Block]:
     shares = material.once(_shares)
     yield Figures((("", _blobs(material.study, shares)),))
     yield Caption(_caption(material.study, shares))
+    yield Tables((("", _table(material.study, shares)),), folded=True)
 
 
 def _shares(study: Study) -> pd.DataFrame:
@@ -53,12 +56,25 @@ def _blobs(study: Study, shares: pd.DataFrame) -> Figure:
         )
     across = axis("rank", range=[0.4, len(order) + 0.6], dtick=1)
     ends = [len(order) - 0.4, -0.6]
-    down = axis("", range=ends, categoryorder="array", categoryarray=_names(looks, order))
+    names = [looks[strategy].name for strategy in order]
+    fixed: dict[str, Any] = {
+        "categoryorder": "array",
+        "categoryarray": [plain(name) for name in names],
+    }
+    down = names_axis(names, range=ends, **fixed)
     return {"data": data, "layout": layout(xaxis=across, yaxis=down, height=130 + 46 * len(order))}
 
 
-def _names(looks: dict[str, Look], order: list[str]) -> list[str]:
-    return [plain(looks[strategy].name) for strategy in order]
+def _table(study: Study, shares: pd.DataFrame) -> Table:
+    """How often each rank came out, a column a rank."""
+    names = {look.strategy: look.name for look in study.looks}
+    wide = shares.pivot_table(index="strategy", columns="rank", values="share", sort=False)
+    ranks = sorted(wide.columns)
+    rows = tuple(
+        (names[str(strategy)], *(percent(row.get(rank, 0.0)) for rank in ranks))
+        for strategy, row in wide.fillna(0.0).iterrows()
+    )
+    return Table(("Strategy", *(f"Rank {rank:g} [%]" for rank in ranks)), rows)
 
 
 def _caption(study: Study, shares: pd.DataFrame) -> str:

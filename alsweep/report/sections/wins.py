@@ -1,13 +1,14 @@
 """The win matrix: who beats whom significantly, at how many budgets."""
 
 from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import pandas as pd
 
 from alsweep.report import published
 from alsweep.report.captions import ALPHA, alone, count, span, start_of
-from alsweep.report.figures import axis, layout, plain
+from alsweep.report.figures import layout, names_axis, plain
 from alsweep.report.section import (
     Beside,
     Block,
@@ -21,11 +22,14 @@ from alsweep.report.section import (
     Tables,
     switched,
 )
-from alsweep.report.stills import png, win_matrix_figure
+from alsweep.report.stills import png, vector, win_matrix_figure
 from alsweep.report.study import Look, Study
 from alsweep.report.tables import Table, percent
 from alsweep.results import minimal_difference, win_matrix, win_rates
 from alsweep.results.paired import POWER, needed_effect
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure as MatplotlibFigure
 
 _LARGE = 3.0
 """Standard deviations that a mean difference between strategies seldom has."""
@@ -57,6 +61,9 @@ def _matrices(material: Material) -> Iterator[Block]:
         (Tables((("", _rate_table(study, matrix)),)), Caption(_RATES_CAPTION)),
     )
     yield Caption(f"{_caption(study, matrix)} {_holm_caption(material)}")
+    texts = dict(_CORRECTION.options)
+    cells = tuple((texts[name], _cells(found, study.looks)) for name, found in maps.items())
+    yield Tables(cells, folded=True)
 
 
 def _tests(study: Study) -> pd.DataFrame:
@@ -104,8 +111,9 @@ def _heat_map(matrix: pd.DataFrame, looks: Iterable[Look]) -> Figure:
         "hovertemplate": "<b>%{y}</b> beats <b>%{x}</b><br>at %{z:.1f} % of budgets<extra></extra>",
         "colorbar": {"title": {"text": "budgets won [%]", "side": "right"}, "thickness": 12},
     }
-    across = axis("loses", side="bottom", showgrid=False, tickangle=-30, ticks="")
-    down = axis("wins", autorange="reversed", showgrid=False, ticks="")
+    called = [names[str(strategy)] for strategy in matrix.index]
+    across = names_axis(called, "loses", side="bottom", showgrid=False, tickangle=-30, ticks="")
+    down = names_axis(called, "wins", autorange="reversed", showgrid=False, ticks="")
     return {
         "data": [heat],
         "layout": layout(
@@ -116,6 +124,16 @@ def _heat_map(matrix: pd.DataFrame, looks: Iterable[Look]) -> Figure:
             height=230 + 58 * len(labels),
         ),
     }
+
+
+def _cells(matrix: pd.DataFrame, looks: Iterable[Look]) -> Table:
+    """Share of budgets that the row wins."""
+    names = {look.strategy: look.name for look in looks}
+    rows = tuple(
+        (names[str(strategy)], *(percent(value) for value in row))
+        for strategy, row in matrix.iterrows()
+    )
+    return Table(("Wins [%]", *(f"over {names[str(name)]}" for name in matrix.columns)), rows)
 
 
 def _rate_table(study: Study, matrix: pd.DataFrame) -> Table:
@@ -200,13 +218,23 @@ def _csv(matrix: pd.DataFrame) -> bytes:
     return matrix.to_csv(index_label="strategy").encode()
 
 
-def _png(material: Material) -> bytes | None:
-    matrix, study = material.once(_plain), material.study
+def _still(study: Study) -> "MatplotlibFigure | None":
+    matrix = _plain(study)
     if not matrix.attrs["tests"]:
         return None
     names = {look.strategy: look.name for look in study.looks}
     title = f"{study.title}: budgets at which the row beats the column"
-    return png(win_matrix_figure(matrix, names, title))
+    return win_matrix_figure(matrix, names, title)
+
+
+def _png(material: Material) -> bytes | None:
+    figure = material.once(_still)
+    return None if figure is None else png(figure)
+
+
+def _vector(material: Material, kind: Literal["pdf", "svg"]) -> bytes | None:
+    figure = material.once(_still)
+    return None if figure is None else vector(figure, kind)
 
 
 SECTION = Section(
@@ -218,5 +246,7 @@ SECTION = Section(
         "win_matrix.csv": lambda material: _csv(material.once(_plain)),
         "win_matrix_holm.csv": lambda material: _csv(material.once(_holm)),
         "win_matrix.png": _png,
+        "win_matrix.pdf": lambda material: _vector(material, "pdf"),
+        "win_matrix.svg": lambda material: _vector(material, "svg"),
     },
 )

@@ -8,11 +8,21 @@
     modeBarButtons: [["toImage", "zoom2d", "pan2d", "zoomIn2d", "zoomOut2d", "resetScale2d"]],
   };
 
+  // The colours of figures by night, as Python chose them; printed is as by day.
+  const night = JSON.parse(document.getElementById("dark").textContent);
+  const wanted = matchMedia("(prefers-color-scheme: dark)");
+  let printing = false;
+
   // Whatever follows a switch is {switch: its name, of: {its value: what to take}}.
   const resolve = (value, state) => {
+    if (typeof value === "string") return wanted.matches && !printing ? night[value] ?? value : value;
     if (Array.isArray(value)) return value.map((one) => resolve(one, state));
     if (value === null || typeof value !== "object") return value;
-    if ("switch" in value) return resolve(value.of[state[value.switch]], state);
+    if ("switch" in value) {
+      // What a figure does not have for an option is not shown with it.
+      const option = state[value.switch];
+      return option in value.of ? resolve(value.of[option], state) : false;
+    }
     return Object.fromEntries(Object.entries(value).map(([key, one]) => [key, resolve(one, state)]));
   };
 
@@ -20,7 +30,8 @@
     // On a phone the colour bar would take the room of the cells.
     const narrow = plot.clientWidth < 420;
     const data = figure.data.map((t) => (t.type === "heatmap" && narrow ? { ...t, showscale: false } : t));
-    Plotly.react(plot, data, figure.layout, config);
+    const layout = narrow ? { ...figure.layout, font: { ...figure.layout.font, size: 11 } } : figure.layout;
+    Plotly.react(plot, data, layout, config);
   };
 
   const press = (button, on) => button.setAttribute("aria-pressed", String(on));
@@ -49,18 +60,54 @@
     });
   }
 
+  // Plotly hears of the window alone: a card also becomes narrower by a scroll bar that appears.
+  const cards = new ResizeObserver((entries) => entries.forEach(({ target }) => {
+    if (target.clientWidth && target.clientWidth !== target._fullLayout?.width) {
+      target.drawAgain();
+      Plotly.Plots.resize(target);
+    }
+  }));
+
+  // A point may lead to a choice elsewhere in the page: {section, choice, value}.
+  function go(point) {
+    const to = point.data.meta?.go?.[point.pointNumber];
+    const section = to && document.getElementById(to.section);
+    const control = section?.querySelector(`select[data-switch="${to.choice}"]`);
+    if (!control) return;
+    control.value = to.value;
+    control.dispatchEvent(new Event("change"));
+    section.scrollIntoView();
+    control.focus({ preventScroll: true });
+  }
+
+  const redraws = [];
   document.querySelectorAll("section").forEach((section) => {
     const plots = [...section.querySelectorAll(".plot")].map((plot) => [
       plot, JSON.parse(plot.nextElementSibling.textContent),
     ]);
+    const frames = [...section.querySelectorAll("[data-when]")].map((f) => [f, JSON.parse(f.dataset.when)]);
     const controls = [...section.querySelectorAll("[data-switch]")];
+    const now = () => Object.fromEntries(controls.map((one) => [one.dataset.switch, setting(one)]));
     const drawAll = () => {
-      const state = Object.fromEntries(controls.map((one) => [one.dataset.switch, setting(one)]));
+      const state = now();
       plots.forEach(([plot, figure]) => draw(plot, resolve(figure, state)));
+      frames.forEach(([frame, when]) => {
+        frame.hidden = !Object.entries(when).every(([name, value]) => state[name] === value);
+      });
     };
     controls.forEach((control) => listen(control, drawAll));
     drawAll();
+    redraws.push(drawAll);
+    plots.forEach(([plot, figure]) => {
+      plot.drawAgain = () => draw(plot, resolve(figure, now()));
+      cards.observe(plot);
+      plot.on("plotly_click", ({ points }) => go(points[0]));
+    });
   });
+  const redraw = () => redraws.forEach((one) => one());
+  wanted.addEventListener("change", redraw);
+  addEventListener("beforeprint", () => { printing = true; redraw(); });
+  addEventListener("afterprint", () => { printing = false; redraw(); });
 
   const links = new Map([...document.querySelectorAll("nav a")].map((a) => [a.hash.slice(1), a]));
   const observer = new IntersectionObserver((entries) => {

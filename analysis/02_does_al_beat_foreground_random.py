@@ -1,0 +1,46 @@
+"""Does active learning beat foreground-aware random placement, and by how much?
+
+    python analysis/02_does_al_beat_foreground_random.py RUN [RUN ...] [--out FIGURE.png]
+
+Every strategy against the first control (random_fg66 unless the sweep declares another), AUBC,
+paired by seed, Holm over the tests of a setting.
+"""
+
+from asking import asked, axes, control_of, look_of, nothing, told
+
+from alsweep.report.headline import Compared, headline, over_settings, what_would_change
+from alsweep.results import compare, compare_over_settings
+
+
+def main() -> None:
+    """Tell the headline and draw the differences with their intervals."""
+    study, out = asked(__doc__ or "")
+    control = control_of(study)
+    rope = study.asked.rope
+    rows = compare(study.table, [control], rope=rope)
+    of = Compared(
+        control,
+        {look.strategy: look.name for look in study.looks},
+        study.settings,
+        rows[rows["control"] == control],
+        compare_over_settings(study.table, [control]),
+        rope,
+        0.05,
+    )
+    if not of.places:
+        nothing("no strategy has two seeds in common with the control")
+    figure, (ax,) = axes(height=1.6 + 0.32 * len(of.rows))
+    for place, (_, row) in enumerate(of.rows.iterrows()):
+        look = look_of(study, str(row["strategy"]))
+        ends = [[100 * (row["mean_difference"] - row["low"])]] * 2
+        ax.errorbar(100 * row["mean_difference"], -place, xerr=ends, fmt="o", color=look.colour)
+    names = [f"{r['strategy']}{of.place(r)}" for _, r in of.rows.iterrows()]
+    ax.set_yticks([-i for i in range(len(names))], names, fontsize=7)
+    ax.axvspan(-100 * rope, 100 * rope, color="#dfe5ec")
+    ax.set_xlabel(f"AUBC above {of.against} [Dice points], 95 % interval")
+    sentences = [headline(of), over_settings(of), what_would_change(of)]
+    told("\n".join(s for s in sentences if s), figure, out)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,62 @@
+"""Do longer training, more members and TTA at the query pay for their hours?
+
+    python analysis/05_do_hours_pay.py RUN [RUN ...] [--out FIGURE.png]
+
+Each recipe (epochs, members, TTA) of a dataset and budget: final Dice and AUBC, mean of strategies,
+against the machine hours of a trajectory, shared members counted as if it had trained them.
+"""
+
+import pandas as pd
+from asking import asked, axes, mean_and_ends, nothing, told
+
+from alsweep.results import aubc
+from alsweep.results.compute import with_hours
+
+BUDGET = ["dataset", "patch_size", "query_size"]
+RECIPE = ["epochs", "members", "tta"]
+
+
+def trajectories(done: pd.DataFrame) -> pd.DataFrame:
+    """AUBC and hours of every trajectory, with its budget and recipe."""
+    last = with_hours(done).groupby(["setting", "strategy", "seed"]).last()
+    found = last.reset_index()[["setting", "strategy", "seed", "hours", *BUDGET, *RECIPE]]
+    return found.merge(aubc(done), on=["setting", "strategy", "seed"])
+
+
+def recipe(key: tuple[object, ...]) -> str:
+    """``4 epochs, 5 members, TTA``."""
+    epochs, members, tta = key
+    return f"{epochs} epochs, {members} members{', TTA' if tta else ''}"
+
+
+def main() -> None:
+    """Tell what each dearer recipe gains for its hours."""
+    study, out = asked(__doc__ or "")
+    found = trajectories(study.done)
+    recipes = found.groupby(BUDGET)[RECIPE].apply(lambda own: len(own.drop_duplicates()))
+    if not (recipes > 1).any():
+        nothing("no dataset and budget was run with two recipes of training, members or TTA")
+    sentences, (figure, (ax,)) = [], axes()
+    for budget in recipes.index[recipes > 1]:
+        here = found[(found[BUDGET] == list(budget)).all(axis="columns")]
+        each = here.groupby(RECIPE)[["hours", "aubc"]].mean().sort_values("hours")
+        by_seed = here.pivot_table(index="seed", columns=RECIPE, values="aubc")
+        ax.plot(each["hours"], 100 * each["aubc"], "o-", label=" · ".join(map(str, budget)))
+        for key, row in each.iterrows():
+            ax.annotate(recipe(key), (row["hours"], 100 * row["aubc"]), fontsize=6)
+        cheapest, *dearer = each.index
+        for key in dearer:
+            times = each.loc[key, "hours"] / each.loc[cheapest, "hours"]
+            sentences.append(
+                f"{' · '.join(map(str, budget))}: {recipe(key)} give "
+                f"{mean_and_ends(by_seed[key] - by_seed[cheapest])} points of AUBC for {times:.1f} "
+                f"times the hours of {recipe(cheapest)}."
+            )
+    ax.set_xlabel("machine hours of a trajectory")
+    ax.set_ylabel("AUBC [%], mean of strategies")
+    ax.legend(fontsize=7, frameon=False)
+    told("\n".join(sentences), figure, out)
+
+
+if __name__ == "__main__":
+    main()

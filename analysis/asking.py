@@ -1,0 +1,76 @@
+"""What the questions here share: run folders from the command line, and a figure at the end."""
+
+import argparse
+import sys
+from pathlib import Path
+
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from alsweep.report.stills import png
+from alsweep.report.study import Look, Study, read_study
+
+
+def asked(question: str) -> tuple[Study, Path]:
+    """Return the runs that the command line names, and where the figure goes.
+
+    Args:
+        question: The docstring of the file.
+    """
+    name = Path(sys.argv[0]).stem
+    parser = argparse.ArgumentParser(
+        description=question, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("runs", nargs="+", type=Path, metavar="RUN")
+    parser.add_argument("--out", type=Path, default=Path(f"{name}.png"), help="the figure")
+    given = parser.parse_args()
+    return read_study(given.runs), given.out
+
+
+def told(sentence: str, figure: Figure, out: Path) -> None:
+    """Print what came out and write the figure."""
+    print(sentence)
+    out.write_bytes(png(figure))
+    print(f"figure: {out}")
+
+
+def nothing(why: str) -> None:
+    """End where the runs cannot answer."""
+    sys.exit(f"cannot be told from these runs: {why}")
+
+
+def axes(rows: int = 1, height: float = 3.6) -> tuple[Figure, list[Axes]]:
+    """A figure with axes below each other."""
+    figure = Figure(figsize=(7.2, height * rows), dpi=150, layout="constrained")
+    found = [figure.add_subplot(rows, 1, row + 1) for row in range(rows)]
+    for one in found:
+        one.grid(color="#e5e8ec", linewidth=0.8)
+        one.spines[["top", "right"]].set_visible(False)
+    return figure, found
+
+
+def control_of(study: Study) -> str:
+    """The first control of which something is finished."""
+    done = set(study.done["strategy"])
+    control = next((c for c in study.asked.controls or () if c in done), None)
+    if control is None:
+        nothing("no control is finished in them; name one under report.controls")
+    assert control is not None
+    return control
+
+
+def look_of(study: Study, strategy: str) -> Look:
+    """How a strategy is drawn."""
+    return next(look for look in study.looks if look.strategy == strategy)
+
+
+def mean_and_ends(values: "pd.Series[float]") -> str:
+    """Points with a 95 % t interval, where there is one."""
+    from scipy.stats import t as student
+
+    known = 100 * values.dropna()
+    if len(known) < 2:
+        return f"{known.mean():+.1f}"
+    reach = student.ppf(0.975, len(known) - 1) * known.std(ddof=1) / len(known) ** 0.5
+    return f"{known.mean():+.1f} [{known.mean() - reach:+.1f}, {known.mean() + reach:+.1f}]"
