@@ -20,6 +20,9 @@ POWER = 0.8
 MOST_SEEDS = 1000
 """More further seeds than that are no plan."""
 
+ROUNDING = 1e-12
+"""Differences up to this are none: the same Dice, averaged or integrated in another order."""
+
 
 @dataclass(frozen=True)
 class Paired:
@@ -43,7 +46,8 @@ def paired_tests(differences: Floats) -> Paired:
     """Test along the last axis, that of the seeds; NaN where a seed is not common."""
     there = np.isfinite(differences)
     n = there.sum(axis=-1)
-    known = np.where(there, differences, 0)
+    # What is left of equal numbers after rounding would be a difference without any doubt.
+    known = np.where(there & (np.abs(differences) > ROUNDING), differences, 0)
     mean = np.where(n > 0, known.sum(axis=-1) / np.maximum(n, 1), np.nan)
     squares = np.where(there, known - np.where(n > 0, mean, 0)[..., None], 0) ** 2
     deviation = np.sqrt(squares.sum(axis=-1) / np.maximum(n - 1, 1))

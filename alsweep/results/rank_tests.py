@@ -31,8 +31,9 @@ def friedman(
 
     Returns:
         One row: ``settings``, ``strategies``; ``chi2`` and ``p``, Friedman's with ties corrected;
-        ``f`` and ``f_p``, Iman and Davenport's, which is less conservative (infinite where all
-        settings agree); ``critical_difference``, Nemenyi's, of mean ranks. NaN for fewer than two
+        ``f`` and ``f_p``, Iman and Davenport's, which is less conservative (``f`` is infinite where
+        all settings agree, and ``f_p`` never below the probability that chance makes them
+        agree); ``critical_difference``, Nemenyi's, of mean ranks. NaN for fewer than two
         settings, and the tests also for fewer than three strategies. ``attrs`` holds ``settings``
         and what is left out, so that every strategy has a score in every setting.
 
@@ -44,7 +45,7 @@ def friedman(
     found = blocks(table, metric, statuses)
     settings, strategies = found.scores.shape
     statistic, p = _friedman(found.scores.to_numpy())
-    f_value, f_p = _iman_davenport(statistic, settings, strategies)
+    f_value, f_p = _iman_davenport(statistic, found.scores.to_numpy())
     row = {
         "settings": settings,
         "strategies": strategies,
@@ -67,13 +68,29 @@ def _friedman(scores: Floats) -> tuple[float, float]:
     return statistic, float(chi2.sf(statistic, strategies - 1))
 
 
-def _iman_davenport(statistic: float, settings: int, strategies: int) -> tuple[float, float]:
+def _iman_davenport(statistic: float, scores: Floats) -> tuple[float, float]:
     if math.isnan(statistic):
         return math.nan, math.nan
+    settings, strategies = scores.shape
     left = settings * (strategies - 1) - statistic
     value = (settings - 1) * statistic / left if left > 1e-9 else math.inf
     free = strategies - 1
-    return value, float(f.sf(value, free, free * (settings - 1)))
+    p = float(f.sf(value, free, free * (settings - 1)))
+    return value, max(p, _chance_of_agreement(scores))
+
+
+def _chance_of_agreement(scores: Floats) -> float:
+    """Probability that all settings rank alike, were there no differences: exact, with ties.
+
+    The first setting may rank as it likes, each other one must follow.
+    """
+    return math.exp(-sum(_log_orders(setting) for setting in scores[1:]))
+
+
+def _log_orders(scores: Floats) -> float:
+    """Logarithm of the number of orders of a setting's scores; ties are in one order only."""
+    _, ties = np.unique(scores, return_counts=True)
+    return math.lgamma(len(scores) + 1) - sum(math.lgamma(n + 1) for n in ties)
 
 
 def critical_difference(strategies: int, settings: int, alpha: float = 0.05) -> float:

@@ -50,6 +50,13 @@ def test_equal_differences_are_certain_and_none_are_no_difference():
     assert half_width(tests, 0.05).tolist() == [0, 0]
 
 
+@given(value=st.floats(0, 1), parts=st.integers(2, 9), n=st.integers(2, 5))
+def test_what_rounding_leaves_of_equal_numbers_is_no_difference(value, parts, n):
+    again = sum([value / parts] * parts)
+    tests = paired_tests(np.full((1, n), again - value))
+    assert (tests.mean[0], tests.deviation[0], tests.p[0]) == (0, 0, 1)
+
+
 @pytest.mark.parametrize(
     ("p", "adjusted"),
     [

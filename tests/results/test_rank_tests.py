@@ -78,7 +78,15 @@ def test_full_agreement_has_no_finite_f():
     found = friedman(study_table(scores)).iloc[0]
     assert found["chi2"] == pytest.approx(8)
     assert found["f"] == math.inf
-    assert found["f_p"] == 0
+    assert found["f_p"] == pytest.approx(6**-3)
+
+
+@pytest.mark.parametrize(
+    ("scores", "orders"), [((0.5, 0.6, 0.7), 6), ((0.5, 0.5, 0.7), 3), ((0.1, 0.2, 0.3, 0.4), 24)]
+)
+def test_two_settings_that_agree_may_do_so_by_chance(scores, orders):
+    study = np.broadcast_to(np.array(scores)[None, :, None], (2, len(scores), 2))
+    assert friedman(study_table(study)).iloc[0]["f_p"] == pytest.approx(1 / orders)
 
 
 def test_too_few_settings_or_strategies_say_nothing():
