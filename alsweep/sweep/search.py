@@ -93,7 +93,8 @@ def run_search(job: Job) -> Job:
     make_some(part(job, (one for one in job.plan.trajectories if one.id not in under_way)))
     if not left(job):
         return job
-    with answering(job.plan.sweep.search and job.plan.sweep.search.storage):
+    search = job.plan.sweep.search
+    with answering(None if search is None else search.storage):
         return searched(job, make_some, workers_at_once(job.resources))
 
 
