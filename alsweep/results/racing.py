@@ -10,8 +10,8 @@ is worse than the leader, or than a declared control, is dropped, if two things 
   noise and for one strategy with three times the noise of the others, and the stricter counts. It
   covers that the data choose the leader. One with ten times the noise is dropped wrongly, or wins
   wrongly, in up to a tenth of settings: benchmarks/racing.py.
-- With all planned seeds the headline test (paired t, Holm) would very probably say the same. So a
-  race reaches the verdicts of the full design, only sooner.
+- With all planned seeds the headline test (paired t, Holm) would very probably say the same of all
+  that are dropped together. So a race reaches the verdicts of the full design, only sooner.
 
 Source: shrunk variances as in Smyth 2004 (Stat Appl Genet Mol Biol 3:3), with a fixed prior; the
 prediction is stochastic curtailment (Lan, Simon and Halperin 1982; predictive power, Spiegelhalter
@@ -50,7 +50,8 @@ class RaceRule:
     Attributes:
         alpha: Probability of dropping any strategy wrongly in a setting where all are equal.
         control: Strategy that the others race against; None for the leader.
-        assurance: Least probability that the headline test on all planned seeds says the same.
+        assurance: Least probability that the headline test on all planned seeds says the same of
+            all that are dropped at a look.
         prior_df: Degrees of freedom that the variance of all pairs counts for beside a pair's own.
         each_loop: Look after each loop of a seed too, not only at its end.
     """
@@ -163,16 +164,31 @@ class Race:
     ) -> tuple[Bools, Bools]:
         """Which of the open strategies are worse than the rival, and which better."""
         mean, found = pairs.mean[against, open_], pairs.p[against, open_] < self._level
+        if self._control is None:
+            found &= mean > 0  # nothing follows from one that is better than the leader
         if not found.any():  # drawing futures takes nearly all of a look's time
             return found, found
-        lower, higher = self._foreseen(pairs, values, against, open_)
-        sure = self.rule.assurance
-        return found & (mean > 0) & (lower >= sure), found & (mean < 0) & (higher >= sure)
+        sure = found & self._surest(self._foreseen(pairs, values, against, open_), found)
+        return sure & (mean > 0), sure & (mean < 0)
+
+    def _surest(self, same: Bools, found: Bools) -> Bools:
+        """The most strategies of which the headline test says the same of all of them together.
+
+        Args:
+            same: ``(draw, strategy)``.
+            found: Who is asked for.
+        """
+        order = np.flatnonzero(found)
+        order = order[np.argsort(-same[:, order].mean(axis=0), kind="stable")]
+        together = np.logical_and.accumulate(same[:, order], axis=1).mean(axis=0)
+        sure = np.zeros_like(found)
+        sure[order[together >= self.rule.assurance]] = True
+        return sure
 
     def _foreseen(
         self, pairs: _Pairs, values: Floats, against: int, open_: NDArray[np.intp]
-    ) -> tuple[Floats, Floats]:
-        """Probability that the headline test calls each worse, or better, once all seeds are there.
+    ) -> Bools:
+        """Where the headline test on all seeds says of each what is said now; (draw, strategy).
 
         Strategies that were decided before count as significant in Holm's family.
         """
@@ -180,8 +196,9 @@ class Race:
         tests = paired_tests(_futures(differences, pairs, against, open_, self.seeds))
         decided = len(self.strategies) - 1 - len(open_)
         adjusted = holm(np.pad(tests.p, ((0, 0), (0, decided))))[:, : len(open_)]
-        passed, mean = adjusted < self.rule.alpha, tests.mean
-        return (passed & (mean > 0)).mean(axis=0), (passed & (mean < 0)).mean(axis=0)
+        now = np.sign(pairs.mean[against, open_])
+        same: Bools = (adjusted < self.rule.alpha) & (np.sign(tests.mean) == now)
+        return same
 
 
 @dataclass(frozen=True)

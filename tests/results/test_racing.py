@@ -183,14 +183,25 @@ def test_what_is_foreseen_is_the_predictive_probability():
     # Two seeds of three, one rival: the third difference decides, and its distribution is known.
     values = np.array([[3.0, 3.2], [0.0, 0.0]])
     race = Race(["a", "b"], 3, 1, RaceRule(alpha=0.2))
-    lower, higher = race._foreseen(_Pairs.of(values, 3.0), values, 0, np.array([1]))
+    same = race._foreseen(_Pairs.of(values, 3.0), values, 0, np.array([1]))
     rng = np.random.default_rng(1)
     variance = 0.02 / chi2.rvs(1, size=40_000, random_state=rng)
     third = 3.1 + np.sqrt(variance * 1.5) * norm.rvs(size=40_000, random_state=rng)
     full = np.stack([np.full(40_000, 3.0), np.full(40_000, 3.2), third], axis=1)
     expected = (ttest_1samp(full, 0, axis=1).pvalue <= 0.2) & (full.mean(axis=1) > 0)
-    assert lower[0] == pytest.approx(expected.mean(), abs=0.03)
-    assert higher[0] < 0.05
+    assert same[:, 0].mean() == pytest.approx(expected.mean(), abs=0.03)
+
+
+def test_those_that_are_dropped_at_a_look_are_sure_together():
+    race = Race(["a", "b", "c", "d"], 4, 1, RaceRule(assurance=0.9))
+    draws = np.arange(100)
+    # Each alone is sure enough; the first two together, but not all three.
+    same = np.stack([draws >= 4, draws < 95, (draws < 50) | (draws >= 58)], axis=1)
+    assert (same.mean(axis=0) >= 0.9).all()
+    asked = np.array([True, True, True])
+    assert race._surest(same, asked).tolist() == [True, True, False]
+    assert race._surest(same, ~asked).tolist() == [False] * 3
+    assert race._surest(same, np.array([False, False, True])).tolist() == [False, False, True]
 
 
 @pytest.mark.parametrize(
