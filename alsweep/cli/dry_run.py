@@ -250,7 +250,8 @@ def _tell(found: "Outlook", asked: Asked) -> None:
     counted = found.counted
     lines = [
         f"{found.name} on {', '.join(found.datasets)} in {shown(Path(found.run))}: "
-        f"{len(found.lines)} trajectories, {counted.finished} done, "
+        f"{len(found.lines)} {'trajectory' if len(found.lines) == 1 else 'trajectories'}, "
+        f"{counted.finished} done, "
         f"{counted.unfinished} to do with {counted.loops} loops",
         _trainings(counted, f", {found.stored} of them stored already" if found.stored else ""),
     ]

@@ -178,6 +178,14 @@ def start_of(study: Study) -> Start:
     return Start(len(shared), len(apart), len(retrained))
 
 
+def known_numerics(study: Study) -> tuple[list[int], bool]:
+    """Numerics of all loops and references, in order, and whether each tells its own."""
+    references = [record for records in study.references.values() for record in records]
+    every = [*study.table["numerics"], *(record.numerics for record in references)]
+    known = [int(one) for one in every if not pd.isna(one)]
+    return sorted(set(known)), len(known) == len(every)
+
+
 def notices(study: Study) -> list[str]:
     """What is missing from this report; empty where nothing is."""
     found = []
@@ -208,5 +216,12 @@ def notices(study: Study) -> list[str]:
         found.append(
             f"Mean Dice is undefined in {count(len(undefined), 'loop')}; "
             "they are gaps in the curves and enter no test."
+        )
+    kinds, _ = known_numerics(study)
+    if len(kinds) > 1:
+        found.append(
+            f"Loops were made with numerics {' and '.join(map(str, kinds))}: equal configs give "
+            "other numbers under each, so that differences between trajectories of both are not "
+            "those of strategies alone. The checklist says which version made how many."
         )
     return found

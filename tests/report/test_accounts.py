@@ -7,6 +7,7 @@ import pytest
 
 from alsweep import __version__
 from alsweep.report import html
+from alsweep.report.captions import notices
 from alsweep.report.html import _cards, _notices
 from alsweep.report.section import Caption, Figures, Material, Tables
 from alsweep.report.sections import checklist, classes, compute, queries
@@ -70,6 +71,9 @@ def test_the_checklist_tells_what_made_the_loops(study):
         "an alsweep that did not tell its version in records yet: 9 loops. Numerics are MIXED: "
         f"equal configs give other numbers. This page: {now}."
     )
+    (mixed,) = notices(replace(study, table=table))
+    assert mixed.startswith(f"Loops were made with numerics {NUMERICS - 1} and {NUMERICS}: ")
+    assert not notices(study)
     unsure = said(replace(study, table=table[table["loop"] != 1]))["Code"]
     assert "Whether all have the same numerics is not recorded." in unsure
     assert said(replace(study, table=table[:0]))["Code"] == f"no loop yet. This page: {now}."

@@ -12,6 +12,7 @@ from alsweep.report.captions import (
     ALPHA,
     controls_of,
     count,
+    known_numerics,
     notices,
     seed_counts,
     taken_over,
@@ -126,9 +127,10 @@ def _training(config: TrajectoryConfig) -> str:
     training = config.training
     batch = {False: "", True: " of a batch", "plan": " as nnU-Net plans it"}[training.batch_dice]
     return (
-        f"preset {training.preset}: {training.epochs} epochs of {training.iterations_per_epoch} "
-        f"iterations, batch {training.batch_size}, {training.optimizer}, "
-        f"{'warm' if training.warm_start else 'cold'} start, precision {training.precision}, "
+        f"preset {training.preset}: {count(training.epochs, 'epoch')} of "
+        f"{count(training.iterations_per_epoch, 'iteration')}, batch {training.batch_size}, "
+        f"{training.optimizer}, {'warm' if training.warm_start else 'cold'} start, "
+        f"precision {training.precision}, "
         f"Dice loss{batch} over {training.dice_over} classes"
     )
 
@@ -223,16 +225,15 @@ def _code(study: Study) -> str:
     references = [record for records in study.references.values() for record in records]
     others = dict.fromkeys(_made_by(r.version, r.numerics) for r in references)
     full = f" Full-data references: {'; '.join(others)}." if others else ""
-    mixed = _mixed([*study.table["numerics"], *(record.numerics for record in references)])
-    return f"{made or 'no loop yet'}.{full}{mixed} This page: alsweep {__version__}."
+    return f"{made or 'no loop yet'}.{full}{_mixed(study)} This page: alsweep {__version__}."
 
 
-def _mixed(numerics: Iterable[int | None]) -> str:
+def _mixed(study: Study) -> str:
     """Say where equal configs give other numbers, or where that is not known."""
-    kinds = {None if pd.isna(one) else int(one) for one in numerics}
-    if len(kinds - {None}) > 1:
+    known, told = known_numerics(study)
+    if len(known) > 1:
         return " Numerics are MIXED: equal configs give other numbers."
-    return " Whether all have the same numerics is not recorded." if len(kinds) > 1 else ""
+    return " Whether all have the same numerics is not recorded." if known and not told else ""
 
 
 def _made_by(version: str | None, numerics: int | None) -> str:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from alsweep.report import published
+from alsweep.report import published_blocks
 from alsweep.report.backgrounds import background_notices
 from alsweep.report.costing import HOURS, Costed, column, costed
 from alsweep.report.curve_captions import curves_caption
@@ -68,7 +68,7 @@ def _blocks(material: Material) -> Iterator[Block]:
         )
     )
     yield Caption(curves_caption(study))
-    yield from published.curve_blocks(study)
+    yield from published_blocks.curve_blocks(study)
     if len(study.done):
         yield Tables(_loop_tables(study), folded=True)
 
@@ -132,7 +132,7 @@ def _figure(material: Material, setting: str, metrics: list[str]) -> Figure:
     level = _full_data(study, setting, metrics)
     return {
         "data": [
-            *published.curve_traces(study, setting),
+            *published_blocks.curve_traces(study, setting),
             *bands,
             *lines,
             *_height(rows, level, axes),
@@ -354,6 +354,6 @@ SECTION = Section(
         "learning_curves.pdf": lambda material: vector(material.once(_still), "pdf"),
         "learning_curves.svg": lambda material: vector(material.once(_still), "svg"),
         "full_data.csv": _full_csv,
-        "published.csv": lambda material: published.published_csv(material.study),
+        "published.csv": lambda material: published_blocks.published_csv(material.study),
     },
 )

@@ -159,8 +159,8 @@ def _caption(study: Study, found: list[Forecast]) -> str:
     )
     if silent:
         text += (
-            f" {count(silent, 'curve')} of {len(fitted)} say nothing: above all, a fit of which "
-            "the last loop could not be foretold from those before is not trusted."
+            f" {silent} of {count(len(fitted), 'curve')} tell nothing of what is to come: above all, "
+            "a fit of which the last loop could not be foretold from those before is not trusted."
         )
     return text
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 import pandas as pd
 
-from alsweep.report import published
+from alsweep.report import published_blocks
 from alsweep.report.captions import ALPHA, alone, count, span, start_of
 from alsweep.report.figures import layout, names_axis, plain
 from alsweep.report.section import (
@@ -41,12 +41,12 @@ _RATES_CAPTION = "Mean win: mean of the strategy's row. Mean loss: mean of its c
 def _blocks(material: Material) -> Iterator[Block]:
     study, matrix = material.study, material.once(_plain)
     if alone(study):
-        yield from published.win_blocks(study)
+        yield from published_blocks.win_blocks(study)
         return
     yield Caption(_power_caption(material.once(_tests)), strong=True)
     if matrix.attrs["tests"]:
         yield from _matrices(material)
-    yield from published.win_blocks(study)
+    yield from published_blocks.win_blocks(study)
 
 
 def _matrices(material: Material) -> Iterator[Block]:
