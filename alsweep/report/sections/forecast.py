@@ -159,8 +159,9 @@ def _caption(study: Study, found: list[Forecast]) -> str:
     )
     if silent:
         text += (
-            f" {silent} of {count(len(fitted), 'curve')} tell nothing of what is to come: above all, "
-            "a fit of which the last loop could not be foretold from those before is not trusted."
+            f" {silent} of {count(len(fitted), 'curve')} tell nothing of what is to come: above "
+            "all, a fit of which the last loop could not be foretold from those before is not "
+            "trusted."
         )
     return text
 
