@@ -14,8 +14,9 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from alsweep import __version__
 from alsweep.errors import ConfigError, DatasetError, RunFolderError
-from alsweep.files import write_bytes
+from alsweep.files import mirror_above, write_bytes
 from alsweep.layout import probe_path
+from alsweep.storage.place import is_remote
 from alsweep.sweep.plan import Plan
 
 _SECONDS_TO_LOOK = 120.0
@@ -27,7 +28,8 @@ _log = logging.getLogger(__name__)
 def check_nodes(run: Path, plan: Plan) -> None:
     """See that every node has the run folder and the datasets that this process has.
 
-    A node that does not answer is left to Ray; one that joins later finds out when it works.
+    A node that does not answer is left to Ray; one that joins later finds out when it works. What
+    lies in an object store is there for all who can reach it, and is not looked for.
 
     Args:
         run: The run folder; the caller holds its lock.
@@ -38,8 +40,12 @@ def check_nodes(run: Path, plan: Plan) -> None:
         DatasetError: A node lacks a dataset, or has another one there.
         ConfigError: A node has another alsweep.
     """
+    every = {one.config.dataset: one.dataset_fingerprint for one in plan.trajectories}
+    datasets = {place: value for place, value in every.items() if not is_remote(place)}
+    if mirror_above(probe_path(run, "")) is not None:
+        _refuse(run, dict(_asked(None, datasets)))
+        return
     probe = probe_path(run, secrets.token_hex(8))
-    datasets = {one.config.dataset: one.dataset_fingerprint for one in plan.trajectories}
     write_bytes(probe, b"")
     try:
         _refuse(run, dict(_asked(probe, datasets)))
@@ -47,7 +53,7 @@ def check_nodes(run: Path, plan: Plan) -> None:
         probe.unlink(missing_ok=True)
 
 
-def _asked(probe: Path, datasets: Mapping[Path, str]) -> Iterator[tuple[str, Sequence[str]]]:
+def _asked(probe: Path | None, datasets: Mapping[Path, str]) -> Iterator[tuple[str, Sequence[str]]]:
     """Each node's address, and what :func:`look` says there."""
     alive = {one["NodeID"]: one["NodeManagerAddress"] for one in ray.nodes() if one["Alive"]}
     remote = ray.remote(num_cpus=0, max_retries=0)(look)
@@ -76,17 +82,17 @@ def _answer(ready: Any) -> Sequence[str]:
     return found
 
 
-def look(probe: Path, datasets: Mapping[Path, str], version: str) -> Sequence[str]:
+def look(probe: Path | None, datasets: Mapping[Path, str], version: str) -> Sequence[str]:
     """What is wrong on this node: with ``run``, ``dataset`` or ``alsweep``, and words.
 
     Args:
-        probe: A file that the asking process has just made in the run folder.
+        probe: A file that the asking process has just made in the run folder, if nodes share one.
         datasets: Place to fingerprint.
         version: Of alsweep, where it was asked.
     """
     if version != __version__:
         return ("alsweep", f"has alsweep {__version__}, not {version}")
-    wrong = _wrong_with_run(probe)
+    wrong = None if probe is None else _wrong_with_run(probe)
     if wrong is not None:
         return ("run", wrong)
     for place, fingerprint in datasets.items():
