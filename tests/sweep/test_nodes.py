@@ -27,7 +27,8 @@ def test_a_node_tells_what_it_lacks(tmp_path, dataset):
 
 
 @pytest.mark.parametrize(
-    "what, error", [("run", RunFolderError), ("dataset", DatasetError), ("alsweep", ConfigError)]
+    ("what", "error"),
+    [("run", RunFolderError), ("dataset", DatasetError), ("alsweep", ConfigError)],
 )
 def test_what_one_of_several_nodes_lacks_is_one_line(monkeypatch, tmp_path, what, error):
     answers = {"10.0.0.1": (), "10.0.0.2": (what, "sees nothing"), "10.0.0.3": (what, "neither")}
