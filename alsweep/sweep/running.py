@@ -116,7 +116,6 @@ def run_sweep(
     sinks = sinks_of(plan.sweep)
     with at_work(run, plan, address) as plan:
         # Now that the environment is prepared, which Ray reads when it is imported.
-        from alsweep.results.table import write_results
         from alsweep.sweep.caps import meter_of
         from alsweep.sweep.driver import make_missing
         from alsweep.sweep.job import Job
@@ -139,10 +138,17 @@ def run_sweep(
                 job = Job(plan, run, work, monitor, tracker, order, meter=meter, events=events)
                 outcome = make_missing(job, address, retry)
             _tidy_up(run, plan)
-            write_results(run)
-            if report is not False:
-                (write_report if report is True else report)(run)
+            _write_up(run, report)
     return outcome
+
+
+def _write_up(run: Path, report: bool | Callable[[Path], object]) -> None:
+    """Results, and the report that was asked for."""
+    from alsweep.results.table import write_results
+
+    write_results(run)
+    if report is not False:
+        (write_report if report is True else report)(run)
 
 
 def write_plan(

@@ -49,7 +49,7 @@ def test_a_printed_search_space_can_be_planned(dataset, loops, tmp_path, monkeyp
     space = tmp_path / "replay.yaml"
     space.write_text(capsys.readouterr().out)
     assert call(monkeypatch, "run", space, "--out", tmp_path / "run", "--dry-run") == 0
-    assert "1 trajectories, 0 done, 1 to do with 3 loops" in capsys.readouterr().out
+    assert "1 trajectory, 0 done, 1 to do with 3 loops" in capsys.readouterr().out
 
 
 def test_an_existing_out_is_refused_in_one_line(dataset, loops, monkeypatch, capsys):

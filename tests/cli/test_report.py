@@ -59,7 +59,8 @@ def test_watching_writes_anew_as_loops_end_and_stops_with_the_driver(app, tmp_pa
         "alsweep.sweep.run_folder.active_driver", lambda _: "pid 1" if len(sleeps) < 3 else None
     )
 
-    def write(runs, out, refresh=None, chosen=None):
+    def write(runs, out, published, *, refresh, chosen):
+        assert published is None
         done = len(list(runs[0].glob("trajectories/*/records/loop_001.json")))
         written.append((len(sleeps), refresh, done))
         return runs[0] / "report" / "index.html"

@@ -201,10 +201,10 @@ def test_a_patient_in_pool_and_test_part_is_remarked(tmp_path):
 
 
 def test_a_case_that_a_training_patch_dwarfs_is_remarked(tmp_path):
-    raw = nnunet(tmp_path / "raw", cases=4, shapes=((40, 40, 40), (40, 40, 40), (24, 22, 22)))
+    raw = nnunet(tmp_path / "raw", cases=4, shapes=((40, 40, 40), (40, 40, 40), (20, 22, 22)))
     assert said(raw, tmp_path / "out") == (
-        "smaller than a training patch of 32x32x32 voxels, of which zeros fill the rest: case_2 "
-        "(24x22x22); look whether they are whole",
+        "smaller than a training patch of 28x28x28 voxels, of which zeros fill the rest: case_2 "
+        "(20x22x22); look whether they are whole",
     )
 
 

@@ -91,7 +91,7 @@ def test_try_asks_the_networks_that_are_there(far, made, monkeypatch, capsys, s3
 
 
 def test_report_and_export_and_a_dry_run_read_it(far, made, monkeypatch, capsys, s3, tmp_path):
-    def write_report(runs: list[Path], out: Path | None) -> Path:
+    def write_report(runs: list[Path], out: Path | None, *_: object, **__: object) -> Path:
         page = (out or runs[0] / "report") / "index.html"
         page.parent.mkdir(parents=True)
         page.write_text("a page")

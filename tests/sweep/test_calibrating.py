@@ -74,4 +74,4 @@ def test_a_shared_card_counts_as_the_table_says(recipe: Recipe) -> None:
     alone = Calibration(ResourcesConfig())._timed(recipe, _Heard(TimedSteps(2.0, 10, 3)))
     assert alone is not None
     assert alone.rates.step == pytest.approx(0.2 * 3)
-    assert alone.rates.queried == pytest.approx(0.2 * 3 / 3 / 2)
+    assert alone.rates.queried == pytest.approx(0.2 * 3 / 3 / 3)

@@ -78,8 +78,8 @@ def test_without_anything_known_the_table_tells(
     assert (found.unit, found.source) == ("CPU", "stated")
     assert CPU.source in found.told
     assert found.train == pytest.approx(20 * STEPS * step.device / 3600)
-    assert found.evaluate == pytest.approx(20 * step.device / 3 / 2 / 3600)
-    assert found.query == pytest.approx(24 * step.device / 3 / 2 / 3600)
+    assert found.evaluate == pytest.approx(20 * step.device / 3 / 3 / 3600)
+    assert found.query == pytest.approx(24 * step.device / 3 / 3 / 3600)
     assert found.money == pytest.approx(found.hours / 2)
     # 5 members in place of 2, and 8 epochs in place of 4.
     assert costed(run, longer).train == pytest.approx(5 * found.train)
@@ -97,17 +97,18 @@ def test_the_table_gives_back_what_was_measured(dataset: Dataset) -> None:
         update={"cases": tuple(cases), "spacing": (1.0, 1.0, 1.0), "classes": ("background", "a")}
     )
     big = Dataset(dataset.path, manifest)
-    large = {"features": (32, 64, 128, 256, 320, 320), "patch_size": (128, 128, 128)}
+    features = (32, 64, 128, 256, 320, 320)
+    large = {"features": features, "patch_size": (128, 128, 128), "batch_size": 2}
     assert step(1, **large) == pytest.approx((0.059, 0.059))
     assert step(0.25, **large) == pytest.approx((0.059, 0.059))  # it fills the card alone
     assert step(2, **large) == pytest.approx((0.059, 0.118))
-    assert step(1, **large, batch_size=4) == pytest.approx((0.118, 0.118))
+    assert step(1, **large | {"batch_size": 4}) == pytest.approx((0.118, 0.118))
     for (precision, compiled), stated in CARDS.items():
         told = {"precision": precision, "compile": compiled}
         assert step(1, **large, **told)[0] == pytest.approx(stated.seconds)
-    small = {"features": (8, 16, 32), "patch_size": (32, 32, 32)}
+    small = {"features": (8, 16, 32), "patch_size": (32, 32, 32), "batch_size": 2}
     assert step(0.25, **small) == (LEAST_ON_A_CARD, LEAST_ON_A_CARD / 4)
-    core = {"features": (8, 16, 32, 64), "patch_size": (32, 32, 32)}
+    core = {"features": (8, 16, 32, 64), "patch_size": (32, 32, 32), "batch_size": 2}
     assert step(0, **core) == pytest.approx((0.3, 0.3))
 
 

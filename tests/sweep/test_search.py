@@ -65,6 +65,13 @@ class Stopped(BaseException):
     """As a kill is: nothing that follows is done."""
 
 
+BASE = {
+    "query": {"patches": 6, "loops": 3, "patch_size": [8, 8, 8]},
+    "training": {"members": 2, "patch_size": [32, 32, 32], "batch_size": 2},
+}
+"""Written out, since Dice is looked up by what a trajectory is, and decides what is suggested."""
+
+
 class Bench:
     """A search with table-lookup trajectories, without Ray."""
 
@@ -78,7 +85,7 @@ class Bench:
             Dataset.open(one["dataset"]) for one in top.get("settings", ()) if "dataset" in one
         ]
         self.datasets = {one.path: one for one in (dataset, *others)}
-        self.sweep = sweep_of(dataset, **top, search=search)
+        self.sweep = sweep_of(dataset, **top, base=BASE, search=search)
         self.made: list[str] = []
 
     @property
