@@ -19,7 +19,7 @@ from alsweep.sweep.status import read_status
 from tests.sweep.conftest import sweep_of
 from tests.sweep.fakes import KILL, plant_fault
 from tests.sweep.test_driver import Driver, driver, records_of, wait_for
-from tests.sweep.test_search import Bench
+from tests.sweep.test_search import BASE, Bench
 
 __all__ = ["driver"]
 
@@ -59,7 +59,7 @@ def goes_on(driver: Driver, decisions: int, records: int) -> bool:
 def test_a_killed_search_over_two_datasets_goes_on_as_if_nothing_had_been(
     driver: Driver, dataset: Dataset, settings: list[dict[str, Any]], tmp_path: Path
 ) -> None:
-    sweep = sweep_of(dataset, seeds=[0], grid={}, search=SEARCH, settings=settings)
+    sweep = sweep_of(dataset, seeds=[0], grid={}, base=BASE, search=SEARCH, settings=settings)
     driver.space.write_text(to_yaml(sweep))
     # As soon as the first configuration is decided on, and amid the second.
     for decisions, records, sign, code in (
