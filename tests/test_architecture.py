@@ -35,6 +35,10 @@ def test_the_environment_is_prepared_before_ray_and_torch_read_it():
     assert not loaded_after("from alsweep.sweep import run_sweep") & {"torch", "ray"}
 
 
+def test_a_dry_run_looks_ahead_without_ray_and_torch():
+    assert not loaded_after("import alsweep.sweep.outlook") & {"torch", "ray"}
+
+
 def test_results_need_no_torch():
     assert "torch" not in loaded_after("from alsweep.results import aubc, win_matrix, ranking")
 

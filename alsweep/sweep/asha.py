@@ -15,7 +15,7 @@ from ray.tune.schedulers import AsyncHyperBandScheduler
 
 from alsweep.results.decisions import append_decisions, read_decided
 from alsweep.results.records import read_records
-from alsweep.sweep.schedules import stopping, with_stopped
+from alsweep.sweep.parting import stopping, with_stopped
 from alsweep.sweep.starts import prepare_starts
 from alsweep.sweep.tuner import run_trajectories
 from alsweep.sweep.turns import InTurn

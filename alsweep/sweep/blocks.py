@@ -15,8 +15,8 @@ from alsweep.results.objectives import measure, of_seeds
 from alsweep.results.records import read_part, read_records
 from alsweep.results.table import frame
 from alsweep.sweep.missing import loops_done
+from alsweep.sweep.parting import part, stop
 from alsweep.sweep.plan import Planned, opened, plan_one, refuse_shared_labels
-from alsweep.sweep.schedules import part, stop
 from alsweep.sweep.search_space import cells
 from alsweep.sweep.taking_over import take_over, to_take_over
 

@@ -17,7 +17,8 @@ from alsweep.results.decisions import Decision, read_decided
 from alsweep.results.race_replay import areas
 from alsweep.results.racing import Look, Race, RaceRule
 from alsweep.results.records import read_records
-from alsweep.sweep.schedules import make, part, stop
+from alsweep.sweep.parting import part, stop
+from alsweep.sweep.schedules import make
 
 if TYPE_CHECKING:
     from alsweep.config.schedule import ScheduleConfig

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from alsweep.results.searched import CONFIRMED, PROMOTED, Rerun
 from alsweep.sweep.blocks import is_defined
-from alsweep.sweep.schedules import part
+from alsweep.sweep.parting import part
 
 if TYPE_CHECKING:
     from alsweep.results.searched import Tried

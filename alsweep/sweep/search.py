@@ -23,9 +23,10 @@ from alsweep.results.studies import answering, open_storage, read_memory, read_t
 from alsweep.sweep.best import write_best
 from alsweep.sweep.blocks import Blocks, is_defined
 from alsweep.sweep.dashboard import Dashboard
+from alsweep.sweep.parting import part
 from alsweep.sweep.pruning import Looks, stages
 from alsweep.sweep.reruns import run_best_again
-from alsweep.sweep.schedules import make, part
+from alsweep.sweep.schedules import make
 from alsweep.sweep.study import TRAJECTORIES, Searcher, Suggestion, refuse_foreign_studies
 from alsweep.sweep.study_name import study_name
 from alsweep.sweep.turns import workers_at_once

@@ -18,11 +18,11 @@ from alsweep.results.records import read_records
 from alsweep.sweep import worker as worker_module
 from alsweep.sweep.audience import Listener
 from alsweep.sweep.claims import Claims
+from alsweep.sweep.parting import stopping
 from alsweep.sweep.plan import Plan
 from alsweep.sweep.retry import Retry
 from alsweep.sweep.run_folder import driver_lock
 from alsweep.sweep.running import write_plan
-from alsweep.sweep.schedules import stopping
 from alsweep.sweep.status import read_status
 from alsweep.sweep.worker import Shift, run_worker
 from tests.sweep.conftest import MakePlan
