@@ -106,6 +106,9 @@ class Table:
     def full_data(self, config: TrajectoryConfig, on_progress: OnProgress) -> None:
         """Nothing."""
 
+    def repeat_start(self, config: TrajectoryConfig, repeat: int, on_progress: OnProgress) -> None:
+        """Nothing."""
+
 
 def space(dataset: Path, count: int, loops: int, **changes: Any) -> SweepConfig:
     """A search space of ``count`` trajectories, less what is over where strategies share seeds."""

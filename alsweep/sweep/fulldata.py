@@ -9,16 +9,17 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from alsweep.config.sweep import ResourcesConfig
 from alsweep.errors import ConfigError
-from alsweep.layout import log_path, report_folder, report_page, space_path, starts_folder
+from alsweep.layout import reference_path
 from alsweep.results.fulldata import read_reference, reference_key
+from alsweep.sweep.beside import beside_trajectories, make_beside
 from alsweep.sweep.environment import cluster_address
 from alsweep.sweep.monitor import Shared
 
 if TYPE_CHECKING:
     from alsweep.sweep.plan import Plan, Planned
     from alsweep.sweep.work import Work
+    from alsweep.trajectory.progress import OnProgress
 
 OnEnd = Callable[["Reference", str | None], None]
 """Hears of each reference that is made, or of why it is not."""
@@ -40,6 +41,14 @@ class Reference(Shared):
         parts = [f"{key}={value}" for key, value in values.items() if key.split(".")[0] in _PARTS]
         named = [] if cell is None or cell.dataset is None else [self.example.dataset_name]
         return ", ".join([*named, *parts, f"seed {config.seed}"])
+
+    def record(self, run: Path) -> Path:
+        """Where a run folder has it."""
+        return reference_path(run, self.key)
+
+    def task(self, work: Work) -> Callable[[OnProgress], None]:
+        """What makes it."""
+        return partial(work.full_data, self.example.config)
 
 
 def references(plan: Plan) -> list[Reference]:
@@ -90,52 +99,6 @@ def missing_references(run: Path, plan: Plan) -> list[Reference]:
     return [ref for ref in references(plan) if read_reference(run, ref.key) is None]
 
 
-def make_references(
-    missing: Sequence[Reference],
-    run: Path,
-    work: Work,
-    resources: ResourcesConfig,
-    on_end: OnEnd,
-    address: str | None = None,
-) -> Mapping[str, str]:
-    """Make references, each a task of its own.
-
-    Args:
-        missing: What to make.
-        run: The run folder, absolute; the caller holds its lock.
-        work: Makes them.
-        resources: What one worker gets.
-        on_end: Called with each reference that is made, or with why it is not.
-        address: Of a running Ray cluster; None starts a private Ray.
-
-    Returns:
-        Name to error of those that failed.
-
-    Raises:
-        ConfigError: Ray cannot give a worker what it needs.
-        KeyboardInterrupt: Ctrl-C or SIGTERM; no worker is left, and trained members are safe.
-    """
-    from alsweep.layout import reference_path
-    from alsweep.storage.mirror import bring
-    from alsweep.sweep.ray_session import ray_session
-    from alsweep.sweep.reuse import used_again
-    from alsweep.sweep.tasks import Workers, run_tasks
-
-    failed = {}
-    by_key = {reference.key: reference for reference in missing}
-    tasks = {key: partial(work.full_data, ref.example.config) for key, ref in by_key.items()}
-    configs = (reference.example.config for reference in missing)
-    workers = Workers(resources, used_again(resources, configs))
-    with ray_session(resources, address):
-        for ended in run_tasks(tasks, workers, starts_folder(run), log_path(run)):
-            reference = by_key[ended.name]
-            bring(run, reference_path(run, reference.key))
-            if ended.error is not None:
-                failed[reference.name] = ended.error
-            on_end(reference, ended.error)
-    return failed
-
-
 def run_references(
     plan: Plan,
     run: Path,
@@ -159,21 +122,9 @@ def run_references(
     Raises:
         KeyboardInterrupt: As in :func:`~alsweep.sweep.run_sweep`; trained members are safe.
     """
-    from alsweep.sweep.remote import elsewhere
-    from alsweep.sweep.run_folder import write_space
-    from alsweep.sweep.running import at_work, training_in, write_report
-
     address = cluster_address(address)
-    with at_work(run, plan, address) as plan:
-        if not space_path(run).exists():
-            write_space(run, plan)
-        missing = missing_references(run, plan)
-        failed: Mapping[str, str] = {}
-        if missing:
-            work = elsewhere(work or training_in(run, plan), run, plan)
-            resources = plan.sweep.resources
-            with watch(missing) as on_end:
-                failed = make_references(missing, run, work, resources, on_end, address)
-        if report_page(report_folder(run)).exists():
-            write_report(run)
-    return failed
+    with beside_trajectories(run, plan, address, work) as (plan, work):
+        if not (missing := missing_references(run, plan)):
+            return {}
+        with watch(missing) as on_end:
+            return make_beside(missing, run, work, plan.sweep.resources, on_end, address)

@@ -2,25 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from alsweep.layout import (
-    log_path,
-    noise_path,
-    report_folder,
-    report_page,
-    space_path,
-    starts_folder,
-)
+from alsweep.layout import noise_path
+from alsweep.sweep.beside import beside_trajectories, make_beside
 from alsweep.sweep.environment import cluster_address
 
 if TYPE_CHECKING:
     from alsweep.sweep.plan import Plan, Planned
     from alsweep.sweep.work import Work
+    from alsweep.trajectory.progress import OnProgress
 
 OnEnd = Callable[["Repeat", str | None], None]
 """Hears of each training that ends, and of why it failed."""
@@ -41,12 +36,25 @@ class Repeat:
     example: Planned
 
     @property
+    def key(self) -> str:
+        """Of its task."""
+        return f"{self.start}-{self.number:02d}"
+
+    @property
     def name(self) -> str:
         """For people."""
         cell, config = self.example.cell, self.example.config
         values = {} if cell is None else cell.values
         parts = [f"{key}={value}" for key, value in values.items() if key != "strategy"]
         return ", ".join([*parts, f"seed {config.seed}", f"repeat {self.number}"])
+
+    def record(self, run: Path) -> Path:
+        """Where a run folder has it."""
+        return noise_path(run, self.start, self.number)
+
+    def task(self, work: Work) -> Callable[[OnProgress], None]:
+        """What makes it."""
+        return partial(work.repeat_start, self.example.config, self.number)
 
 
 def repeats(plan: Plan, count: int) -> list[Repeat]:
@@ -60,7 +68,7 @@ def repeats(plan: Plan, count: int) -> list[Repeat]:
 def missing_repeats(run: Path, plan: Plan, count: int) -> list[Repeat]:
     """Those without a record."""
     every = repeats(plan, count)
-    return [one for one in every if not noise_path(run, one.start, one.number).exists()]
+    return [one for one in every if not one.record(run).exists()]
 
 
 def run_repeats(
@@ -88,48 +96,7 @@ def run_repeats(
     Raises:
         KeyboardInterrupt: As in :func:`~alsweep.sweep.run_sweep`; trained members are safe.
     """
-    from alsweep.storage.rooms import refresh
-    from alsweep.sweep.remote import elsewhere
-    from alsweep.sweep.run_folder import write_space
-    from alsweep.sweep.running import at_work, training_in, write_report
-
     address = cluster_address(address)
-    with at_work(run, plan, address) as plan:
-        if not space_path(run).exists():
-            write_space(run, plan)
-        missing, failed = missing_repeats(run, plan, count), {}
-        if missing:
-            work = elsewhere(work or training_in(run, plan), run, plan)
-            failed = _make(missing, run, plan, work, on_end, address)
-            refresh(run)
-        if report_page(report_folder(run)).exists():
-            write_report(run)
-    return failed
-
-
-def _make(
-    missing: Sequence[Repeat],
-    run: Path,
-    plan: Plan,
-    work: Work,
-    on_end: OnEnd,
-    address: str | None,
-) -> dict[str, str]:
-    from alsweep.sweep.ray_session import ray_session
-    from alsweep.sweep.reuse import used_again
-    from alsweep.sweep.tasks import Workers, run_tasks
-
-    failed, resources = {}, plan.sweep.resources
-    by_key = {f"{one.start}-{one.number:02d}": one for one in missing}
-    tasks = {
-        key: partial(work.repeat_start, one.example.config, one.number)
-        for key, one in by_key.items()
-    }
-    workers = Workers(resources, used_again(resources, (one.example.config for one in missing)))
-    with ray_session(resources, address):
-        for ended in run_tasks(tasks, workers, starts_folder(run), log_path(run)):
-            one = by_key[ended.name]
-            if ended.error is not None:
-                failed[one.name] = ended.error
-            on_end(one, ended.error)
-    return failed
+    with beside_trajectories(run, plan, address, work) as (plan, work):
+        missing = missing_repeats(run, plan, count)
+        return make_beside(missing, run, work, plan.sweep.resources, on_end, address)

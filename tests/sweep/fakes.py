@@ -18,10 +18,12 @@ from alsweep.geometry import Patch, QueriedPatch
 from alsweep.layout import query_path
 from alsweep.results.fulldata import FullDataRecord, reference_key
 from alsweep.results.loops import LoopRecord, write_query
+from alsweep.results.noise import NoiseRecord
 from alsweep.results.records import read_records
 from alsweep.trajectory.numerics import NUMERICS
 from alsweep.trajectory.progress import OnProgress, Progress
 from alsweep.trajectory.query_log import QueryLog
+from alsweep.trajectory.start import setting_of, start_key
 from tests.small_disk import fill
 
 ERROR = "error"
@@ -96,6 +98,26 @@ class TableWork:
         # As plans name it: the dataset's fingerprint, read where a worker would read it.
         key = reference_key(config, Dataset.open(config.dataset).fingerprint)
         table_reference(config, key).write(self.run)
+
+    def repeat_start(self, config: TrajectoryConfig, repeat: int, on_progress: OnProgress) -> None:
+        dataset = Dataset.open(config.dataset)
+        NoiseRecord(
+            start=start_key(config, dataset)[:16],
+            repeat=repeat,
+            setting=setting_of(config, dataset),
+            dataset=dataset.name,
+            seed=config.seed,
+            iterations=1,
+            members=config.training.members,
+            mean_dice=table_dice(config, repeat),
+            dice={},
+            train_seconds=self.seconds,
+            threads=1,
+            device="cpu",
+            precision="fp32",
+            version=__version__,
+            numerics=NUMERICS,
+        ).write(self.run)
 
 
 def number(config: TrajectoryConfig, *key: object) -> int:

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from alsweep.data.case import Dataset
-from alsweep.sweep.fulldata import Reference, make_references, missing_references, references
+from alsweep.sweep.beside import make_beside
+from alsweep.sweep.fulldata import Reference, missing_references, references
 from alsweep.sweep.run_folder import write_space
 from alsweep.sweep.tasks import Ended
 from tests.sweep.conftest import MakePlan
@@ -54,7 +55,7 @@ def test_each_end_is_told_and_failures_are_returned_by_name(
         told.append((reference.key, error))
 
     resources = plan.sweep.resources
-    failed = make_references(missing, run, TableWork(run), resources, hear, "a:1")
+    failed = make_beside(missing, run, TableWork(run), resources, hear, "a:1")
     assert failed == {second.name: "no room"}
     assert told == [(second.key, "no room"), (first.key, None)]
     assert sessions == [(resources, "a:1")]
