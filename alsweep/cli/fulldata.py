@@ -5,12 +5,13 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
 import typer
 
+from alsweep.cli.options import Address, DryRun, Overrides, Plugins, RunPlace, Space
 from alsweep.layout import report_folder, report_page
-from alsweep.sweep.environment import ADDRESS_HELP, cluster_address
+from alsweep.sweep.environment import cluster_address
 
 if TYPE_CHECKING:
     from alsweep.sweep.fulldata import OnEnd, Reference
@@ -18,22 +19,12 @@ if TYPE_CHECKING:
 
 
 def fulldata(
-    space: Annotated[Path, typer.Argument(help="Search space, a YAML file.")],
-    out: Annotated[
-        Path | None, typer.Option("--out", help="Run folder; default: runs/NAME.")
-    ] = None,
-    set_: Annotated[
-        list[str] | None,
-        typer.Option("--set", metavar="PATH=VALUE", help="Override a key; may be repeated."),
-    ] = None,
-    plugin: Annotated[
-        list[Path] | None,
-        typer.Option("--plugin", metavar="FILE", help="File with strategies; may be repeated."),
-    ] = None,
-    dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Say what would be done, and write nothing.")
-    ] = False,
-    address: Annotated[str | None, typer.Option(help=ADDRESS_HELP)] = None,
+    space: Space,
+    out: RunPlace = None,
+    set_: Overrides = None,
+    plugin: Plugins = None,
+    dry_run: DryRun = False,
+    address: Address = None,
 ) -> int:
     """Train the recipes of a search space on the fully annotated pool, where that is missing.
 

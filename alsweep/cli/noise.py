@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from alsweep.sweep.environment import ADDRESS_HELP
+from alsweep.cli.options import Address, DryRun, Overrides, Plugins, RunPlace, Space
+from alsweep.sweep.environment import cluster_address
 
 if TYPE_CHECKING:
     from alsweep.sweep.noise import Repeat
@@ -14,25 +15,15 @@ if TYPE_CHECKING:
 
 
 def noise(
-    space: Annotated[Path, typer.Argument(help="Search space, a YAML file.")],
+    space: Space,
     repeats: Annotated[
         int, typer.Option(help="Trainings of each start, that of the sweep itself included.", min=2)
     ] = 3,
-    out: Annotated[
-        Path | None, typer.Option("--out", help="Run folder; default: runs/NAME.")
-    ] = None,
-    set_: Annotated[
-        list[str] | None,
-        typer.Option("--set", metavar="PATH=VALUE", help="Override a key; may be repeated."),
-    ] = None,
-    plugin: Annotated[
-        list[Path] | None,
-        typer.Option("--plugin", metavar="FILE", help="File with strategies; may be repeated."),
-    ] = None,
-    dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Say what would be done, and write nothing.")
-    ] = False,
-    address: Annotated[str | None, typer.Option(help=ADDRESS_HELP)] = None,
+    out: RunPlace = None,
+    set_: Overrides = None,
+    plugin: Plugins = None,
+    dry_run: DryRun = False,
+    address: Address = None,
 ) -> int:
     """Train loop 0 of each setting and seed several times on the same labels.
 
@@ -41,6 +32,7 @@ def noise(
 
     Example: alsweep noise search_spaces/hippocampus-low.yaml --repeats 3 --out runs/hippocampus-low
     """
+    from alsweep.cli.dry_run import check_place_and_device
     from alsweep.cli.run import read_space, tell
     from alsweep.storage.place import spelled
     from alsweep.storage.rooms import to_read, to_work_in
@@ -50,6 +42,8 @@ def noise(
     with to_read(place) if dry_run else to_work_in(place) as run:
         plan = plan_read(sweep, space, run, set_ or [], tell)
         if dry_run:
+            private = cluster_address(address) is None
+            check_place_and_device(run, plan.sweep.resources, private=private)
             return _tell_what_would_be_done(plan, run, repeats)
         words = ["alsweep", "noise", str(space), f"--repeats={repeats}", "--out", spelled(place)]
         return _make(plan, run, repeats, address, shlex.join(words))

@@ -5,15 +5,15 @@ from typing import Annotated
 
 import typer
 
+from alsweep.cli.options import Address
 from alsweep.storage.rooms import to_work_in
-from alsweep.sweep.environment import ADDRESS_HELP
 from alsweep.sweep.order import ORDER_HELP, Order
 from alsweep.sweep.retry import RETRY_HELP, Retry
 
 
 def resume(
     run: Annotated[Path, typer.Argument(help="Run folder.")],
-    address: Annotated[str | None, typer.Option(help=ADDRESS_HELP)] = None,
+    address: Address = None,
     order: Annotated[Order, typer.Option(help=ORDER_HELP)] = Order.seeds,
     retry: Annotated[Retry, typer.Option(help=RETRY_HELP)] = Retry.failed,
     mix_numerics: Annotated[

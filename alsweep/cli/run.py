@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from alsweep.cli.options import Address, DryRun, Overrides, Plugins, RunPlace, Space
 from alsweep.layout import report_folder, report_page, space_path
 from alsweep.storage.place import absolute
 from alsweep.storage.rooms import refuse_remote, to_read, to_work_in
-from alsweep.sweep.environment import ADDRESS_HELP, cluster_address
+from alsweep.sweep.environment import cluster_address
 from alsweep.sweep.order import ORDER_HELP, Order
 from alsweep.sweep.retry import RETRY_HELP, Retry
 
@@ -25,21 +26,11 @@ INTERRUPTED = 130
 
 
 def run(
-    space: Annotated[Path, typer.Argument(help="Search space, a YAML file.")],
-    out: Annotated[
-        Path | None, typer.Option("--out", help="Run folder; default: runs/NAME.")
-    ] = None,
-    set_: Annotated[
-        list[str] | None,
-        typer.Option("--set", metavar="PATH=VALUE", help="Override a key; may be repeated."),
-    ] = None,
-    plugin: Annotated[
-        list[Path] | None,
-        typer.Option("--plugin", metavar="FILE", help="File with strategies; may be repeated."),
-    ] = None,
-    dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Say what would be done, and write nothing.")
-    ] = False,
+    space: Space,
+    out: RunPlace = None,
+    set_: Overrides = None,
+    plugin: Plugins = None,
+    dry_run: DryRun = False,
     plan_only: Annotated[
         bool,
         typer.Option("--plan-only", help="Begin the run folder for 'alsweep worker', and no more."),
@@ -57,7 +48,7 @@ def run(
         float | None,
         typer.Option(min=0, help="Dry run: of a GPU's hour; without GPUs, of a worker's."),
     ] = None,
-    address: Annotated[str | None, typer.Option(help=ADDRESS_HELP)] = None,
+    address: Address = None,
     order: Annotated[Order, typer.Option(help=ORDER_HELP)] = Order.seeds,
     retry: Annotated[Retry, typer.Option(help=RETRY_HELP)] = Retry.failed,
     mix_numerics: Annotated[

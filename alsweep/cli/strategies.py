@@ -1,9 +1,10 @@
 """``alsweep strategies``: which strategies there are, with their parameters and sources."""
 
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+
+from alsweep.cli.options import Plugins
 
 
 def strategies(
@@ -11,10 +12,7 @@ def strategies(
     as_markdown: Annotated[
         bool, typer.Option("--markdown", help="The tables of docs/strategies.md, with all stages.")
     ] = False,
-    plugin: Annotated[
-        list[Path] | None,
-        typer.Option("--plugin", metavar="FILE", help="File with strategies; may be repeated."),
-    ] = None,
+    plugin: Plugins = None,
 ) -> None:
     """List all strategies with their parameters, defaults, ranges and source.
 

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from alsweep.cli.options import Overrides, Plugins, Space
+
 if TYPE_CHECKING:
     from alsweep.sweep.job_server import JobServer
     from alsweep.sweep.submitting import Submission
@@ -14,7 +16,7 @@ INTERRUPTED = 130
 
 
 def submit(
-    space: Annotated[Path, typer.Argument(help="Search space, a YAML file.")],
+    space: Space,
     address: Annotated[
         str, typer.Option(help="The cluster's job server, as http://HEAD:8265.", show_default=False)
     ],
@@ -22,14 +24,8 @@ def submit(
         str | None,
         typer.Option("--out", help="Run folder, as all nodes see it; default: runs/NAME."),
     ] = None,
-    set_: Annotated[
-        list[str] | None,
-        typer.Option("--set", metavar="PATH=VALUE", help="Override a key; may be repeated."),
-    ] = None,
-    plugin: Annotated[
-        list[Path] | None,
-        typer.Option("--plugin", metavar="FILE", help="File with strategies; may be repeated."),
-    ] = None,
+    set_: Overrides = None,
+    plugin: Plugins = None,
     env: Annotated[
         list[str] | None,
         typer.Option(

@@ -5,15 +5,13 @@ from typing import Annotated
 
 import typer
 
+from alsweep.cli.options import Entity, Project
+
 
 def sync(
     run: Annotated[Path, typer.Argument(metavar="RUN", help="Run folder.")],
-    project: Annotated[
-        str | None, typer.Option(help="W&B project, if not the run's.", show_default=False)
-    ] = None,
-    entity: Annotated[
-        str | None, typer.Option(help="W&B user or team, if not the run's.", show_default=False)
-    ] = None,
+    project: Project = None,
+    entity: Entity = None,
     queries: Annotated[
         bool, typer.Option(help="Send a table of the queried patches, with pictures.")
     ] = True,

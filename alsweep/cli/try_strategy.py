@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from alsweep.cli.options import Plugins
 from alsweep.layout import tried_pictures
 
 if TYPE_CHECKING:
@@ -36,10 +37,7 @@ def try_strategy(
         list[str] | None,
         typer.Option("--set", metavar="NAME=VALUE", help="A parameter; may be repeated."),
     ] = None,
-    plugin: Annotated[
-        list[Path] | None,
-        typer.Option("--plugin", metavar="FILE", help="File with strategies; may be repeated."),
-    ] = None,
+    plugin: Plugins = None,
     as_json: Annotated[bool, typer.Option("--json", help="For machines: one JSON object.")] = False,
 ) -> None:
     """Ask another strategy, or the same with other parameters, in place of a query that was made.

@@ -5,6 +5,8 @@ from typing import Annotated
 
 import typer
 
+from alsweep.cli.options import Entity, Project
+
 
 def wandb_workspace(
     run: Annotated[Path, typer.Argument(metavar="RUN", help="Run folder.")],
@@ -14,12 +16,8 @@ def wandb_workspace(
             metavar="FILE", help="Only write the view as JSON; no network.", show_default=False
         ),
     ] = None,
-    project: Annotated[
-        str | None, typer.Option(help="W&B project, if not the run's.", show_default=False)
-    ] = None,
-    entity: Annotated[
-        str | None, typer.Option(help="W&B user or team, if not the run's.", show_default=False)
-    ] = None,
+    project: Project = None,
+    entity: Entity = None,
 ) -> None:
     """Save a view at W&B: curves against annotated patches, win matrix, queries, cost.
 
