@@ -4,7 +4,6 @@ import os
 import shutil
 import subprocess
 import sys
-import tarfile
 from pathlib import Path
 
 import pytest
@@ -20,8 +19,7 @@ MEND = "--set dataset=PATH"
 @pytest.fixture
 def place(tmp_path: Path) -> Path:
     """A folder with a finished run and its dataset."""
-    with tarfile.open(HERE / "schema_1.tar.xz") as archive:
-        archive.extractall(tmp_path, filter="data")
+    shutil.unpack_archive(HERE / "schema_1.tar.xz", tmp_path)
     for path in [tmp_path / "run/sweep.yaml", *tmp_path.glob("run/trajectories/*/config.json")]:
         path.write_text(path.read_text().replace(_MADE_AT, str(tmp_path)), encoding="utf-8")
     return tmp_path

@@ -7,7 +7,6 @@ again.
 
 import json
 import shutil
-import tarfile
 from pathlib import Path
 
 import pytest
@@ -31,8 +30,7 @@ _MADE_AT = "/tmp/alsweep-golden"
 def stored(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of the stored dataset and run, as if they had been made where they lie now."""
     place = tmp_path_factory.mktemp("schema 1")
-    with tarfile.open(HERE / "schema_1.tar.xz") as archive:
-        archive.extractall(place, filter="data")
+    shutil.unpack_archive(HERE / "schema_1.tar.xz", place)
     for path in [place / "run" / "sweep.yaml", *place.glob("run/trajectories/*/config.json")]:
         path.write_text(path.read_text().replace(_MADE_AT, str(place)), encoding="utf-8")
     return place

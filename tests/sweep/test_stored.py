@@ -1,6 +1,5 @@
 import json
 import shutil
-import tarfile
 from pathlib import Path
 
 import pytest
@@ -14,8 +13,7 @@ from tests.golden.test_schema_1 import HERE
 @pytest.fixture
 def finished(tmp_path: Path) -> Path:
     """A finished run of three trajectories of two loops and two members, its dataset in it."""
-    with tarfile.open(HERE / "schema_1.tar.xz") as archive:
-        archive.extractall(tmp_path, filter="data")
+    shutil.unpack_archive(HERE / "schema_1.tar.xz", tmp_path)
     (tmp_path / "dataset").rename(tmp_path / "run" / "dataset")
     return tmp_path / "run"
 
