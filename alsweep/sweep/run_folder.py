@@ -9,7 +9,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING
 
 from alsweep.config.load import load_sweep
 from alsweep.config.sweep import Provenance, SweepConfig
@@ -66,14 +66,9 @@ def driver_lock(run: Path) -> Iterator[None]:
     refuse_foreign(run)
     try:
         run.mkdir(parents=True, exist_ok=True)
-        lock = lock_path(run).open("a+", encoding="utf-8")
     except OSError as error:
         raise _unwritable(run, error) from None
-    with lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise _occupied(run) from None
+    with _locked(run, fcntl.LOCK_EX) as lock:
         if at_work(run):  # where locks do not reach from machine to machine
             raise _occupied(run)
         lock.truncate(0)
@@ -90,16 +85,22 @@ def worker_lock(run: Path) -> Iterator[None]:
     Raises:
         RunFolderError: It cannot be written, or a driver is at work in it.
     """
+    with _locked(run, fcntl.LOCK_SH):
+        yield
+
+
+@contextmanager
+def _locked(run: Path, kind: int) -> Iterator[IO[str]]:
     try:
         lock = lock_path(run).open("a+", encoding="utf-8")
     except OSError as error:
         raise _unwritable(run, error) from None
     with lock:
         try:
-            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            fcntl.flock(lock, kind | fcntl.LOCK_NB)
         except BlockingIOError:
             raise _occupied(run) from None
-        yield
+        yield lock
 
 
 def _occupied(run: Path) -> RunFolderError:
