@@ -349,22 +349,37 @@ def of_tables(folder: Path, dataset: Path, count: int, loops: int, plain: bool) 
 
 
 def of_training(folder: Path, dataset: Path, count: int, at_once: int, threads: int) -> None:
-    """Throughput of real trainings."""
+    """Throughput of real trainings, and where the wall clock went."""
     run = folder / f"real{at_once}x{threads}"
+    began = time.time()
     cost = cost_of("real", dataset, run, count, at_once, threads)
-    tell_cost(f"{at_once} at once, {threads} threads each", cost, count, 3)
-    times = sorted(times_of_ends(run))
-    # The first trajectories of the workers wait for processes and imports; so they are left out.
-    later = times[at_once:]
-    if len(later) > 1:
-        rate = 3600 * (len(later) - 1) / (later[-1] - later[0])
-        tell("trajectories an hour, after the first", rate, "")
+    name = f"{at_once} at once, {threads} threads each"
+    tell_cost(name, cost, count, 3)
+    times = sorted(times_of_loops(run))
+    # Ray, processes and imports come before the first loops; the rate is of what follows them.
+    steady = times[at_once - 1 :]
+    tell(f"{name}: wall until each worker had a loop", steady[0] - began, "s")
+    tell(f"{name}: wall after the last loop", began + cost.wall - steady[-1], "s")
+    tell(
+        f"{name}: loops an hour in between", 3600 * (len(steady) - 1) / (steady[-1] - steady[0]), ""
+    )
+    for phase, seconds in sorted(seconds_of_phases(run).items()):
+        tell(f"{name}: {phase}, mean of a loop", seconds, "s")
 
 
-def times_of_ends(run: Path) -> list[float]:
-    """When each trajectory wrote its last record."""
-    folders = (run / "trajectories").iterdir()
-    return [max(one.stat().st_mtime for one in (f / "records").iterdir()) for f in folders]
+def times_of_loops(run: Path) -> list[float]:
+    """When each loop of each trajectory was recorded."""
+    return [one.stat().st_mtime for one in run.glob("trajectories/*/records/*.json")]
+
+
+def seconds_of_phases(run: Path) -> dict[str, float]:
+    """Mean wall seconds a loop by phase, over the loops that were trained."""
+    records = [one for f in (run / "trajectories").iterdir() for one in read_records(f)]
+    seconds: dict[str, float] = defaultdict(float)
+    for record in records:
+        for phase in ("train", "evaluate", "query"):
+            seconds[phase] += getattr(record, f"{phase}_seconds") / len(records)
+    return seconds
 
 
 def main() -> None:
