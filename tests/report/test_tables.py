@@ -22,8 +22,6 @@ from alsweep.results.records import read_run
 from alsweep.testing.runs import write_run
 from tests.report.pages import figures, resolve, visible
 
-pytestmark = pytest.mark.usefixtures("quick_stills")
-
 
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory):

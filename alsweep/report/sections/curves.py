@@ -1,7 +1,7 @@
 """Learning curves: Dice over what was annotated, for every class and every kind of budget."""
 
 from collections.abc import Iterable, Iterator, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -26,13 +26,9 @@ from alsweep.report.section import (
     chip,
     switched,
 )
-from alsweep.report.stills import learning_curves, png, vector
 from alsweep.report.study import Look, Study
 from alsweep.report.tables import NamedTable, mean_and_std, per_setting
 from alsweep.results.fulldata import mean_full_dice
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure as MatplotlibFigure
 
 Axes = Mapping[str, str]
 """Columns that a learning curve can be drawn against, and their axis titles."""
@@ -337,10 +333,6 @@ def _full_csv(material: Material) -> bytes | None:
     return _full_table(study).to_csv(index=False).encode() if study.references else None
 
 
-def _still(study: Study) -> "MatplotlibFigure":
-    return learning_curves(study, curve_table(study))
-
-
 SECTION = Section(
     id="curves",
     title="Learning curves",
@@ -350,10 +342,8 @@ SECTION = Section(
         "learning_curves.csv": lambda material: (
             material.once(curve_table).to_csv(index=False).encode()
         ),
-        "learning_curves.png": lambda material: png(material.once(_still)),
-        "learning_curves.pdf": lambda material: vector(material.once(_still), "pdf"),
-        "learning_curves.svg": lambda material: vector(material.once(_still), "svg"),
         "full_data.csv": _full_csv,
         "published.csv": lambda material: published_blocks.published_csv(material.study),
     },
+    still="learning_curves",
 )

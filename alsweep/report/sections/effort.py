@@ -122,4 +122,5 @@ SECTION = Section(
     blocks=_blocks,
     files={"effort.csv": _csv},
     applies=_applies,
+    still="effort",
 )
