@@ -28,6 +28,7 @@ from alsweep.tracking.reading import read_runs
 from alsweep.tracking.shown import full_config, metrics
 from alsweep.tracking.wandb import WandbTracker
 from alsweep.tracking.workspace import make_workspace, save_workspace, spec
+from tests.report.pages import undrawn
 from tests.tracking.conftest import TrackedOf
 from tests.tracking.wandb_server import KEY, ServedRun, Server, serve
 
@@ -65,7 +66,6 @@ from pathlib import Path
 from alsweep.config.sweep import WandbConfig
 from alsweep.tracking.wandb import WandbTracker
 from tests.tracking.conftest import make_tracked
-from tests.report.pages import undrawn
 tracked, records = make_tracked(seed=0)
 config = WandbConfig(mode="online", project="al")
 WandbTracker(Path({str(tmp_path)!r}), config).update(tracked, records[:2])
