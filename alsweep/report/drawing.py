@@ -334,7 +334,7 @@ class Panel:
         elif "dtick" in asked:
             one.set_major_locator(MultipleLocator(asked["dtick"]))
         else:
-            one.set_major_locator(MaxNLocator(6))
+            one.set_major_locator(MaxNLocator(5))
         if "range" in asked:
             limit(*asked["range"])
         elif scale.names:

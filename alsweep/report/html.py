@@ -23,6 +23,7 @@ from alsweep.report.replacing import foreign, replacing
 from alsweep.report.section import Block, Material, Section, chip
 from alsweep.report.sections import sections
 from alsweep.report.study import Study, read_study
+from alsweep.report.tables import MARKS
 from alsweep.report.volumes import open_datasets
 from alsweep.results.records import RunFolder
 from alsweep.results.table import parquet
@@ -144,6 +145,7 @@ def _page(
         dark=dark_colours(),
         plotly=get_plotlyjs(),
         refresh=refresh,
+        marks=MARKS,
         title=material.study.title,
         cards=_cards(material.study),
         notices=[*material.study.remarks, *_notices(material)],

@@ -68,7 +68,7 @@ def still(panels: Sequence[tuple[str, "Figure"]]) -> Picture:
             box = (corner[0] / size[0], corner[1] / size[1], room[0] / size[0], room[1] / size[1])
             axes = picture.add_axes(box)
             every[i].draw(axes)
-            axes.set_title(words(titles[i]), fontsize=9, loc="left")
+            axes.set_title(words(titles[i]), fontsize=9, loc="left", y=1.02)
     _legend(picture, every, columns)
     return picture
 

@@ -27,7 +27,7 @@ from alsweep.report.section import (
     switched,
 )
 from alsweep.report.study import Look, Study
-from alsweep.report.tables import NamedTable, mean_and_std, per_setting
+from alsweep.report.tables import NamedTable, mean_and_std, per_setting, with_best
 from alsweep.results.fulldata import mean_full_dice
 
 Axes = Mapping[str, str]
@@ -78,7 +78,9 @@ def _loop_tables(study: Study) -> tuple[NamedTable, ...]:
         return tuple(mean_and_std(by_loop[k]) if k in by_loop else "—" for k in loops)
 
     columns = ("Strategy", *(f"Loop {k} [%]" for k in loops))
-    return per_setting(study, study.done, columns, cells)
+    each = {k: study.done[study.done["loop"] == loop] for k, loop in enumerate(loops, start=1)}
+    values = {k: (rows, "mean_dice") for k, rows in each.items()}
+    return with_best(study, per_setting(study, study.done, columns, cells), values)
 
 
 def _axes(found: Costed) -> Axes:
