@@ -87,7 +87,15 @@ def report(
         chosen = _chosen(explore or [])
 
         def write(refresh: int | None) -> None:
-            page = write_report([*folders, *others], out, published, refresh=refresh, chosen=chosen)
+            page = write_report(
+                [*folders, *others],
+                out,
+                published,
+                refresh=refresh,
+                chosen=chosen,
+                # While somebody waits for the next loop, drawing all would take too long.
+                pictures=refresh is None,
+            )
             if folders:
                 send(folders[0], page.parent)
             typer.echo(f"report: {known_as(page)}")

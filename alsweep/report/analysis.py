@@ -9,6 +9,7 @@ import pandas as pd
 
 from alsweep.errors import RunFolderError
 from alsweep.report.html import figure_data
+from alsweep.report.pictured import first_picture
 from alsweep.report.section import Beside, Block, Figure, Figures, Material, Section, settled
 from alsweep.report.sections import curves, wins
 from alsweep.report.study import Study, read_study
@@ -47,7 +48,7 @@ def analyse(run: Path) -> Said:
     material = Material(study, open_datasets(study))
     data = figure_data(material)
     tables = {name.removesuffix(".csv"): _table(content) for name, content in data.items()}
-    heat_map = wins.SECTION.files["win_matrix.png"](material)
+    heat_map = first_picture(wins.SECTION, wins.SECTION.blocks(material), "png")
     pictures = {} if heat_map is None else {"win_matrix": heat_map}
     return Said(study.title, tables, _figures(material), pictures, _numbers(study, tables))
 

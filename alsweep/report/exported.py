@@ -1,10 +1,11 @@
 """The tables of a page as files: LaTeX with booktabs, and Markdown; one of each a section."""
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 from alsweep.report.section import Beside, Block, Section, Tables
-from alsweep.report.tables import NamedTable, Table
+from alsweep.report.tables import MARKS, NamedTable, Table
+from alsweep.results.leading import Place
 
 _LATEX = {
     "\\": r"\textbackslash{}",
@@ -29,6 +30,8 @@ _LATEX = {
     "“": "``",
     "”": "''",
 }
+LATEX_MARKS: Mapping[Place, str] = {"best": r"\textbf{{{}}}", "level": r"\underline{{{}}}"}
+MARKDOWN_MARKS: Mapping[Place, str] = {"best": "**{}**", "level": "<ins>{}</ins>"}
 _ENDINGS = (".tex", ".md")
 
 
@@ -64,22 +67,36 @@ def _tables(blocks: Iterable[Block]) -> Iterator[NamedTable]:
             yield from _tables([*block.left, *block.right])
 
 
-def _caption(section: Section, name: str) -> str:
-    return f"{section.title}: {name}" if name else section.title
+def _caption(section: Section, named: NamedTable) -> str:
+    name, table = named
+    told = f"{section.title}: {name}" if name else section.title
+    return f"{told}. {MARKS}" if table.marks else told
+
+
+def _rows(
+    table: Table, escaped: Callable[[str], str], marks: Mapping[Place, str]
+) -> Iterator[list[str]]:
+    """Cells in the words of a format, the best ones marked."""
+    for number, row in enumerate(table.rows):
+        places = [table.marks.get((number, column)) for column in range(len(row))]
+        yield [
+            escaped(cell) if place is None else marks[place].format(escaped(cell))
+            for cell, place in zip(row, places, strict=True)
+        ]
 
 
 def _latex(section: Section, number: int, named: NamedTable) -> str:
-    name, table = named
+    _, table = named
     columns = "l" + "r" * (len(table.columns) - 1)
-    body = [_latex_row(row) for row in table.rows]
+    body = [_latex_row(row) for row in _rows(table, _escaped, LATEX_MARKS)]
     lines = [
         r"\begin{table}",
         r"\centering",
-        rf"\caption{{{_escaped(_caption(section, name))}}}",
+        rf"\caption{{{_escaped(_caption(section, named))}}}",
         rf"\label{{tab:{section.id}-{number + 1}}}",
         rf"\begin{{tabular}}{{{columns}}}",
         r"\toprule",
-        _latex_row(table.columns),
+        _latex_row(map(_escaped, table.columns)),
         r"\midrule",
         *body,
         r"\bottomrule",
@@ -92,7 +109,7 @@ def _latex(section: Section, number: int, named: NamedTable) -> str:
 
 def _latex_row(cells: Iterable[str]) -> str:
     # A row that begins with a bracket would be read as an option of the one before.
-    return "{}" + " & ".join(map(_escaped, cells)) + r" \\"
+    return "{}" + " & ".join(cells) + r" \\"
 
 
 def _escaped(text: str) -> str:
@@ -100,22 +117,21 @@ def _escaped(text: str) -> str:
 
 
 def _markdown(section: Section, named: NamedTable) -> str:
-    name, table = named
-    lines = [_caption(section, _marked(name)), "", *_markdown_rows(table), ""]
-    return "\n".join(lines)
+    caption = _shown(_caption(section, named))
+    return "\n".join([caption, "", *_markdown_rows(named[1]), ""])
 
 
 def _markdown_rows(table: Table) -> Iterator[str]:
-    yield _markdown_row(table.columns)
+    yield _markdown_row(map(_shown, table.columns))
     yield "| :-- |" + " --: |" * (len(table.columns) - 1)
-    for row in table.rows:
+    for row in _rows(table, _shown, MARKDOWN_MARKS):
         yield _markdown_row(row)
 
 
 def _markdown_row(cells: Iterable[str]) -> str:
-    return "| " + " | ".join(map(_marked, cells)) + " |"
+    return "| " + " | ".join(cells) + " |"
 
 
-def _marked(text: str) -> str:
+def _shown(text: str) -> str:
     """Text that Markdown shows as it is."""
     return re.sub(r"([\\`*_{}\[\]<>#|])", r"\\\1", text)

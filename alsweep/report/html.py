@@ -18,10 +18,12 @@ from alsweep.report import captions
 from alsweep.report.explore import Chosen
 from alsweep.report.exported import names_of, table_files
 from alsweep.report.figures import both, dark_colours
+from alsweep.report.pictured import picture_files, picture_names
 from alsweep.report.replacing import foreign, replacing
 from alsweep.report.section import Block, Material, Section, chip
 from alsweep.report.sections import sections
 from alsweep.report.study import Study, read_study
+from alsweep.report.tables import MARKS
 from alsweep.report.volumes import open_datasets
 from alsweep.results.records import RunFolder
 from alsweep.results.table import parquet
@@ -37,6 +39,7 @@ def write_report(
     *,
     refresh: int | None = None,
     chosen: Chosen | None = None,
+    pictures: bool = True,
 ) -> Path:
     """Write the report of one or several runs; what an older report left there is replaced.
 
@@ -46,6 +49,7 @@ def write_report(
         published: A table of other people's results, shown beside them.
         refresh: Seconds after which a page that is open loads itself anew; None is never.
         chosen: Which trajectories are shown in space, and who asks their networks.
+        pictures: Whether all figures are drawn as files; else learning curves and win matrix are.
 
     Returns:
         The page, DIR/index.html.
@@ -60,7 +64,7 @@ def write_report(
         raise RunFolderError("a report on several runs needs a place of its own; add --out DIR")
     folder = out or report_folder(first.path if isinstance(first, RunFolder) else first)
     known = sections()
-    _check_folder(folder, {name for one in known for name in (*one.files, *names_of(one))})
+    _check_folder(folder, {name for one in known for name in _names_of(one)})
     study = read_study(runs, published)
     material = Material(study, open_datasets(study), chosen)
     page = report_page(folder)
@@ -71,10 +75,15 @@ def write_report(
         if any(isinstance(run, RunFolder) for run in runs):
             write_bytes(new / RESULTS, parquet(study.runs))
         made = [(section, list(section.blocks(material))) for section in shown]
-        for name, content in table_files(made):
+        for name, content in (*table_files(made), *picture_files(made, every=pictures)):
             write_bytes(new / name, content)
         write_bytes(report_page(new), _page(made, material, refresh).encode())
     return page
+
+
+def _names_of(section: Section) -> tuple[str, ...]:
+    """What lies beside the page because of a section."""
+    return (*section.files, *names_of(section), *picture_names(section))
 
 
 def _check_folder(folder: Path, files: Iterable[str]) -> None:
@@ -136,6 +145,7 @@ def _page(
         dark=dark_colours(),
         plotly=get_plotlyjs(),
         refresh=refresh,
+        marks=MARKS,
         title=material.study.title,
         cards=_cards(material.study),
         notices=[*material.study.remarks, *_notices(material)],

@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING
 
 from matplotlib.figure import Figure
 
+from alsweep.report.drawing import plain
 from alsweep.report.slices import CONTOURS, INK, PAPER
-from alsweep.report.stills import plain
 from alsweep.report.volumes import Volumes
 from alsweep.results.mix import ClassMix, class_mix
 from alsweep.results.records import QueriedPatch

@@ -10,9 +10,10 @@ from alsweep.data.inside import refuse_inside_dataset
 from alsweep.errors import RecordError, RunFolderError
 from alsweep.files import is_litter, write_bytes
 from alsweep.layout import query_path, query_pictures
+from alsweep.report.drawing import plain
 from alsweep.report.mixes import mix_figure, query_mix
 from alsweep.report.slices import Panel, overview_figure, pair_figure, patch_figure
-from alsweep.report.stills import plain, png
+from alsweep.report.stills import png
 from alsweep.report.views import Seen
 from alsweep.report.volumes import DatasetVolumes, open_dataset
 from alsweep.results.mix import ClassMix

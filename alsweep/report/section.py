@@ -48,7 +48,9 @@ def settled(figure: Any, chosen: Mapping[str, str]) -> Any:
     if "switch" in figure:
         name, values = figure["switch"], figure["of"]
         first = "off" if "off" in values else next(iter(values))
-        return settled(values[chosen.get(name, "on" if name.startswith(_CHIP) else first)], chosen)
+        option = chosen.get(name, "on" if name.startswith(_CHIP) else first)
+        # What a figure does not have for an option is not shown with it.
+        return settled(values.get(option, False), chosen)
     return {key: settled(one, chosen) for key, one in figure.items()}
 
 
@@ -238,6 +240,7 @@ class Section:
         blocks: Makes what it shows: figures, tables, captions, switches.
         files: Name of a file beside the page to what makes its content, None where there is none.
         applies: Whether the study has anything for it; where not, page and files are without it.
+        still: What pictures of its figures are called, less their ending; empty: there are none.
     """
 
     id: str
@@ -246,3 +249,4 @@ class Section:
     blocks: Callable[[Material], Iterable[Block]]
     files: Mapping[str, Callable[[Material], bytes | None]] = field(default_factory=dict)
     applies: Callable[[Material], bool] = always
+    still: str = ""

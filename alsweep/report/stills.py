@@ -1,163 +1,115 @@
-"""The figures that papers and slides need as files: learning curves and win matrix as PNG."""
+"""Pictures for papers and slides: figures of the page side by side, as PNG, PDF and SVG."""
 
 import io
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Literal
 
-import numpy as np
-import pandas as pd
 from matplotlib import rc_context
-from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
+from matplotlib.figure import Figure as Picture
 
-from alsweep.report.published import GREY, dash, drawn, shown_as
-from alsweep.report.study import Look, Study
-from alsweep.results.fulldata import mean_full_dice
+from alsweep.report.drawing import Panel, words
 
 if TYPE_CHECKING:
-    from matplotlib.axes import Axes
+    from alsweep.report.section import Figure
 
-_MARKERS = {"circle": "o", "square": "s", "diamond": "D", "triangle-up": "^", "cross": "P"}
-_DASHES = {
-    "solid": "-",
-    "dash": "--",
-    "dot": ":",
-    "dashdot": "-.",
-    "longdash": (0, (8, 3)),
-    "longdashdot": (0, (8, 3, 1, 3)),
-}
+Kind = Literal["png", "pdf", "svg"]
+KINDS: tuple[Kind, ...] = ("png", "pdf", "svg")
+
 _MOST_COLUMNS = 3
-_LETTERS = 24
-_INCHES_A_LETTER = 0.09
-"""What a longer name needs beside the win matrix, or in a legend."""
+_WIDTH, _HEIGHT = 5.4, 3.8
+"""Of a panel, inches; a figure that tells its height has that."""
+
+_LETTER, _LINE = 0.078, 0.22
+"""Inches of a letter across, and of a line of text."""
+
+_DOTS = 100
+"""Of the page in an inch of a picture."""
 
 
-def png(figure: Figure) -> bytes:
-    """Render a figure; the same figure gives the same bytes."""
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", metadata={"Software": None})
-    return buffer.getvalue()
+def png(picture: Picture) -> bytes:
+    """Render a picture; the same one gives the same bytes."""
+    return rendered(picture, "png")
 
 
-def vector(figure: Figure, kind: Literal["pdf", "svg"]) -> bytes:
-    """Render a figure to be scaled; the same figure gives the same bytes."""
-    undated = {"CreationDate": None} if kind == "pdf" else {"Date": None}
+def rendered(picture: Picture, kind: Kind) -> bytes:
+    """Render a picture; the same one gives the same bytes."""
+    undated = {"png": {"Software": None}, "pdf": {"CreationDate": None}, "svg": {"Date": None}}
     buffer = io.BytesIO()
     # Ids in an SVG would be drawn anew each time without a salt.
     with rc_context({"svg.hashsalt": "alsweep", "pdf.fonttype": 42}):
-        figure.savefig(buffer, format=kind, metadata=undated)
+        picture.savefig(buffer, format=kind, metadata=undated[kind])
     return buffer.getvalue()
 
 
-def plain(text: str) -> str:
-    """Text that is drawn as it is: between two dollar signs, matplotlib reads mathematics."""
-    return text.replace("$", r"\$")
+def still(panels: Sequence[tuple[str, "Figure"]]) -> Picture:
+    """Draw figures of the page, up to three a row, with one legend below.
 
-
-def learning_curves(study: Study, table: pd.DataFrame) -> Figure:
-    """Draw mean Dice over annotated patches, one small multiple a setting.
+    Places are counted in letters, since looking for them takes longer than drawing.
 
     Args:
-        study: For names, colours and order.
-        table: From :func:`alsweep.report.sections.curves.curve_table`.
+        panels: Title and plotly's JSON of each, in which nothing is left to be switched.
     """
-    settings = list(study.settings.items())
-    columns = max(1, min(_MOST_COLUMNS, len(settings)))
-    rows = max(1, -(-len(settings) // columns))
-    figure = Figure(figsize=(5.6 * columns, 3.9 * rows + 0.5), dpi=150, layout="constrained")
-    for index, (setting, name) in enumerate(settings):
-        axes = figure.add_subplot(rows, columns, index + 1)
-        _draw_published(axes, study, setting)
-        _draw_curves(axes, study, table[table["setting"] == setting])
-        _draw_full_data(axes, study, setting)
-        axes.set_title(plain(name), fontsize=9, loc="left")
-    handles = figure.axes[0].get_legend_handles_labels() if figure.axes else ([], [])
-    if handles[0]:
-        longest = max(map(len, handles[1]))
-        beside = int(5.6 * columns / (_INCHES_A_LETTER * longest + 0.6))
-        ncols = max(1, min(4, beside, len(handles[0])))
-        figure.legend(*handles, loc="outside lower center", ncols=ncols, frameon=False)
-    return figure
+    titles, every = [title for title, _ in panels], [Panel(figure) for _, figure in panels]
+    columns = min(_MOST_COLUMNS, len(every))
+    rows = [
+        range(first, min(first + columns, len(every))) for first in range(0, len(every), columns)
+    ]
+    heights = [max(_height(every[i]) for i in row) for row in rows]
+    below = _LINE * _legend_rows(every, columns) + 0.05
+    size = (columns * _WIDTH, sum(heights) + below)
+    picture = Picture(figsize=size, dpi=150)
+    left, under, top = _left(every), _under(every), size[1]
+    above = 0.4 if any(titles) else 0.15
+    for row, tall in zip(rows, heights, strict=True):
+        top -= tall
+        for column, i in enumerate(row):
+            room = (_WIDTH - left - (0.75 if every[i].has_bar else 0.2), tall - under - above)
+            corner = (column * _WIDTH + left, top + under)
+            box = (corner[0] / size[0], corner[1] / size[1], room[0] / size[0], room[1] / size[1])
+            axes = picture.add_axes(box)
+            every[i].draw(axes)
+            axes.set_title(words(titles[i]), fontsize=9, loc="left", y=1.02)
+    _legend(picture, every, columns)
+    return picture
 
 
-def _draw_published(axes: "Axes", study: Study, setting: str) -> None:
-    """Other people's curves, in grey, below the study's own."""
-    for index, (_, strategy, points) in enumerate(drawn(study, setting)):
-        axes.plot(
-            points["patches"].to_numpy(dtype=np.float64),
-            100 * points["mean"].to_numpy(dtype=np.float64),
-            label=plain(f"published: {shown_as(strategy)}"),
-            color=GREY,
-            linewidth=1.1,
-            linestyle=_DASHES[dash(index)],
-        )
+def _height(panel: Panel) -> float:
+    return float(panel.layout.get("height", _HEIGHT * _DOTS)) / _DOTS
 
 
-def _draw_curves(axes: "Axes", study: Study, table: pd.DataFrame) -> None:
-    for look in study.looks:
-        mine = table[table["strategy"] == look.strategy]
-        x, mean, std = (
-            mine[name].to_numpy(dtype=np.float64) for name in ("annotated_patches", "mean", "std")
-        )
-        axes.fill_between(
-            x, 100 * (mean - std), 100 * (mean + std), color=look.colour, alpha=0.13, lw=0
-        )
-        _draw_line(axes, look, x, 100 * mean)
-        if len(mine) and mine["seeds"].iloc[-1] < table["seeds"].max():
-            # Where a line lacks seeds, their number stands at its end.
-            note, end = f"   n = {mine['seeds'].iloc[-1]}", (x[-1], 100 * mean[-1])
-            axes.annotate(note, end, color=look.colour, fontsize=7, va="center")
-    axes.set_xlabel("Annotated patches")
-    axes.set_ylabel("Mean Dice [%]")
-    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-    axes.grid(color="#e5e8ec", linewidth=0.8)
-    axes.spines[["top", "right"]].set_visible(False)
+def _left(every: Sequence[Panel]) -> float:
+    """Room for the names beside the panels."""
+    return 0.55 + _LETTER * max(panel.up.longest for panel in every)
 
 
-def _draw_full_data(axes: "Axes", study: Study, setting: str) -> None:
-    references = study.references.get(setting, ())
-    if references:
-        level = 100 * mean_full_dice(references)
-        axes.axhline(level, color="#1c2430", linewidth=1.2, linestyle=":", label="full data")
+def _under(every: Sequence[Panel]) -> float:
+    """Room for the names below the panels, which may be turned."""
+    turned = [panel.across.longest for panel in every if panel.across.asked.get("tickangle")]
+    return 0.6 + 0.55 * _LETTER * max(turned, default=0)
 
 
-def _draw_line(axes: "Axes", look: Look, x: "np.ndarray", y: "np.ndarray") -> None:
-    axes.plot(
-        x,
-        y,
-        label=plain(look.name),
-        color=look.colour,
-        linewidth=1.8,
-        markersize=5,
-        marker=_MARKERS[look.symbol],
-        linestyle="--" if look.baseline else "-",
-        markerfacecolor="white" if look.baseline else look.colour,
-    )
+def _names(every: Sequence[Panel]) -> list[str]:
+    return list(dict.fromkeys(name for panel in every for name in panel.names))
 
 
-def win_matrix_figure(matrix: pd.DataFrame, names: dict[str, str], title: str) -> Figure:
-    """Draw a win matrix as a heat map, 0 to 100 percent.
+def _legend_rows(every: Sequence[Panel], columns: int) -> int:
+    names = _names(every)
+    return -(-len(names) // _legend_columns(names, columns)) if names else 0
 
-    Args:
-        matrix: Square frame of fractions, in the order to draw.
-        names: Strategy to the name to print.
-        title: Stands above.
-    """
-    labels = [plain(names[str(strategy)]) for strategy in matrix.index]
-    longest = max(map(len, labels), default=0)
-    edge = 0.75 * len(matrix) + 2.4 + _INCHES_A_LETTER * max(0, longest - _LETTERS)
-    figure = Figure(figsize=(edge + 0.6, edge), dpi=150, layout="constrained")
-    axes = figure.add_subplot()
-    values = 100 * matrix.to_numpy(dtype=np.float64)
-    image = axes.imshow(values, cmap="viridis", vmin=0, vmax=100)
-    axes.set_xticks(range(len(labels)), labels, rotation=35, ha="right", rotation_mode="anchor")
-    axes.set_yticks(range(len(labels)), labels)
-    axes.set_xlabel("loses")
-    axes.set_ylabel("wins")
-    axes.spines[:].set_visible(False)
-    for (row, column), value in np.ndenumerate(values):
-        if np.isfinite(value):
-            ink = "black" if value > 60 else "white"
-            axes.text(column, row, f"{value:.1f}", ha="center", va="center", color=ink, fontsize=9)
-    figure.suptitle(plain(title), fontsize=9, x=0.02, ha="left")
-    figure.colorbar(image, ax=axes, label="budgets won [%]", shrink=0.8)
-    return figure
+
+def _legend_columns(names: Sequence[str], columns: int) -> int:
+    beside = int(columns * _WIDTH / (_LETTER * max(map(len, names)) + 0.7))
+    return max(1, min(6, beside, len(names)))
+
+
+def _legend(picture: Picture, every: Sequence[Panel], columns: int) -> None:
+    """Each name once, however many panels have it."""
+    known = {}
+    for axes in picture.axes:
+        for handle, name in zip(*axes.get_legend_handles_labels(), strict=True):
+            known.setdefault(name, handle)
+    names = [name for name in _names(every) if name in known]
+    if names:
+        ncols = _legend_columns(names, columns)
+        look = {"loc": "lower center", "ncols": ncols, "frameon": False, "fontsize": 8}
+        picture.legend([known[name] for name in names], names, **look)

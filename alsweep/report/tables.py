@@ -1,12 +1,13 @@
 """How tables of a report are made: percent with two decimals, mean and deviation over seeds."""
 
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 import pandas as pd
 
 from alsweep.report.captions import listed, same_seeds, seeds_of
-from alsweep.report.study import Look, Study
+from alsweep.report.study import Study
+from alsweep.results.leading import Place, leading
 
 
 @dataclass(frozen=True)
@@ -16,11 +17,18 @@ class Table:
     Attributes:
         columns: Headings; the first column holds names, the others numbers.
         rows: Cells; the first is a strategy's label.
+        marks: Row and column to what a cell is in its column.
     """
 
     columns: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
+    marks: Mapping[tuple[int, int], Place] = field(default_factory=dict)
 
+
+MARKS = (
+    "Bold: the best mean of a column. Underlined: not told apart from it (paired t-test over "
+    "common seeds, Holm over the column, 5 %)."
+)
 
 NamedTable = tuple[str, Table]
 """A table and what it is about, mostly a setting."""
@@ -72,26 +80,54 @@ def per_setting(
         key: (own_seeds(s, same),) if count_seeds or not same else () for key, s in seeds.items()
     }
     headings = (*columns, *(("Seeds",) if count_seeds or not same else ()))
+    each = dict(list(rows.groupby(["setting", "strategy"], sort=False)))
     found = []
     for setting, name in study.settings.items():
-        here = rows[rows["setting"] == setting]
+        keys = [(setting, look.strategy) for look in study.looks]
         lines = tuple(
-            (look.name, *cells(mine), *told.get((setting, look.strategy), ()))
-            for look, mine in by_look(study.looks, here)
+            (look.name, *cells(each[key]), *told.get(key, ()))
+            for key, look in zip(keys, study.looks, strict=True)
+            if key in each
         )
         found.append((name, Table(headings, lines)))
     return tuple(found)
+
+
+def with_best(
+    study: Study,
+    tables: Sequence[NamedTable],
+    columns: Mapping[int, tuple[pd.DataFrame, str]],
+    lowest: Sequence[int] = (),
+) -> tuple[NamedTable, ...]:
+    """Tables of :func:`per_setting` with the best cells of some columns marked.
+
+    Args:
+        study: Whose settings the tables are of, in their order.
+        tables: One a setting.
+        columns: Number of a column to rows and the name of the value, see
+            :func:`alsweep.results.leading.leading`.
+        lowest: Columns in which less is better.
+    """
+    names = {look.name: look.strategy for look in study.looks}
+    places = {k: leading(*of, lowest=k in lowest) for k, of in columns.items()}
+    return tuple(
+        (name, replace(table, marks=_marks(table, setting, names, places)))
+        for setting, (name, table) in zip(study.settings, tables, strict=True)
+    )
+
+
+def _marks(
+    table: Table,
+    setting: str,
+    names: Mapping[str, str],
+    places: Mapping[int, Mapping[tuple[str, str], Place]],
+) -> dict[tuple[int, int], Place]:
+    cells = ((row, k) for row in range(len(table.rows)) for k in places)
+    known = ((at, places[at[1]].get((setting, names[table.rows[at[0]][0]]))) for at in cells)
+    return {at: place for at, place in known if place is not None}
 
 
 def own_seeds(seeds: Sequence[int], same: bool) -> str:
     """How many seeds a strategy has, and which where not all strategies have the same."""
     which = listed(seeds)
     return str(len(seeds)) if same or which.endswith("s") else f"{len(seeds)} ({which})"
-
-
-def by_look(looks: Iterable[Look], rows: pd.DataFrame) -> Iterable[tuple[Look, pd.DataFrame]]:
-    """The rows of each strategy that has any."""
-    for look in looks:
-        mine = rows[rows["strategy"] == look.strategy]
-        if len(mine):
-            yield look, mine

@@ -316,7 +316,7 @@ def _trackers(settings: WandbConfig, sinks: Mapping[str, MakeSink], run: Path) -
 
 
 def write_report(run: Path) -> Path:
-    """Write RUN/report; returns the page."""
+    """Write RUN/report, of the pictures a few; returns the page."""
     from alsweep.report import write_report as write
 
-    return write([run], report_folder(run))
+    return write([run], report_folder(run), pictures=False)

@@ -10,7 +10,13 @@ from alsweep.trajectory.query_log import QueryLog
 from alsweep.trajectory.resolving import resolve
 from tests.cli.test_run import SPACE, call
 from tests.data.raws import nnunet
+from tests.report.pages import undrawn
 from tests.trajectory.conftest import make_config
+
+
+@pytest.fixture(autouse=True)
+def quick_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
+    undrawn(monkeypatch)
 
 
 @pytest.fixture(scope="module")

@@ -5,6 +5,12 @@ from typer.testing import CliRunner
 from alsweep.cli.report import report
 from alsweep.errors import RunFolderError
 from alsweep.testing.runs import write_run
+from tests.report.pages import undrawn
+
+
+@pytest.fixture(autouse=True)
+def quick_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
+    undrawn(monkeypatch)
 
 
 @pytest.fixture(scope="module")
@@ -59,8 +65,9 @@ def test_watching_writes_anew_as_loops_end_and_stops_with_the_driver(app, tmp_pa
         "alsweep.sweep.run_folder.active_driver", lambda _: "pid 1" if len(sleeps) < 3 else None
     )
 
-    def write(runs, out, published, *, refresh, chosen):
+    def write(runs, out, published, *, refresh, chosen, pictures):
         assert published is None
+        assert pictures is (refresh is None)
         done = len(list(runs[0].glob("trajectories/*/records/loop_001.json")))
         written.append((len(sleeps), refresh, done))
         return runs[0] / "report" / "index.html"

@@ -10,6 +10,7 @@ from alsweep.cli import main
 from alsweep.cli.terminal import LogLines, print_everywhere
 from alsweep.testing.runs import write_run
 from tests.cli.test_run import call
+from tests.report.pages import undrawn
 
 
 def ascii_stream() -> io.TextIOWrapper:
@@ -58,6 +59,7 @@ def test_ctrl_c_is_one_line_and_an_exit_code(tmp_path, monkeypatch, capsys):
         raise KeyboardInterrupt
 
     write_run(tmp_path / "run", loops=2)
+    undrawn(monkeypatch)
     monkeypatch.setattr("alsweep.report.html._page", interrupted)
     out = tmp_path / "out"
     assert call(monkeypatch, "report", tmp_path / "run", "--out", out) == main.INTERRUPTED

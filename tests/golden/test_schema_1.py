@@ -20,6 +20,7 @@ from alsweep.sweep.mixing import Stored, on_stored, refuse_mixing
 from alsweep.sweep.planning import stored_plan
 from alsweep.trajectory import members
 from tests.golden.identities import CONFIGS, identities
+from tests.report.pages import undrawn
 
 HERE = Path(__file__).parent
 THEN = json.loads((HERE / "schema_1.json").read_text(encoding="utf-8"))
@@ -58,7 +59,8 @@ def test_identities_are_those_of_schema_1(name, stored, monkeypatch):
         "run {run}/sweep.yaml --out {run}",
     ],
 )
-def test_a_run_of_schema_1_is_found_done(command, stored, tmp_path, capsys):
+def test_a_run_of_schema_1_is_found_done(command, stored, tmp_path, capsys, monkeypatch):
+    undrawn(monkeypatch)
     run, before = stored / "run", contents(stored / "run")
     words = [word.format(run=run, out=tmp_path / "report") for word in command.split()]
     assert _exit_code(words, debug=False) == 0

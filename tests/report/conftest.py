@@ -1,5 +1,6 @@
 """A finished synthetic run, and one beside its phantom."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -8,9 +9,9 @@ import pytest
 from alsweep.data.case import Dataset
 from alsweep.data.phantom import write_phantom
 from alsweep.report import write_report
-from alsweep.report.sections import curves, wins
 from alsweep.report.study import Study, read_study
 from alsweep.testing.runs import write_run
+from tests.report.pages import undrawn
 
 
 class BallVolumes:
@@ -39,13 +40,12 @@ def run(tmp_path: Path) -> Path:
     return tmp_path / "run"
 
 
-@pytest.fixture
-def quick_stills(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Leave the two stills of a page undrawn, in tests that read what it says."""
-    for section, figure in ((curves, "learning_curves"), (wins, "win_matrix_figure")):
-        monkeypatch.setattr(section, figure, lambda *_: object())
-        monkeypatch.setattr(section, "png", lambda figure: b"not drawn")
-        monkeypatch.setattr(section, "vector", lambda figure, kind: b"not drawn")
+@pytest.fixture(scope="package", autouse=True)
+def quick_pictures() -> Iterator[None]:
+    """Leave the files of figures undrawn, in tests that read what a page says."""
+    with pytest.MonkeyPatch.context() as patch:
+        undrawn(patch)
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -6,6 +6,8 @@ from html import unescape
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 
 def visible(page: Path) -> str:
     """The page without scripts, styles and pictures, white space folded."""
@@ -43,3 +45,9 @@ def curves(page: Path, index: int = 0, **state: str) -> dict[str, Any]:
     start = {"x": "annotated_patches", "metric": "mean_dice", "seeds": "off"}
     figure = resolve(figures(page, "curves")[index][1], **(start | state))
     return {t["name"]: t for t in figure["data"] if "name" in t and t["visible"]}
+
+
+def undrawn(patch: pytest.MonkeyPatch) -> None:
+    """Leave the files of figures undrawn, which takes as long as all the rest of a report."""
+    patch.setattr("alsweep.report.pictured.still", lambda panels: None)
+    patch.setattr("alsweep.report.pictured.rendered", lambda picture, kind: b"not drawn")

@@ -147,7 +147,7 @@ def test_a_notice_of_a_dataset_stands_above_everything_once(study):
     assert _notices(Material(study, shared)) == ["no validation case has a lesion"]
 
 
-def test_the_page_shows_what_is_to_be_known_of_a_dataset(run, monkeypatch, quick_stills):
+def test_the_page_shows_what_is_to_be_known_of_a_dataset(run, monkeypatch):
     one = Opened("phantom", None, "no validation case has a lesion")
     opened = {t.id: one for t in read_run(run).trajectories}
     monkeypatch.setattr(html, "open_datasets", lambda _: opened)

@@ -8,8 +8,6 @@ from alsweep.results.records import read_records
 from alsweep.testing.runs import write_run
 from tests.report.pages import visible
 
-pytestmark = pytest.mark.usefixtures("quick_stills")
-
 
 def count_background(run, ids, strategy, counts):
     """Let the records of a strategy's trajectories count background patches, cumulative."""

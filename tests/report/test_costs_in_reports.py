@@ -14,8 +14,6 @@ from alsweep.report.exported import _escaped, _marked
 from alsweep.results import collect, effort_aubc, front, money, savings, win_balance
 from tests.report.pages import curves, figures, resolve, visible
 
-pytestmark = pytest.mark.usefixtures("quick_stills")
-
 
 @pytest.fixture(scope="module")
 def phantom_page(phantom_run, tmp_path_factory):

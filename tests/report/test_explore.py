@@ -12,8 +12,6 @@ from alsweep.report.study import read_study
 from alsweep.results.records import read_query
 from tests.report.pages import curves, figures, resolve, visible
 
-pytestmark = pytest.mark.usefixtures("quick_stills")
-
 
 def networks(query):
     """What was asked is told by the class that all is predicted to be."""

@@ -8,8 +8,6 @@ from alsweep.results import load_results, patches_to_reach
 from alsweep.testing.runs import trajectory_config, write_reference, write_run
 from tests.report.pages import figures, visible
 
-pytestmark = pytest.mark.usefixtures("quick_stills")
-
 
 def test_curves_are_drawn_beyond_the_budgets_and_patches_told(tmp_path):
     run = tmp_path / "run"

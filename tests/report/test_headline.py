@@ -140,7 +140,6 @@ def test_equal_strategies_are_within_the_margin_and_nothing_is_left_to_decide():
     assert what_would_change(of).startswith("Nothing is undecided")
 
 
-@pytest.mark.usefixtures("quick_stills")
 def test_a_study_of_one_seed_shows_nothing_and_says_so(tmp_path):
     write_run(tmp_path / "run", seeds=(0,))
     page = write_report([tmp_path / "run"])
@@ -149,7 +148,6 @@ def test_a_study_of_one_seed_shows_nothing_and_says_so(tmp_path):
     assert told.strip() in visible(page)
 
 
-@pytest.mark.usefixtures("quick_stills")
 @pytest.mark.parametrize(
     ("strategies", "said"),
     [

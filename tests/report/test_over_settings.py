@@ -11,8 +11,6 @@ from alsweep.results import compare_over_settings, load_results, rank_groups, ra
 from alsweep.testing.runs import write_run
 from tests.report.pages import figures, visible
 
-pytestmark = pytest.mark.usefixtures("quick_stills")
-
 SIZES = ((8, 8, 8), (4, 8, 8), (8, 4, 8))
 
 

@@ -26,9 +26,7 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
     table = pd.concat([import_results(folder / name) for name in ("phantom", "KiTS2021")])
     write_published(table, folder / "t.parquet")
     write_run(folder / "run")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("alsweep.report.sections.wins.png", lambda figure: None)
-        return write_report([folder / "run"], published=folder / "t.parquet")
+    return write_report([folder / "run"], published=folder / "t.parquet")
 
 
 def drawn(page: Path, **state: str) -> dict[str, dict]:
@@ -83,7 +81,7 @@ def test_all_that_was_given_lies_beside_the_page(page):
     assert set(table["source"]) == {"phantom", "Dataset001_Phantom", "KiTS2021"}
 
 
-def test_another_design_is_marked(tmp_path, quick_stills):
+def test_another_design_is_marked(tmp_path):
     write_analysis(tmp_path / "KiTS2021")
     write_published(import_results(tmp_path / "KiTS2021"), tmp_path / "t.parquet")
     write_run(tmp_path / "run")

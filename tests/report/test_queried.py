@@ -40,7 +40,7 @@ def test_the_whole_log_comes_with_classes_and_pictures(phantom_run):
     assert [s.slices for s in queried_patches(one, None)] == [None] * 18
 
 
-def test_what_a_report_says_comes_without_switches(run, quick_stills):
+def test_what_a_report_says_comes_without_switches(run):
     said = analyse(run)
     assert {"win_matrix", "win_matrix_holm", "comparisons", "ranking", "aubc"} <= set(said.tables)
     assert said.figures.keys() == {"learning_curves", "win_matrix"}

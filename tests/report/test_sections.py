@@ -5,8 +5,6 @@ from alsweep.report.sections import sections as all_sections
 from alsweep.testing.runs import trajectory_config, write_reference
 from tests.report.pages import figures, resolve, visible
 
-pytestmark = pytest.mark.usefixtures("quick_stills")
-
 NEW = """
 from alsweep.report.section import Box, Caption, Controls, Figures, Section, switched
 

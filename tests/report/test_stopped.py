@@ -16,8 +16,6 @@ from alsweep.results.stopping import overruled, stopping
 from alsweep.testing.runs import write_run
 from tests.report.pages import visible
 
-pytestmark = pytest.mark.usefixtures("quick_stills")
-
 
 def stop(run, chosen, loops, by="race", against="random_fg66", why="worse than it"):
     """Leave so many loops of the chosen (strategy, seed), and say so in the log."""

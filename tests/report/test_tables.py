@@ -18,11 +18,10 @@ from alsweep.report.sections.curves import _numbers, curve_table
 from alsweep.report.study import read_study
 from alsweep.report.tables import Table, last_rows, mean_and_std, per_setting, percent
 from alsweep.results import collect, ranking, win_rates
+from alsweep.results.leading import leading
 from alsweep.results.records import read_run
 from alsweep.testing.runs import write_run
 from tests.report.pages import figures, resolve, visible
-
-pytestmark = pytest.mark.usefixtures("quick_stills")
 
 
 @pytest.fixture(scope="module")
@@ -217,3 +216,25 @@ def test_a_file_in_place_of_the_folder_is_refused(tmp_path):
     with pytest.raises(RunFolderError, match="something else than a report"):
         write_report([tmp_path / "run"], tmp_path / "out")
     assert (tmp_path / "out").read_text() == "mine"
+
+
+def test_the_best_of_a_column_is_bold_and_its_equals_are_underlined(finished, table):
+    finals = table.query("loop == 3")
+    places = leading(finals, "mean_dice")
+    names = {"random_fg66": "random_fg66 †"}
+    tex = (finished.parent / "table_results.tex").read_text()
+    markdown = (finished.parent / "table_results.md").read_text()
+    page = finished.read_text()
+    for (setting, strategy), mine in finals.groupby(["setting", "strategy"]):
+        cell = mean_and_std(mine["mean_dice"])
+        place = places.get((setting, strategy))
+        best, level, none = (place == one for one in ("best", "level", None))
+        latex = cell.replace("±", r"$\pm$")
+        assert (rf"& \textbf{{{latex}}} &" in tex) is best
+        assert (rf"& \underline{{{latex}}} &" in tex) is level
+        assert (f"& {latex} &" in tex) is none
+        named = names.get(strategy, strategy).replace("_", r"\_")
+        assert (f"| {named} | **{cell}** |" in markdown) is best
+        assert (f'<td class="best">{cell}</td>' in page) is best
+    assert r"Underlined: not told apart" in tex
+    assert "Bold: the best mean of a column." in visible(finished)

@@ -28,6 +28,7 @@ from alsweep.tracking.reading import read_runs
 from alsweep.tracking.shown import full_config, metrics
 from alsweep.tracking.wandb import WandbTracker
 from alsweep.tracking.workspace import make_workspace, save_workspace, spec
+from tests.report.pages import undrawn
 from tests.tracking.conftest import TrackedOf
 from tests.tracking.wandb_server import KEY, ServedRun, Server, serve
 
@@ -184,7 +185,10 @@ def _check_analysis(server: Server, run: ServedRun) -> None:
     assert held[0][:4] == b"PAR1"
 
 
-def test_the_tidy_table_comes_back_as_it_was(server: Server, tmp_path: Path) -> None:
+def test_the_tidy_table_comes_back_as_it_was(
+    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    undrawn(monkeypatch)
     write_run(tmp_path / "run", patch_sizes=((8, 8, 8), (4, 8, 8)), seeds=(0, 1))
     for record in tmp_path.glob("run/trajectories/random-p4x8x8-s1-*/records/loop_003.json"):
         record.unlink()

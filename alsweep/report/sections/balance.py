@@ -118,4 +118,5 @@ SECTION = Section(
         "win_balance.csv": lambda material: material.once(_balance).to_csv(index=False).encode()
     },
     applies=_applies,
+    still="win_balance",
 )

@@ -243,4 +243,5 @@ SECTION = Section(
     files={
         "comparisons.csv": lambda material: material.once(compared).to_csv(index=False).encode()
     },
+    still="comparisons",
 )

@@ -94,4 +94,4 @@ def _saved(done: pd.DataFrame) -> str:
     )
 
 
-SECTION = Section(id="compute", title="Compute", place=90, blocks=_blocks)
+SECTION = Section(id="compute", title="Compute", place=90, blocks=_blocks, still="compute")

@@ -1,7 +1,7 @@
 """Learning curves: Dice over what was annotated, for every class and every kind of budget."""
 
 from collections.abc import Iterable, Iterator, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -26,13 +26,9 @@ from alsweep.report.section import (
     chip,
     switched,
 )
-from alsweep.report.stills import learning_curves, png, vector
 from alsweep.report.study import Look, Study
-from alsweep.report.tables import NamedTable, mean_and_std, per_setting
+from alsweep.report.tables import NamedTable, mean_and_std, per_setting, with_best
 from alsweep.results.fulldata import mean_full_dice
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure as MatplotlibFigure
 
 Axes = Mapping[str, str]
 """Columns that a learning curve can be drawn against, and their axis titles."""
@@ -82,7 +78,9 @@ def _loop_tables(study: Study) -> tuple[NamedTable, ...]:
         return tuple(mean_and_std(by_loop[k]) if k in by_loop else "—" for k in loops)
 
     columns = ("Strategy", *(f"Loop {k} [%]" for k in loops))
-    return per_setting(study, study.done, columns, cells)
+    each = {k: study.done[study.done["loop"] == loop] for k, loop in enumerate(loops, start=1)}
+    values = {k: (rows, "mean_dice") for k, rows in each.items()}
+    return with_best(study, per_setting(study, study.done, columns, cells), values)
 
 
 def _axes(found: Costed) -> Axes:
@@ -337,10 +335,6 @@ def _full_csv(material: Material) -> bytes | None:
     return _full_table(study).to_csv(index=False).encode() if study.references else None
 
 
-def _still(study: Study) -> "MatplotlibFigure":
-    return learning_curves(study, curve_table(study))
-
-
 SECTION = Section(
     id="curves",
     title="Learning curves",
@@ -350,10 +344,8 @@ SECTION = Section(
         "learning_curves.csv": lambda material: (
             material.once(curve_table).to_csv(index=False).encode()
         ),
-        "learning_curves.png": lambda material: png(material.once(_still)),
-        "learning_curves.pdf": lambda material: vector(material.once(_still), "pdf"),
-        "learning_curves.svg": lambda material: vector(material.once(_still), "svg"),
         "full_data.csv": _full_csv,
         "published.csv": lambda material: published_blocks.published_csv(material.study),
     },
+    still="learning_curves",
 )

@@ -305,4 +305,5 @@ SECTION = Section(
     blocks=_blocks,
     files={"decisions.csv": _csv},
     applies=_applies,
+    still="decisions",
 )

@@ -7,7 +7,7 @@ import pandas as pd
 from alsweep.report.captions import seed_counts, span
 from alsweep.report.section import Block, Caption, Material, Section, Tables
 from alsweep.report.study import Study
-from alsweep.report.tables import NamedTable, per_setting
+from alsweep.report.tables import NamedTable, per_setting, with_best
 from alsweep.results import fg_efficiency
 from alsweep.results.fulldata import mean_full_dice
 
@@ -30,7 +30,8 @@ def _tables(study: Study, rows: pd.DataFrame) -> tuple[NamedTable, ...]:
         interval = "—" if pd.isna(low) else f"{_rate(low)} to {_rate(high)}"
         return _rate(rate), _rate(error), interval
 
-    return per_setting(study, rows, ("Strategy", "FG-Eff", "Error", "95 % interval"), cells)
+    tables = per_setting(study, rows, ("Strategy", "FG-Eff", "Error", "95 % interval"), cells)
+    return with_best(study, tables, {1: (rows, "fg_eff")})
 
 
 def _rate(value: float) -> str:

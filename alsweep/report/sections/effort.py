@@ -10,7 +10,7 @@ from alsweep.report.costing import Costed, column, costed
 from alsweep.report.figures import axis, layout, legend_above, marker, panels, plain, short
 from alsweep.report.section import Block, Caption, Figure, Figures, Material, Section, Tables
 from alsweep.report.study import Look, Study
-from alsweep.report.tables import NamedTable, last_rows, mean_and_std, per_setting
+from alsweep.report.tables import NamedTable, last_rows, mean_and_std, per_setting, with_best
 
 
 def _blocks(material: Material) -> Iterator[Block]:
@@ -61,7 +61,11 @@ def _area_tables(study: Study, areas: pd.DataFrame, found: Costed) -> tuple[Name
         return tuple(mean_and_std(by_cost[model.name]) for model in found.models)
 
     columns = ("Strategy", *(_heading(model) for model in found.models))
-    return per_setting(study, areas, columns, cells)
+    values = {
+        column: (areas[areas["cost"] == model.name], "aubc")
+        for column, model in enumerate(found.models, start=1)
+    }
+    return with_best(study, per_setting(study, areas, columns, cells), values)
 
 
 def _heading(model: CostModel) -> str:
@@ -122,4 +126,5 @@ SECTION = Section(
     blocks=_blocks,
     files={"effort.csv": _csv},
     applies=_applies,
+    still="effort",
 )

@@ -192,4 +192,5 @@ SECTION = Section(
     blocks=_blocks,
     files={"curve_model.csv": _csv},
     applies=_applies,
+    still="curve_model",
 )

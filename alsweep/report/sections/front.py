@@ -197,4 +197,5 @@ SECTION = Section(
         "money.csv": _money_csv,
     },
     applies=lambda material: len(material.study.done) > 0,
+    still="front",
 )

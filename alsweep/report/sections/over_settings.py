@@ -180,4 +180,5 @@ SECTION = Section(
         ),
     },
     applies=_several,
+    still="mean_ranks",
 )

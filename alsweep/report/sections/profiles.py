@@ -173,4 +173,5 @@ SECTION = Section(
         ),
     },
     applies=_applies,
+    still="performance_profile",
 )

@@ -87,4 +87,4 @@ def _tables(study: Study) -> tuple[NamedTable, ...]:
     return per_setting(study, last_rows(study.done), columns, cells)
 
 
-SECTION = Section(id="queries", title="Queries", place=70, blocks=_blocks)
+SECTION = Section(id="queries", title="Queries", place=70, blocks=_blocks, still="queries")

@@ -150,4 +150,5 @@ SECTION = Section(
     place=50,
     blocks=_blocks,
     files={"ranking.csv": lambda material: material.once(_ranks).to_csv().encode()},
+    still="ranking",
 )

@@ -7,7 +7,7 @@ import pandas as pd
 from alsweep.report.captions import over_seeds
 from alsweep.report.section import Block, Caption, Material, Section, Tables
 from alsweep.report.study import Study
-from alsweep.report.tables import NamedTable, last_rows, mean_and_std, per_setting
+from alsweep.report.tables import NamedTable, last_rows, mean_and_std, per_setting, with_best
 from alsweep.results import aubc, final
 
 _FURTHER = {
@@ -51,7 +51,8 @@ def _result_tables(study: Study, rows: pd.DataFrame) -> tuple[NamedTable, ...]:
     def cells(mine: pd.DataFrame) -> tuple[str, ...]:
         return tuple(mean_and_std(mine[name]) for name in ("final_dice", "aubc"))
 
-    return per_setting(study, rows, columns, cells, count_seeds=True)
+    tables = per_setting(study, rows, columns, cells, count_seeds=True)
+    return with_best(study, tables, {1: (rows, "final_dice"), 2: (rows, "aubc")})
 
 
 def _further(study: Study) -> list[str]:
@@ -68,7 +69,10 @@ def _further_tables(study: Study, shown: Sequence[str]) -> tuple[NamedTable, ...
         return tuple(in_mm.get(name) or mean_and_std(mine[name]) for name in shown)
 
     columns = ("Strategy", *(_FURTHER[name] for name in shown))
-    return per_setting(study, last_rows(study.done), columns, cells)
+    rows = last_rows(study.done)
+    values = {column: (rows, name) for column, name in enumerate(shown, start=1)}
+    lowest = [column for column, (_, name) in values.items() if name == "hd95"]
+    return with_best(study, per_setting(study, rows, columns, cells), values, lowest)
 
 
 def _csv(study: Study, rows: pd.DataFrame) -> bytes:

@@ -395,4 +395,5 @@ SECTION = Section(
     blocks=_blocks,
     files={"search.csv": _csv},
     applies=_applies,
+    still="search",
 )

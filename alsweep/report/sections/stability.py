@@ -130,4 +130,5 @@ SECTION = Section(
         ),
     },
     applies=_drawn,
+    still="rank_shares",
 )

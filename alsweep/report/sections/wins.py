@@ -1,7 +1,6 @@
 """The win matrix: who beats whom significantly, at how many budgets."""
 
 from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import pandas as pd
@@ -22,14 +21,10 @@ from alsweep.report.section import (
     Tables,
     switched,
 )
-from alsweep.report.stills import png, vector, win_matrix_figure
 from alsweep.report.study import Look, Study
 from alsweep.report.tables import Table, percent
 from alsweep.results import minimal_difference, win_matrix, win_rates
 from alsweep.results.paired import POWER, needed_effect
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure as MatplotlibFigure
 
 _LARGE = 3.0
 """Standard deviations that a mean difference between strategies seldom has."""
@@ -218,25 +213,6 @@ def _csv(matrix: pd.DataFrame) -> bytes:
     return matrix.to_csv(index_label="strategy").encode()
 
 
-def _still(study: Study) -> "MatplotlibFigure | None":
-    matrix = _plain(study)
-    if not matrix.attrs["tests"]:
-        return None
-    names = {look.strategy: look.name for look in study.looks}
-    title = f"{study.title}: budgets at which the row beats the column"
-    return win_matrix_figure(matrix, names, title)
-
-
-def _png(material: Material) -> bytes | None:
-    figure = material.once(_still)
-    return None if figure is None else png(figure)
-
-
-def _vector(material: Material, kind: Literal["pdf", "svg"]) -> bytes | None:
-    figure = material.once(_still)
-    return None if figure is None else vector(figure, kind)
-
-
 SECTION = Section(
     id="wins",
     title="Win matrix",
@@ -245,8 +221,6 @@ SECTION = Section(
     files={
         "win_matrix.csv": lambda material: _csv(material.once(_plain)),
         "win_matrix_holm.csv": lambda material: _csv(material.once(_holm)),
-        "win_matrix.png": _png,
-        "win_matrix.pdf": lambda material: _vector(material, "pdf"),
-        "win_matrix.svg": lambda material: _vector(material, "svg"),
     },
+    still="win_matrix",
 )
