@@ -1,6 +1,6 @@
 """What a sweep costs beside its learner: seconds, memory and files, with numbers from a table.
 
-    python benchmarks/sweep.py [--trajectories 60 250 1000] [--loops 5] [--plain]
+    python benchmarks/sweep.py [--trajectories 60 250 1000] [--loops 5] [--plain] [--nodes 3]
     python benchmarks/sweep.py --real 8 [--at-once 1 2] [--threads 1]
 
 The learner looks a Dice up, so that what is left is what Ray, Tune, new processes, the driver and
@@ -8,7 +8,8 @@ the files take. Each part runs in a process of its own with all that it starts, 
 reads the CPU seconds and the memory five times a second: other work on the machine makes the wall
 clock late, and the CPU seconds less. The driver says itself what it took from its first loop to its
 last, so that what a result costs it stands apart from imports and from starting Ray. With --plain
-the same trajectories are made by plain Ray actors, too. Linux only, with psutil.
+the same trajectories are made by plain Ray actors, too; with --nodes on a cluster of so many local
+nodes of a CPU each. Linux only, with psutil.
 
 With --real small networks are trained instead, so many trajectories at once, each on so many
 threads.
@@ -24,8 +25,8 @@ import sys
 import tempfile
 import time
 from collections import defaultdict
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
 from itertools import chain
@@ -140,7 +141,28 @@ def real_space(dataset: Path, count: int, cpus: float) -> SweepConfig:
     return space(dataset, count, 3, base=base, resources={"cpus": cpus})
 
 
-def sweep_of_tables(dataset: Path, run: Path, count: int, loops: int) -> None:
+@contextmanager
+def local_cluster(nodes: int) -> Iterator[str | None]:
+    """The address of a cluster on this machine; None for one node, which a sweep has of itself."""
+    if nodes == 1:
+        yield None
+        return
+    from alsweep.sweep.environment import prepare_environment
+
+    prepare_environment(ResourcesConfig(), private=False)
+    from ray.cluster_utils import Cluster
+
+    each = {"num_cpus": 1, "object_store_memory": 100_000_000}
+    cluster = Cluster(initialize_head=True, head_node_args={**each, "include_dashboard": False})
+    try:
+        for _ in range(nodes - 1):
+            cluster.add_node(**each)
+        yield cluster.address
+    finally:
+        cluster.shutdown()
+
+
+def sweep_of_tables(dataset: Path, run: Path, count: int, loops: int, nodes: int) -> None:
     """The product's way: Tune, a driver, and all that it writes but the report."""
     from alsweep.sweep import run_sweep
 
@@ -149,9 +171,11 @@ def sweep_of_tables(dataset: Path, run: Path, count: int, loops: int) -> None:
     def note_loop(id_: str, record: LoopRecord) -> None:
         told.append((time.monotonic(), time.process_time()))
 
-    outcome = run_sweep(
-        space(dataset, count, loops), run, work=Table(), report=False, on_loop=note_loop
-    )
+    wanted = space(dataset, count, loops)
+    with local_cluster(nodes) as address:
+        outcome = run_sweep(
+            wanted, run, work=Table(), report=False, on_loop=note_loop, address=address
+        )
     assert not outcome.failed
     assert len(told) == outcome.done * loops
     (wall, cpu), (last_wall, last_cpu) = told[0], told[-1]
@@ -238,6 +262,7 @@ class Cost:
         wall: Seconds.
         cpu: CPU seconds by kind of process.
         peak: Of the driver, MiB.
+        handles: Open files of one process at most, by kind of process.
         session: Files and bytes in Ray's folder shortly before its end.
         processes: How many of each kind there were.
     """
@@ -245,6 +270,7 @@ class Cost:
     wall: float
     cpu: dict[str, float]
     peak: float
+    handles: dict[str, int]
     processes: dict[str, int]
     session: Files
 
@@ -263,9 +289,10 @@ def cost_of(part: str, *arguments: object) -> Cost:
     process = subprocess.Popen(command, env=environment)
     driver = psutil.Process(process.pid)
     seen: dict[tuple[int, float], tuple[str, float]] = {}
+    handles: dict[str, int] = defaultdict(int)
     peak, session, looked = 0.0, Files(0, 0), began
     while process.poll() is None:
-        peak = max(peak, note(driver, seen))
+        peak = max(peak, note(driver, seen, handles))
         if time.monotonic() - looked > SECONDS_BETWEEN_WALKS:
             session, looked = max(session, files_of_ray(process.pid)), time.monotonic()
         time.sleep(SECONDS_BETWEEN)
@@ -275,7 +302,7 @@ def cost_of(part: str, *arguments: object) -> Cost:
     for kind, seconds in seen.values():
         cpu[kind] += seconds
         count[kind] += 1
-    return Cost(wall, dict(cpu), peak, dict(count), session)
+    return Cost(wall, dict(cpu), peak, handles, dict(count), session)
 
 
 def files_of_ray(driver: int) -> Files:
@@ -285,8 +312,12 @@ def files_of_ray(driver: int) -> Files:
     return Files.in_(*sessions)
 
 
-def note(driver: psutil.Process, seen: dict[tuple[int, float], tuple[str, float]]) -> float:
-    """Bring the CPU seconds of a process and its children up to date; its memory in MiB."""
+def note(
+    driver: psutil.Process,
+    seen: dict[tuple[int, float], tuple[str, float]],
+    handles: dict[str, int],
+) -> float:
+    """Bring CPU seconds and open files of a process and its children up to date; its memory."""
     memory = 0.0
     with suppress(psutil.Error):  # it ended meanwhile
         memory = driver.memory_info().rss / 2**20
@@ -295,6 +326,7 @@ def note(driver: psutil.Process, seen: dict[tuple[int, float], tuple[str, float]
                 times = one.cpu_times()
                 kind = "driver" if one.pid == driver.pid else kind_of(one)
                 seen[one.pid, one.create_time()] = (kind, times.user + times.system)
+                handles[kind] = max(handles[kind], one.num_fds())
     return memory
 
 
@@ -321,17 +353,20 @@ def tell_cost(name: str, cost: Cost, trajectories: int, loops: int) -> None:
     tell(f"{name}: CPU a loop", 1000 * cost.all_cpu / trajectories / loops, "ms")
     tell(f"{name}: wall a loop", 1000 * cost.wall / trajectories / loops, "ms")
     tell(f"{name}: driver's memory at most", cost.peak, "MiB")
+    for kind, most in sorted(cost.handles.items()):
+        tell(f"{name}: open files of one of {kind}, at most", most, "")
 
 
-def of_tables(folder: Path, dataset: Path, count: int, loops: int, plain: bool) -> None:
+def of_tables(folder: Path, dataset: Path, count: int, loops: int, nodes: int, plain: bool) -> None:
     """A sweep without a learner, its folder, and plain actors that do the same."""
     run = folder / f"run{count}"
     print(f"{count} trajectories of {loops} loops")
-    ours = cost_of("sweep", dataset, run, count, loops)
+    ours = cost_of("sweep", dataset, run, count, loops, nodes)
     tell_cost("sweep", ours, count, loops)
     driver = json.loads(run.with_suffix(".driver.json").read_text())
     tell("driver: CPU a result, from the first to the last", 1000 * driver["cpu"], "ms")
     tell("sweep: wall a result, from the first to the last", 1000 * driver["wall"], "ms")
+    tell("sweep: trajectories a minute", 60 / loops / driver["wall"], "")
     ours_alone = Files.in_(run)
     for name, found in (("RUN", ours_alone), ("Ray's and Tune's folders", ours.session)):
         tell(f"{name}: files a trajectory", found.count / count, "")
@@ -388,6 +423,7 @@ def main() -> None:
     parser.add_argument("--trajectories", type=int, nargs="+", default=[60])
     parser.add_argument("--loops", type=int, default=5)
     parser.add_argument("--plain", action="store_true", help="plain actors beside the sweep")
+    parser.add_argument("--nodes", type=int, default=1, help="of a local cluster, a CPU each")
     parser.add_argument("--real", type=int, default=0, help="trajectories to train instead")
     parser.add_argument("--at-once", type=int, nargs="+", default=[1, 2])
     parser.add_argument("--threads", type=int, default=1, help="of each that is trained")
@@ -403,7 +439,7 @@ def main() -> None:
         for at_once in chosen.at_once if chosen.real else ():
             of_training(folder, dataset, chosen.real, at_once, chosen.threads)
         for count in () if chosen.real else chosen.trajectories:
-            of_tables(folder, dataset, count, chosen.loops, chosen.plain)
+            of_tables(folder, dataset, count, chosen.loops, chosen.nodes, chosen.plain)
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ import typer
 from alsweep.cli.options import Address, DryRun, Overrides, Plugins, RunPlace, Space
 from alsweep.layout import report_folder, report_page, space_path
 from alsweep.storage.place import absolute
-from alsweep.storage.rooms import refuse_remote, to_read, to_work_in
+from alsweep.storage.rooms import to_read, to_work_in
 from alsweep.sweep.environment import cluster_address
 from alsweep.sweep.order import ORDER_HELP, Order
 from alsweep.sweep.retry import RETRY_HELP, Retry
@@ -73,8 +73,6 @@ def run(
     if dry_run:
         with to_read(place) as folder:
             return foretell_run(sweep, space, folder, set_ or [], asked)
-    if plan_only:
-        refuse_remote(place, "--plan-only --out")
     with to_work_in(place) as folder:
         plan = plan_read(sweep, space, folder, set_ or [], tell)
         if plan_only:

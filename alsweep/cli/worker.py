@@ -4,11 +4,12 @@ import os
 import shlex
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
 from alsweep.layout import space_path
+from alsweep.storage.place import absolute
 
 if TYPE_CHECKING:
     from alsweep.results.loops import LoopRecord
@@ -25,47 +26,49 @@ def worker(
 ) -> int:
     """Claim trajectories of a run one at a time and do them, until nothing is left.
 
-    Any number of workers may be at one run folder, on any machines that see it: as tasks of a job
-    array, say. What one that was killed had claimed is free again at once, or after a minute where
-    that was on another machine. The last one writes results and report.
+    Any number of workers may be at one run, in a folder or in object storage, on any machines that
+    see it: as tasks of a job array, say. What one that was killed had claimed is free again at
+    once, or after a minute where that was on another machine. The last one writes results and
+    report.
 
     Example: alsweep worker runs/hippocampus-low --max-loops 5
     """
     from alsweep.cli.run import tell
-    from alsweep.storage.rooms import refuse_remote
-
-    refuse_remote(run, "worker")
-    if _has_become_worker(run):
-        _renew(run, max_loops)
-    from alsweep.sweep.worker import run_worker
+    from alsweep.storage.rooms import to_share
 
     try:
-        shift = run_worker(run, _tell_loop, most=max_loops, tell=tell)
+        with to_share(run) as folder:
+            if _has_become_worker(folder):
+                _renew(run, max_loops)
+            from alsweep.sweep.worker import run_worker
+
+            shift = run_worker(folder, _tell_loop, most=max_loops, tell=tell)
+            if not shift.renew:
+                return _tell_end(folder, shift)
     except KeyboardInterrupt:
         tell(f"interrupted; what was finished is saved. Go on with: {_again(run)}")
         return INTERRUPTED
-    if shift.renew:
-        _renew(run, None if max_loops is None else max_loops - shift.loops)
-    return _tell_end(run, shift)
+    return _renew(run, None if max_loops is None else max_loops - shift.loops)
 
 
 def _has_become_worker(run: Path) -> bool:
     """Set what numerical libraries read when they are loaded; whether they have to be anew."""
     from alsweep.config.load import load_sweep
     from alsweep.errors import RunFolderError
+    from alsweep.storage.rooms import shown
     from alsweep.sweep.environment import prepare_worker, refuse_cards_without_gpus
 
     if not space_path(run).exists():
         raise RunFolderError(
             f"{run}: no sweep.yaml in it; plan the run first: alsweep run SPACE.yaml --out "
-            f"{shlex.quote(str(run))} --plan-only"
+            f"{shlex.quote(str(shown(run)))} --plan-only"
         )
     resources = load_sweep(space_path(run)).resources
     refuse_cards_without_gpus(resources)
     return prepare_worker(resources)
 
 
-def _renew(run: Path, most: int | None) -> None:
+def _renew(run: Path, most: int | None) -> NoReturn:
     """Go on as a new process with the same number, which signals and claims know."""
     words = [sys.executable, "-m", "alsweep", "worker", str(run)]
     sys.stdout.flush()
@@ -75,7 +78,7 @@ def _renew(run: Path, most: int | None) -> None:
 def _again(run: Path) -> str:
     from alsweep.storage.rooms import shown
 
-    return f"alsweep worker {shlex.quote(str(shown(run.absolute())))}"
+    return f"alsweep worker {shlex.quote(str(shown(absolute(run))))}"
 
 
 def _tell_loop(id_: str, record: "LoopRecord") -> None:
@@ -88,15 +91,15 @@ def _tell_loop(id_: str, record: "LoopRecord") -> None:
 def _tell_end(run: Path, shift: "Shift") -> int:
     from alsweep.cli.failures import tell_failures
     from alsweep.cli.run import tell, tell_report
+    from alsweep.storage.rooms import shown
 
     if not shift.left:
-        tell_report(run.absolute())
+        tell_report(run)
     else:
         tell(f"{shift.left} trajectories left; go on with: {_again(run)}")
     if shift.capped is not None:
         tell(f"stopped at {shift.capped}: {shift.left} trajectories left")
     total = shift.done + len(shift.failed)
-    mend = (
-        f"try again with: alsweep run {shlex.quote(str(space_path(run)))} --out {run} --plan-only"
-    )
+    space, out = (shlex.quote(str(shown(path))) for path in (space_path(run), run))
+    mend = f"try again with: alsweep run {space} --out {out} --plan-only"
     return tell_failures(shift.failed, total, "trajectories", mend)

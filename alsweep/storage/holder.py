@@ -1,10 +1,11 @@
-"""Who holds a run in an object store: the content of its lock."""
+"""Who holds a run in an object store, or a part of it: the content of a lock."""
 
 from __future__ import annotations
 
 import json
 import os
 import socket
+from contextlib import suppress
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,18 +19,20 @@ LEASE = 30.0
 """Seconds for which a lock that is not renewed is believed."""
 
 _BOOT = Path("/proc/sys/kernel/random/boot_id")
+_NAMESPACE = Path("/proc/self/ns/pid")
 
 
 @dataclass(frozen=True)
 class Holder:
-    """A driver, or the last one.
+    """A driver or a worker, or the last one.
 
     Attributes:
         host: Its machine.
-        boot: Which start of that machine, where the system says so.
+        boot: Which start of that machine, and which of its process namespaces: containers cannot
+            see each other's processes. As far as the system says so.
         process: Its id there.
         began: When that process began, as the system counts; tells it from a later one of its id.
-        number: Grows with each driver: the writes of an older one are refused.
+        number: Grows with each holder: the writes of an older driver are refused.
         beat: Grows with each renewal, so that others see one without comparing clocks.
         released: Whether it has let go.
     """
@@ -49,10 +52,15 @@ class Holder:
         return cls(socket.gethostname(), _boot(), process, _began(process), number)
 
     @classmethod
-    def read(cls, store: Store) -> tuple[Holder | None, str]:
-        """Who holds a run, and the etag of its lock; None where nobody ever did."""
+    def read(cls, store: Store, key: str = LOCK) -> tuple[Holder | None, str]:
+        """Who holds a run, and the etag of its lock; None where nobody ever did.
+
+        Args:
+            store: Where the run lies.
+            key: Of another lock in it.
+        """
         try:
-            content, etag = store.get(LOCK)
+            content, etag = store.get(key)
         except FileNotFoundError:
             return None, ""
         return cls._of(content), etag
@@ -70,6 +78,22 @@ class Holder:
         """Of the lock."""
         return json.dumps(asdict(self)).encode()
 
+    def written(self, store: Store, key: str, etag: str) -> str | None:
+        """Write a lock in place of the one that was read; None where somebody was faster.
+
+        Args:
+            store: Where the run lies.
+            key: Of the lock.
+            etag: Of the one that was read; empty where there was none.
+        """
+        content = self.content
+        new = store.replace(key, content, etag) if etag else store.create(key, content)
+        if new is None:
+            # A write whose answer was lost has been done nevertheless.
+            holder, there = Holder.read(store, key)
+            return there if holder == self else None
+        return new
+
     @property
     def told(self) -> str:
         """For people."""
@@ -85,12 +109,18 @@ class Holder:
         """Whether it is a process of this machine that still runs."""
         return self.is_here and _began(self.process) == self.began != ""
 
+    @property
+    def is_gone(self) -> bool:
+        """Whether it is known to hold nothing any more."""
+        return self.released or (self.is_here and not self.is_alive_here)
+
 
 def _boot() -> str:
-    try:
-        return _BOOT.read_text(encoding="ascii").strip()
-    except OSError:
-        return ""
+    told = []
+    with suppress(OSError):
+        told.append(_BOOT.read_text(encoding="ascii").strip())
+        told.append(str(_NAMESPACE.readlink()))
+    return " ".join(told)
 
 
 def _began(process: int) -> str:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from alsweep.errors import AlsweepError, RunFolderError
 from alsweep.layout import LOCK
+from alsweep.storage.claims import workers_at
 from alsweep.storage.client import Store
 from alsweep.storage.holder import LEASE, Holder
 from alsweep.storage.mirror import mark, mirror_at
@@ -49,25 +50,24 @@ def acquire(store: Store, times: Times | None = None) -> tuple[Holder, str]:
     times = times or Times()
     while True:
         holder, etag = Holder.read(store)
-        if holder is not None and not _is_free(holder):
+        if holder is not None and not holder.is_gone:
             _wait(store, holder, etag, times)
         mine = Holder.here(1 if holder is None else holder.number + 1)
-        if (new := _written(store, mine, etag)) is not None:
+        if (new := mine.written(store, LOCK, etag)) is not None:
             return mine, new
 
 
-def _written(store: Store, mine: Holder, etag: str) -> str | None:
-    """Write the lock in place of the one that was read; None where somebody was faster."""
-    new = store.replace(LOCK, mine.content, etag) if etag else store.create(LOCK, mine.content)
-    if new is None:
-        # A write whose answer was lost has been done nevertheless.
-        holder, there = Holder.read(store)
-        return there if holder == mine else None
-    return new
+def last_number(store: Store, times: Times | None = None) -> int:
+    """The number of the last driver of a run, once that is not at work any more; 0 without one.
 
-
-def _is_free(holder: Holder) -> bool:
-    return holder.released or (holder.is_here and not holder.is_alive_here)
+    Raises:
+        RunFolderError: It is.
+    """
+    holder, etag = Holder.read(store)
+    if holder is not None and not holder.is_gone:
+        _wait(store, holder, etag, times or Times())
+        holder, _ = Holder.read(store)
+    return 0 if holder is None else holder.number
 
 
 def _wait(store: Store, holder: Holder, etag: str, times: Times) -> None:
@@ -77,7 +77,7 @@ def _wait(store: Store, holder: Holder, etag: str, times: Times) -> None:
         RunFolderError: It is renewed, or another driver has taken it.
     """
     if holder.is_alive_here:
-        raise _at_work(store, holder)
+        raise at_work(store, holder.told)
     _log.warning(
         "%s: %s held it last; waiting whether it is still at work, %.0f s at most",
         store.url,
@@ -89,15 +89,15 @@ def _wait(store: Store, holder: Holder, etag: str, times: Times) -> None:
         times.sleep(_SECONDS_TO_LOOK)
         now, there = Holder.read(store)
         if there != etag:
-            if now is not None and not _is_free(now):
-                raise _at_work(store, now)
+            if now is not None and not now.is_gone:
+                raise at_work(store, now.told)
             return
 
 
-def _at_work(store: Store, holder: Holder) -> RunFolderError:
+def at_work(store: Store, who: str) -> RunFolderError:
+    """The error on a run that others are at."""
     return RunFolderError(
-        f"{store.url}: another alsweep ({holder.told}) is at work in it; wait for it, or stop it "
-        "first"
+        f"{store.url}: another alsweep ({who}) is at work in it; wait for it, or stop it first"
     )
 
 
@@ -107,8 +107,8 @@ def seen_at_work(store: Store) -> str | None:
     One that was not renewed for long is not believed, as far as the clocks of store and reader go.
     """
     holder, _ = Holder.read(store)
-    if holder is None or _is_free(holder):
-        return None
+    if holder is None or holder.is_gone:
+        return ", ".join(workers_at(store, datetime.now(UTC))) or None
     silent = (datetime.now(UTC) - store.head(LOCK).modified).total_seconds()
     return holder.told if holder.is_alive_here or silent < _SECONDS_OF_SILENCE else None
 
@@ -137,7 +137,7 @@ class Renewal:
     def renew(self) -> bool:
         """Renew the lock; returns whether it is still ours."""
         mine = replace(self._mine, beat=self._mine.beat + 1)
-        etag = _written(self._store, mine, self._etag)
+        etag = mine.written(self._store, LOCK, self._etag)
         if etag is None:
             _log.warning("warning: %s: another alsweep has taken the run over", self._store.url)
             return False
@@ -148,11 +148,8 @@ class Renewal:
         """Let go, so that nobody has to wait."""
         self._over.set()
         self._thread.join()
-        _written(
-            Store(self._store.url, Patience(_SECONDS_TO_RELEASE)),
-            replace(self._mine, released=True),
-            self._etag,
-        )
+        store = Store(self._store.url, Patience(_SECONDS_TO_RELEASE))
+        replace(self._mine, released=True).written(store, LOCK, self._etag)
 
 
 @contextmanager
@@ -171,6 +168,8 @@ def leased(run: Path) -> Iterator[None]:
         return
     store = mirror.store
     mirror.refuse_foreign()
+    if workers := workers_at(store):
+        raise at_work(store, ", ".join(workers))
     mine, etag = acquire(store)
     renewal = Renewal(store, mine, etag)
     try:

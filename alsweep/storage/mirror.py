@@ -142,19 +142,23 @@ class Mirror:
                 f"{self.store.url}: {key} was committed by somebody else, with other patches"
             )
 
-    def fetch(self, under: str = "") -> None:
+    def fetch(self, under: str = "", besides: str | None = None) -> None:
         """Make the small files of the folder those of the store.
 
         Args:
             under: The part of the run; all of it if left out.
+            besides: A folder in it that is left as it is.
 
         Raises:
             StoreError: A key of the run would leave its folder.
         """
         found = [one for one in self.listed(under) if is_told(PurePosixPath(one.key))]
         wanted = {self.root / one.key: one for one in found}
+        if besides is not None:
+            wanted = {p: one for p, one in wanted.items() if self.root / besides not in p.parents}
         for path in self._small_files(self.root / under):
-            if path not in wanted:
+            left = besides is not None and self.root / besides in path.parents
+            if path not in wanted and not left:
                 path.unlink(missing_ok=True)
         stale = [one for path, one in wanted.items() if not _is_same(path, one)]
         self._each(self._fetch_one, [one.key for one in stale])

@@ -6,6 +6,7 @@ import fcntl
 import shutil
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from itertools import count
 from pathlib import Path
 
 from alsweep.errors import AlsweepError, ConfigError, RunFolderError
@@ -13,11 +14,12 @@ from alsweep.files import mirror_above
 from alsweep.layout import mirror_mark, models_folder, space_path
 from alsweep.storage.cache import cache_folder, one_at_a_time, short_name
 from alsweep.storage.client import Store
-from alsweep.storage.lease import seen_at_work
+from alsweep.storage.credentials import secrets_of_workers
+from alsweep.storage.lease import last_number, seen_at_work
 from alsweep.storage.mirror import Mirror, mark, mirror_at
 from alsweep.storage.place import is_remote, url_of
 
-_DRIVER, _READER, _NODE = "driver", "reader", "node-"
+_DRIVER, _READER, _NODE, _WORKER = "driver", "reader", "node-", "worker-"
 
 
 def home_of(url: str) -> Path:
@@ -64,6 +66,49 @@ def _of_this_machine(home: Path, url: str) -> Iterator[None]:
 
 
 @contextmanager
+def to_share(place: Path) -> Iterator[Path]:
+    """The folder in which one of many workers sees a run: the run itself where it is local.
+
+    Each worker of a node has one of its own. It writes in the name of the last driver, so that the
+    next one ends its writing.
+
+    Args:
+        place: A run folder, or its place in an object store.
+
+    Yields:
+        The folder, absolute; it holds what the run tells.
+
+    Raises:
+        RunFolderError: A driver is at work in it.
+        StoreError: The store refuses, or has not answered for long.
+    """
+    if not is_remote(place):
+        yield place.absolute()
+        return
+    url = url_of(place)
+    with _desk(home_of(url)) as root, _named(root, url):
+        number = last_number(Store(url))
+        secrets_of_workers().take()  # now that it answers: be patient from here on
+        mark(root, url, number)
+        _mirror(root).fetch()
+        yield root
+
+
+@contextmanager
+def _desk(home: Path) -> Iterator[Path]:
+    """The first folder of workers on this node that nobody is in."""
+    home.mkdir(parents=True, exist_ok=True)
+    for number in count():
+        with (home / f".{_WORKER}{number}.lock").open("a") as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                continue
+            yield home / f"{_WORKER}{number}"
+            return
+
+
+@contextmanager
 def to_read(place: Path) -> Iterator[Path]:
     """A folder with what a run tells: the run itself where it is local.
 
@@ -91,12 +136,18 @@ def _brought_up(root: Path, url: str) -> Path:
     return root
 
 
-def refresh(folder: Path) -> None:
-    """Bring a folder that mirrors a run up to it once more."""
+def refresh(folder: Path, under: str = "", besides: str | None = None) -> None:
+    """Bring a folder that mirrors a run up to it once more.
+
+    Args:
+        folder: Any folder; one that mirrors nothing is left alone.
+        under: See :meth:`Mirror.fetch`; so is the other.
+        besides: A part of the run that somebody is at work in here.
+    """
     mirror = mirror_at(folder)
     if mirror is not None:
         with one_at_a_time(folder.with_name(f".{folder.name}")):
-            mirror.fetch()
+            mirror.fetch(under, besides)
 
 
 def send(folder: Path, written: Path) -> None:

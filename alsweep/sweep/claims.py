@@ -13,19 +13,17 @@ import logging
 import os
 import secrets
 import socket
-import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import ClassVar
 
 from alsweep.config.base import Frozen
 from alsweep.files import sync_folder, write_bytes
 from alsweep.layout import claim_path, claims_folder
-
-LEASE = 60.0
-"""Seconds without a sign of life after which a claim of another machine is free."""
+from alsweep.storage.watching import LEASE, Watch, kept
 
 _BEAT = 5.0
 
@@ -142,16 +140,6 @@ class Claim:
 
 
 @dataclass
-class _Seen:
-    """What a claim of another machine was like when it last changed, by our clock."""
-
-    number: int
-    touched: int
-    since: float
-    beating: bool = False
-
-
-@dataclass
 class Claims:
     """The claims of a run, as one worker sees them.
 
@@ -160,13 +148,18 @@ class Claims:
         clock: Seconds; tests bring their own.
         beat: Seconds between two signs of life.
         lease: Seconds.
+        seconds_between_looks: Of who waits for a claim of somebody else.
     """
 
     run: Path
     clock: Callable[[], float] = time.monotonic
     beat: float = _BEAT
     lease: float = LEASE
-    _seen: dict[str, _Seen] = field(default_factory=dict, init=False)
+    seconds_between_looks: ClassVar[float] = 1.0
+    _watch: Watch = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._watch = Watch(self.beat, self.lease, self.clock)
 
     @contextmanager
     def taken(self, name: str) -> Iterator[Claim | None]:
@@ -175,19 +168,8 @@ class Claims:
         if claim is None:
             yield None
             return
-        done = threading.Event()
-        beating = threading.Thread(target=self._keep, args=(claim, done), daemon=True)
-        beating.start()
-        try:
+        with kept(claim, self.beat):
             yield claim
-        finally:
-            done.set()
-            beating.join()
-            claim.release()
-
-    def _keep(self, claim: Claim, done: threading.Event) -> None:
-        while not done.wait(self.beat) and not claim.lost:
-            claim.beat()
 
     def take(self, name: str) -> Claim | None:
         """Make a claim, which the caller keeps alive; None where somebody else has it."""
@@ -213,20 +195,11 @@ class Claims:
         if holder is not None and holder.released:
             return True
         alive = None if holder is None else holder.alive
-        if alive is not None:
-            self._seen[name] = _Seen(number, touched, self.clock(), beating=alive)
-            return not alive
-        seen = self._seen.get(name)
-        if seen is None or (seen.number, seen.touched) != (number, touched):
-            beating = seen is not None and seen.number == number
-            self._seen[name] = _Seen(number, touched, self.clock(), beating)
-            return False
-        return self.clock() - seen.since > self.lease
+        return self._watch.is_free(name, number, touched, alive=alive)
 
     def unsure(self, name: str) -> bool:
         """Whether a claim that could not be had may be a dead one's: wait, and see it touched."""
-        seen = self._seen.get(name)
-        return seen is None or not seen.beating or self.clock() - seen.since > 3 * self.beat
+        return self._watch.unsure(name)
 
 
 def _numbers(folder: Path) -> list[int]:

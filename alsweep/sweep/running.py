@@ -131,7 +131,7 @@ def run_sweep(
             audience.tell(remark)
         _refuse_untold_search(run, plan)
         plan = _written_down(run, plan, taken)
-        with _mirror(wandb, sinks, run) as tracker, _told(plan.sweep, run, tracker) as events:
+        with _mirror(wandb, sinks, run) as tracker, told(plan.sweep, run, tracker) as events:
             with audience.watch(run, plan) as monitor:
                 meter = meter_of(plan.sweep, run)
                 work = elsewhere(work or training_in(run, plan), run, plan)
@@ -289,17 +289,17 @@ def _mirror(settings: WandbConfig, sinks: Mapping[str, MakeSink], run: Path) -> 
 
 
 @contextmanager
-def _told(sweep: SweepConfig, run: Path, tracker: Several) -> Iterator[Told]:
+def told(sweep: SweepConfig, run: Path, tracker: Tracker) -> Iterator[Told]:
     """Who is told of events; when a sweep has ended, what is still to be told has its time."""
     from alsweep.sweep.events import Told
 
-    told = Told(sweep, run, tracker)
+    listening = Told(sweep, run, tracker)
     try:
-        yield told
+        yield listening
     except BaseException:
-        told.close(patience=_SECONDS_TO_CLOSE)
+        listening.close(patience=_SECONDS_TO_CLOSE)
         raise
-    told.close(patience=_SECONDS_TO_TELL)
+    listening.close(patience=_SECONDS_TO_TELL)
 
 
 def _trackers(settings: WandbConfig, sinks: Mapping[str, MakeSink], run: Path) -> Several:

@@ -18,9 +18,13 @@ from alsweep.errors import AlsweepError, ConfigError, DiskFullError
 from alsweep.layout import log_path, starts_folder, trajectory_folder
 from alsweep.results.failure import read_failure, write_failure
 from alsweep.results.records import read_records
+from alsweep.storage.claims import ObjectClaims
+from alsweep.storage.mirror import mirror_at
+from alsweep.storage.rooms import refresh
 from alsweep.sweep.audience import OnLoop, log
 from alsweep.sweep.claims import Claims
 from alsweep.sweep.deciding import extended
+from alsweep.sweep.events import Events, Nobody
 from alsweep.sweep.folder_at_work import LoggedHeartbeat, lock_folder
 from alsweep.sweep.heartbeat import Heartbeat
 from alsweep.sweep.missing import finished, loops_done, unfinished
@@ -29,12 +33,12 @@ from alsweep.sweep.reuse import Slate, used_again
 
 if TYPE_CHECKING:
     from alsweep.config.sweep import ResourcesConfig, SweepConfig
+    from alsweep.results.loops import LoopRecord
+    from alsweep.storage.claims import Claim as ObjectClaim
     from alsweep.sweep.claims import Claim
     from alsweep.sweep.plan import Plan, Planned
     from alsweep.sweep.planning import Tell
     from alsweep.sweep.work import Stepper, Work
-
-_SECONDS_BETWEEN_LOOKS = 1.0
 
 _log = logging.getLogger(__name__)
 
@@ -111,9 +115,11 @@ def run_worker(
     """
     from alsweep.sweep import mixing
     from alsweep.sweep.planning import stored_plan
+    from alsweep.sweep.remote import elsewhere, pull_trajectory
     from alsweep.sweep.run_folder import worker_lock
-    from alsweep.sweep.running import training_in
+    from alsweep.sweep.running import told, training_in
     from alsweep.sweep.stops import stops_raise
+    from alsweep.tracking.base import NullTracker
 
     run = run.absolute()
     plan = stored_plan(run, tell)
@@ -122,22 +128,37 @@ def run_worker(
     with full_disk_told(run), worker_lock(run), stops_raise():
         now = extended(plan, run)
         mixing.refuse_mixing(mixing.Stored.read(run, now, trained=work is None))
-        work, claims = work or training_in(run, plan), Claims(run)
-        shift = Worker(run, plan, work, claims, on_loop, most).work_on()
+        work, claims = elsewhere(work or training_in(run, plan), run, plan), claims_of(run)
+
+        def heard(id_: str, record: LoopRecord) -> None:
+            pull_trajectory(run, trajectory_folder(run, id_))
+            on_loop(id_, record)
+
+        with told(plan.sweep, run, NullTracker()) as events:
+            shift = Worker(run, plan, work, claims, heard, most, events).work_on()
         if not shift.left:
             _write_up(run, claims)
     return shift
 
 
-def _write_up(run: Path, claims: Claims) -> None:
+def claims_of(run: Path) -> Claims | ObjectClaims:
+    """The claims of a run, or of the one in an object store that its folder mirrors."""
+    mirror = mirror_at(run)
+    return Claims(run) if mirror is None else ObjectClaims(mirror.store)
+
+
+def _write_up(run: Path, claims: Claims | ObjectClaims) -> None:
     """Results and report of a run of which nothing is left; once is enough."""
     from alsweep.results.table import write_results
     from alsweep.sweep.running import write_report
 
     with claims.taken("report") as claim:
         if claim is not None:
+            refresh(run)
             write_results(run)
             write_report(run)
+            if (mirror := mirror_at(run)) is not None:
+                mirror.publish_rest()
 
 
 @dataclass
@@ -151,19 +172,22 @@ class Worker:
         claims: Of the run.
         on_loop: Is called with a trajectory's id and record, for each loop that is done here.
         most: Loops that it does; None for all.
+        events: Is told what somebody may want to know at once.
         loops: That it has done.
     """
 
     run: Path
     plan: Plan
     work: Work
-    claims: Claims
+    claims: Claims | ObjectClaims
     on_loop: OnLoop
     most: int | None = None
+    events: Events = field(default_factory=Nobody)
     loops: int = field(default=0, init=False)
     _began: float = field(default_factory=time.monotonic, init=False)
     _prepared: set[str] = field(default_factory=set, init=False)
     _capped: str | None = field(default=None, init=False)
+    _under_way: str | None = field(default=None, init=False)
 
     def work_on(self) -> Shift:
         """Claim and do one trajectory after the other."""
@@ -174,10 +198,16 @@ class Worker:
                 if taken is None:
                     break
                 self._do(*taken)
+                self._tell(taken[0])
+            self._tell_if_all_is_done()
             slate.wipe()
             if not again and self._goes_on():
                 return self._shift(renew=True)
-        return self._shift(renew=False)
+        shift = self._shift(renew=False)
+        if shift.capped is not None:
+            text = f"stopped at {shift.capped}; {_counted(shift)}"
+            self.events.tell("cap_reached", text, cap=shift.capped, **_counts(shift))
+        return shift
 
     @property
     def _resources(self) -> ResourcesConfig:
@@ -196,6 +226,7 @@ class Worker:
         bounds = self.plan.sweep.caps.bounds
         if not bounds:
             return None
+        refresh(self.run, besides=self._under_way)
         found = {p.id: read_records(self._folder(p)) for p in self.plan.trajectories}
         used = metered(self.plan.sweep, self.run, found).used()
         used["hours"] = (time.monotonic() - self._began) / 3600
@@ -211,26 +242,34 @@ class Worker:
         return in_order(going, self.plan.sweep, Order.seeds)
 
     @contextmanager
-    def _next(self) -> Iterator[tuple[Planned, Claim] | None]:
+    def _next(self) -> Iterator[tuple[Planned, Claim | ObjectClaim] | None]:
         """Hold a trajectory; None once all are done, or in the hands of others who are alive."""
         while True:
             waiting = False
+            refresh(self.run)
             for planned in self._rest():
                 if not self._started(planned):
                     waiting = True
                     continue
                 with self.claims.taken(planned.id) as claim:
                     if claim is not None and self._is_to_do(planned):
+                        self._under_way = self._of_run(planned)
                         yield planned, claim
+                        self._under_way = None
                         return
                 waiting = waiting or (claim is None and self.claims.unsure(planned.id))
             if not waiting:
                 yield None
                 return
-            time.sleep(_SECONDS_BETWEEN_LOOKS)
+            time.sleep(self.claims.seconds_between_looks)
+
+    def _of_run(self, planned: Planned) -> str:
+        """A trajectory's folder, from the run's."""
+        return self._folder(planned).relative_to(self.run).as_posix()
 
     def _is_to_do(self, planned: Planned) -> bool:
         """Whether it still is, now that nobody else can be at it."""
+        refresh(self.run, self._of_run(planned))
         done = loops_done(self.run, planned)
         return done < planned.config.query.loops and read_failure(self._folder(planned)) is None
 
@@ -247,6 +286,8 @@ class Worker:
             if claim is None:
                 return False
             self._prepare(planned, sharers)
+        for one in sharers:
+            self._tell(one)
         return read_failure(self._folder(planned)) is None
 
     def _prepare(self, planned: Planned, sharers: list[Planned]) -> None:
@@ -264,7 +305,7 @@ class Worker:
         finally:
             shutil.rmtree(signs, ignore_errors=True)
 
-    def _do(self, planned: Planned, claim: Claim) -> None:
+    def _do(self, planned: Planned, claim: Claim | ObjectClaim) -> None:
         """Do a trajectory's loops, as many as there may be; a bug is tried again, as by a run."""
         folder = self._folder(planned)
         for retry in range(self._resources.retries + 1):
@@ -286,7 +327,7 @@ class Worker:
                 write_failure(folder, told, len(read_records(folder)))
             return
 
-    def _do_loops(self, planned: Planned, claim: Claim) -> None:
+    def _do_loops(self, planned: Planned, claim: Claim | ObjectClaim) -> None:
         folder = self._folder(planned)
         folder.mkdir(parents=True, exist_ok=True)
         with ExitStack() as held, full_disk_told(folder):
@@ -299,6 +340,19 @@ class Worker:
                 self.loops += 1
                 self.on_loop(planned.id, record)
 
+    def _tell(self, planned: Planned) -> None:
+        """Tell of a trajectory that this worker has given up."""
+        if (error := read_failure(self._folder(planned))) is not None:
+            text = f"{planned.id}: {error}"
+            self.events.tell("trajectory_failed", text, trajectory=planned.id, error=error)
+
+    def _tell_if_all_is_done(self) -> None:
+        """By the worker whose trajectory was the last one."""
+        refresh(self.run)
+        shift = self._shift(renew=False)
+        if not shift.left:
+            self.events.tell("all_done", _counted(shift), **_counts(shift))
+
     def _shift(self, *, renew: bool) -> Shift:
         plan = extended(self.plan, self.run)
         rest = unfinished(self.run, plan)
@@ -306,3 +360,12 @@ class Worker:
         failed = {id_: error for id_, error in errors.items() if error is not None}
         done, left = len(finished(self.run, plan)), len(rest) - len(failed)
         return Shift(self.loops, done, failed, left, self._capped if left else None, renew)
+
+
+def _counts(shift: Shift) -> dict[str, int]:
+    return {"done": shift.done, "failed": len(shift.failed), "left": shift.left}
+
+
+def _counted(shift: Shift) -> str:
+    """As a driver says it."""
+    return "trajectories: " + ", ".join(f"{n} {state}" for state, n in _counts(shift).items())

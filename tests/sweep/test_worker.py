@@ -127,7 +127,7 @@ def test_a_full_disk_ends_a_worker(run: Path, plan: Plan, monkeypatch: pytest.Mo
 def test_what_others_are_at_is_left_to_them(
     run: Path, plan: Plan, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(worker_module, "_SECONDS_BETWEEN_LOOKS", 0.01)
+    monkeypatch.setattr(Claims, "seconds_between_looks", 0.01)
     others = of_another_machine(run, plan.ids[0])
     beat = iter(range(1, 10_000))
     monkeypatch.setattr(worker_module.time, "sleep", lambda _: os.utime(others, ns=(0, next(beat))))
