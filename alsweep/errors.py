@@ -55,7 +55,11 @@ class StoreError(AlsweepError):
     """An object store refuses a request, or holds what it should not."""
 
 
-class StoreAwayError(AlsweepError):
-    """An object store has not answered for long; nothing that was finished is lost."""
+class LostError(AlsweepError):
+    """Something that work needs is gone for now; another try may have it, so it fails nothing."""
 
     exit_code = 1
+
+
+class StoreAwayError(LostError):
+    """An object store has not answered for long; nothing that was finished is lost."""

@@ -27,6 +27,11 @@ def decisions_path(run: Path) -> Path:
     return run / "decisions.jsonl"
 
 
+def mishaps_path(run: Path) -> Path:
+    """What was lost or raised an error while the sweep ran."""
+    return run / "mishaps.jsonl"
+
+
 def journal_path(run: Path) -> Path:
     """What a search was told, in Optuna's words."""
     return run / "search" / "journal.log"
@@ -207,7 +212,11 @@ def training_folder(models: Path) -> Path:
     return models / ".training"
 
 
-_OF_RUN = {SPACE, RESULTS, decisions_path(Path()).name, log_path(Path()).name}
+_OF_RUN = {
+    SPACE,
+    RESULTS,
+    *(of(Path()).name for of in (decisions_path, mishaps_path, log_path)),
+}
 _FOLDERS_OF_RUN = {PLUGINS, "costs", "fulldata", "search"}
 _OF_TRAJECTORY = {"config.json", "error.json", "log.txt", "progress.json"}
 _FOLDERS_OF_TRAJECTORY = {"queries", "records", "pending", "crops"}

@@ -82,7 +82,17 @@ class ResourcesConfig(Frozen):
         description="networks that stay once a sweep is done, as 'alsweep gc --keep' has it; "
         "default: all, as far as models_gib goes",
     )
-    retries: NonNegativeInt = Field(3, description="new tries after a worker or node is lost")
+    retries: NonNegativeInt = Field(
+        1,
+        description="new tries after the same error in the same phase of a loop; what is lost "
+        "without one, as a worker or a node, is replaced without limit",
+    )
+    stuck_minutes: PositiveFloat | None = added(
+        240,
+        neutral=None,
+        description="without a sign of life after which a worker counts as lost; more than the "
+        "longest epoch takes",
+    )
     price_per_gpu_hour: PositiveFloat | None = added(
         None, neutral=None, description="what an hour of a GPU costs"
     )

@@ -18,7 +18,7 @@ from alsweep.results.records import read_records
 from alsweep.sweep.parting import stopping, with_stopped
 from alsweep.sweep.starts import prepare_starts
 from alsweep.sweep.tuner import run_trajectories
-from alsweep.sweep.turns import InTurn
+from alsweep.sweep.turns import InTurn, no_pause
 
 if TYPE_CHECKING:
     from alsweep.config.schedule import ScheduleConfig
@@ -46,10 +46,17 @@ class Halving(InTurn):
         job: The sweep; what it has finished fills the brackets first.
         at_once: Workers that there is room for.
         enough: Whether the sweep is to end.
+        pause: Seconds that a trajectory is still to wait.
     """
 
-    def __init__(self, job: Job, at_once: int, enough: Callable[[Any | None], bool]) -> None:
-        super().__init__(at_once, enough)
+    def __init__(
+        self,
+        job: Job,
+        at_once: int,
+        enough: Callable[[Any | None], bool],
+        pause: Callable[[Any], float] = no_pause,
+    ) -> None:
+        super().__init__(at_once, enough, pause)
         self._job = job
         self._planned = {planned.id: planned for planned in job.plan.trajectories}
         self._brackets: dict[str, AsyncHyperBandScheduler] = {}
@@ -82,7 +89,7 @@ class Halving(InTurn):
     def on_trial_result(self, tune_controller: Any, trial: Any, result: dict[str, Any]) -> str:
         """Stop what is cut off; the log knows before Tune does."""
         planned = self._planned[trial.config["trajectory"]]
-        ended = result["failed"] or result["done"]
+        ended = result["failed"] or result["erred"] or result["done"]
         said = super().on_trial_result(tune_controller, trial, result)
         if ended or said == self.STOP:
             return said

@@ -68,9 +68,9 @@ class Listener:
     def began(self, planned: Planned) -> None:
         """See :class:`~alsweep.sweep.monitor.Monitor`."""
 
-    def lost(self, planned: Planned) -> None:
+    def setback(self, planned: Planned, told: str) -> None:
         """See :class:`~alsweep.sweep.monitor.Monitor`."""
-        log(f"warning: the worker of {planned.id} was lost; it is tried again")
+        log(f"warning: {planned.id}: {told}")
 
     def loop(self, planned: Planned, record: LoopRecord) -> None:
         """See :class:`~alsweep.sweep.monitor.Monitor`."""

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
-from alsweep.layout import log_path, report_folder, report_page, space_path, starts_folder
+from alsweep.layout import report_folder, report_page, space_path
 
 if TYPE_CHECKING:
     from alsweep.config.sweep import ResourcesConfig
@@ -104,7 +104,7 @@ def make_beside(
     tasks = {key: one.task(work) for key, one in by_key.items()}
     workers = Workers(resources, used_again(resources, (one.example.config for one in missing)))
     with ray_session(resources, address):
-        for ended in run_tasks(tasks, workers, starts_folder(run), log_path(run)):
+        for ended in run_tasks(tasks, workers, run):
             one = by_key[ended.name]
             bring(run, one.record(run))
             if ended.error is not None:

@@ -115,11 +115,13 @@ class Claim:
         path: Its file.
         holder: What stands in it.
         lost: Whether somebody else has taken it, which held this process for dead.
+        inherited: Who held it before and is gone without giving it back, for people.
     """
 
     path: Path
     holder: Holder
     lost: bool = False
+    inherited: str | None = None
 
     def beat(self) -> None:
         """Give a sign of life, and see whether the claim still counts."""
@@ -178,7 +180,10 @@ class Claims:
         last = _last(folder)
         if last and not self._free(name, last):
             return None
-        claim = Claim(claim_path(self.run, name, last + 1), Holder.me())
+        before = _read(claim_path(self.run, name, last)) if last else None
+        gone = None if before is None or before[0] is None else before[0]
+        inherited = None if gone is None or gone.released else gone.shown
+        claim = Claim(claim_path(self.run, name, last + 1), Holder.me(), inherited=inherited)
         if not _made(claim):
             return None
         for number in _numbers(folder):

@@ -109,7 +109,7 @@ class StateMonitor:
         self.state.pace.start()
         self.state.running[planned.id] = planned
 
-    def lost(self, planned: Planned) -> None:
+    def setback(self, planned: Planned, told: str) -> None:
         """See :class:`~alsweep.sweep.monitor.Monitor`."""
         self.state.running.pop(planned.id, None)
 
@@ -173,10 +173,10 @@ class LineDisplay(StateMonitor):
                 f"the start of seed {one.config.seed}{whose} is ready, shared by {start.sharers}"
             )
 
-    def lost(self, planned: Planned) -> None:
-        """Say that a worker is gone."""
-        super().lost(planned)
-        self._say(f"warning: the worker of {planned.id} was lost; it is tried again")
+    def setback(self, planned: Planned, told: str) -> None:
+        """Say what went wrong."""
+        super().setback(planned, told)
+        self._say(f"warning: {planned.id}: {told}")
 
     def loop(self, planned: Planned, record: LoopRecord) -> None:
         """Say what the loop gave."""
@@ -218,12 +218,10 @@ class LiveDisplay(StateMonitor):
     def __exit__(self, *_: object) -> None:
         self._live.__exit__(None, None, None)
 
-    def lost(self, planned: Planned) -> None:
-        """Say above the table that a worker is gone."""
-        super().lost(planned)
-        self._console.print(
-            f"warning: the worker of {planned.id} was lost; it is tried again", markup=False
-        )
+    def setback(self, planned: Planned, told: str) -> None:
+        """Say above the table what went wrong."""
+        super().setback(planned, told)
+        self._console.print(f"warning: {planned.id}: {told}", markup=False)
 
     def failed(self, planned: Planned, error: str) -> None:
         """Say above the table why a trajectory failed."""

@@ -1,5 +1,7 @@
 """Make what is missing of a sweep: shared starts first, then the trajectories."""
 
+import logging
+import time
 from dataclasses import replace
 
 from alsweep.results.failure import forget_failure, read_failure
@@ -7,9 +9,13 @@ from alsweep.results.records import read_records
 from alsweep.sweep.job import Job, Outcome
 from alsweep.sweep.missing import finished, going_on, unfinished
 from alsweep.sweep.nodes import check_nodes
+from alsweep.sweep.ray_guard import RayGoneError
 from alsweep.sweep.ray_session import ray_session
 from alsweep.sweep.retry import Retry
 from alsweep.sweep.schedules import configurations_left, make_scheduled
+from alsweep.sweep.tries import Setback
+
+_log = logging.getLogger(__name__)
 
 
 def make_missing(job: Job, address: str | None = None, retry: Retry = Retry.failed) -> Outcome:
@@ -35,16 +41,33 @@ def make_missing(job: Job, address: str | None = None, retry: Retry = Retry.fail
     if not unfinished(job.run, going.plan) and not configurations_left(going):
         return _outcome(job)
     if not job.capped():
-        with ray_session(job.resources, address):
-            if address is not None:
-                check_nodes(job.run, going.plan)
-            made = make_scheduled(going)
+        made = _made(going, address)
         failed_before = going.plan.stopped - job.plan.stopped
         stopped = made.plan.stopped - failed_before
         job = replace(made, plan=replace(made.plan, stopped=stopped))
     outcome = _outcome(job)
     _tell_end(job, outcome)
     return outcome
+
+
+def _made(job: Job, address: str | None) -> Job:
+    """Make what is missing; where a private Ray is lost on the way, another goes on.
+
+    Raises:
+        RayGoneError: The cluster's Ray on this machine is gone.
+    """
+    while True:
+        try:
+            with ray_session(job.resources, address):
+                if address is not None:
+                    check_nodes(job.run, job.plan)
+                return make_scheduled(job)
+        except RayGoneError as gone:
+            if address is not None:
+                raise
+            told = job.tries.again(job.run, "ray", Setback(str(gone)), job.resources.retries)
+            _log.warning("warning: %s", told)
+            time.sleep(job.tries.seconds_left("ray"))
 
 
 def _going_on(job: Job, retry: Retry) -> Job:

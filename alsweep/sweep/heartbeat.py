@@ -13,6 +13,7 @@ from pydantic import AwareDatetime
 
 from alsweep.config.base import Frozen
 from alsweep.layout import progress_path
+from alsweep.sweep.watchdog import Watchdog
 from alsweep.trajectory.progress import Phase, Progress
 
 _SECONDS_BETWEEN = 0.5
@@ -34,10 +35,12 @@ class Heartbeat:
 
     Attributes:
         folder: Where progress.json lies.
+        watchdog: Hears what is written.
         clock: Seconds; tests bring their own.
     """
 
     folder: Path
+    watchdog: Watchdog | None = None
     clock: Callable[[], float] = time.monotonic
     _last: float = field(default=float("-inf"), init=False)
     _phase: tuple[int, Phase] | None = field(default=None, init=False)
@@ -48,10 +51,17 @@ class Heartbeat:
         if phase == self._phase and now - self._last < _SECONDS_BETWEEN:
             return
         self._last, self._phase = now, phase
+        if self.watchdog is not None:
+            self.watchdog.heard()
         text = sign(progress)
         # Nobody's work should stop because nobody can watch it.
         with suppress(OSError):
             self._replace(text)
+
+    @property
+    def place(self) -> tuple[int | None, Phase | None]:
+        """Loop and phase of the last sign of life."""
+        return self._phase or (None, None)
 
     def _replace(self, text: str) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)

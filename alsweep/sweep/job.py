@@ -18,6 +18,7 @@ from alsweep.sweep.events import Events, Nobody
 from alsweep.sweep.missing import unfinished
 from alsweep.sweep.monitor import Monitor
 from alsweep.sweep.order import Order, in_order
+from alsweep.sweep.tries import Setback, Tries
 from alsweep.sweep.work import Work
 from alsweep.tracking.base import Tracked, Tracker
 
@@ -58,6 +59,7 @@ class Job:
         errors: Why trajectories failed, by id; on a full disk nothing else knows.
         meter: Adds up what caps bound.
         events: Is told what somebody may want to know at once.
+        tries: Remembers what went wrong.
     """
 
     plan: Plan
@@ -69,6 +71,7 @@ class Job:
     errors: dict[str, str] = field(default_factory=dict)
     meter: Meter = field(default_factory=Meter)
     events: Events = field(default_factory=Nobody)
+    tries: Tries = field(default_factory=Tries)
 
     @property
     def resources(self) -> ResourcesConfig:
@@ -107,6 +110,19 @@ class Job:
         for near in self.meter.newly_near():
             self.events.tell("cap_near", f"{near} are used", cap=near.split(":")[0])
         return False
+
+    def again(self, planned: Planned, setback: Setback) -> bool:
+        """Write down what went wrong with a trajectory; where it would come again, it fails.
+
+        Returns:
+            Whether it is tried again.
+        """
+        told = self.tries.again(self.run, planned.id, setback, self.resources.retries)
+        if told is None:
+            self.fail(planned, setback.told)
+        else:
+            self.monitor.setback(planned, told)
+        return told is not None
 
     def fail(self, planned: Planned, error: str) -> None:
         """Write down that a trajectory cannot go on."""

@@ -44,8 +44,8 @@ class Monitor(Protocol):
     def began(self, planned: Planned) -> None:
         """A worker works on a trajectory."""
 
-    def lost(self, planned: Planned) -> None:
-        """Its worker died; it is going to be tried again."""
+    def setback(self, planned: Planned, told: str) -> None:
+        """Its worker was lost or met an error; it is going to be tried again."""
 
     def loop(self, planned: Planned, record: LoopRecord) -> None:
         """A loop is finished and durable; told once for each."""

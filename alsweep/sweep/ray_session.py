@@ -22,6 +22,7 @@ from alsweep.sweep.environment import (
     set_variable,
     unused_cards,
 )
+from alsweep.sweep.ray_guard import RayGoneError, RayGuard
 from alsweep.sweep.stops import ignore, listen
 
 _log = logging.getLogger(__name__)
@@ -51,6 +52,7 @@ def ray_session(resources: ResourcesConfig, address: str | None = None) -> Itera
         ConfigError: There is no such cluster, this machine can never give what a worker needs, or
             it has no place for Ray's sockets.
         DiskFullError: There is no room for Ray's files.
+        RayGoneError: Ray was there, and is gone; the caller may begin anew.
     """
     with _quiet_stdout(), ExitStack() as stack:
         if address is None:
@@ -62,11 +64,27 @@ def ray_session(resources: ResourcesConfig, address: str | None = None) -> Itera
                 _connect(address, resources)
             listen()
             _check_resources(resources, local=address is None)
-            yield
+            with _guarded():
+                yield
         finally:
             ignore()
             ray.shutdown()
             listen()
+
+
+@contextmanager
+def _guarded() -> Iterator[None]:
+    """Tell a Ray that is gone from a Ctrl-C."""
+    with RayGuard() as guard:
+        try:
+            yield
+        except BaseException as error:
+            if guard.gone is None:
+                raise
+            raise RayGoneError(
+                f"the Ray on this machine is gone ({guard.gone}); finished loops are safe, and the "
+                "same command goes on"
+            ) from error
 
 
 @contextmanager

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from alsweep.errors import AlsweepError, StoreAwayError, StoreError
+from alsweep.errors import AlsweepError, LostError, StoreAwayError, StoreError
 from alsweep.layout import (
     config_path,
     labels_folder,
@@ -45,7 +45,7 @@ _SECONDS_FOR_A_SIGN = 2.0
 _log = logging.getLogger(__name__)
 
 
-class WorkerStopsError(Exception):
+class WorkerStopsError(LostError):
     """A worker cannot go on here; another try may, so that this fails no trajectory."""
 
 

@@ -176,7 +176,7 @@ def write_plan(
     """
     from alsweep.results.failure import forget_failure
     from alsweep.sweep.missing import going_on, unfinished
-    from alsweep.sweep.worker import refuse_without_driver
+    from alsweep.sweep.undriven import refuse_without_driver
 
     refuse_without_driver(plan.sweep)
     with at_work(run, plan, None) as plan:

@@ -2,7 +2,6 @@
 
 from functools import partial
 
-from alsweep.layout import log_path, starts_folder
 from alsweep.sweep.job import Job
 from alsweep.sweep.missing import missing_starts, unfinished
 from alsweep.sweep.reuse import used_again
@@ -21,10 +20,9 @@ def prepare_starts(job: Job) -> set[str]:
     job.monitor.preparing(tuple(starts.values()))
     tasks = {key: partial(job.work.prepare_start, s.example.config) for key, s in starts.items()}
     failed: set[str] = set()
-    signs, log = starts_folder(job.run), log_path(job.run)
     configs = (start.example.config for start in starts.values())
-    workers = Workers(job.resources, used_again(job.resources, configs))
-    for ended in run_tasks(tasks, workers, signs, log, job.capped):
+    workers = Workers(job.resources, used_again(job.resources, configs), job.tries)
+    for ended in run_tasks(tasks, workers, job.run, job.capped):
         job.meter.worked(ended.seconds)
         job.meter.first_time(ended.name)
         if ended.error is not None:

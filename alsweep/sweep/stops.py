@@ -35,7 +35,7 @@ def stops_raise() -> Iterator[None]:
             raise KeyboardInterrupt from error
         raise
     finally:
-        if _in_main_thread():
+        if in_main_thread():
             for number, handler in previous.items():
                 signal.signal(number, handler)
 
@@ -60,7 +60,7 @@ def held() -> Iterator[None]:
     For code that takes an exception of any kind for a fault of its own.
     """
     came: list[tuple[int, FrameType | None]] = []
-    handlers = {number: signal.getsignal(number) for number in _STOPS if _in_main_thread()}
+    handlers = {number: signal.getsignal(number) for number in _STOPS if in_main_thread()}
     heeded = {number: handler for number, handler in handlers.items() if callable(handler)}
     for number in heeded:
         signal.signal(number, lambda *told: came.append(told))
@@ -79,14 +79,15 @@ def ignore() -> None:
 
 
 def _handle(handler: Callable[[int, FrameType | None], None]) -> None:
-    if not _in_main_thread():
+    if not in_main_thread():
         return
     for number in _STOPS:
         if number != signal.SIGHUP or signal.getsignal(number) != signal.SIG_IGN:
             signal.signal(number, handler)
 
 
-def _in_main_thread() -> bool:
+def in_main_thread() -> bool:
+    """Whether signals come to this thread."""
     return threading.current_thread() is threading.main_thread()
 
 

@@ -12,12 +12,15 @@ from ray import tune
 
 from alsweep.config.trajectory import TrajectoryConfig
 from alsweep.disk import full_disk_told
-from alsweep.errors import AlsweepError, StoreAwayError
-from alsweep.layout import trajectory_folder
+from alsweep.errors import AlsweepError, LostError
+from alsweep.layout import log_path, trajectory_folder
 from alsweep.results.failure import write_failure
+from alsweep.sweep.crash import error_told, raised_at
 from alsweep.sweep.folder_at_work import LoggedHeartbeat, lock_folder
 from alsweep.sweep.remote import folder_here
 from alsweep.sweep.reuse import Slate
+from alsweep.sweep.tries import Setback
+from alsweep.sweep.watchdog import Watchdog
 from alsweep.sweep.work import Stepper, Work
 
 _log = logging.getLogger(__name__)
@@ -54,11 +57,13 @@ class Assignment:
         run: The run folder, absolute, on storage that all nodes see; or the driver's mirror of it.
         work: Makes trajectories.
         configs: Trajectory id to resolved config.
+        stuck_minutes: Without a sign of life, after which a worker ends itself; None for never.
     """
 
     run: Path
     work: Work
     configs: Mapping[str, TrajectoryConfig]
+    stuck_minutes: float | None = None
 
 
 class TrajectoryTrainable(tune.Trainable):
@@ -87,6 +92,8 @@ class TrajectoryTrainable(tune.Trainable):
         self._id: str = config["trajectory"]
         run = folder_here(self._assignment.work, self._assignment.run)
         self._folder = trajectory_folder(run, self._id)
+        self._watchdog = Watchdog(self._assignment.stuck_minutes, log_path(self._folder))
+        self._beat: LoggedHeartbeat | None = None
         self._stepper: Stepper | None = None
         self._held: ExitStack | None = None
         self._failed = False
@@ -94,28 +101,36 @@ class TrajectoryTrainable(tune.Trainable):
     def step(self) -> dict[str, Any]:
         """Do the next missing loop; say whether it was the last.
 
-        An AlsweepError would come again, so it ends the trajectory as failed; any other death, and
-        an object store that is away, is Tune's to retry. What failed is told in a result; the step
-        after it never comes back, so that Tune ends the process.
+        An AlsweepError would come again, so it ends the trajectory as failed; of any other error
+        the driver says whether it is tried again. Both are told in a result; the step after it
+        never comes back, so that Tune ends the process. What is lost is raised, as death is.
         """
         if self._failed:
             raise GaveUpError(self._id)
         try:
-            with full_disk_told(self._folder):
+            with full_disk_told(self._folder), self._watchdog:
                 return self._next_loop()
-        except StoreAwayError:
+        except LostError:
             _log.exception("the worker stops")
             raise
         except AlsweepError as error:
-            done = self._loops_done()
-            write_failure(self._folder, str(error), done)
-            self._failed = True
+            write_failure(self._folder, str(error), self._loops_done())
             # Told as well, since it cannot be written to a disk that is full.
-            return {"loop": done, "mean_dice": 0.0, "failed": str(error), "done": False}
-        except Exception:
+            return self._ends(failed=str(error))
+        except Exception as error:
             # Here, since the driver tells people the last line alone.
             _log.exception("the worker stops")
-            raise
+            return self._ends(erred=self._setback(error))
+
+    def _ends(self, *, failed: str | None = None, erred: Setback | None = None) -> dict[str, Any]:
+        """A result of a worker that does nothing more; the loop is the last that is finished."""
+        self._failed = True
+        told = {"failed": failed, "erred": erred, "done": False}
+        return {"loop": self._loops_done() - 1, "mean_dice": 0.0, **told}
+
+    def _setback(self, error: Exception) -> Setback:
+        loop, phase = (None, None) if self._beat is None else self._beat.place
+        return Setback(error_told(error, log_path(self._folder)), loop, phase, raised_at(error))
 
     def _next_loop(self) -> dict[str, Any]:
         stepper = self._open()
@@ -126,14 +141,16 @@ class TrajectoryTrainable(tune.Trainable):
             # Now, since nobody knows when the next trajectory comes.
             del stepper
             self._release()
-        return {"loop": record.loop, "mean_dice": dice, "failed": None, "done": done}
+        told = {"failed": None, "erred": None, "done": done}
+        return {"loop": record.loop, "mean_dice": dice, **told}
 
     def _open(self) -> Stepper:
         if self._stepper is None:
             self._folder.mkdir(parents=True, exist_ok=True)
             self._held = held = ExitStack()
             held.enter_context(lock_folder(self._folder))
-            beat = held.enter_context(LoggedHeartbeat(self._id, self._folder))
+            beat = LoggedHeartbeat(self._id, self._folder, self._watchdog)
+            self._beat = held.enter_context(beat)
             config = self._assignment.configs[self._id]
             self._stepper = self._assignment.work.trajectory(config, self._folder, beat)
         return self._stepper

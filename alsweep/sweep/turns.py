@@ -18,6 +18,11 @@ def _never(trial: Any | None) -> bool:
     return False
 
 
+def no_pause(trial: Any) -> float:
+    """Whatever was lost is tried again at once."""
+    return 0.0
+
+
 class InTurn(FIFOScheduler):
     """Trajectories in order, and no worker in vain.
 
@@ -31,19 +36,27 @@ class InTurn(FIFOScheduler):
     Args:
         at_once: Workers that there is room for.
         enough: Asked often, whether the sweep is to end. What it is given has just done a loop.
+        pause: Seconds that a trajectory which was lost is still to wait.
     """
 
-    def __init__(self, at_once: int, enough: Callable[[Any | None], bool] = _never) -> None:
+    def __init__(
+        self,
+        at_once: int,
+        enough: Callable[[Any | None], bool] = _never,
+        pause: Callable[[Any], float] = no_pause,
+    ) -> None:
         super().__init__()
         self._at_once = at_once
         self._enough = enough
+        self._pause = pause
+        self._resting: list[Any] = []
         # Of its own, since Tune's list grows with the sweep.
         self._waiting: list[Any] = []
         self._running: set[Any] = set()
         self._begun = False
 
     def on_trial_add(self, tune_controller: Any, trial: Any) -> None:
-        """It waits, also after a retry."""
+        """It waits, also after a setback."""
         self._waiting.append(trial)
 
     def on_trial_result(self, tune_controller: Any, trial: Any, result: dict[str, Any]) -> str:
@@ -59,17 +72,36 @@ class InTurn(FIFOScheduler):
         self._running = {trial for trial in self._running if trial.status == trial.RUNNING}
         self._waiting = [trial for trial in self._waiting if trial.status == trial.PENDING]
         self._begun = self._begun or bool(self._running)
+        if (rested := self._rested(tune_controller)) is not None:
+            return rested
         if not self._waiting:
             return None
         others_come = self._begun and len(self._running) + 1 < self._at_once
         return self._waiting[-1 if others_come else 0]
 
+    def _rested(self, tune_controller: Any) -> Any | None:
+        """One that has waited for as long as it is to; those that are still to wait are paused.
+
+        Tune begins with all that is pending, whatever is chosen.
+        """
+        for trial in [one for one in self._waiting if self._pause(one)]:
+            self._waiting.remove(trial)
+            self._resting.append(trial)
+            tune_controller._set_trial_status(trial, trial.PAUSED)
+        rested = next((one for one in self._resting if not self._pause(one)), None)
+        if rested is not None:
+            self._resting.remove(rested)
+            self._waiting.append(rested)
+        return rested
+
     def _stop_those_that_wait(self, tune_controller: Any) -> None:
         """Tune would begin with them, whatever is chosen, as soon as there is room."""
+        for trial in self._resting:
+            tune_controller.stop_trial(trial)
         for trial in self._waiting:
             if trial.status == trial.PENDING:
                 tune_controller.stop_trial(trial)
-        self._waiting = []
+        self._waiting, self._resting = [], []
 
 
 def let_few_wait(at_once: int) -> None:

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import logging
-import os
 import shutil
 import time
 import traceback
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from alsweep.disk import full_disk_told
-from alsweep.errors import AlsweepError, ConfigError, DiskFullError
+from alsweep.errors import AlsweepError, DiskFullError, LostError
 from alsweep.layout import log_path, starts_folder, trajectory_folder
 from alsweep.results.failure import read_failure, write_failure
 from alsweep.results.records import read_records
@@ -23,16 +23,20 @@ from alsweep.storage.mirror import mirror_at
 from alsweep.storage.rooms import refresh
 from alsweep.sweep.audience import OnLoop, log
 from alsweep.sweep.claims import Claims
+from alsweep.sweep.crash import error_told, raised_at
 from alsweep.sweep.deciding import extended
 from alsweep.sweep.events import Events, Nobody
 from alsweep.sweep.folder_at_work import LoggedHeartbeat, lock_folder
-from alsweep.sweep.heartbeat import Heartbeat
+from alsweep.sweep.heartbeat import Heartbeat, read_sign_of_life
 from alsweep.sweep.missing import finished, loops_done, unfinished
 from alsweep.sweep.order import Order, in_order
 from alsweep.sweep.reuse import Slate, used_again
+from alsweep.sweep.tries import Setback, Tries
+from alsweep.sweep.undriven import refuse_too_few_cpus, refuse_without_driver
+from alsweep.sweep.watchdog import Watchdog
 
 if TYPE_CHECKING:
-    from alsweep.config.sweep import ResourcesConfig, SweepConfig
+    from alsweep.config.sweep import ResourcesConfig
     from alsweep.results.loops import LoopRecord
     from alsweep.storage.claims import Claim as ObjectClaim
     from alsweep.sweep.claims import Claim
@@ -62,34 +66,6 @@ class Shift:
     left: int
     capped: str | None = None
     renew: bool = False
-
-
-def refuse_without_driver(sweep: SweepConfig) -> None:
-    """Refuse a sweep in which somebody has to decide while it runs.
-
-    Raises:
-        ConfigError: It is one; names the key.
-    """
-    key = "search" if sweep.search is not None else "schedule.kind"
-    if sweep.search is not None or sweep.schedule.decides:
-        raise ConfigError(
-            f"{key}: decides what comes next while the sweep runs, which workers without a driver "
-            "cannot; use 'alsweep run' or 'alsweep submit'"
-        )
-
-
-def refuse_too_few_cpus(resources: ResourcesConfig) -> None:
-    """Refuse to compute on fewer CPUs than a worker is to have.
-
-    Raises:
-        ConfigError: This process may use fewer.
-    """
-    count = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    if resources.cpus > (count or 1):
-        raise ConfigError(
-            f"resources.cpus: a worker needs {resources.cpus:g}, but may use {count} here; ask the "
-            "batch system for as many (Slurm: --cpus-per-task), or write less"
-        )
 
 
 def run_worker(
@@ -188,6 +164,7 @@ class Worker:
     _prepared: set[str] = field(default_factory=set, init=False)
     _capped: str | None = field(default=None, init=False)
     _under_way: str | None = field(default=None, init=False)
+    _tries: Tries = field(default_factory=Tries, init=False)
 
     def work_on(self) -> Shift:
         """Claim and do one trajectory after the other."""
@@ -293,51 +270,80 @@ class Worker:
     def _prepare(self, planned: Planned, sharers: list[Planned]) -> None:
         """Train a start, or find it trained; where it cannot be, nobody who shares it can go on."""
         signs = starts_folder(self.run) / planned.start
-        try:
-            with full_disk_told(self.run):
-                self.work.prepare_start(planned.config, Heartbeat(signs))
+        with self._watchdog(self.run) as watchdog:
+            beat = Heartbeat(signs, watchdog)
+            do = partial(self.work.prepare_start, planned.config, beat)
+            error = self._tried(planned.start, log_path(self.run), beat, do)
+        shutil.rmtree(signs, ignore_errors=True)
+        if error is None:
             self._prepared.add(planned.start)
-        except DiskFullError:
-            raise
-        except AlsweepError as error:
-            for one in sharers:
-                write_failure(self._folder(one), str(error), 0)
-        finally:
-            shutil.rmtree(signs, ignore_errors=True)
+            return
+        for one in sharers:
+            write_failure(self._folder(one), error, 0)
 
     def _do(self, planned: Planned, claim: Claim | ObjectClaim) -> None:
-        """Do a trajectory's loops, as many as there may be; a bug is tried again, as by a run."""
+        """Do a trajectory's loops, as many as there may be."""
         folder = self._folder(planned)
-        for retry in range(self._resources.retries + 1):
+        folder.mkdir(parents=True, exist_ok=True)
+        self._note_loss(planned, claim)
+        with (
+            self._watchdog(folder) as watchdog,
+            LoggedHeartbeat(planned.id, folder, watchdog) as beat,
+        ):
+            do = partial(self._do_loops, planned, claim, beat)
+            error = self._tried(planned.id, log_path(folder), beat, do)
+        if error is not None:
+            write_failure(folder, error, len(read_records(folder)))
+
+    def _watchdog(self, folder: Path) -> Watchdog:
+        return Watchdog(self._resources.stuck_minutes, log_path(folder))
+
+    def _note_loss(self, planned: Planned, claim: Claim | ObjectClaim) -> None:
+        """Write down that whoever was at a trajectory before is gone without a word."""
+        if claim.inherited is not None:
+            beat = read_sign_of_life(self._folder(planned))
+            place = (None, None) if beat is None else (beat.loop, beat.phase)
+            self._again(planned.id, Setback(f"its worker was lost ({claim.inherited})", *place))
+
+    def _again(self, name: str, setback: Setback) -> str | None:
+        return self._tries.again(self.run, name, setback, self._resources.retries)
+
+    def _tried(
+        self, name: str, log: Path, beat: Heartbeat | LoggedHeartbeat, do: Callable[[], None]
+    ) -> str | None:
+        """Do something, again after what was lost and after a first error; or why it cannot be."""
+        while True:
             try:
-                self._do_loops(planned, claim)
+                with full_disk_told(log.parent):
+                    do()
+                return None
+            except LostError as error:
+                setback = Setback(str(error), *beat.place)
             except DiskFullError:
                 raise
             except AlsweepError as error:
-                write_failure(folder, str(error), len(read_records(folder)))
-            except BlockingIOError:
-                _log.warning("warning: %s: another process is at it; looking again", planned.id)
+                return str(error)
             except Exception as error:
-                with log_path(folder).open("a", encoding="utf-8") as log:
-                    traceback.print_exc(file=log)
-                told = f"{type(error).__name__}: {error}; the traceback is in {log_path(folder)}"
-                if retry < self._resources.retries:
-                    _log.warning("warning: %s: %s; trying again", planned.id, told)
-                    continue
-                write_failure(folder, told, len(read_records(folder)))
-            return
+                with log.open("a", encoding="utf-8") as file:
+                    traceback.print_exc(file=file)
+                setback = Setback(error_told(error, log), *beat.place, raised_at(error))
+            if (told := self._again(name, setback)) is None:
+                return setback.told
+            _log.warning("warning: %s: %s", name, told)
+            time.sleep(self._tries.seconds_left(name))
 
-    def _do_loops(self, planned: Planned, claim: Claim | ObjectClaim) -> None:
+    def _do_loops(
+        self, planned: Planned, claim: Claim | ObjectClaim, beat: LoggedHeartbeat
+    ) -> None:
         folder = self._folder(planned)
-        folder.mkdir(parents=True, exist_ok=True)
-        with ExitStack() as held, full_disk_told(folder):
+        with ExitStack() as held:
             held.enter_context(lock_folder(folder))
-            beat = held.enter_context(LoggedHeartbeat(planned.id, folder))
             stepper: Stepper = self.work.trajectory(planned.config, folder, beat)
             held.callback(stepper.close)
             while not stepper.finished and not claim.lost and self._goes_on():
                 record = stepper.step()
                 self.loops += 1
+                self._tries.went_on(planned.id)
                 self.on_loop(planned.id, record)
 
     def _tell(self, planned: Planned) -> None:

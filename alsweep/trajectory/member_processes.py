@@ -15,7 +15,7 @@ from multiprocessing.connection import Connection, wait
 
 from alsweep.data.ingest.parallel import follow_parent
 from alsweep.disk import full_disk_told
-from alsweep.errors import AlsweepError, TrajectoryFailedError
+from alsweep.errors import AlsweepError, LostError, TrajectoryFailedError
 from alsweep.model.device import set_threads
 from alsweep.trajectory.member_task import MemberTask
 
@@ -24,6 +24,8 @@ OnMemberEpoch = Callable[[int, int], None]
 
 _SPAWN = multiprocessing.get_context("spawn")  # a fork of a process that uses a card cannot use it
 _SECONDS_TO_END = 10.0
+_MOST_LOST = 3
+"""Times that a member is begun again here; then its trajectory is, wherever there is room."""
 _log = logging.getLogger(__name__)
 
 
@@ -34,14 +36,12 @@ class MemberProcesses:
         tasks: One for each member.
         size: How many train at once.
         threads: Of torch, for each.
-        retries: How often a member is trained again whose process was killed.
     """
 
-    def __init__(self, tasks: Sequence[MemberTask], size: int, threads: int, retries: int) -> None:
+    def __init__(self, tasks: Sequence[MemberTask], size: int, threads: int) -> None:
         self._waiting = deque(tasks)
         self._size = min(size, len(tasks))
         self._threads = threads
-        self._retries = retries
         self._lost = Counter[int]()
         self._hands: dict[Connection, _Hand] = {}
 
@@ -53,7 +53,8 @@ class MemberProcesses:
             on_trained: Called when a member is published.
 
         Raises:
-            TrajectoryFailedError: A training cannot go on, or its process was killed too often.
+            TrajectoryFailedError: A training cannot go on.
+            LostError: The process of a member was killed again and again.
             DiskFullError: There is no room for what a training has to write.
         """
         try:
@@ -104,7 +105,8 @@ class MemberProcesses:
         """Give a lost process's member to a new one.
 
         Raises:
-            TrajectoryFailedError: It was lost too often, or by no signal.
+            LostError: It was lost often, so that all may begin elsewhere, or later.
+            TrajectoryFailedError: It was lost by no signal.
         """
         task, code = hand.task, self._dismiss(hand, _SECONDS_TO_END)
         if code >= 0:
@@ -114,8 +116,8 @@ class MemberProcesses:
             )
         self._lost[task.member] += 1
         lost = f"member {task.member}: its process was killed by signal {-code}"
-        if self._lost[task.member] > self._retries:
-            raise TrajectoryFailedError(
+        if self._lost[task.member] > _MOST_LOST:
+            raise LostError(
                 f"{lost}, which makes {self._lost[task.member]} times, most often for want of "
                 f"memory; lower resources.members_at_once or training.batch_size"
             )

@@ -137,7 +137,8 @@ class Members:
             parents: The members of the loop before; used by ``training.warm_start`` alone.
 
         Raises:
-            TrajectoryFailedError: A training cannot go on, or its process was killed too often.
+            TrajectoryFailedError: A training cannot go on.
+            LostError: The process of a member was killed again and again.
         """
         tally = _Tally(loop, self._training.all_epochs, self.on_progress)
         if not self._training.warm_start:
@@ -311,7 +312,5 @@ class Members:
                 )
             members[task.member] = member
 
-        MemberProcesses(tasks, self.at_once, self.threads, self.resources.retries).train(
-            tally, read_back
-        )
+        MemberProcesses(tasks, self.at_once, self.threads).train(tally, read_back)
         return members

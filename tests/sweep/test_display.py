@@ -33,7 +33,7 @@ def follow_one_trajectory(display: LineDisplay | LiveDisplay, plan: Plan, run: P
     display.prepared(start)
     display.began(one)
     display.loop(one, table_record(one.config, 0))
-    display.lost(one)
+    display.setback(one, "its worker was lost; it is tried again")
     display.began(one)
     display.failed(other, "no room; lower query.patches")
 
@@ -48,7 +48,7 @@ def test_without_a_terminal_each_event_is_one_plain_line(run: Path, plan_of: Mak
         "preparing 1 shared start (loop 0) for 2 trajectories",
         "the start of seed 0 is ready, shared by 2",
         f"[1/12] random seed 0 loop 1/3: Dice {dice:.3f}, about 0 s left",
-        f"warning: the worker of {plan.ids[0]} was lost; it is tried again",
+        f"warning: {plan.ids[0]}: its worker was lost; it is tried again",
         f"failed: {plan.ids[1]}: no room; lower query.patches",
     ]
 

@@ -15,6 +15,7 @@ import pytest
 from alsweep.data.case import Dataset
 from alsweep.layout import trajectory_folder
 from alsweep.results.load import load_results
+from alsweep.results.mishaps import read_mishaps
 from alsweep.sweep.plan import Plan
 from alsweep.sweep.run_folder import write_space
 from alsweep.sweep.space_file import to_yaml
@@ -161,8 +162,11 @@ def test_a_killed_worker_is_replaced_within_the_run(
     begin(driver, plan)
     code, _, err = driver.complete()
     assert code == 0, err
-    assert f"warning: the worker of {killed} was lost" in err
-    assert f"warning: the worker of {buggy} was lost" in err
+    assert f"warning: {killed}: the worker died (killed or crashed" in err
+    assert f"warning: {buggy}: ZeroDivisionError: a bug; the traceback is in" in err
+    assert [(one.kind, one.name, one.loop) for one in read_mishaps(driver.run)] == [
+        *(("lost", killed, 1), ("error", buggy, 2))
+    ]
     assert "Traceback" not in err
     told = (trajectory_folder(driver.run, buggy) / "log.txt").read_text()
     assert told.endswith("ZeroDivisionError: a bug\n")
@@ -199,18 +203,18 @@ def test_workers_are_used_again_and_none_after_a_failure(
 def test_deterministic_failures_are_not_retried_and_a_new_run_tries_again(
     driver: Driver, unbroken: Path, plan: Plan
 ) -> None:
-    failing, dying = plan.ids
+    failing, buggy = plan.ids
     plant_fault(trajectory_folder(driver.run, failing), ERROR, loop=1)
-    plant_fault(trajectory_folder(driver.run, dying), KILL, loop=2, times=2)
+    plant_fault(trajectory_folder(driver.run, buggy), BUG, loop=2, times=2)
     begin(driver, plan)
-    code, _, err = driver.complete("--set", "resources.retries=1")
+    code, _, err = driver.complete()
     assert code == 1
     assert "2 of 2 trajectories failed" in err.splitlines()[-1]
     error = json.loads((trajectory_folder(driver.run, failing) / "error.json").read_text())
     assert error == {"error": "the pool is empty; lower query.patches", "loop": 1}
-    died = json.loads((trajectory_folder(driver.run, dying) / "error.json").read_text())
-    assert died["loop"] == 2
-    assert "the worker died" in died["error"]
+    erred = json.loads((trajectory_folder(driver.run, buggy) / "error.json").read_text())
+    assert erred["loop"] == 2
+    assert erred["error"].startswith("ZeroDivisionError: a bug; the traceback is in")
     assert set(load_results(driver.run)["status"]) == {"failed"}
     assert driver.resume()[0] == 0
     assert_equal_runs(driver.run, unbroken)
@@ -258,7 +262,7 @@ def test_a_full_disk_is_one_line_without_another_try_and_costs_nothing(
         assert err.splitlines()[-1] == told[0]
         assert f"the disk {disk} is full" in told[0]
         assert "free space on it, choose an --out on another disk" in told[0]
-        assert "was lost" not in err
+        assert "it is tried again" not in err
         assert "Traceback" not in err
         (filling / "filler").unlink()
         assert driver.resume()[0] == 0

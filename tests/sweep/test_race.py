@@ -378,7 +378,7 @@ def test_an_unknown_control_is_named(plan_of: MakePlan) -> None:
 
 
 def result(loop: int, dice: float, done: bool = False) -> dict[str, Any]:
-    return {"loop": loop, "mean_dice": dice, "failed": None, "done": done}
+    return {"loop": loop, "mean_dice": dice, "failed": None, "erred": None, "done": done}
 
 
 def trial(id_: str) -> Any:

@@ -224,7 +224,7 @@ def test_defaults_and_provenance_are_written_out(plan_of: MakePlan, dataset: Dat
     assert (
         written["base"]["evaluation"] | {"tta": False, "step": 0.5} == written["base"]["evaluation"]
     )
-    assert written["resources"]["retries"] == 3
+    assert written["resources"]["retries"] == 1
     assert written["grid"]["strategy"][0] == {"name": "random", "label": "random"}
     assert written["provenance"] == {
         "version": __version__,

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from alsweep.errors import PoolExhaustedError
-from alsweep.sweep.tasks import _do_and_forget
+from alsweep.sweep.tasks import Worker, _do_and_forget
 from alsweep.trajectory.progress import OnProgress
 
 
@@ -31,12 +31,13 @@ def broken(tell: OnProgress) -> None:
 
 
 def test_nothing_of_a_task_is_there_in_the_next_however_it_ended(tmp_path: Path) -> None:
-    assert _do_and_forget(fine, tmp_path)[0] is None
+    worker = Worker(tmp_path, tmp_path / "log.txt", 240)
+    assert _do_and_forget(fine, worker)[0] is None
     assert "OF_A_TASK" not in os.environ
     assert torch.get_default_dtype() == torch.float32
-    assert _do_and_forget(refused, tmp_path)[0] == "the pool is empty"
+    assert _do_and_forget(refused, worker)[0] == "the pool is empty"
     assert "OF_A_TASK" not in os.environ
     with pytest.raises(ZeroDivisionError):
-        _do_and_forget(broken, tmp_path)
+        _do_and_forget(broken, worker)
     assert "OF_A_TASK" not in os.environ
     assert torch.get_default_dtype() == torch.float32

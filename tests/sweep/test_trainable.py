@@ -1,12 +1,14 @@
 """A worker without Tune around it: what it does, says and leaves in its folder."""
 
 import logging
+import re
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from alsweep.errors import LostError
 from alsweep.files import read_json
 from alsweep.layout import log_path, trajectory_folder
 from alsweep.results.records import read_records
@@ -82,7 +84,8 @@ def test_an_error_that_would_come_again_ends_the_trajectory(run: Path, plan: Pla
     steps = worker(run, planned)
     assert not steps.step()["done"]
     error = "the pool is empty; lower query.patches"
-    assert steps.step() == {"loop": 1, "mean_dice": 0.0, "failed": error, "done": False}
+    told = {"failed": error, "erred": None, "done": False}
+    assert steps.step() == {"loop": 0, "mean_dice": 0.0, **told}
     assert read_json(folder / "error.json") == {"error": error, "loop": 1}
     # It is told; now Tune has to be rid of the process, and may not take it for another.
     with pytest.raises(GaveUpError):
@@ -94,19 +97,33 @@ def test_an_error_before_the_first_loop_is_of_loop_zero(
 ) -> None:
     (planned,) = plan.trajectories
     plant_fault(trajectory_folder(run, planned.id), ERROR, 0)
-    assert worker(run, planned).step()["loop"] == 0
+    assert worker(run, planned).step()["loop"] == -1, "the last that is finished"
+    error = {"error": "the pool is empty; lower query.patches", "loop": 0}
+    assert read_json(trajectory_folder(run, planned.id) / "error.json") == error
 
 
-def test_a_bug_is_left_to_tune_and_its_traceback_lies_in_the_log(run: Path, plan: Plan) -> None:
+def test_a_bug_is_told_with_its_place_and_its_traceback_lies_in_the_log(
+    run: Path, plan: Plan
+) -> None:
     (planned,) = plan.trajectories
     folder = trajectory_folder(run, planned.id)
-    plant_fault(folder, BUG, 0)
-    with pytest.raises(ZeroDivisionError):
-        worker(run, planned).step()
+    plant_fault(folder, BUG, 1, times=2)
+    first, second = worker(run, planned), worker(run, planned)
+    first.step()
+    told = first.step()
+    assert (told["loop"], told["failed"], told["done"]) == (0, None, False)
+    erred = told["erred"]
+    assert erred.told == f"ZeroDivisionError: a bug; the traceback is in {log_path(folder)}"
+    assert (erred.loop, erred.phase) == (1, "train")
+    assert re.fullmatch(r"ZeroDivisionError in fakes.py:\d+", erred.error)
     text = log_path(folder).read_text()
-    assert f"{planned.id} loop 0 ERROR the worker stops" in text
+    assert f"{planned.id} loop 1 ERROR the worker stops" in text
     assert "ZeroDivisionError: a bug" in text
-    assert not (folder / "error.json").exists()
+    assert not (folder / "error.json").exists(), "the driver says whether it is tried again"
+    with pytest.raises(GaveUpError):
+        first.step()
+    first.cleanup()
+    assert second.step()["erred"] == erred, "the same error is known by it"
 
 
 def test_a_second_worker_waits_and_gives_up(
@@ -118,7 +135,7 @@ def test_a_second_worker_waits_and_gives_up(
     monkeypatch.setattr(folder_at_work.time, "sleep", waits.append)
     clock = iter([0.0, 59.0, 60.0, 61.0])
     monkeypatch.setattr(folder_at_work.time, "monotonic", lambda: next(clock))
-    with pytest.raises(BlockingIOError):
+    with pytest.raises(LostError, match=planned.id):
         folder_at_work.lock_folder(trajectory_folder(run, planned.id))
     assert waits == [0.2, 0.2]
     first.cleanup()

@@ -1,5 +1,6 @@
 """What is made of Tune's words: each loop is told once, and a crash is written down once."""
 
+import pickle
 import signal
 from collections.abc import Callable
 from dataclasses import replace
@@ -8,13 +9,18 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from ray.exceptions import ActorDiedError, NodeDiedError, RayTaskError
 
 from alsweep.config.caps import CapsConfig
+from alsweep.results.failure import read_failure
+from alsweep.results.mishaps import Counts, read_mishaps
 from alsweep.sweep import tuner
 from alsweep.sweep.caps import Meter
 from alsweep.sweep.job import Job
 from alsweep.sweep.plan import Plan
 from alsweep.sweep.stops import stops_raise
+from alsweep.sweep.trainable import GaveUpError
+from alsweep.sweep.tries import Setback
 from alsweep.sweep.tuner import Follower, run_trajectories
 from tests.sweep.conftest import MakePlan
 from tests.sweep.fakes import TableWork
@@ -51,12 +57,21 @@ def job(run: Path, plan: Plan, ears: Ears) -> Job:
     return Job(plan, run, TableWork(run), ears, SimpleNamespace(update=lambda *_: None))
 
 
-def said(failed: str | None = None, done: bool = False) -> dict[str, Any]:
-    return {"failed": failed, "done": done}
+def said(
+    failed: str | None = None, done: bool = False, erred: Setback | None = None
+) -> dict[str, Any]:
+    return {"failed": failed, "erred": erred, "done": done}
 
 
-def trial(id_: str) -> Any:
-    return SimpleNamespace(config={"trajectory": id_})
+def trial(id_: str, crash: Path | None = None) -> Any:
+    return SimpleNamespace(config={"trajectory": id_}, pickled_error_file=crash, max_failures=-1)
+
+
+def crashed_with(error: Exception, folder: Path) -> Path:
+    """As Tune leaves it of a worker."""
+    path = folder / "error.pkl"
+    path.write_bytes(pickle.dumps(error))
+    return path
 
 
 def test_each_durable_loop_is_told_once_whatever_tune_says(
@@ -84,9 +99,48 @@ def test_lost_and_failed_workers_are_told(plan: Plan, job: Job, ears: Ears) -> N
     one = plan.ids[1]
     follower = Follower(job, plan.trajectories)
     follower.on_trial_recover(0, [], trial(one))
+    follower.on_trial_start(0, [], trial(one))
     follower.on_trial_result(0, [], trial(one), said("no room", done=True))
-    assert ears.heard == [("lost", one), ("failed", one, "no room")]
+    told = "the worker died (RuntimeError: nobody knows of what); it is tried again"
+    assert ears.heard == [("setback", one, told), ("began", one), ("failed", one, "no room")]
     assert job.errors == {one: "no room"}
+
+
+def test_what_is_lost_is_tried_again_for_ever_and_an_error_once(
+    plan: Plan, job: Job, tmp_path: Path
+) -> None:
+    lost, buggy = plan.ids[:2]
+    follower, loser = Follower(job, plan.trajectories), trial(lost)
+    loser.pickled_error_file = crashed_with(NodeDiedError("node has died"), tmp_path)
+    for _ in range(50):
+        follower.on_trial_start(0, [], loser)
+        follower.on_trial_recover(0, [], loser)
+    assert loser.max_failures == -1
+    assert follower.pause(loser) > 100
+    bug, other = Setback("a bug", 1, "train", "bug:7"), Setback("a bug", 1, "query", "bug:7")
+    tried = trial(buggy)
+    gave_up = RayTaskError("step", "GaveUpError", GaveUpError(buggy))
+    tried.pickled_error_file = crashed_with(gave_up, tmp_path)
+    for erred, left in ((bug, -1), (other, -1), (bug, 0)):
+        follower.on_trial_start(0, [], tried)
+        follower.on_trial_result(0, [], tried, said(erred=erred))
+        assert tried.max_failures == left
+        if left:
+            follower.on_trial_recover(0, [], tried)
+    assert job.errors == {buggy: "a bug"}
+    assert read_failure(job.folder(follower.named(buggy))) == "a bug"
+    assert Counts.of(read_mishaps(job.run)) == Counts(lost=50, errors=3)
+
+
+def test_a_worker_that_cannot_begin_is_given_up(plan: Plan, job: Job, tmp_path: Path) -> None:
+    follower, one = Follower(job, plan.trajectories), trial(plan.ids[0])
+    for pid in (4711, 4712):
+        cause = RayTaskError("f", "Traceback\nModuleNotFoundError: alsweep", KeyError(), pid=pid)
+        one.pickled_error_file = crashed_with(ActorDiedError(cause), tmp_path)
+        assert one.max_failures == -1
+        follower.on_trial_recover(0, [], one)
+    assert one.max_failures == 0
+    assert job.errors == {plan.ids[0]: "a worker cannot begin: ModuleNotFoundError: alsweep"}
 
 
 class Runs:
@@ -118,49 +172,51 @@ def test_what_is_done_or_excluded_is_not_run_and_only_real_crashes_are_failures(
     do_loops(run, plan, 0, 3)
 
     def script(follower: Follower) -> dict[str, Exception]:
-        for id_ in (crashed, late):
+        for id_ in runs.asked[-1]:
             follower.on_trial_start(0, [], trial(id_))
         do_loops(run, plan, 3, 3)
-        return dict.fromkeys((crashed, late), RuntimeError("boom"))
+        crash: Exception = RayTaskError("step", "boom", ValueError("boom"))
+        return dict.fromkeys(runs.asked[-1], crash)
 
     runs = Runs(script)
     monkeypatch.setattr(tuner, "build_tuner", runs.build)
     run_trajectories(job, {excluded})
-    assert runs.asked == [[crashed, late]]
+    assert runs.asked == [[crashed, late], [crashed]]
     assert list(job.errors) == [crashed]
     assert "boom" in job.errors[crashed]
     run_trajectories(job, {excluded, crashed})
-    assert runs.asked == [[crashed, late]]
+    assert len(runs.asked) == 2
     assert (done, late) == (plan.ids[0], plan.ids[3])
 
 
-def test_what_a_dying_worker_was_handed_is_run_once_more(
+def test_what_a_dying_worker_was_handed_is_run_again(
     run: Path, plan: Plan, job: Job, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    handed, failed, lost, _ = plan.ids
+    handed, failed, *_ = plan.ids
     crash = RuntimeError("the worker process has died")
+    pauses: list[float] = []
 
     def script(follower: Follower) -> dict[str, Exception]:
-        if len(runs.asked) == 2:
-            return {handed: crash}
-        for id_ in (failed, lost):
-            follower.on_trial_start(0, [], trial(id_))
-        follower.on_trial_result(0, [], trial(failed), said("no room"))
-        follower.on_trial_recover(0, [], trial(lost))
-        follower.on_trial_start(0, [], trial(lost))
-        return dict.fromkeys((handed, failed, lost), crash)
+        if len(runs.asked) == 3:
+            do_loops(run, plan, 0, 3)
+            return {}
+        if len(runs.asked) == 1:
+            follower.on_trial_start(0, [], trial(failed))
+            follower.on_trial_result(0, [], trial(failed), said("no room"))
+        return {handed: crash, failed: crash}
 
     runs, begun = Runs(script), job.unfinished()
     monkeypatch.setattr(tuner, "build_tuner", runs.build)
+    monkeypatch.setattr(tuner.time, "sleep", pauses.append)
     run_trajectories(job, set())
-    assert runs.asked == [[one.id for one in begun], [handed]]
-    assert set(job.errors) == {handed, failed, lost}
-    assert job.errors[failed] == "no room"
-    assert "died" in job.errors[handed]
+    assert runs.asked == [[one.id for one in begun], [handed], [handed]]
+    assert job.errors == {failed: "no room"}
+    assert max(pauses) == pytest.approx(2, abs=0.5)
 
 
 def test_what_is_known_to_fail_is_not_tried_again(plan: Plan, job: Job) -> None:
     follower, one = Follower(job, plan.trajectories), trial(plan.ids[0])
+    follower.on_trial_start(0, [], one)
     follower.on_trial_result(0, [], one, said("no room"))
     assert one.max_failures == 0
 

@@ -14,6 +14,7 @@ from alsweep.layout import models_folder, results_path, trajectory_folder
 from alsweep.results import load_results
 from alsweep.results.decisions import append_decisions
 from alsweep.results.failure import read_failure
+from alsweep.results.mishaps import Counts, read_mishaps
 from alsweep.results.records import read_records
 from alsweep.sweep import worker as worker_module
 from alsweep.sweep.audience import Listener
@@ -91,7 +92,8 @@ def test_what_fails_is_left_and_the_rest_is_done(run: Path, plan: Plan) -> None:
     assert shift.failed[bad] == "the pool is empty; lower query.patches"
     assert shift.failed[buggy].startswith("ZeroDivisionError: a bug; the traceback is in ")
     log = (trajectory_folder(run, buggy) / "log.txt").read_text()
-    assert log.count("ZeroDivisionError: a bug") == plan.sweep.resources.retries + 1
+    assert log.count("\nZeroDivisionError: a bug\n") == plan.sweep.resources.retries + 1
+    assert Counts.of(read_mishaps(run)) == Counts(errors=2)
     # Nobody tries again by himself; a plan lets everybody.
     assert work_in(run).loops == 0
     (trajectory_folder(run, buggy) / "fault-0").unlink()
@@ -222,6 +224,8 @@ def test_several_processes_share_a_run_though_one_is_killed(run: Path, plan: Pla
     assert codes == [-signal.SIGKILL, 0, 0]
     assert loops(run, plan) == [3, 3, 3, 3]
     assert results_path(run).exists()
+    (lost,) = read_mishaps(run)
+    assert (lost.kind, lost.name, lost.loop, lost.phase) == ("lost", plan.ids[1], 1, "train")
     # Nothing was done twice, but the loop in which one was killed.
     tried = [(trajectory_folder(run, id_) / "pids").read_text().split() for id_ in plan.ids]
     assert [len(pids) for pids in tried] == [3, 4, 3, 3]

@@ -12,7 +12,7 @@ import torch
 
 from alsweep.config.sweep import ResourcesConfig
 from alsweep.disk import full_disk_told
-from alsweep.errors import DiskFullError, TrajectoryFailedError
+from alsweep.errors import DiskFullError, LostError, TrajectoryFailedError
 from alsweep.files import read_json
 from alsweep.model.folds import Fold
 from alsweep.trajectory import member_processes
@@ -225,12 +225,13 @@ def test_one_killed_process_costs_one_member_what_it_had_not_saved(phantom, tmp_
 
 
 @pytest.mark.usefixtures("forked")
-def test_a_member_whose_process_dies_again_and_again_fails_the_trajectory(phantom, tmp_path):
-    learner = Noted(tmp_path, ((0, 1), (0, 2)))
-    resources = EACH_EPOCH | {"members_at_once": 2, "retries": 1}
-    steps = make_steps(phantom, tmp_path / "b", learner, resources, epochs=2)
-    with pytest.raises(TrajectoryFailedError, match=r"member 0.*2 times.*members_at_once"):
+def test_a_member_whose_process_dies_again_and_again_is_begun_elsewhere(phantom, tmp_path):
+    learner = Noted(tmp_path, tuple((0, epoch) for epoch in range(1, 5)))
+    resources = EACH_EPOCH | {"members_at_once": 2}
+    steps = make_steps(phantom, tmp_path / "b", learner, resources, epochs=4)
+    with pytest.raises(LostError, match=r"member 0.*4 times.*members_at_once"):
         train(steps)
+    assert learner.epochs(0) == [1, 2, 3, 4]
 
 
 class Faulty(Noted):
