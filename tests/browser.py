@@ -13,6 +13,7 @@ from typing import Any
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 _PATIENCE_S = 60
+_CHUNK = 1 << 16
 
 
 def find_chromium() -> str | None:
@@ -31,7 +32,8 @@ class Browser:
     def __init__(self, reader: int, writer: int) -> None:
         self.complaints: list[str] = []
         self.requests: list[str] = []
-        self._reader, self._writer = os.fdopen(reader, "rb"), os.fdopen(writer, "wb")
+        self._reader, self._writer = os.fdopen(reader, "rb", 0), os.fdopen(writer, "wb")
+        self._unread = bytearray()
         self._ids = itertools.count(1)
         self._session: str | None = None
         self._loaded = False
@@ -80,7 +82,9 @@ class Browser:
         """Press a key and let it go; ``key`` is as in JavaScript's ``KeyboardEvent.key``."""
         held = {"key": key, "modifiers": 8 * shift + 2 * control}
         typed = {"text": key} if len(key) == 1 and not control else {}
-        self._call("Input.dispatchKeyEvent", type="keyDown" if typed else "rawKeyDown", **held, **typed)
+        self._call(
+            "Input.dispatchKeyEvent", type="keyDown" if typed else "rawKeyDown", **held, **typed
+        )
         self._call("Input.dispatchKeyEvent", type="keyUp", **held)
 
     def downloads_to(self, folder: Path) -> None:
@@ -129,12 +133,13 @@ class Browser:
         return heard["result"]
 
     def _hear(self) -> dict[str, Any]:
-        content = bytearray()
-        while (byte := self._reader.read(1)) != b"\0":
-            if not byte:
+        while (end := self._unread.find(0)) < 0:
+            heard = self._reader.read(_CHUNK)
+            if not heard:
                 raise EOFError("the browser ended")
-            content += byte
-        message = json.loads(content)
+            self._unread += heard
+        message = json.loads(self._unread[:end])
+        del self._unread[: end + 1]
         self._note(message.get("method", ""), message.get("params", {}))
         return message
 

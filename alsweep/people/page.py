@@ -20,9 +20,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
-    from jaxtyping import Float
-
-    from alsweep.geometry import Triple
     from alsweep.people.page_task import PageTask
 
 PAGE = "annotate.html"

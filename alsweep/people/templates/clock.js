@@ -22,6 +22,7 @@ function pause(watch, now) {
 }
 
 function resume(watch, now) {
+  advance(watch, now);
   Object.assign(watch, { counted: now, stirred: now, runs: true });
 }
 

@@ -27,7 +27,8 @@ function lineCells(from, to) {
   const steps = Math.max(1, Math.ceil(2 * Math.max(...from.map((a, i) => Math.abs(to[i] - a)))));
   const cells = [];
   for (let step = 0; step <= steps; step++) {
-    const cell = from.map((a, i) => Math.floor(a + ((to[i] - a) * step) / steps));
+    const at = step === steps ? to : from.map((a, i) => a + ((to[i] - a) * step) / steps);
+    const cell = at.map(Math.floor);
     const last = cells[cells.length - 1];
     if (!last || last[0] !== cell[0] || last[1] !== cell[1]) cells.push(cell);
   }
