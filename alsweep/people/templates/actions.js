@@ -67,6 +67,8 @@ const THEMES = ["", "dark", "light"];
 const nextTheme = () =>
   set("theme", THEMES[(THEMES.indexOf(app.settings.theme) + 1) % THEMES.length]);
 
+const PAN = "pan (middle button, or space and drag)";
+
 const GROUPS = {
   Paint: {
     brush: toolAction("brush", "b", "brush"),
@@ -114,10 +116,10 @@ const GROUPS = {
     clear: { keys: ["Shift+e"], text: "clear the box", run: clearBox },
   },
   "Look round": {
-    left: { keys: ["ArrowLeft"], text: "cross-hair to the left", run: () => moveBy(-1, 0, 0) },
-    right: { keys: ["ArrowRight"], text: "to the right", run: () => moveBy(1, 0, 0) },
-    up: { keys: ["ArrowUp"], text: "up", run: () => moveBy(0, -1, 0) },
-    down: { keys: ["ArrowDown"], text: "down", run: () => moveBy(0, 1, 0) },
+    left: { keys: ["ArrowLeft"], text: "move the cross-hair", run: () => moveBy(-1, 0, 0) },
+    right: { keys: ["ArrowRight"], text: "move the cross-hair", run: () => moveBy(1, 0, 0) },
+    up: { keys: ["ArrowUp"], text: "move the cross-hair", run: () => moveBy(0, -1, 0) },
+    down: { keys: ["ArrowDown"], text: "move the cross-hair", run: () => moveBy(0, 1, 0) },
     nextSlice: {
       keys: ["PageUp", "i"], text: "next slice (wheel)", run: () => moveBy(0, 0, 1),
     },
@@ -140,13 +142,13 @@ const GROUPS = {
       run: () => zoomAt(activePane(), 0.8, middleOf(activePane())),
     },
     fit: { keys: ["f"], text: "fit all planes", run: fitAll },
-    panLeft: { keys: ["Shift+ArrowLeft"], text: "pan left", run: () => panBy(activePane(), [30, 0]) },
+    panLeft: { keys: ["Shift+ArrowLeft"], text: PAN, run: () => panBy(activePane(), [30, 0]) },
     panRight: {
-      keys: ["Shift+ArrowRight"], text: "pan right (middle button, or space and drag)",
+      keys: ["Shift+ArrowRight"], text: PAN,
       run: () => panBy(activePane(), [-30, 0]),
     },
-    panUp: { keys: ["Shift+ArrowUp"], text: "pan up", run: () => panBy(activePane(), [0, 30]) },
-    panDown: { keys: ["Shift+ArrowDown"], text: "pan down", run: () => panBy(activePane(), [0, -30]) },
+    panUp: { keys: ["Shift+ArrowUp"], text: PAN, run: () => panBy(activePane(), [0, 30]) },
+    panDown: { keys: ["Shift+ArrowDown"], text: PAN, run: () => panBy(activePane(), [0, -30]) },
   },
   "Grey values and overlays": {
     preset: { keys: ["v"], text: "next window", run: () => stepPreset(1) },

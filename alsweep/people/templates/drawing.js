@@ -152,11 +152,21 @@ function onScreen(path, { corner, step }) {
   return moved;
 }
 
+/* Faint outside the box, where nothing is asked. */
 function drawPrediction(context, pane, place) {
-  for (const { colour, path } of predictedBorders(pane)) {
-    const moved = onScreen(path, place);
-    strokeTwice(context, moved, colour);
-  }
+  const borders = predictedBorders(pane);
+  const { low, high, met } = boxIn(pane);
+  const strokeAll = () =>
+    borders.forEach(({ colour, path }) => strokeTwice(context, onScreen(path, place), colour));
+  context.save();
+  context.globalAlpha = 0.3;
+  strokeAll();
+  context.globalAlpha = 1;
+  context.beginPath();
+  context.rect(...rectOf(place, low, high));
+  context.clip();
+  if (met) strokeAll();
+  context.restore();
 }
 
 /* On a dark rim, to be seen on any grey and on paint of the same colour. */

@@ -90,7 +90,7 @@ function lifted(event) {
 
 function hoverAt(pane, point) {
   pane.hover = point;
-  showValue(point && voxelOf(pane, cellAt(point)));
+  if (app.open) showValue();
   redraw();
 }
 

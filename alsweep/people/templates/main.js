@@ -71,6 +71,7 @@ async function start() {
   const first = page.tasks.findIndex((task) => !progressOf(task).done);
   await openTask(Math.max(0, first));
   setInterval(showClock, 1000);
+  byId("starting").hidden = true;
 }
 
 /* Settled when the first patch can be painted. */

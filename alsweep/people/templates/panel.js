@@ -14,6 +14,7 @@ function make(tag, properties = {}, ...children) {
 }
 
 const number = (value) => value.toLocaleString("en");
+const compact = new Intl.NumberFormat("en", { notation: "compact" });
 const short = (value) =>
   Number.isInteger(value) ? String(value) : value.toLocaleString("en", { maximumSignificantDigits: 4 });
 const keyNames = { ArrowLeft: "←", ArrowRight: "→", ArrowUp: "↑", ArrowDown: "↓", "-": "−" };
@@ -51,8 +52,8 @@ function buildPatches() {
     const button = make(
       "button", { type: "button", onclick: () => openTask(at) },
       make("span", { className: "state", ariaHidden: "true" }),
-      make("span", { className: "name" }, task.id, make("small", {}, task.case)),
-      make("span", { className: "time" }),
+      make("span", { className: "name" }, task.id,
+        make("small", {}, make("span", { className: "time" }), task.case)),
     );
     return make("li", {}, button);
   }));
@@ -63,7 +64,7 @@ const stateOf = ({ done, begun }) => (done ? "done" : begun ? "begun" : "untouch
 function showPatches() {
   [...byId("patches").children].forEach(({ firstChild: button }, at) => {
     const progress = progressOf(page.tasks[at]);
-    const [state, , time] = button.children;
+    const [state, time] = [".state", ".time"].map((one) => button.querySelector(one));
     state.className = `state ${stateOf(progress)}`;
     button.title = `${page.tasks[at].id}: ${stateOf(progress)}${progress.saved ? ", downloaded" : ""}`;
     button.ariaCurrent = at === app.at ? "true" : "false";
@@ -105,7 +106,7 @@ function showShares() {
     part.style.cssText = `background: ${colour}; flex-grow: ${counts.voxels[code]}`;
     return part;
   }), Object.assign(make("span"), { style: `flex-grow: ${left}` }));
-  byId("corrections").textContent = counts.corrections === null
+  byId("corrections").textContent = counts.corrections === null || left === voxels
     ? "" : `${number(counts.corrections)} painted otherwise than predicted`;
 }
 
@@ -139,7 +140,8 @@ function showClasses() {
     const code = Number(row.dataset.code);
     const [choose, take] = row.children;
     choose.ariaPressed = String(code === app.settings.code);
-    choose.querySelector(".count").textContent = number(counts.voxels[code]);
+    choose.querySelector(".count").textContent = compact.format(counts.voxels[code]);
+    choose.title = `${nameOf(code)}: ${number(counts.voxels[code])} voxels painted`;
     take.hidden = !prediction;
     take.disabled = !counts.predicted[code];
     take.textContent = "accept";
@@ -195,15 +197,16 @@ function showPlace() {
     const slice = flipW ? shape[w] - cross[w] : cross[w] + 1;
     pane.figure.querySelector("figcaption").textContent = `${name} ${slice} / ${shape[w]}`;
   });
-  showValue(panes[app.plane].hover ? undefined : cross);
+  showValue();
   redraw();
 }
 
 /* The voxel under the pointer, or at the cross-hair. */
-function showValue(voxel) {
-  if (voxel === undefined) return;
-  const at = voxel && inCrop(voxel) ? voxel : app.open.cross;
-  byId("value").textContent = valueText(app.open, at);
+function showValue() {
+  const pane = panes.find((one) => one.hover);
+  const pointed = pane && voxelOf(pane, cellAt(pane.hover));
+  const voxel = pointed && inCrop(pointed) ? pointed : app.open.cross;
+  byId("value").textContent = valueText(app.open, voxel);
 }
 
 function valueText(open, voxel) {
@@ -229,12 +232,20 @@ function showWindow() {
   redraw();
 }
 
+/* What is one thing to a reader is said once, with all its keys. */
+function keysByText(actions) {
+  const known = new Map();
+  for (const { keys, shown, text } of Object.values(actions)) {
+    known.set(text, [...(known.get(text) ?? []), ...(shown ? [shown] : keys.map(keyText))]);
+  }
+  return known;
+}
+
 function buildHelp() {
   const groups = Object.entries(GROUPS).map(([name, actions]) => make(
     "section", {}, make("h3", {}, name),
-    make("dl", {}, ...Object.values(actions).flatMap(({ keys, shown, text }) => [
-      make("dt", {}, ...(shown ? [shown] : keys.map(keyText)).map((key) => make("kbd", {}, key))),
-      make("dd", {}, text),
+    make("dl", {}, ...[...keysByText(actions)].flatMap(([text, keys]) => [
+      make("dt", {}, ...keys.map((key) => make("kbd", {}, key))), make("dd", {}, text),
     ])),
   ));
   byId("keys").append(...groups);

@@ -66,6 +66,9 @@ async function openTask(at) {
     const open = await readTask(page.tasks[at]);
     await recall(open);
     begin(at, open);
+  } catch (failure) {
+    console.error(failure);
+    notice(`${page.tasks[at].id} cannot be read: the page is damaged; copy it again.`);
   } finally {
     app.busy = false;
   }
