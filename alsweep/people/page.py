@@ -14,6 +14,7 @@ from markupsafe import Markup
 
 from alsweep import __version__
 from alsweep.files import canonical_json, write_bytes
+from alsweep.label_codes import IGNORE
 from alsweep.people.packing import label_text, pack, volume_text
 
 if TYPE_CHECKING:
@@ -87,8 +88,12 @@ def _check(tasks: Sequence[PageTask], classes: Mapping[int, str]) -> None:
     ids = [task.id for task in tasks]
     if not ids or len(set(ids)) < len(ids):
         raise ValueError(f"at least one task is expected, each with an id of its own, got {ids}")
-    if not all(0 <= code < 255 for code in classes):
+    if not all(0 <= code < IGNORE for code in classes):
         raise ValueError(f"codes of classes are from 0 to 254, got {sorted(classes)}")
+    for task in tasks:
+        maps = [one for one in (task.label, task.prediction) if one is not None]
+        if alien := {int(code) for one in maps for code in np.unique(one)} - {*classes, IGNORE}:
+            raise ValueError(f"patch '{task.id}': codes {sorted(alien)} are no class's")
 
 
 def _described(task: PageTask, block: str, blocks: dict[str, str]) -> dict[str, Any]:

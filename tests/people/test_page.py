@@ -10,7 +10,7 @@ from scipy.ndimage import gaussian_filter
 
 from alsweep.data.case import Box
 from alsweep.people.page import write_page
-from tests.people.pages import AFFINES, CLASSES, task
+from tests.people.pages import AFFINES, CLASSES, SHAPE, task
 
 
 def test_it_names_its_own_script_and_nothing_outside(tmp_path):
@@ -52,6 +52,10 @@ def test_what_cannot_be_shown_is_refused(tmp_path):
         write_page(tmp_path, [task("flat"), task("flat")], CLASSES, "twice")
     with pytest.raises(ValueError, match="from 0 to 254"):
         write_page(tmp_path, [task("flat")], {1: "a", 255: "b"}, "ignore")
+    for name in ("label", "prediction"):
+        codes = np.full(SHAPE, 3, dtype=np.uint8)
+        with pytest.raises(ValueError, match=r"'loop_001-flat': codes \[3\] are no class's"):
+            write_page(tmp_path, [task("flat", **{name: codes})], CLASSES, "alien")
     assert not list(tmp_path.iterdir())
 
 

@@ -177,6 +177,37 @@ def test_the_page_sends_nothing_and_says_texts_as_they_are(show):
     tab.complaints.clear()
 
 
+def test_a_page_that_is_open_twice_says_so(show, tab):
+    show("plain")
+    assert tab.ask("byId('twin').hidden")
+    tab.ask("warnOfTwins()")
+    assert not tab.ask("byId('twin').hidden")
+    tab.ask("byId('twin').hidden = true")
+
+
+def test_a_damaged_page_says_so(tab, tmp_path):
+    text = tab.page.read_text("utf-8")
+    damaged = tmp_path / "annotate.html"
+    begin = text.index(">", text.index('id="block-1-label"')) + 1
+    damaged.write_text(text[:begin] + "XXXXXXXX" + text[begin + 8 :], "utf-8")
+    tab.open(damaged, *SIZE)
+    tab.ask("ready.then(() => openTask(1))")
+    assert "loop_001-flat cannot be read: the page is damaged" in tab.ask(
+        "byId('notice').textContent"
+    )
+    assert len(tab.complaints) == 1
+    damaged.write_text(text[: len(text) // 2], "utf-8")
+    tab.open(damaged, *SIZE)
+    tab.ask("document.getAnimations().forEach((one) => one.finish())")
+    seen = "getComputedStyle(document.getElementById('starting')).visibility"
+    assert tab.ask(seen) == "visible"
+    assert "incomplete" in tab.ask("document.getElementById('starting').textContent")
+    tab.complaints.clear()
+    tab.open(tab.page, *SIZE)
+    tab.ask("ready")
+    assert tab.ask("byId('starting').hidden")
+
+
 def test_without_a_database_the_page_says_so_and_works(show, tab):
     show("plain")
     tab.ask("storeFailed()")

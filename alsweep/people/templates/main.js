@@ -1,9 +1,14 @@
 // Tie everything together and show the first patch that is not done.
 
+/* A browser that crashes forgets no more of the time than this. */
+const KEPT_MS = 15000;
+
 function listen() {
   document.addEventListener("keydown", pressed);
   document.addEventListener("keyup", released);
   document.addEventListener("visibilitychange", seen);
+  document.addEventListener("click", giveKeysBack);
+  window.addEventListener("blur", () => (app.panning = false));
   window.addEventListener("pagehide", leaveTask);
   for (const kind of ["pointerdown", "pointermove", "keydown", "wheel"]) {
     document.addEventListener(kind, awake, { capture: true, passive: true });
@@ -39,6 +44,11 @@ function chosen(id, choose) {
   });
 }
 
+/* A button that was clicked, not pressed by a key, leaves the space bar to the planes. */
+function giveKeysBack({ target, detail }) {
+  if (detail) target.closest?.("button")?.blur();
+}
+
 const awake = () => app.open && stir(app.open.watch, performance.now());
 
 function seen() {
@@ -46,6 +56,11 @@ function seen() {
   const now = performance.now();
   if (document.hidden) pause(app.open.watch, now);
   else resume(app.open.watch, now);
+  countTime();
+  keepProgress();
+}
+
+function keepTime() {
   countTime();
   keepProgress();
 }
@@ -71,6 +86,7 @@ async function start() {
   const first = page.tasks.findIndex((task) => !progressOf(task).done);
   await openTask(Math.max(0, first));
   setInterval(showClock, 1000);
+  setInterval(keepTime, KEPT_MS);
   byId("starting").hidden = true;
 }
 

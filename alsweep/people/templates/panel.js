@@ -70,10 +70,19 @@ function showPatches() {
     button.ariaCurrent = at === app.at ? "true" : "false";
     time.textContent = `${progress.saved ? "↓ " : ""}${clockText(progress.seconds)}`;
   });
-  byId("patches").querySelector("[aria-current=true]")?.scrollIntoView({ block: "nearest", inline: "nearest" });
   const done = page.tasks.filter((task) => progressOf(task).done).length;
   byId("progress").textContent = `${done} of ${page.tasks.length} done`;
   byId("meter").style.width = `${(100 * done) / page.tasks.length}%`;
+}
+
+/* Within its list alone: the page stays where it is. */
+function revealPatch() {
+  const list = byId("patches");
+  const [around, chosen] = [list, list.children[app.at]].map((one) => one.getBoundingClientRect());
+  list.scrollBy(
+    chosen.left + chosen.width / 2 - around.left - around.width / 2,
+    chosen.top + chosen.height / 2 - around.top - around.height / 2,
+  );
 }
 
 function showCard() {

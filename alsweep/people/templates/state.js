@@ -86,6 +86,7 @@ function begin(at, open) {
   count();
   panes.forEach(fit);
   showAll();
+  revealPatch();
 }
 
 function leaveTask() {
