@@ -10,7 +10,7 @@ import pytest
 from alsweep.files import read_json, write_json
 from alsweep.report import write_report
 from alsweep.testing.runs import trajectory_config, write_reference, write_run
-from tests.report.browser import NAMES, Browser, browser, find_chromium
+from tests.browser import NAMES, Browser, browser, find_chromium
 from tests.report.pages import curves
 
 DRAWN = """

@@ -66,7 +66,7 @@ def test_a_trajectory_stops_where_labels_are_missing_and_goes_on_as_if_it_had_no
     assert again().waiting == queried
     with pytest.raises(RunFolderError, match="6 of 6 patches of loop 1 have no labels yet"):
         again().step()
-    assert read_records(folder) == (), "a loop is finished when its query is labelled"
+    assert read_records(folder) == (record,), "a loop is finished when its query is chosen"
 
     label(phantom, folder, queried)
     records = trajectory.run()
@@ -120,7 +120,8 @@ def sweep(dataset, **base):
 @pytest.mark.parametrize(
     ("annotator", "said"),
     [
-        ({"kind": "noisy_oracle"}, "base.annotator.kind: .* 'oracle' or 'human'"),
+        ({"kind": "nobody"}, "base.annotator.kind: .* 'oracle', 'noisy_oracle' or 'human'"),
+        ({"kind": "human", "missed": 0.1}, "base.annotator: missed is of kind: noisy_oracle"),
         ({"reveal": "box"}, "base.annotator.reveal: .* 'dense'"),
     ],
 )

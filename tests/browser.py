@@ -1,17 +1,19 @@
 """A page in the system's own headless Chromium, driven over its DevTools protocol."""
 
+import base64
 import itertools
 import json
 import os
 import shutil
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 _PATIENCE_S = 60
+_CHUNK = 1 << 16
 
 
 def find_chromium() -> str | None:
@@ -24,11 +26,14 @@ class Browser:
 
     Attributes:
         complaints: Errors and warnings of the console, and exceptions that nothing caught.
+        requests: Addresses of all that pages asked for, themselves included.
     """
 
     def __init__(self, reader: int, writer: int) -> None:
         self.complaints: list[str] = []
-        self._reader, self._writer = os.fdopen(reader, "rb"), os.fdopen(writer, "wb")
+        self.requests: list[str] = []
+        self._reader, self._writer = os.fdopen(reader, "rb", 0), os.fdopen(writer, "wb")
+        self._unread = bytearray()
         self._ids = itertools.count(1)
         self._session: str | None = None
         self._loaded = False
@@ -37,7 +42,7 @@ class Browser:
         ]
         attached = self._call("Target.attachToTarget", targetId=tab["targetId"], flatten=True)
         self._session = attached["sessionId"]
-        for domain in ("Page", "Runtime", "Log"):
+        for domain in ("Page", "Runtime", "Log", "Network"):
             self._call(f"{domain}.enable")
 
     def open(self, page: Path, width: int = 1400, height: int = 900) -> None:
@@ -58,6 +63,40 @@ class Browser:
         features = [{"name": "prefers-color-scheme", "value": name}]
         self._call("Emulation.setEmulatedMedia", features=features)
         self._settle()
+
+    def touch_screen(self, fingers: int) -> None:
+        """Have a screen that is touched with up to so many fingers; none is a mouse again."""
+        points = {"maxTouchPoints": fingers} if fingers else {}
+        self._call("Emulation.setTouchEmulationEnabled", enabled=fingers > 0, **points)
+
+    def mouse(self, kind: str, x: float, y: float, **more: Any) -> None:
+        """Move, press or release (``Moved``, ``Pressed``, ``Released``, ``Wheel``); CSS pixels."""
+        self._call("Input.dispatchMouseEvent", type=f"mouse{kind}", x=x, y=y, **more)
+
+    def touch(self, kind: str, points: Sequence[Sequence[float]]) -> None:
+        """Touch, move or lift fingers (``Start``, ``Move``, ``End``): those that are down."""
+        places = [{"x": x, "y": y, "id": n} for n, (x, y) in enumerate(points)]
+        self._call("Input.dispatchTouchEvent", type=f"touch{kind}", touchPoints=places)
+
+    def press(self, key: str, *, shift: bool = False, control: bool = False) -> None:
+        """Press a key and let it go; ``key`` is as in JavaScript's ``KeyboardEvent.key``."""
+        held = {"key": key, "modifiers": 8 * shift + 2 * control}
+        typed = {"text": key} if len(key) == 1 and not control else {}
+        self._call(
+            "Input.dispatchKeyEvent", type="keyDown" if typed else "rawKeyDown", **held, **typed
+        )
+        self._call("Input.dispatchKeyEvent", type="keyUp", **held)
+
+    def downloads_to(self, folder: Path) -> None:
+        """Put what pages save into a folder, under its own name."""
+        folder.mkdir(parents=True, exist_ok=True)
+        where = {"behavior": "allow", "downloadPath": str(folder), "eventsEnabled": True}
+        self._call("Browser.setDownloadBehavior", **where)
+        self._call("Page.setDownloadBehavior", behavior="allow", downloadPath=str(folder))
+
+    def picture(self) -> bytes:
+        """What is seen, as PNG."""
+        return base64.b64decode(self._call("Page.captureScreenshot", format="png")["data"])
 
     def _measure(self, width: int, height: int) -> None:
         size = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": False}
@@ -94,17 +133,20 @@ class Browser:
         return heard["result"]
 
     def _hear(self) -> dict[str, Any]:
-        content = bytearray()
-        while (byte := self._reader.read(1)) != b"\0":
-            if not byte:
+        while (end := self._unread.find(0)) < 0:
+            heard = self._reader.read(_CHUNK)
+            if not heard:
                 raise EOFError("the browser ended")
-            content += byte
-        message = json.loads(content)
+            self._unread += heard
+        message = json.loads(self._unread[:end])
+        del self._unread[: end + 1]
         self._note(message.get("method", ""), message.get("params", {}))
         return message
 
     def _note(self, method: str, params: dict[str, Any]) -> None:
         self._loaded |= method == "Page.loadEventFired"
+        if method == "Network.requestWillBeSent":
+            self.requests.append(params["request"]["url"])
         if method == "Runtime.exceptionThrown":
             self.complaints.append(_said(params["exceptionDetails"]))
         elif method == "Runtime.consoleAPICalled" and params["type"] in ("error", "warning"):

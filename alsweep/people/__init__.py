@@ -1,0 +1,1 @@
+"""People in the loop: the tasks that they are given, and what comes back."""
