@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from jaxtyping import Float, UInt8, UInt16
 
 _FINEST, _COARSEST = 2048, 512
@@ -82,6 +84,21 @@ def _unseen(values: Float[np.ndarray, ...]) -> float:
     slope = min(max(noise * _OF_NOISE, bulk / _FINEST), bulk / _COARSEST)
     whole = np.array_equal(values, np.rint(values))
     return max(1.0, float(int(slope))) if whole else slope
+
+
+def coarsened(
+    codes: UInt16[np.ndarray, "z y x"], factors: Sequence[int]
+) -> UInt16[np.ndarray, ...]:
+    """Means of blocks of ``factors`` voxels, even numbers, so that less noise is stored.
+
+    A block that sticks out is filled up with the voxels at its edge.
+    """
+    pads = [(0, -n % f) for n, f in zip(codes.shape, factors, strict=True)]
+    padded = np.pad(codes, pads, mode="edge")
+    blocks = [m for n, f in zip(padded.shape, factors, strict=True) for m in (n // f, f)]
+    means = padded.reshape(blocks).mean(axis=(1, 3, 5))
+    even: UInt16[np.ndarray, ...] = (2 * np.rint(means / 2)).clip(0, _CODES - 1).astype(np.uint16)
+    return even
 
 
 def volume_text(codes: UInt16[np.ndarray, ...]) -> str:

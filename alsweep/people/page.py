@@ -15,7 +15,7 @@ from markupsafe import Markup
 from alsweep import __version__
 from alsweep.files import canonical_json, write_bytes
 from alsweep.label_codes import IGNORE
-from alsweep.people.packing import label_text, pack, volume_text
+from alsweep.people.carried import Carried
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -31,9 +31,6 @@ _SCRIPTS = (
     *("downloads.js", "actions.js", "panel.js", "main.js"),
 )
 """In the order in which the page runs them."""
-
-_SCORE_STEPS = 63
-"""A coloured overlay shows no more."""
 
 _BACKGROUND = "#9fb4c9"
 _COLOURS = (
@@ -62,8 +59,9 @@ def write_page(
     """
     known = {0: "background", **classes}
     _check(tasks, known)
-    blocks: dict[str, str] = {}
-    described = [_described(task, f"block-{n}", blocks) for n, task in enumerate(tasks)]
+    carried = [Carried(task, f"block-{n}") for n, task in enumerate(tasks)]
+    described = [one.description() for one in carried]
+    blocks = {name: text for one in carried for name, text in one.blocks.items()}
     content = {
         "key": hashlib.sha256(canonical_json([described, blocks]).encode()).hexdigest()[:16],
         "name": folder.name,
@@ -94,45 +92,6 @@ def _check(tasks: Sequence[PageTask], classes: Mapping[int, str]) -> None:
         maps = [one for one in (task.label, task.prediction) if one is not None]
         if alien := {int(code) for one in maps for code in np.unique(one)} - {*classes, IGNORE}:
             raise ValueError(f"patch '{task.id}': codes {sorted(alien)} are no class's")
-
-
-def _described(task: PageTask, block: str, blocks: dict[str, str]) -> dict[str, Any]:
-    """What the page knows of a task; its volumes go to ``blocks``, whose ids it names."""
-    texts = {"label": label_text(task.label)}
-    channels = []
-    for n, (name, values) in enumerate(task.channels.items()):
-        packed = pack(values)
-        texts[f"channel-{n}"] = volume_text(packed.codes)
-        numbers = {"slope": packed.slope, "offset": packed.offset}
-        channels.append({"name": name, "block": f"{block}-channel-{n}", **numbers})
-    if task.prediction is not None:
-        texts["prediction"] = label_text(task.prediction)
-    score = None if task.score is None else _score(task, texts)
-    blocks |= {f"{block}-{name}": text for name, text in texts.items()}
-    return {
-        **{"id": task.id, "case": task.case, "why": task.why},
-        **{"shape": _xyz(task.label.shape), "affine": np.asarray(task.affine).tolist()},
-        "box": {"start": _xyz(task.box.start), "size": _xyz(task.box.size)},
-        "channels": channels,
-        "label": f"{block}-label",
-        "prediction": None if task.prediction is None else f"{block}-prediction",
-        "score": None if score is None else {"block": f"{block}-score", **score},
-    }
-
-
-def _score(task: PageTask, texts: dict[str, str]) -> dict[str, float]:
-    """The score inside the box, which is what was queried for it; nothing shows outside."""
-    assert task.score is not None
-    inside = pack(np.asarray(task.score)[task.box.slices], _SCORE_STEPS)
-    codes = np.zeros(task.label.shape, dtype=np.uint16)
-    codes[task.box.slices] = inside.codes
-    texts["score"] = volume_text(codes)
-    return {"slope": inside.slope, "offset": inside.offset, "levels": int(codes.max()) + 1}
-
-
-def _xyz(values: Sequence[int]) -> list[int]:
-    """An axis triple as the files have it."""
-    return [int(value) for value in reversed(values)]
 
 
 def _rendered(content: dict[str, Any], blocks: Mapping[str, str], title: str) -> str:

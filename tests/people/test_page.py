@@ -62,8 +62,8 @@ def test_what_cannot_be_shown_is_refused(tmp_path):
 def test_twenty_patches_of_64_voxels_with_context_take_less_than_30_mb(tmp_path):
     """Of a noisy image of real numbers; one patch stands for all."""
     rng = np.random.default_rng(0)
-    shape, box = (96, 96, 96), Box(start=(16, 16, 16), size=(64, 64, 64))
-    ramp = np.linspace(0, 1, 96)[:, None, None]
+    shape, box = (160, 160, 160), Box(start=(48, 48, 48), size=(64, 64, 64))
+    ramp = np.linspace(0, 1, 160)[:, None, None]
     image = 500 * ramp + rng.normal(0, 25, shape)
     smooth = gaussian_filter(rng.random(shape), 1)
     codes = (smooth < 0.2 + 0.6 * ramp).astype(np.uint8)
@@ -71,5 +71,5 @@ def test_twenty_patches_of_64_voxels_with_context_take_less_than_30_mb(tmp_path)
         **{"box": box, "channels": {"T1": image}, "prediction": codes},
         **{"score": smooth, "label": np.full(shape, 255, dtype=np.uint8)},
     }
-    path = write_page(tmp_path, [task("flat", **large)], CLASSES, "large")
+    path = write_page(tmp_path, [task("plain", **large)], CLASSES, "large")
     assert 20 * path.stat().st_size < 30e6

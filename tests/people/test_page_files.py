@@ -1,6 +1,7 @@
 """The page in a real browser: keys, files that say exactly what was painted, and what is kept."""
 
 import json
+import re
 import time
 import zipfile
 from pathlib import Path
@@ -188,7 +189,8 @@ def test_a_page_that_is_open_twice_says_so(show, tab):
 def test_a_damaged_page_says_so(tab, tmp_path):
     text = tab.page.read_text("utf-8")
     damaged = tmp_path / "annotate.html"
-    begin = text.index(">", text.index('id="block-1-label"')) + 1
+    block = re.search('"id":"loop_001-flat".*?"label":"([^"]+)"', text)[1]
+    begin = text.index(">", text.index(f'id="{block}"')) + 1
     damaged.write_text(text[:begin] + "XXXXXXXX" + text[begin + 8 :], "utf-8")
     tab.open(damaged, *SIZE)
     tab.ask("ready.then(() => openTask(1))")

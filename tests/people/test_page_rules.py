@@ -10,9 +10,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from matplotlib.path import Path as Outline
+from numpy.lib.stride_tricks import sliding_window_view
 from scipy.spatial.transform import Rotation
 
+from alsweep.data.case import Box
+from alsweep.people.carried import Carried
 from alsweep.people.packing import pack, volume_text
+from tests.people.pages import task
 
 EXAMPLES = settings(max_examples=25)
 angles = st.floats(-180, 180)
@@ -158,3 +162,39 @@ def test_outliers_and_what_is_no_number_spoil_nothing():
     assert back[0] == pytest.approx(1e5)
     assert (back[1], back[2]) == pytest.approx((values[3:].min(), 1e5), abs=1)
     assert pack(np.full(4, np.nan)).codes.tolist() == [0, 0, 0, 0]
+
+
+FAR = """
+(async (blocks, packed, shape) => {
+  const texts = Object.entries(blocks).map(([id, text]) => make("p", { id }, text));
+  document.body.append(...texts);
+  const { codes } = await volumeOf(packed, shape);
+  texts.forEach((one) => one.remove());
+  return [...codes];
+})(%s, %s, %s)
+"""
+
+
+@pytest.mark.parametrize("thick", [1.0, 4.0])
+def test_far_from_the_box_an_image_is_coarse(tab, thick):
+    """Means along each axis that is not coarse already; near the box it is exact."""
+    shape, box = (25, 31, 37), Box(start=(9, 12, 15), size=(3, 5, 4))
+    image = np.random.default_rng(0).integers(0, 900, shape).astype(np.float64)
+    blank = {"prediction": None, "score": None, "label": np.full(shape, 255, dtype=np.uint8)}
+    grid = {"affine": np.diag([1.0, 1.2, thick, 1.0]), "box": box}
+    carried = Carried(task("plain", channels={"T1": image}, **grid, **blank), "far")
+    channel = carried.description()["channels"][0]
+    found = tab.ask(FAR % tuple(map(json.dumps, (carried.blocks, channel, shape[::-1]))))
+    values = channel["offset"] + channel["slope"] * np.array(found).reshape(shape)
+    factors = (2, 2, 2) if thick == 1 else (1, 3, 3)
+    edged = np.pad(image, [(0, -n % f) for n, f in zip(shape, factors, strict=True)], mode="edge")
+    blocks = sliding_window_view(edged, factors)[tuple(slice(None, None, f) for f in factors)]
+    means = blocks.mean(axis=(3, 4, 5))
+    for axis, factor in enumerate(factors):
+        means = means.repeat(factor, axis)
+    near = tuple(slice(a - 8, a + s + 8) for a, s in zip(box.start, box.size, strict=True))
+    expected = means[tuple(map(slice, shape))].copy()
+    assert np.abs(values - expected)[:, :3].max() <= 1
+    expected[near] = image[near]
+    np.testing.assert_array_equal(values[near], image[near])
+    assert np.abs(values - expected).max() <= 1

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from alsweep.label_codes import IGNORE
-from tests.people.pages import AFFINES, BOX, PLANES, Screen, painted
+from tests.people.pages import AFFINES, BOX, PLANES, SIZE, Screen, painted
 
 LOW = np.array(BOX.start[::-1])
 HIGH = LOW + BOX.size[::-1]
@@ -212,6 +212,7 @@ def test_one_finger_paints_and_two_fingers_zoom(show):
         assert tab.ask("panes[0].zoom") == pytest.approx(2, abs=0.1)
     finally:
         tab.touch_screen(0)
+        tab.resize(*SIZE)
 
 
 def test_after_zoom_and_pan_strokes_still_hit_their_voxels(show):

@@ -33,7 +33,34 @@ function codesOf(planes) {
 
 const blockOf = (id) => gunzip(bytesOf(document.getElementById(id).textContent));
 
-/* An image or a score: its value is offset + slope * code. */
-async function volumeOf(packed) {
-  return { ...packed, codes: codesOf(await blockOf(packed.block)) };
+/* An image or a score of a shape: its value is offset + slope * code. */
+async function volumeOf(packed, shape) {
+  const fine = codesOf(await blockOf(packed.block));
+  if (!packed.far) return { ...packed, codes: fine };
+  const codes = spread(codesOf(await blockOf(packed.far.block)), packed.far, shape);
+  return { ...packed, codes: placed(fine, packed.near, codes, shape) };
+}
+
+/* Blocks of voxels that are stored as one. */
+function spread(coarse, { shape: [nx, ny], factors: [fx, fy, fz] }, shape) {
+  const codes = new Uint16Array(shape[0] * shape[1] * shape[2]);
+  const columns = Uint16Array.from({ length: shape[0] }, (_, i) => Math.floor(i / fx));
+  let at = 0;
+  for (let k = 0; k < shape[2]; k++) {
+    for (let j = 0; j < shape[1]; j++) {
+      const row = nx * (Math.floor(j / fy) + ny * Math.floor(k / fz));
+      for (let i = 0; i < shape[0]; i++) codes[at++] = coarse[row + columns[i]];
+    }
+  }
+  return codes;
+}
+
+/* A box of codes at its place in a volume. */
+function placed(part, box, codes, shape) {
+  let at = 0;
+  eachRow(box, shape, (first, stop) => {
+    codes.set(part.subarray(at, at + stop - first), first);
+    at += stop - first;
+  });
+  return codes;
 }

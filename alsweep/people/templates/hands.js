@@ -13,6 +13,8 @@ function listenTo(pane) {
   canvas.addEventListener("pointerup", (event) => lifted(event));
   canvas.addEventListener("pointercancel", (event) => lifted(event));
   canvas.addEventListener("pointerleave", () => hoverAt(pane, null));
+  // Else the middle button scrolls the page on some systems.
+  canvas.addEventListener("mousedown", (event) => event.preventDefault());
   canvas.addEventListener("contextmenu", (event) => event.preventDefault());
   canvas.addEventListener("wheel", (event) => turned(pane, event), { passive: false });
 }

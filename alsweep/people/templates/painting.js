@@ -151,10 +151,4 @@ function boxCodes({ label, shape, box }) {
   return codes;
 }
 
-function setBoxCodes({ label, shape, box }, codes) {
-  let at = 0;
-  eachRow(box, shape, (first, stop) => {
-    label.set(codes.subarray(at, at + stop - first), first);
-    at += stop - first;
-  });
-}
+const setBoxCodes = ({ label, shape, box }, codes) => placed(codes, box, label, shape);

@@ -218,15 +218,19 @@ function showValue() {
   byId("value").textContent = valueText(app.open, voxel);
 }
 
+/* Far from the box the page carries means of a few voxels. */
+const isFine = (volume, voxel) => !volume.far || inBox(volume.near, voxel);
+
 function valueText(open, voxel) {
   const place = indexOf(open.shape, voxel);
   const volume = open.channels[open.channel];
+  const inside = inBox(open.box, voxel);
   const millimetres = positionOf(open.task.affine, voxel).map((mm) => mm.toFixed(1)).join(", ");
   const texts = [
-    `${volume.name} ${short(valueOf(volume, volume.codes[place]))}`,
-    inBox(open.box, voxel) ? nameOf(open.label[place]) : "outside the box",
-    open.prediction ? `predicted ${nameOf(open.prediction[place])}` : null,
-    open.score && inBox(open.box, voxel) ? `score ${short(valueOf(open.score, open.score.codes[place]))}` : null,
+    `${volume.name} ${isFine(volume, voxel) ? "" : "≈ "}${short(valueOf(volume, volume.codes[place]))}`,
+    inside ? nameOf(open.label[place]) : "outside the box",
+    open.prediction && inside ? `predicted ${nameOf(open.prediction[place])}` : null,
+    open.score && inside ? `score ${short(valueOf(open.score, open.score.codes[place]))}` : null,
     `RAS ${millimetres} mm`,
   ];
   return texts.filter(Boolean).join("  ·  ");

@@ -28,7 +28,7 @@ const isPainted = (open) => open.counts.voxels[UNPAINTED] < open.voxels;
 
 /* Everything of a patch that painting and drawing need. */
 async function readTask(task) {
-  const channels = await Promise.all(task.channels.map(volumeOf));
+  const channels = await Promise.all(task.channels.map((one) => volumeOf(one, task.shape)));
   const label = await blockOf(task.label);
   const orientation = orientationOf(task.affine);
   const open = {
@@ -37,7 +37,7 @@ async function readTask(task) {
     box: task.box,
     voxels: task.box.size.reduce((product, n) => product * n, 1),
     prediction: task.prediction && (await blockOf(task.prediction)),
-    score: task.score && (await volumeOf(task.score)),
+    score: task.score && (await volumeOf(task.score, task.shape)),
     planes: PLANES.map((plane) => planeIn(orientation, plane)),
     history: newHistory(),
     cross: task.box.start.map((at, axis) => at + Math.floor(task.box.size[axis] / 2)),
