@@ -46,6 +46,8 @@ class MonaiLearner(Learner):
         "compile",
     )
 
+    heeds_boxes = True
+
     def network(self, setup: Setup, member: int) -> "nn.Module":
         """See :class:`alsweep.model.learner.Learner`."""
         from alsweep.model.network import build_network

@@ -15,6 +15,7 @@ from alsweep.data.case import Dataset
 from alsweep.data.label_store import PartialLabels
 from alsweep.disk import full_disk_told, require_room
 from alsweep.geometry import Patch, QueriedPatch
+from alsweep.label_codes import named
 from alsweep.layout import labels_folder, models_folder
 from alsweep.results.loops import LoopRecord
 from alsweep.results.records import read_records
@@ -230,8 +231,9 @@ class Trajectory:
         """
         self._wait_for_view()
         path, spacing = labels_folder(self._folder), self.dataset.manifest.spacing
+        boxes = self.config.annotator.reveal == "box"
         self._view = self._viewer.submit(
-            self.labels.write_zarr, path, self.dataset.classes, spacing
+            self.labels.write_zarr, path, named(self.dataset.classes, boxes=boxes), spacing
         )
 
     def _wait_for_view(self) -> None:
