@@ -136,7 +136,7 @@ def _foreground_draw(
     return (_ClassFirst if order == "class_first" else _CaseFirst)(having, case_sampling)
 
 
-class _Images:
+class ImageWindows:
     """Windows of a dataset's images, zero where an image ends."""
 
     def __init__(self, dataset: Dataset) -> None:
@@ -170,7 +170,7 @@ class UnlabelledWindows:
 
     def __init__(self, dataset: Dataset, window: Triple, count: int) -> None:
         self._dataset = dataset
-        self._images = _Images(dataset)
+        self._images = ImageWindows(dataset)
         self.shape = (count, len(dataset.channels), *window)
 
     def draw(self, rng: np.random.Generator) -> Float32[np.ndarray, "sample channel z y x"]:
@@ -239,7 +239,7 @@ class PatchSampler:
             )
         self._annotated = _WeightedDraw(annotated, case_sampling)
         self._foreground = _foreground_draw(annotated, case_sampling, foreground_sampling)
-        self._images = _Images(dataset)
+        self._images = ImageWindows(dataset)
 
     def batch(self, rng: np.random.Generator, n: int) -> Batch:
         """Draw ``n`` training patches.

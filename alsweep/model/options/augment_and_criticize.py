@@ -40,7 +40,12 @@ class AugmentAndCriticize(SemiSupervised):
     weight: float = searchable(
         1.0, low=0.0, high=100.0, help="of the loss over pseudo labels, once it has risen"
     )
-    ramp: float = searchable(0.3, low=0.0, high=1.0, help="share of the training it rises in")
+    begin: float = searchable(
+        0.5, low=0.0, high=1.0, help="share of the training that is on labels alone, before"
+    )
+    ramp: float = searchable(
+        0.0, low=0.0, high=1.0, help="share of the training that the weight then rises in"
+    )
     agreement: float = searchable(0.75, low=0.0, high=1.0, help="share of views, at least")
     memory: float = searchable(0.9, low=0.0, high=1.0, help="of the running mean of scores")
     every: int = searchable(1, low=1, high=1000, help="steps between two criticisms")
@@ -71,7 +76,7 @@ class CriticizedObjective(SemiObjective):
     seen: torch.Tensor
 
     def __init__(self, setup: Setup, network: nn.Module, option: AugmentAndCriticize) -> None:
-        super().__init__(setup, option.weight, option.ramp)
+        super().__init__(setup, option.weight, option.begin, option.ramp)
         self._option = option
         # In a list, or they would be checkpointed a second time.
         self._last = [last_layer(network)]

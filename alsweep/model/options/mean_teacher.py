@@ -29,8 +29,8 @@ class MeanTeacher(SemiSupervised):
     predictions agree on, are pseudo labels for the student, who sees other intensities, mirrored.
 
     Departs from the source, which detects objects: a voxel's confidence stands for the class's, the
-    agreement of the two predictions for a predicted IoU; and where the source trains on the
-    labelled part first, the weight rises from 0.
+    agreement of the two predictions for a predicted IoU. As there, both networks first learn from
+    labels alone; ``{begin: 0.0, ramp: 0.3}`` is the way without that.
 
     Source: Wang et al. 2021 (3DIoUMatch), arXiv:2012.04355; Tarvainen & Valpola 2017,
     arXiv:1703.01780.
@@ -39,7 +39,12 @@ class MeanTeacher(SemiSupervised):
     weight: float = searchable(
         2.0, low=0.0, high=100.0, help="of the loss over pseudo labels, once it has risen"
     )
-    ramp: float = searchable(0.3, low=0.0, high=1.0, help="share of the training it rises in")
+    begin: float = searchable(
+        0.5, low=0.0, high=1.0, help="share of the training that is on labels alone, before"
+    )
+    ramp: float = searchable(
+        0.0, low=0.0, high=1.0, help="share of the training that the weight then rises in"
+    )
     decay: float = searchable(0.999, low=0.0, high=1.0, help="of the running mean, at most")
     confidence: float = searchable(0.9, low=0.0, high=1.0, help="of a voxel, at least")
     quality: float = searchable(0.25, low=0.0, high=1.0, help="of a piece, above which it counts")
@@ -64,7 +69,7 @@ class TeacherObjective(SemiObjective):
     """
 
     def __init__(self, setup: Setup, network: nn.Module, option: MeanTeacher) -> None:
-        super().__init__(setup, option.weight, option.ramp)
+        super().__init__(setup, option.weight, option.begin, option.ramp)
         self._option = option
         self.teacher = deepcopy(network).requires_grad_(False).eval()
 
@@ -97,14 +102,22 @@ class TeacherObjective(SemiObjective):
             found.append(np.take_along_axis(pieces, own[None].astype(np.int64), axis=0)[0])
         return np.stack(found)
 
+    def begin(self, network: nn.Module) -> None:
+        """Take the student's weights, buffers included."""
+        self.teacher.load_state_dict(network.state_dict())
+
     def after_step(self, network: nn.Module) -> None:
         """Move the teacher's parameters towards the student's; buffers stay as they are."""
-        keep = momentum(int(self.steps), self._option.decay)
-        with torch.no_grad():
-            pairs = zip(self.teacher.parameters(), network.parameters(), strict=True)
-            for mine, new in pairs:
-                mine.lerp_(new, 1 - keep)
+        if self.since >= 0:
+            follow(self.teacher, network, momentum(self.since, self._option.decay))
         super().after_step(network)
+
+
+def follow(teacher: nn.Module, student: nn.Module, keep: float) -> None:
+    """Make each parameter of the teacher ``keep`` of itself, and the student's for the rest."""
+    with torch.no_grad():
+        for mine, new in zip(teacher.parameters(), student.parameters(), strict=True):
+            mine.lerp_(new, 1 - keep)
 
 
 def momentum(step: int, decay: float) -> float:

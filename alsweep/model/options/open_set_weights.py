@@ -50,7 +50,12 @@ class OpenSetWeights(SemiSupervised):
     weight: float = searchable(
         1.0, low=0.0, high=100.0, help="of the loss over pseudo labels, once it has risen"
     )
-    ramp: float = searchable(0.3, low=0.0, high=1.0, help="share of the training it rises in")
+    begin: float = searchable(
+        0.5, low=0.0, high=1.0, help="share of the training that is on labels alone, before"
+    )
+    ramp: float = searchable(
+        0.0, low=0.0, high=1.0, help="share of the training that the weight then rises in"
+    )
     confidence: float = searchable(0.9, low=0.0, high=1.0, help="of a voxel, at least")
     rate: float = searchable(0.1, low=0.0, high=100.0, help="of the weights' steps")
     pull: float = searchable(0.01, low=0.0, high=1.0, help="share of the way back to the prior")
@@ -84,18 +89,19 @@ class WeightedObjective(SemiObjective):
     weights: torch.Tensor
 
     def __init__(self, setup: Setup, network: nn.Module, option: OpenSetWeights) -> None:
-        super().__init__(setup, option.weight, option.ramp)
+        super().__init__(setup, option.weight, option.begin, option.ramp)
         self._option = option
         # In a list, or they would be checkpointed a second time.
         self._last = [last_layer(network)]
         self.register_buffer("weights", torch.full((option.places,), _PRIOR))
 
-    def forward(self, network: nn.Module, *batch: torch.Tensor) -> torch.Tensor:
+    def learnt(
+        self, network: nn.Module, images: torch.Tensor, targets: torch.Tensor, views: Views
+    ) -> torch.Tensor:
         """See :class:`SemiObjective`; the last sample is held out."""
-        images, targets, *views = batch
         held_out = self.losses(network, images[-1:], targets[-1:])[0]
         learnt = self._loss(self.outputs(network, images[:-1]), targets[:-1])
-        return learnt + self.weight * self.unsupervised(network, Views(*views), held_out)
+        return learnt + self.weight * self.unsupervised(network, views, held_out)
 
     def unsupervised(
         self, network: nn.Module, views: Views, supervised: torch.Tensor

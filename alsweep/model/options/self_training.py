@@ -76,9 +76,8 @@ class SelfTrainedObjective(SemiObjective):
     def __init__(
         self, setup: Setup, network: nn.Module, encoder: "Encoder", option: SelfTraining
     ) -> None:
-        super().__init__(setup, option.weight, 0.0)
+        super().__init__(setup, option.weight, 1 - option.share, 0.0)
         self._option = option
-        self._begins = self.total - ceil(option.share * self.total)
         self.copy = deepcopy(network).requires_grad_(False).eval()
         self._encoder = [encoder(self.copy)]
         device, classes = setup.compute.device, len(setup.dataset.classes)
@@ -91,15 +90,16 @@ class SelfTrainedObjective(SemiObjective):
         shape = (1, len(setup.dataset.channels), *setup.topology.window)
         return torch.zeros(shape, device=setup.compute.device)
 
-    def forward(self, network: nn.Module, *batch: torch.Tensor) -> torch.Tensor:
-        """See :class:`SemiObjective`; until the last part begins, the usual loss."""
-        images, targets, *_ = batch
-        if int(self.steps) < self._begins:
-            return super(SemiObjective, self).forward(network, images, targets)
-        if int(self.steps) == self._begins:
-            self.copy.load_state_dict(network_of(network).state_dict())
+    def begin(self, network: nn.Module) -> None:
+        """Copy the network, which is kept from now on."""
+        self.copy.load_state_dict(network.state_dict())
+
+    def learnt(
+        self, network: nn.Module, images: torch.Tensor, targets: torch.Tensor, views: Views
+    ) -> torch.Tensor:
+        """See :class:`SemiObjective`."""
         self._learn_prototypes(images, targets)
-        return super().forward(network, *batch)
+        return super().learnt(network, images, targets, views)
 
     def unsupervised(
         self, network: nn.Module, views: Views, supervised: torch.Tensor
@@ -127,11 +127,6 @@ class SelfTrainedObjective(SemiObjective):
                 keep = _MEMORY if self.known[value] else 0.0
                 self.prototypes[value] = keep * self.prototypes[value] + (1 - keep) * mean
                 self.known[value] = True
-
-
-def network_of(ran: nn.Module) -> nn.Module:
-    """The network itself, where ``torch.compile`` wraps it."""
-    return getattr(ran, "_orig_mod", ran)
 
 
 def nearest(

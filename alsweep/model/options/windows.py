@@ -16,9 +16,10 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import Tensor
 
-_STRONG = AugmentationConfig(
+STRONG = AugmentationConfig(
     noise=0.5, blur=0.3, brightness=0.5, contrast=0.5, low_resolution=0.25, gamma=0.5
 )
+"""How the intensities of a view are changed, more often than those of training patches."""
 
 
 class Views(NamedTuple):
@@ -58,7 +59,7 @@ class UnlabelledViews:
         self._any = UnlabelledWindows(setup.dataset, setup.topology.window, count)
         self._one = UnlabelledWindows(setup.dataset, setup.topology.window, 1)
         self._count = count
-        self._strong = Augmentation(_STRONG, setup.topology.window, ())
+        self._strong = Augmentation(STRONG, setup.topology.window, ())
 
     def draw(self, rng: np.random.Generator) -> "tuple[NDArray[Any], ...]":
         """The fields of :class:`Views`."""
