@@ -8,6 +8,9 @@ from alsweep.config.base import Frozen, added
 
 NOISE = ("boundary", "missed", "mistaken")
 
+Reveal = Literal["dense", "box", "points", "scribbles"]
+"""What is told of a patch; see ``alsweep.data.labels.revealing``."""
+
 
 class AnnotatorConfig(Frozen):
     """Who labels the queried patches, and what of them."""
@@ -15,7 +18,11 @@ class AnnotatorConfig(Frozen):
     kind: Literal["oracle", "noisy_oracle", "human"] = Field(
         "oracle", description="reference labels, those with a person's errors, or a person's own"
     )
-    reveal: Literal["dense"] = Field("dense", description="every voxel of a patch")
+    reveal: Reveal = Field(
+        "dense",
+        description="every voxel of a patch; a box and a seed round each piece of a class; a point "
+        "in each piece; or a stroke through each",
+    )
     boundary: float = added(
         0.0,
         neutral=0.0,
@@ -44,4 +51,13 @@ class AnnotatorConfig(Frozen):
         erring = [name for name in NOISE if getattr(self, name)]
         if erring and self.kind != "noisy_oracle":
             raise ValueError(f"{erring[0]} is of kind: noisy_oracle alone; leave one of them out")
+        return self
+
+    @model_validator(mode="after")
+    def _a_person_marks_voxels(self) -> Self:
+        if self.kind == "human" and self.reveal == "box":
+            raise ValueError(
+                "reveal: box is simulated from reference labels, and a person saves voxels; write "
+                "reveal: dense, points or scribbles"
+            )
         return self

@@ -17,6 +17,7 @@ from alsweep.config.annotator import AnnotatorConfig
 from alsweep.config.augmentation import AUGMENTATIONS, AugmentationConfig
 from alsweep.config.base import Frozen, Place, added, fingerprint, is_stored
 from alsweep.config.learner import LearnerSpec
+from alsweep.config.option import NONE, OptionSpec
 from alsweep.config.strategy import StrategySpec
 from alsweep.geometry import Triple
 
@@ -200,6 +201,12 @@ class TrainingConfig(Frozen):
     augmentation: AugmentationConfig
     gradient_clip: PositiveFloat = 12.0
     warm_start: bool = Field(False, description="start from the previous loop's members")
+    semi_supervised: OptionSpec = added(
+        NONE, neutral="none", description="how images without labels are learnt from"
+    )
+    pretraining: OptionSpec = added(
+        NONE, neutral="none", description="what is learnt before; once a dataset"
+    )
     precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto"
     compile: bool = Field(
         False,

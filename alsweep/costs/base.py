@@ -3,19 +3,18 @@
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from importlib import import_module
 from importlib.metadata import entry_points
 from typing import TYPE_CHECKING
 
-from alsweep.geometry import Patch
 from alsweep.registry import Registry
 
 if TYPE_CHECKING:
-    from alsweep.types import LabelMap
+    from alsweep.config.annotator import Reveal
 
-OfPatch = Callable[[Patch, "LabelMap"], float]
-"""Cost of one patch with these labels, uint8 ``(z, y, x)``; what shall not be labelled is 0."""
+OfPatch = Callable[..., float]
+"""Cost of a patch with labels, uint8 ``(z, y, x)``; what shall not be labelled is 0."""
 
 GROUP = "alsweep.costs"
 
@@ -36,6 +35,8 @@ class CostModel:
         column: The column of the tidy table that holds this cost already, where there is one: no
             labels are read.
         version: Raised where the same patch costs another number, so that no stored one is used.
+        by_reveal: Whether the cost is another where the annotator tells less than every voxel:
+            ``of_patch`` then takes ``annotator.reveal`` as ``reveal``, too.
     """
 
     name: str
@@ -45,6 +46,11 @@ class CostModel:
     per_case: float = 0.0
     column: str | None = None
     version: int = 1
+    by_reveal: bool = False
+
+    def where(self, reveal: "Reveal") -> OfPatch:
+        """Cost of one patch of which so much is told."""
+        return partial(self.of_patch, reveal=reveal) if self.by_reveal else self.of_patch
 
 
 def cost(
@@ -54,6 +60,7 @@ def cost(
     per_case: float = 0.0,
     column: str | None = None,
     version: int = 1,
+    by_reveal: bool = False,
 ) -> Callable[[OfPatch], OfPatch]:
     """Register a function as a cost model; the first line of its docstring is the summary.
 
@@ -63,7 +70,7 @@ def cost(
 
     def register(function: OfPatch) -> OfPatch:
         summary = (function.__doc__ or name).strip().splitlines()[0]
-        model = CostModel(name, unit, summary, function, per_case, column, version)
+        model = CostModel(name, unit, summary, function, per_case, column, version, by_reveal)
         _registry.add(name, model)
         return function
 

@@ -26,6 +26,7 @@ from alsweep.results.records import RunFolder, TrajectoryFolder, read_query, rea
 if TYPE_CHECKING:
     import pandas as pd
 
+    from alsweep.config.annotator import Reveal
     from alsweep.types import LabelMap
 
 _log = logging.getLogger(__name__)
@@ -124,6 +125,8 @@ class _Kept:
     def __init__(self, run: RunFolder, trajectory: TrajectoryFolder) -> None:
         self._run, self._ground = run, run.ground(trajectory)
         self._trajectory = trajectory
+        config = trajectory.config
+        self._reveal: Reveal = "dense" if config is None else config.annotator.reveal
         self._path = costs_path(run.path, trajectory.id)
         self._labels: ReferenceLabels | None = None
         self._classes = 0
@@ -140,7 +143,8 @@ class _Kept:
         """Cost of a query, without that of opening cases."""
         known = self._costs.setdefault(f"{model.name}@{model.version}", {})
         if query not in known:
-            known[query] = sum(float(model.of_patch(p, self._crop(p))) for p in patches)
+            of_patch = model.where(self._reveal)
+            known[query] = sum(float(of_patch(p, self._crop(p))) for p in patches)
             self._new = True
         return known[query]
 

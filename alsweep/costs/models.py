@@ -7,8 +7,11 @@ table counts already.
 import numpy as np
 from scipy.ndimage import generate_binary_structure, label
 
+from alsweep.config.annotator import Reveal
 from alsweep.costs.base import cost
+from alsweep.data.labels.revealing import revealed
 from alsweep.geometry import Patch
+from alsweep.label_codes import IGNORE
 from alsweep.types import LabelMap
 
 _CORNERS = generate_binary_structure(3, 3)
@@ -92,3 +95,19 @@ def asked(patch: Patch, labels: LabelMap) -> float:
 def corrections(patch: Patch, labels: LabelMap) -> float:
     """Voxels that people changed from what was predicted."""
     return 0.0
+
+
+@cost("marks", "voxels", by_reveal=True)
+def marks(patch: Patch, labels: LabelMap, reveal: Reveal = "dense") -> float:
+    """Voxels that are marked to tell what ``annotator.reveal`` asks for, at least one a patch.
+
+    Outlines where patches are labelled densely; two corners and a seed a box; points; strokes.
+    """
+    classes = int(labels.max()) + 1
+    if reveal == "dense":
+        marked = boundary(patch, labels)
+    elif reveal == "box":
+        marked = 3 * components(patch, labels)
+    else:
+        marked = float(np.count_nonzero(revealed(labels, reveal, classes) != IGNORE))
+    return max(1.0, marked)

@@ -13,7 +13,6 @@ import numpy as np
 
 from alsweep.errors import DatasetError
 from alsweep.geometry import Patch, box_slices, intersection, triple
-from alsweep.label_codes import IGNORE
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -65,6 +64,14 @@ class _CaseIndex:
         counts: list[int] = self.counts.sum(axis=1).tolist()
         return counts
 
+    def fits(
+        self, crop: UInt8[np.ndarray, " *axes"], label: int | None
+    ) -> Bool[np.ndarray, " *axes"]:
+        """Which voxels are of a known class, of ``label`` if given."""
+        fits: Bool[np.ndarray, " *axes"]
+        fits = crop < self.counts.shape[1] if label is None else crop == label
+        return fits
+
     @cached_property
     def _planes(self) -> dict[tuple[int, int | None], list[int]]:
         return {}
@@ -76,7 +83,7 @@ class _CaseIndex:
         """
         found = self._planes.get((box, label))
         if found is None:
-            fits = np.count_nonzero(_fits(crop, label), axis=(1, 2))
+            fits = np.count_nonzero(self.fits(crop, label), axis=(1, 2))
             found = self._planes[box, label] = np.cumsum(fits).tolist()
         return found
 
@@ -129,7 +136,7 @@ def _foreground_draw(
     return (_ClassFirst if order == "class_first" else _CaseFirst)(having, case_sampling)
 
 
-class _Images:
+class ImageWindows:
     """Windows of a dataset's images, zero where an image ends."""
 
     def __init__(self, dataset: Dataset) -> None:
@@ -163,7 +170,7 @@ class UnlabelledWindows:
 
     def __init__(self, dataset: Dataset, window: Triple, count: int) -> None:
         self._dataset = dataset
-        self._images = _Images(dataset)
+        self._images = ImageWindows(dataset)
         self.shape = (count, len(dataset.channels), *window)
 
     def draw(self, rng: np.random.Generator) -> Float32[np.ndarray, "sample channel z y x"]:
@@ -232,7 +239,7 @@ class PatchSampler:
             )
         self._annotated = _WeightedDraw(annotated, case_sampling)
         self._foreground = _foreground_draw(annotated, case_sampling, foreground_sampling)
-        self._images = _Images(dataset)
+        self._images = ImageWindows(dataset)
 
     def batch(self, rng: np.random.Generator, n: int) -> Batch:
         """Draw ``n`` training patches.
@@ -290,14 +297,8 @@ class PatchSampler:
         place = int(rng.integers(planes[-1]))
         z = bisect_right(planes, place)
         within = place - planes[z - 1] if z else place
-        inside = np.flatnonzero(_fits(crop[z], label))[within]
+        inside = np.flatnonzero(index.fits(crop[z], label))[within]
         return _voxel_at(patch, z * crop[z].size + int(inside))
-
-
-def _fits(crop: UInt8[np.ndarray, " *axes"], label: int | None) -> Bool[np.ndarray, " *axes"]:
-    """Which voxels are annotated, as ``label`` if given."""
-    fits: Bool[np.ndarray, " *axes"] = crop != IGNORE if label is None else crop == label
-    return fits
 
 
 def _voxel_at(patch: Patch, place: int) -> Triple:

@@ -5,6 +5,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
+from alsweep.config.annotator import Reveal
 from alsweep.config.trajectory import TrainingConfig
 from alsweep.data.case import Dataset
 from alsweep.data.ingest.network_plan import plans_batch_dice
@@ -48,6 +49,7 @@ class Setup:
         axes: Spatial axes (0 = z) that may be mirrored.
         compute: Device and precision.
         seed: Of the trajectory.
+        reveal: What the annotator tells of a patch.
     """
 
     dataset: Dataset
@@ -56,15 +58,22 @@ class Setup:
     axes: tuple[int, ...]
     compute: "Compute"
     seed: int
+    reveal: Reveal = "dense"
 
     @classmethod
     def make(
-        cls, dataset: Dataset, training: TrainingConfig, compute: "Compute", seed: int
+        cls,
+        dataset: Dataset,
+        training: TrainingConfig,
+        compute: "Compute",
+        seed: int,
+        reveal: Reveal = "dense",
     ) -> "Setup":
         """Work out what follows from dataset and recipe."""
         names = (*dataset.classes, *(target.name for target in dataset.targets))
         axes = mirror_axes(training, names)
-        return cls(dataset, training, make_topology(training, dataset), axes, compute, seed)
+        topology = make_topology(training, dataset)
+        return cls(dataset, training, topology, axes, compute, seed, reveal)
 
     @property
     def outputs(self) -> int:
@@ -134,11 +143,14 @@ class Learner(ABC):
     Attributes:
         heeds: The fields of ``training`` that it goes by, beside those of :data:`FRAME`. To change
             any other is refused.
+        heeds_boxes: Whether it also heeds labels that leave two classes open, see
+            :func:`alsweep.label_codes.boxed`; where not, ``annotator.reveal: box`` is refused.
         own_preset: The preset whose values stand for its own way in what it does not heed; None for
             that of the config.
     """
 
     heeds: ClassVar[Collection[str]] = ()
+    heeds_boxes: ClassVar[bool] = False
     own_preset: ClassVar[str | None] = None
 
     @abstractmethod

@@ -17,7 +17,7 @@ from alsweep.query.parameters import checked, neutral_values, telling
 GROUP = "alsweep.learners"
 
 _OWN = (
-    EntryPoint("monai", "alsweep.model.monai_learner:MonaiLearner", GROUP),
+    EntryPoint("monai", "alsweep.model.options.learner:OwnLearner", GROUP),
     EntryPoint("nnunetv2", "alsweep.model.nnunet:NnunetLearner", GROUP),
 )
 _EXTRAS = {"nnunetv2": "nnunet"}

@@ -5,16 +5,16 @@ import mmap
 import multiprocessing
 import signal
 import traceback
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import suppress
 from functools import partial
 from math import prod
 from multiprocessing.connection import Connection
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
+from numpy.typing import DTypeLike, NDArray
 
 from alsweep.data.ingest.parallel import follow_parent
 from alsweep.errors import AlsweepError, TrajectoryFailedError
@@ -24,7 +24,7 @@ from alsweep.model.learner import Setup
 from alsweep.rng import stream
 
 if TYPE_CHECKING:
-    from alsweep.data.patches import PatchSampler, UnlabelledWindows
+    from alsweep.data.patches import PatchSampler
 
 _MOST_LOST = 3
 _OnDevice = tuple[torch.Tensor, ...]
@@ -32,6 +32,14 @@ _Batch = tuple["NDArray[Any]", ...]
 """Images, partial labels, and windows without labels, as many as were asked for."""
 
 _log = logging.getLogger(__name__)
+
+
+class Unlabelled(Protocol):
+    """Draws what a batch holds beside annotated patches: one array or several."""
+
+    def draw(self, rng: np.random.Generator) -> "NDArray[Any] | tuple[NDArray[Any], ...]":
+        """The same shapes each time; all draws are from ``rng``."""
+        ...
 
 
 class Batches:
@@ -44,7 +52,7 @@ class Batches:
         augmentation: How they are varied.
         setup: Batch size, iterations and seed.
         member: With seed, epoch and iteration it addresses all draws.
-        unlabelled: What each batch holds besides, not augmented.
+        unlabelled: What each batch holds besides.
     """
 
     def __init__(
@@ -53,7 +61,7 @@ class Batches:
         augmentation: Augmentation,
         setup: Setup,
         member: int,
-        unlabelled: "Sequence[UnlabelledWindows]" = (),
+        unlabelled: "Sequence[Unlabelled]" = (),
     ) -> None:
         self._sampler = sampler
         self._augmentation = augmentation
@@ -70,15 +78,21 @@ class Batches:
             drawn = zip(*self._sampler.batch(rng, training.batch_size), strict=True)
             pairs = [self._augmentation(*pair, rng) for pair in drawn]
         images, targets = zip(*pairs, strict=True)
-        more = stream(self.setup.seed, "unlabelled", *place)
-        return np.stack(images), np.stack(targets), *(one.draw(more) for one in self._unlabelled)
+        return np.stack(images), np.stack(targets), *self._beside(place)
+
+    def _beside(self, place: tuple[int, ...]) -> Iterator["NDArray[Any]"]:
+        """What a batch holds beside annotated patches, all of its sources in turn."""
+        rng = stream(self.setup.seed, "unlabelled", *place)
+        for one in self._unlabelled:
+            drawn = one.draw(rng)
+            yield from drawn if isinstance(drawn, tuple) else (drawn,)
 
     def empty(self) -> _Batch:
         """Room for one, in memory that a fork shares; it is no part of /dev/shm."""
         setup = self.setup
         shape = (setup.training.batch_size, *setup.topology.window)
         images = (shape[0], len(setup.dataset.channels), *shape[1:])
-        more = [_shared(one.shape, np.float32) for one in self._unlabelled]
+        more = (_shared(one.shape, one.dtype) for one in self._beside((self.member, 0, 0)))
         return _shared(images, np.float32), _shared(shape, np.uint8), *more
 
     def load(self, first_epoch: int) -> Generator[_OnDevice, None, None]:
@@ -207,7 +221,7 @@ def _answer(batches: Batches, number: int) -> _Batch | Exception:
         return error
 
 
-def _shared(shape: tuple[int, ...], kind: type[np.generic]) -> "NDArray[Any]":
+def _shared(shape: tuple[int, ...], kind: DTypeLike) -> "NDArray[Any]":
     size = prod(shape) * np.dtype(kind).itemsize
     return np.frombuffer(mmap.mmap(-1, size), kind).reshape(shape)
 

@@ -45,7 +45,8 @@ class DiceTerm:
         Args:
             probs: ``(batch, channel, z, y, x)``.
             inside: Where each channel's structure is, of the same shape.
-            annotated: ``(batch, z, y, x)``.
+            annotated: What is known of it: ``(batch, channel, z, y, x)``, where 1 channel stands
+                for all.
 
         There is no smoothing: with sparse labels a constant would reward empty predictions. A class
         that is nowhere annotated has an overlap of 0 whatever is predicted, hence no gradient.
@@ -54,8 +55,7 @@ class DiceTerm:
         al. 2025 (nnActive), where it is 0. Values differ from theirs by what does not depend on the
         prediction, since a class that is absent costs nothing here.
         """
-        mask = annotated[:, None]
-        probs, inside = probs * mask, (inside & mask).to(probs.dtype)
+        probs, inside = probs * annotated, (inside & annotated).to(probs.dtype)
         axes = (0, 2, 3, 4) if self.batch else (2, 3, 4)
         there = inside.sum(axes)
         dice = 2 * (probs * inside).sum(axes) / (probs.sum(axes) + there).clamp_min(_TINY)
@@ -88,7 +88,7 @@ def masked_dice_ce(logits: "Tensor", target: "Tensor", dice: DiceTerm = PRESENT)
     ce = functional.cross_entropy(logits, safe, reduction="none")
     labels = torch.arange(classes, device=target.device).view(1, -1, 1, 1, 1)
     inside = safe[:, None] == labels
-    dice_loss = dice(logits.softmax(dim=1)[:, 1:], inside[:, 1:], annotated)
+    dice_loss = dice(logits.softmax(dim=1)[:, 1:], inside[:, 1:], annotated[:, None])
     return _annotated_mean(ce, annotated) + dice_loss
 
 
@@ -120,7 +120,7 @@ def masked_region_dice_bce(
     bce = functional.binary_cross_entropy_with_logits(
         logits, inside.to(logits.dtype), reduction="none"
     ).mean(dim=1)
-    return _annotated_mean(bce, annotated) + dice(logits.sigmoid(), inside, annotated)
+    return _annotated_mean(bce, annotated) + dice(logits.sigmoid(), inside, annotated[:, None])
 
 
 def _annotated_mean(values: "Tensor", annotated: "Tensor") -> "Tensor":
@@ -129,12 +129,16 @@ def _annotated_mean(values: "Tensor", annotated: "Tensor") -> "Tensor":
 
 def class_loss(dice: DiceTerm) -> Loss:
     """The loss of networks whose outputs are classes, over all scales."""
-    return partial(deep_supervision_loss, at_scale=partial(masked_dice_ce, dice=dice))
+    return at_all_scales(partial(masked_dice_ce, dice=dice))
 
 
 def region_loss(regions: "Sequence[Region]", dice: DiceTerm = PRESENT) -> Loss:
     """The loss of networks whose outputs are regions, over all scales."""
-    at_scale = partial(masked_region_dice_bce, table=membership(regions), dice=dice)
+    return at_all_scales(partial(masked_region_dice_bce, table=membership(regions), dice=dice))
+
+
+def at_all_scales(at_scale: "Callable[[Tensor, Tensor], Tensor]") -> Loss:
+    """A loss of logits against partial labels, taken at every scale that a network gives."""
     return partial(deep_supervision_loss, at_scale=at_scale)
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from alsweep.data.patches import PatchSampler, UnlabelledWindows
+from alsweep.data.patches import PatchSampler
 from alsweep.model.learner import Checkpoint, Learner, OnEpoch, Setup, TrainingData
 from alsweep.rng import torch_seed
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     # Torch and MONAI come when there is something to train, not to read what is heeded.
     from torch import nn
 
-    from alsweep.model.loading import Batches
+    from alsweep.model.loading import Batches, Unlabelled
     from alsweep.model.objective import Objective
 
 
@@ -46,6 +46,8 @@ class MonaiLearner(Learner):
         "compile",
     )
 
+    heeds_boxes = True
+
     def network(self, setup: Setup, member: int) -> "nn.Module":
         """See :class:`alsweep.model.learner.Learner`."""
         from alsweep.model.network import build_network
@@ -74,8 +76,11 @@ class MonaiLearner(Learner):
 
         return Objective(setup)
 
-    def unlabelled(self, setup: Setup) -> Sequence[UnlabelledWindows]:
-        """What each batch holds beside annotated patches, for :meth:`objective`."""
+    def unlabelled(self, setup: Setup) -> "Sequence[Unlabelled]":
+        """What each batch holds beside annotated patches, for :meth:`objective`.
+
+        Such as :class:`alsweep.data.patches.UnlabelledWindows`.
+        """
         return ()
 
     def fit(

@@ -1,10 +1,18 @@
 """What a training minimises."""
 
+from functools import partial
+
 import torch
 from torch import nn
 
 from alsweep.model.learner import Setup
-from alsweep.model.loss import DiceTerm, class_loss, region_loss
+from alsweep.model.loss import DiceTerm, Loss, at_all_scales, class_loss, region_loss
+from alsweep.model.told import (
+    boxed_class_loss,
+    boxed_region_loss,
+    told_of_classes,
+    told_of_regions,
+)
 
 
 class Objective(nn.Module):
@@ -20,9 +28,7 @@ class Objective(nn.Module):
     def __init__(self, setup: Setup) -> None:
         super().__init__()
         self.setup = setup
-        dice = DiceTerm(setup.training.dice_over, setup.batch_dice)
-        regions = setup.dataset.targets if setup.regions else ()
-        self._loss = region_loss(regions, dice) if regions else class_loss(dice)
+        self._loss = loss_of(setup)
 
     def forward(self, network: nn.Module, *batch: torch.Tensor) -> torch.Tensor:
         """The loss of one step, a scalar.
@@ -39,3 +45,16 @@ class Objective(nn.Module):
 
     def after_step(self, network: nn.Module) -> None:
         """Called once the weights have changed."""
+
+
+def loss_of(setup: Setup) -> Loss:
+    """The loss that uses what the annotator tells, and no more."""
+    dice = DiceTerm(setup.training.dice_over, setup.batch_dice)
+    regions = setup.dataset.targets if setup.regions else ()
+    classes = len(setup.dataset.classes)
+    if setup.reveal != "box":
+        return region_loss(regions, dice) if regions else class_loss(dice)
+    if regions:
+        told = told_of_regions(classes, regions)
+        return at_all_scales(partial(boxed_region_loss, told=told, dice=dice))
+    return at_all_scales(partial(boxed_class_loss, told=told_of_classes(classes), dice=dice))

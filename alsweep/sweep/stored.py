@@ -78,16 +78,13 @@ def stored_members(run: Path | Snapshot, plan: Plan) -> Counter[str]:
     return found
 
 
-def _whose_labels(planned: Planned) -> str | None:
+def _whose_labels(planned: Planned) -> str:
     """Equal where two trajectories have the same labels in the same patches."""
     annotator = planned.config.annotator
     if annotator.kind == "human":
         return planned.id
-    return (
-        None
-        if annotator.kind == "oracle"
-        else f"{annotator.model_dump_json()} {planned.config.seed}"
-    )
+    seed = planned.config.seed if annotator.kind == "noisy_oracle" else ""
+    return f"{annotator.model_dump_json()} {seed}"
 
 
 def _next_trainings(

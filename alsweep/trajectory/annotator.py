@@ -9,6 +9,7 @@ from alsweep.data.case import Dataset
 from alsweep.data.label_store import PartialLabels
 from alsweep.data.labels.human import HumanLabels
 from alsweep.data.labels.noisy import Errors, NoisyOracle
+from alsweep.data.labels.revealing import Revealing
 from alsweep.errors import ConfigError
 from alsweep.geometry import Patch
 from alsweep.layout import crops_folder
@@ -28,15 +29,22 @@ def make_annotator(
         ConfigError: A person is asked, who has no folder to answer into.
     """
     if config.annotator.kind == "oracle":
-        return Oracle(dataset)
+        return _asked(config, dataset, Oracle(dataset))
     if config.annotator.kind == "noisy_oracle":
-        return NoisyOracle(dataset, Errors.of(config.annotator), config.seed)
+        noisy = NoisyOracle(dataset, Errors.of(config.annotator), config.seed)
+        return _asked(config, dataset, noisy)
     if folder is None:
         raise ConfigError(
             "base.annotator.kind: a person labels for one trajectory in its own folder; "
             "write oracle"
         )
     return HumanLabels(crops_folder(folder), len(dataset.classes))
+
+
+def _asked(config: TrajectoryConfig, dataset: Dataset, annotator: Annotator) -> Annotator:
+    """Who knows every voxel, asked for what the config wants to be told of it."""
+    mode, classes = config.annotator.reveal, len(dataset.classes)
+    return annotator if mode == "dense" else Revealing(annotator, mode, classes)
 
 
 def annotated(dataset: Dataset, annotator: Annotator, patches: Sequence[Patch]) -> PartialLabels:

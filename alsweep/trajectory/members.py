@@ -23,6 +23,7 @@ from alsweep.model.learners import make_learner
 from alsweep.trajectory.member_processes import MemberProcesses
 from alsweep.trajectory.member_task import MemberTask
 from alsweep.trajectory.numerics import NUMERICS
+from alsweep.trajectory.pretrained import Pretrained
 from alsweep.trajectory.progress import OnProgress, Progress
 
 _log = logging.getLogger(__name__)
@@ -273,6 +274,12 @@ class Members:
             checkpoint_minutes=self.resources.checkpoint_minutes,
         )
 
+    @property
+    def pretrained(self) -> Pretrained:
+        """What members without a parent begin with, where anything was learnt before."""
+        minutes = self.resources.checkpoint_minutes
+        return Pretrained(self.setup, self.learner, self.store, self.owner, minutes)
+
     def _all(self, tasks: Sequence[MemberTask], tally: _Tally) -> list[Member]:
         """A member for each task: stored already, or trained."""
         members: dict[int, Member] = {}
@@ -280,7 +287,7 @@ class Members:
         for task in tasks:
             found = self.stored(task.member, task.key)
             if found is None:
-                missing.append(task)
+                missing.append(self._prepared(task))
             else:
                 members[task.member] = found
                 tally.epochs[task.member] = task.setup.training.epochs
@@ -291,6 +298,12 @@ class Members:
         else:
             members |= self._beside(missing, tally)
         return [members[task.member] for task in tasks]
+
+    def _prepared(self, task: MemberTask) -> MemberTask:
+        """The task with weights to begin with, where any were learnt before for all members."""
+        if task.start is not None or not self.pretrained.asked_for:
+            return task
+        return replace(task, start=self.pretrained.start(task.member))
 
     def _here(self, task: MemberTask, tally: _Tally) -> Member:
         """Train a member in this process."""

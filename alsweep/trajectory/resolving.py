@@ -9,7 +9,9 @@ from alsweep.config.strategy import StrategySpec
 from alsweep.config.trajectory import TrajectoryConfig
 from alsweep.data.case import Dataset
 from alsweep.errors import ConfigError, StrategyError
-from alsweep.model.learners import resolve_learner
+from alsweep.label_codes import MOST_BOXED_CLASSES
+from alsweep.model.learners import make_learner, resolve_learner
+from alsweep.model.options.base import resolve_options
 from alsweep.query.base import label_of, make_strategy, parameters, plugins_of, strategy_name
 from alsweep.trajectory.pool import DatasetFacts
 
@@ -25,6 +27,7 @@ def resolve(config: TrajectoryConfig, dataset: Dataset) -> TrajectoryConfig:
     resolved = written_out(config).model_copy(update={"dataset": dataset.path})
     _check_annotator(resolved, dataset)
     _check_references(resolved, dataset)
+    _check_boxes(resolved, dataset)
     _check_grid(resolved, dataset)
     _check_strategies(resolved, dataset)
     _check_room(resolved, dataset)
@@ -49,7 +52,7 @@ def written_out(config: TrajectoryConfig) -> TrajectoryConfig:
         }
     )
     needs = make_strategy(resolved.strategy).needs
-    training = resolve_learner(resolved.training, needs)
+    training = resolve_options(resolve_learner(resolved.training, needs))
     return resolved.model_copy(update={"training": training})
 
 
@@ -78,6 +81,23 @@ def _check_references(config: TrajectoryConfig, dataset: Dataset) -> None:
         raise ConfigError(
             f"{looking[0]} looks at reference labels, but case '{lacking[0]}'{more} of the pool "
             "has none; choose one that does not, or ingest the labels"
+        )
+
+
+def _check_boxes(config: TrajectoryConfig, dataset: Dataset) -> None:
+    """Boxes leave two classes open, for which labels need codes and the learner a loss."""
+    if config.annotator.reveal != "box":
+        return
+    learner, classes = config.training.learner, len(dataset.classes)
+    if not make_learner(learner).heeds_boxes:
+        raise ConfigError(
+            f"base.annotator.reveal: learner {learner.name} has no loss for boxes; write reveal: "
+            "dense, points or scribbles, or learner: monai"
+        )
+    if classes > MOST_BOXED_CLASSES:
+        raise ConfigError(
+            f"base.annotator.reveal: there are codes for boxes round up to {MOST_BOXED_CLASSES} "
+            f"classes, but {dataset.path} has {classes}; write reveal: dense, points or scribbles"
         )
 
 

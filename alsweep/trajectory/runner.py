@@ -17,6 +17,7 @@ from alsweep.data.labels.human import HumanLabels
 from alsweep.disk import full_disk_told, require_room
 from alsweep.errors import PoolExhaustedError
 from alsweep.geometry import Patch, QueriedPatch
+from alsweep.label_codes import named
 from alsweep.layout import labels_folder, models_folder
 from alsweep.results.loops import HumanEffort, LoopRecord
 from alsweep.results.records import read_records
@@ -299,8 +300,9 @@ class Trajectory:
         """
         self._wait_for_view()
         path, spacing = labels_folder(self._folder), self.dataset.manifest.spacing
+        boxes = self.config.annotator.reveal == "box"
         self._view = self._viewer.submit(
-            self.labels.write_zarr, path, self.dataset.classes, spacing
+            self.labels.write_zarr, path, named(self.dataset.classes, boxes=boxes), spacing
         )
 
     def _wait_for_view(self) -> None:

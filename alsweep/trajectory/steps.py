@@ -76,7 +76,8 @@ class Steps:
         store = ModelStore(models, int(resources.models_gib * _GIB))
         tell = on_progress or (lambda progress: None)
         learner = make_learner(config.training.learner)
-        setup = Setup.make(dataset, config.training, compute, config.seed)
+        reveal = config.annotator.reveal
+        setup = Setup.make(dataset, config.training, compute, config.seed, reveal)
         members = Members(setup, learner, store, owner, tell, resources)
         # Each holds the probabilities of a case, which a card has not the room for many times.
         most = resources.threads if compute.device.type == "cpu" else 2

@@ -22,7 +22,9 @@ from alsweep.results.records import read_query
 from alsweep.rng import stream
 from alsweep.testing.runs import write_run
 
-OURS = {"patches", "voxels", "foreground", "boundary", "components", "slices", "cases", "prompts"}
+OURS = {
+    "patches", "voxels", "foreground", "boundary", "components", "slices", "cases", "prompts", "marks"
+}  # fmt: skip
 
 
 def of(name: str, labels: np.ndarray) -> float:
@@ -43,8 +45,18 @@ def test_a_cube_in_a_patch_is_counted_by_hand():
     found = {name: of(name, labels) for name in OURS}
     assert found == {
         "patches": 1, "voxels": 216, "foreground": 64, "boundary": 64 - 8, "components": 1,
-        "slices": 4, "cases": 0, "prompts": 1,
+        "slices": 4, "cases": 0, "prompts": 1, "marks": 64 - 8,
     }  # fmt: skip
+
+
+def test_marks_are_counted_by_what_is_told_of_a_patch():
+    labels = np.zeros((6, 6, 6), dtype=np.uint8)
+    labels[1:5, 1:5, 1:4] = 1
+    patch, model = Patch("a", (0, 0, 0), labels.shape), cost_model("marks")
+    marks = {mode: model.where(mode)(patch, labels) for mode in ("box", "points", "scribbles")}
+    # A box; a point in the piece and one in the background; a stroke of 4 and one of 6.
+    assert marks == {"box": 3, "points": 2, "scribbles": 10}
+    assert all(model.where(mode)(patch, np.zeros_like(labels)) >= 1 for mode in (*marks, "dense"))
 
 
 def test_two_classes_that_touch_have_an_outline_between_them():

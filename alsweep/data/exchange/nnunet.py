@@ -10,7 +10,6 @@ from alsweep.data.exchange.volumes import write_volume
 from alsweep.data.ingest.writing import new_folder
 from alsweep.errors import DatasetError
 from alsweep.files import write_json
-from alsweep.label_codes import IGNORE
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -88,8 +87,11 @@ def _write_cases(
 
 
 def _ignored(labels: LabelMap, code: int) -> LabelMap:
-    """The labels with nnU-Net's code for ignore: the number after the last class."""
-    return np.where(labels == IGNORE, np.uint8(code), labels)
+    """The labels with nnU-Net's code for ignore: the number after the last class.
+
+    It has none for a voxel that is one of two classes.
+    """
+    return np.where(labels >= code, np.uint8(code), labels)
 
 
 def grid_affine(case: CaseInfo, spacing: Spacing | None = None) -> Float64[np.ndarray, "4 4"]:
