@@ -8,7 +8,14 @@ from hypothesis import strategies as st
 
 from alsweep.geometry import Patch
 from alsweep.query.base import Embedding
-from alsweep.query.candidates import Candidate, CaseLimit, ordered, patch_features
+from alsweep.query.candidates import (
+    Annotated,
+    Candidate,
+    CaseLimit,
+    Known,
+    ordered,
+    patch_features,
+)
 from alsweep.query.select import SELECTORS
 from alsweep.query.stage import make_stage
 from alsweep.rng import stream
@@ -24,7 +31,8 @@ def candidates(features, scores=None, case="a"):
 
 def chosen(name, found, n, annotated=(), most=99, seed=0, **parameters):
     stage = make_stage(SELECTORS, {"name": name, **parameters}, "select")
-    picked = stage(found, n, annotated, CaseLimit(most), stream(seed))
+    known = Known(Annotated(np.array(annotated), np.zeros((0, 0))), found)
+    picked = stage(found, n, known, CaseLimit(most), stream(seed))
     return [candidate.patch.start[0] for candidate in picked]
 
 
