@@ -73,22 +73,25 @@ class GradientMean:
             corners: Lowest corner of each window; negative where the case was padded.
         """
         for one, seen, corner in zip(logits, features, corners, strict=True):
-            error = self._error(activate(one.float(), self._regions), corner)
-            rows = [
-                functional.avg_pool3d((row * seen.float())[None], self._pool)[0] for row in error
-            ]
+            error, inside = self._error(activate(one.float(), self._regions), corner)
+            share = self._pooled(inside[None]).clamp_min(1e-6)
+            rows = [self._pooled(row * seen.float()) / share for row in error]
             self._mean.add(torch.cat(rows)[None], [corner])
 
-    def _error(self, probs: "Probs", corner: Triple) -> "Probs":
-        """What the member says less the target; 0 in the padding."""
+    def _pooled(self, values: "Tensor") -> "Tensor":
+        return functional.avg_pool3d(values[None], self._pool)[0]
+
+    def _error(self, probs: "Probs", corner: Triple) -> "tuple[Probs, Tensor]":
+        """What the member says less the target, 0 in the padding; and 1 where there is none."""
         _, *shape = self._targets.shape
         low = [max(0, a) for a in corner]
         high = [min(n, a + w) for n, a, w in zip(shape, corner, probs.shape[1:], strict=True)]
         case = [slice(a, b) for a, b in zip(low, high, strict=True)]
         window = [slice(a - c, b - c) for a, b, c in zip(low, high, corner, strict=True)]
-        error = torch.zeros_like(probs)
+        error, inside = torch.zeros_like(probs), torch.zeros_like(probs[0])
         error[:, *window] = probs[:, *window] - self._targets[:, *case]
-        return error
+        inside[*window] = 1
+        return error, inside
 
     def mean(self) -> Embedding:
         """The gradients, ``(class * feature, z, y, x)``, float32: they may be very small."""
