@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy import ndimage
 
+from alsweep.otsu import otsu
+
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
 
@@ -38,8 +40,6 @@ _LINEAR, _LEAST_SPREAD = 3.0, 0.25
 lie from the darkest 10 %, and a mode is taken for no narrower than a bit less than air's is."""
 _FINEST = 3e-4
 """Of the contrast: where the scale is linear for air without any noise."""
-_BINS = 256
-_TAILS = (0.5, 99.5)
 
 
 def air_mask(
@@ -86,29 +86,6 @@ def air_mask(
     deep = inner if inner.sum() >= max(_FEWEST, 0.1 * air.sum()) else air
     doubted = any(_is_mixed(v, deep, ~below) or _has_signal(c, v, deep) for c, v in others)
     return None if doubted else air
-
-
-def otsu(values: Shaped[np.ndarray, "*axes"]) -> float | None:
-    """Threshold below which values are of the darker of two classes; None where all are the same.
-
-    Between two classes that leave a gap it is in the middle of it. The outermost 0.5 % on either
-    side count as if they lay at the limits of the rest.
-
-    Source: Otsu 1979, doi:10.1109/TSMC.1979.4310076; 256 bins.
-    """
-    low, high = (float(value) for value in np.percentile(values, _TAILS))
-    if not low < high:
-        low, high = float(values.min()), float(values.max())
-    if not low < high:
-        return None
-    counts, edges = np.histogram(np.clip(values, low, high), bins=_BINS, range=(low, high))
-    darker = np.cumsum(counts)[:-1].astype(np.float64)
-    brighter = counts.sum() - darker
-    sums = np.cumsum(counts * (edges[1:] + edges[:-1]) / 2)
-    apart = (sums[-1] - sums[:-1]) / brighter - sums[:-1] / darker
-    between = darker * brighter * apart**2
-    best = np.flatnonzero(between >= between.max() * (1 - 1e-9))
-    return float(edges[1 + best[[0, -1]]].mean())
 
 
 def margins(spacing: Spacing) -> tuple[int, int, int]:

@@ -76,9 +76,13 @@ class FeatureMean:
 
     def mean(self) -> "Float[Tensor, 'feature z y x']":
         """The features of the case, float16: they serve to tell patches apart, not to compute."""
+        return self.exact().half()
+
+    def exact(self) -> "Float[Tensor, 'feature z y x']":
+        """The features of the case, float32."""
         assert self._sum is not None, "a case has at least one window"
         assert self._weight is not None
-        return (self._sum / self._weight).half()
+        return self._sum / self._weight
 
     def _empty(self, features: "Tensor", sizes: Triple) -> "tuple[Tensor, Tensor]":
         z, y, x = (w / n for w, n in zip(self._window, sizes, strict=True))

@@ -5,7 +5,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 from monai.inferers import sliding_window_inference
@@ -15,21 +15,25 @@ from alsweep.geometry import Triple, triple
 from alsweep.model.device import Compute, enough_memory
 from alsweep.model.embedding import FeatureMean, outputs_of
 from alsweep.model.ensemble_mean import EnsembleMean
+from alsweep.model.gradients import GradientMean, inputs_of, targets_of
 from alsweep.query.pool import Embedding, Prediction
 
 if TYPE_CHECKING:
-    from alsweep.types import Volume
+    from alsweep.types import Probs, Volume
 
 _WINDOWS, _WINDOWS_ON_CARD = 2, 4
 """Windows per forward pass. One alone is up to 13 times slower on a CPU: oneDNN's fast path needs
 more. On an H200 four of 128x128x128 take 0.8 of the time of two, and eight no less than 0.76."""
 
-_OnWindows = Callable[[int, Sequence[Triple]], None]
-"""Called after each forward pass with the number of windows and their lowest corners."""
+_OnWindows = Callable[[torch.Tensor, Sequence[Triple]], None]
+"""Called after each forward pass with the windows' logits and their lowest corners."""
 
 
 Encoder = Callable[[nn.Module], nn.Module]
 """The part of a network that embeddings are taken from."""
+
+Head = Callable[[nn.Module], nn.Module]
+"""The last layer of a network, that gradients are taken by."""
 
 
 @dataclass(frozen=True)
@@ -43,6 +47,7 @@ class Tiling:
         compute: Device and precision.
         regions: Whether each output goes through a sigmoid of its own, instead of a softmax.
         encoder: Of the learner; needed for ``embedding`` alone.
+        head: Of the learner; needed for ``gradient`` and ``soft_gradient`` alone.
         gaussian: Whether the middle of a window counts more than its rim, where windows overlap.
     """
 
@@ -52,6 +57,7 @@ class Tiling:
     compute: Compute
     regions: bool = False
     encoder: Encoder | None = None
+    head: Head | None = None
     gaussian: bool = True
 
 
@@ -69,7 +75,8 @@ def predict(
         image: ``(channel, z, y, x)``, normalised.
         tiling: Windows, mirroring, device.
         needs: What is wanted beside the mean probability: ``mean_entropy``, ``embedding``,
-            ``members``.
+            ``members``, ``gradient``, ``soft_gradient``. For gradients the first member goes over
+            the case once more.
 
     Returns:
         Float32 tensors on ``tiling.compute.device``, float16 for features; probabilities sum to 1
@@ -85,7 +92,8 @@ def predict(
     volume = torch.from_numpy(image.copy())[None]
     with enough_memory(f"to predict a case of {tuple(image.shape)} voxels"):
         volume = volume.to(tiling.compute.device)
-        return _fold(networks, volume, tiling, needs)
+        found = _fold(networks, volume, tiling, needs)
+        return replace(found, **_gradients(networks, volume, tiling, needs, found.mean_probs))
 
 
 def _fold(
@@ -102,6 +110,34 @@ def _fold(
         _fold_member(fold, network, volume, tiling, mean)
         features.append(mean.mean())
     return replace(fold.means(), embedding=Embedding(torch.cat(features), mean.cell))
+
+
+def _gradients(
+    networks: Sequence[nn.Module],
+    volume: torch.Tensor,
+    tiling: Tiling,
+    needs: Collection[str],
+    probs: "Probs",
+) -> dict[str, Any]:
+    """The gradients that are needed, of the first member as it is, without mirroring."""
+    targets = targets_of(probs, tiling.regions, alone=len(networks) == 1 and not tiling.axes)
+    means = {
+        need: GradientMean(target(), tiling.window, tiling.regions)
+        for need, target in targets.items()
+        if need in needs
+    }
+    if not means:
+        return {}
+    assert tiling.head is not None
+    with inputs_of(tiling.head(networks[0])) as seen:
+
+        def on_windows(logits: torch.Tensor, corners: Sequence[Triple]) -> None:
+            features = seen.pop()[: len(corners)]
+            for mean in means.values():
+                mean.add(logits, features, corners)
+
+        _slide(networks[0], volume, tiling, on_windows)
+    return {need: mean.mean() for need, mean in means.items()}
 
 
 def _fold_member(
@@ -131,11 +167,11 @@ def _gathering(
 ) -> Iterator[_OnWindows]:
     """What to do after each forward pass: hand its encoder features on, or nothing."""
     if features is None:
-        yield lambda count, corners: None
+        yield lambda logits, corners: None
         return
     assert tiling.encoder is not None
     with outputs_of(tiling.encoder(network)) as seen:
-        yield lambda count, corners: features.add(seen.pop()[:count], corners, flips)
+        yield lambda logits, corners: features.add(seen.pop()[: len(corners)], corners, flips)
 
 
 def _slide(
@@ -175,8 +211,9 @@ def _forward(
         triple(axis.start - before for axis, before in zip(place[2:], padding, strict=True))
         for place in places
     ]
-    on_windows(windows.shape[0], corners)
-    return (logits[:1] if alone else logits).float()
+    found = logits[:1] if alone else logits
+    on_windows(found, corners)
+    return found.float()
 
 
 def _subsets(axes: Iterable[int]) -> Iterable[tuple[int, ...]]:

@@ -195,3 +195,12 @@ class Learner(ABC):
         are refused.
         """
         raise NotImplementedError(f"{type(self).__name__} has no encoder to take features from")
+
+    def head(self, network: "nn.Module") -> "nn.Module":
+        """The last layer of a network, for strategies that take gradients by it.
+
+        It is linear at each voxel, runs once a forward pass and is given
+        ``(window, feature, z, y, x)`` at full resolution. With a learner that does not override
+        this, such strategies are refused.
+        """
+        raise NotImplementedError(f"{type(self).__name__} has no head to take gradients by")

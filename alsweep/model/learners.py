@@ -41,14 +41,25 @@ def resolve_learner(training: TrainingConfig, needs: Collection[str] = ()) -> Tr
     if not training.learner.stored:
         # What alsweep wrote was held to the presets and defaults of then.
         _check_heeded(learner, training)
-    if "embedding" in needs and type(learner).encoder is Learner.encoder:
-        raise ConfigError(
-            f"{_PLACE}: '{training.learner.name}' gives no embeddings, which the strategy needs; "
-            "choose another of the two"
-        )
+    for what, missing in _missing(learner).items():
+        if missing & set(needs):
+            raise ConfigError(
+                f"{_PLACE}: '{training.learner.name}' gives no {what}, which the strategy needs; "
+                "choose another of the two"
+            )
     options: dict[str, Any] = telling(learner) if is_dataclass(learner) else {}
     spec = LearnerSpec(name=training.learner.name, options=options, stored=True)
     return training.model_copy(update={"learner": spec})
+
+
+def _missing(learner: Learner) -> dict[str, set[str]]:
+    """Needs of strategies that the learner cannot meet, by their name for people."""
+    found: dict[str, set[str]] = {}
+    if type(learner).encoder is Learner.encoder:
+        found["embeddings"] = {"embedding"}
+    if type(learner).head is Learner.head:
+        found["gradients"] = {"gradient", "soft_gradient"}
+    return found
 
 
 def _check_heeded(learner: Learner, training: TrainingConfig) -> None:

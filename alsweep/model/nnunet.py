@@ -83,6 +83,12 @@ class NnunetLearner(Learner):
         stage: nn.Module = network.encoder.stages[-2]  # type: ignore[union-attr, index, assignment]
         return stage
 
+    def head(self, network: nn.Module) -> nn.Module:
+        """The decoder's layer of full resolution; see :class:`alsweep.model.learner.Learner`."""
+        layers = network.decoder.seg_layers  # type: ignore[union-attr]
+        layer: nn.Module = layers[-1]  # type: ignore[index, assignment]
+        return layer
+
     def fit(
         self,
         network: nn.Module,

@@ -26,8 +26,9 @@ from alsweep.query.base import (
     strategies,
     strategy,
 )
-from alsweep.query.candidates import Annotated, Candidate, CaseLimit
+from alsweep.query.candidates import Annotated, Candidate, CaseLimit, Known
 from alsweep.query.expected_dice import ExpectedDiceMap
+from alsweep.query.features import Features
 from alsweep.query.filters import FILTERS, Filter, LabelEntropy, NoFilter, Purity
 from alsweep.query.maps import (
     MAPS,
@@ -43,10 +44,14 @@ from alsweep.query.maps import (
     WindowMap,
 )
 from alsweep.query.noise import NOISES, Noise, NoNoise, Power, Softmax, SoftRank
+from alsweep.query.proposing import PROPOSALS, BestWindows, Proposal, RandomTiling
 from alsweep.query.select import SELECTORS, Select, select_patches
 from alsweep.query.select.batches import StochasticBatches
 from alsweep.query.select.best import Greedy
-from alsweep.query.select.diverse import KCenter, KMeansPlusPlus
+from alsweep.query.select.clustered import KMeans
+from alsweep.query.select.crb import Crb
+from alsweep.query.select.diverse import Badge, KCenter, KMeansPlusPlus
+from alsweep.query.select.log_det import LogDet
 from alsweep.query.stage import Stage
 from alsweep.query.stratify import STRATIFIERS, ByClass, NoStrata, Stratify
 from alsweep.query.voxels import VoxelScores
@@ -60,26 +65,34 @@ __all__ = [
     "FILTERS",
     "MAPS",
     "NOISES",
+    "PROPOSALS",
     "SELECTORS",
     "STRATIFIERS",
     "Aggregate",
     "Annotated",
+    "Badge",
+    "BestWindows",
     "ByClass",
     "Candidate",
     "CaseLimit",
     "Choice",
     "ClassWeightedEntropyMap",
+    "Crb",
     "Embedding",
     "ExpectedDiceMap",
     "ExpectedEntropyMap",
     "Facts",
+    "Features",
     "Filter",
     "ForegroundNormalised",
     "Greedy",
     "KCenter",
+    "KMeans",
     "KMeansPlusPlus",
+    "Known",
     "LabelEntropy",
     "LeastConfidenceMap",
+    "LogDet",
     "MarginMap",
     "Max",
     "Mean",
@@ -94,8 +107,10 @@ __all__ = [
     "Power",
     "Prediction",
     "PredictiveEntropyMap",
+    "Proposal",
     "Purity",
     "QueriedPatch",
+    "RandomTiling",
     "Request",
     "ScoreMapStage",
     "Select",

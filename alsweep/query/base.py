@@ -19,6 +19,7 @@ from alsweep.query.parameters import (
     doc_parts,
     neutral_values,
     off_default,
+    reads_predictions,
     required,
     same_as,
     searchable,
@@ -150,8 +151,10 @@ class Strategy:
     def check_start(self, config: TrajectoryConfig, dataset: Facts) -> None:
         """Like :meth:`check`, for a strategy that chooses the starting patches."""
         name = config.starting_budget.strategy.name
-        if self.needs:
-            raise StrategyError(f"{name} needs a trained network; choose a random start")
+        if reads_predictions(self.needs):
+            raise StrategyError(
+                f"{name} needs a trained network; choose a random start, or one of its images"
+            )
         if self.all_classes:
             check_classes(name, config, dataset)
 

@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -26,7 +26,12 @@ class Candidate:
         channel: The stratum that it was taken for.
         spare: Taken beyond its case's shares; used only when all strata fall short.
         worth: What a filter measured of it.
-        features: Mean embedding over the patch; None where no stage needs it.
+        features: Mean embedding over the patch; this and what follows are None where no stage needs
+            it.
+        gradient: Mean gradient embedding over the patch.
+        soft_gradient: The same of the soft one.
+        volumes: Voxels predicted as each foreground class, ``(class,)``.
+        probs: Mean probability of each channel of the prediction.
     """
 
     patch: Patch
@@ -35,6 +40,10 @@ class Candidate:
     spare: bool = False
     worth: float = 0.0
     features: np.ndarray | None = None
+    gradient: np.ndarray | None = None
+    soft_gradient: np.ndarray | None = None
+    volumes: np.ndarray | None = None
+    probs: np.ndarray | None = None
 
 
 @dataclass(frozen=True)
@@ -44,10 +53,27 @@ class Annotated:
     Attributes:
         features: Mean embedding, ``(patch, feature)``; empty where no stage needs it.
         classes: Voxels of each label, ``(patch, label)``; empty where no stage needs it.
+        volumes: Voxels predicted as each foreground class, ``(patch, class)``; likewise.
+        probs: Mean probability of each channel, ``(patch, channel)``; likewise.
     """
 
     features: np.ndarray
     classes: np.ndarray
+    volumes: np.ndarray = field(default_factory=lambda: np.zeros((0, 0)))
+    probs: np.ndarray = field(default_factory=lambda: np.zeros((0, 0)))
+
+
+@dataclass(frozen=True)
+class Known:
+    """What a selection may know beside the candidates that it chooses among.
+
+    Attributes:
+        annotated: The patches annotated so far.
+        every: The candidates of all cases, best first, with those that a filter left out.
+    """
+
+    annotated: Annotated
+    every: Sequence[Candidate] = ()
 
 
 def ordered(candidates: Iterable[Candidate]) -> list[Candidate]:

@@ -1,7 +1,7 @@
 """How a composition queries: case by case to candidates, then once over all of them."""
 
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import cast
@@ -14,13 +14,13 @@ from alsweep.query.candidates import (
     Annotated,
     Candidate,
     CaseLimit,
+    Known,
     ordered,
-    patch_features,
 )
 from alsweep.query.maps import VoxelMap, WindowMap
+from alsweep.query.measures import Rows, measured
 from alsweep.query.pool import Pool, PoolCase, Prediction, Request, Streams
 from alsweep.query.room import space_of
-from alsweep.query.select import greedy
 from alsweep.query.stage import Stage
 from alsweep.query.stages import Composition
 from alsweep.query.voxels import VoxelScores
@@ -33,11 +33,11 @@ class _CaseResult:
 
     Attributes:
         candidates: Not overlapping each other nor what is annotated.
-        annotated: Features of the annotated patches; empty where no stage needs them.
+        annotated: What was measured of the annotated patches, by field of a candidate.
     """
 
     candidates: list[Candidate]
-    annotated: np.ndarray
+    annotated: Rows
 
 
 @dataclass(frozen=True)
@@ -59,9 +59,9 @@ class Engine:
     def query(self, pool: Pool) -> list[QueriedPatch]:
         """Choose patches, best first; fewer than asked for where nothing more fits."""
         results = list(_each_case(pool, self.case_result))
-        annotated = Annotated(
-            np.array([row for result in results for row in result.annotated]), self._classes(pool)
-        )
+        rows = [result.annotated for result in results]
+        features, volumes, probs = (_joined(rows, key) for key in ("features", "volumes", "probs"))
+        annotated = Annotated(features, self._classes(pool), volumes, probs)
         candidates = ordered(c for result in results for c in result.candidates)
         chosen = self.select(candidates, annotated)
         return [QueriedPatch(candidate.patch, candidate.score) for candidate in chosen]
@@ -80,12 +80,12 @@ class Engine:
         patches = [candidate.patch for candidate in candidates]
         worth = self.composition.filter.measure(prediction, patches)
         candidates = [replace(c, worth=float(w)) for c, w in zip(candidates, worth, strict=True)]
-        if "embedding" not in self.composition.needs or prediction.embedding is None:
-            return _CaseResult(candidates, np.zeros((0, 0), dtype=np.float32))
-        features = patch_features(prediction.embedding, [*patches, *case.taken])
-        own, annotated = features[: len(patches)], features[len(patches) :]
-        held = [replace(c, features=f) for c, f in zip(candidates, own, strict=True)]
-        return _CaseResult(held, annotated)
+        rows = measured(self.composition.needs, prediction, [*patches, *case.taken])
+        held = [
+            replace(c, **{field: values[i] for field, values in rows.items()})
+            for i, c in enumerate(candidates)
+        ]
+        return _CaseResult(held, {field: values[len(held) :] for field, values in rows.items()})
 
     def _candidates(self, case: PoolCase, prediction: Prediction) -> list[Candidate]:
         """Let each channel take its share of the case, in turn, none overlapping."""
@@ -94,11 +94,14 @@ class Engine:
         per_case = self.request.per_case * self.composition.candidates_factor
         draws = self._draws(strata, "channels", case.case)
         shares = strata.case_shares(per_case, self.foreground, draws)
+        propose = self.composition.candidates
+        windows = self._draws(propose, "candidates", case.case)
         found: list[Candidate] = []
 
         def best(channel: int, n: int) -> list[Candidate]:
             taken = (*case.taken, *(candidate.patch for candidate in found))
-            boxes = greedy(scores[channel], replace(space, taken=taken), n) if n > 0 else []
+            free = replace(space, taken=taken)
+            boxes = propose(scores[channel], free, n, windows) if n > 0 else []
             return [Candidate(Patch(case.case, b.start, b.size), b.score, channel) for b in boxes]
 
         for channel, share in shares:
@@ -127,7 +130,7 @@ class Engine:
         """Choose among the candidates of all cases, which come best first."""
         ranked = self._ranked(candidates)
         kept = self.composition.filter.keep(ranked, self.request, annotated)
-        features = list(annotated.features)
+        known = Known(annotated, ranked)
         limit = CaseLimit(self.request.per_case * self.composition.case_limit)
         draws = self._draws(self.composition.select, "select")
         strata = self.composition.stratify
@@ -137,7 +140,7 @@ class Engine:
         for channel, share in shares.items():
             own = [c for c in kept if c.channel == channel and not c.spare]
             wanted = share + (owed if channel == GENERAL else 0)
-            taken = self.composition.select(own, wanted, features, limit, draws)
+            taken = self.composition.select(own, wanted, known, limit, draws)
             owed += share - len(taken)
             chosen += taken
         # What the strata, and then the filter, left over: a query is short only if the pool is.
@@ -145,7 +148,7 @@ class Engine:
             picked = {candidate.patch for candidate in chosen}
             rest = [c for c in left if c.patch not in picked]
             missing = self.request.patches - len(chosen)
-            chosen += self.composition.select(rest, missing, features, limit, draws)
+            chosen += self.composition.select(rest, missing, known, limit, draws)
         return chosen if len(shares) == 1 else ordered(chosen)
 
     def _draws(self, stage: Stage, *key: str) -> np.random.Generator:
@@ -164,6 +167,11 @@ class Engine:
             disturbed = noise.on_candidates(scores, self.request, draws)
             noised += [replace(c, score=float(s)) for c, s in zip(own, disturbed, strict=True)]
         return ordered(noised)
+
+
+def _joined(results: Sequence[Rows], field: str) -> np.ndarray:
+    """What was measured of the annotated patches of all cases, a row each."""
+    return np.array([row for rows in results for row in rows.get(field, ())])
 
 
 def _each_case(

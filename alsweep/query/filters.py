@@ -7,13 +7,12 @@ from typing import TYPE_CHECKING, ClassVar
 import numpy as np
 
 from alsweep.query.candidates import Annotated, Candidate
+from alsweep.query.measures import class_volumes, label_entropy
 from alsweep.query.parameters import searchable
 from alsweep.query.stage import Stage, stage
 from alsweep.registry import Registry
 
 if TYPE_CHECKING:
-    from torch import Tensor
-
     from alsweep.geometry import Patch
     from alsweep.query.pool import Prediction, Request
 
@@ -84,15 +83,7 @@ class LabelEntropy(Filter):
 
     def measure(self, prediction: "Prediction", patches: "Sequence[Patch]") -> np.ndarray:
         """Entropy of the classes' shares of the predicted foreground, nats; 0 without any."""
-        import torch
-
-        if not patches:
-            return np.zeros(0)
-        counts = torch.stack([_class_counts(prediction, patch) for patch in patches])
-        shares = counts.cpu().numpy().astype(np.float64)
-        shares /= np.maximum(shares.sum(axis=1, keepdims=True), 1)
-        logs = np.log(shares, out=np.zeros_like(shares), where=shares > 0)
-        return np.asarray(-(shares * logs).sum(axis=1))
+        return label_entropy(class_volumes(prediction, patches))
 
     def keep(
         self, candidates: list[Candidate], request: "Request", annotated: Annotated
@@ -150,11 +141,3 @@ def _prototypes(annotated: Annotated) -> np.ndarray:
 def _directions(features: np.ndarray) -> np.ndarray:
     norms = np.linalg.norm(features, axis=1, keepdims=True)
     return np.asarray(features / np.maximum(norms, 1e-12))
-
-
-def _class_counts(prediction: "Prediction", patch: "Patch") -> "Tensor":
-    """Voxels of the patch that are predicted as each foreground class."""
-    probs = prediction.mean_probs[(slice(None), *patch.slices)]
-    if prediction.regions:
-        return (probs > 0.5).sum(dim=(1, 2, 3))
-    return probs.argmax(dim=0).flatten().bincount(minlength=probs.shape[0])[1:]

@@ -19,6 +19,7 @@ def searchable(
     high: float | None = None,
     log: bool = False,
     choices: tuple[Any, ...] | None = None,
+    former: tuple[Any, ...] = (),
     help: str,
     neutral: Any = None,
 ) -> Any:
@@ -30,6 +31,7 @@ def searchable(
         high: Largest value.
         log: Whether a search should draw on a logarithmic scale.
         choices: All legal values, where they are few.
+        former: Values that were choices once: they are read, and offered no more.
         help: One line, with unit.
         neutral: Of a parameter that came after its strategy or stage: the value at which all is as
             it was before. It never changes; ids leave the parameter out at it, and what was stored
@@ -37,7 +39,8 @@ def searchable(
     """
     metadata = {"low": low, "high": high, "log": log, "choices": choices, "help": help}
     later = {} if neutral is None else {_NEUTRAL: neutral}
-    return field(default=default, metadata={**metadata, **later, "type": type(default)})
+    told = {**metadata, **later, "former": former, "type": type(default)}
+    return field(default=default, metadata=told)
 
 
 def required(kind: type, *, help: str) -> Any:
@@ -116,7 +119,8 @@ def _checked_value(place: str, declared: "Field[Any]", value: Any) -> Any:
     elif not isinstance(value, expected) or (expected is int and not whole):
         raise StrategyError(f"{place} must be of type {expected.__name__}, got {value!r}")
     choices, low, high = (declared.metadata.get(key) for key in ("choices", "low", "high"))
-    if choices is not None and value not in choices:
+    former = declared.metadata.get("former", ())
+    if choices is not None and value not in choices and value not in former:
         raise StrategyError(f"{place} must be one of {', '.join(map(str, choices))}, got {value!r}")
     if isinstance(value, int | float) and not _inside(value, low, high):
         raise StrategyError(f"{place} must lie in [{low}, {high}], got {value!r}")
@@ -136,8 +140,26 @@ def _type(declared: "Field[Any]") -> type:
     return found
 
 
-NEEDS = ("probs", "mean_entropy", "embedding", "members", "annotated_labels")
+NEEDS = (
+    "probs",
+    "mean_entropy",
+    "embedding",
+    "members",
+    "gradient",
+    "soft_gradient",
+    "class_volumes",
+    "class_probs",
+    "annotated_labels",
+    "images",
+)
 """What a strategy or a stage can read; see :attr:`Strategy.needs`."""
+
+_UNPREDICTED = {"annotated_labels", "images"}
+
+
+def reads_predictions(needs: Collection[str]) -> bool:
+    """Whether something is needed that only a trained network can give."""
+    return bool(set(needs) - _UNPREDICTED)
 
 
 def check_needs(needs: object, place: str) -> None:

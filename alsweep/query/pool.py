@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from alsweep.config.trajectory import TrajectoryConfig
-    from alsweep.types import LabelMap, Probs, ScoreMap
+    from alsweep.types import LabelMap, Probs, ScoreMap, Volume
 
 Streams = Callable[..., "np.random.Generator"]
 """Called with what the draws are for (``"noise", case``); returns their generator."""
@@ -62,7 +62,7 @@ class PoolCase:
 
 @dataclass(frozen=True)
 class Embedding:
-    """What the encoders see of one case: features of their second-deepest stage, on a coarse grid.
+    """Features of one case on a coarse grid: what the encoders see in their second-deepest stage.
 
     Attributes:
         features: ``(feature, z, y, x)``, float16 or float32; members concatenated over ``feature``.
@@ -86,6 +86,13 @@ class Prediction:
         members: Each member's probabilities, ``(class, z, y, x)``, float16 or float32; given to
             strategies that need ``"members"``. Only for statistics that cannot be folded: it
             costs memory for every member.
+        gradient: Gradients of the loss of the first member by its last layer, on a coarse grid:
+            ``(class * feature, z, y, x)``, float32, the mean over each cell of what it says less
+            the ensemble's likeliest class, times its features; given to strategies that need
+            ``"gradient"``.
+        soft_gradient: The same against the ensemble's mean probability, for ``"soft_gradient"``. Of
+            one member without test-time augmentation there is no other mean than itself, and the
+            likeliest class takes its place.
         regions: Whether the channels are overlapping regions, each a sigmoid and all of them
             foreground, instead of classes of which channel 0 is background.
     """
@@ -94,6 +101,8 @@ class Prediction:
     mean_entropy: "ScoreMap | None" = None
     embedding: Embedding | None = None
     members: "tuple[Probs, ...]" = ()
+    gradient: Embedding | None = None
+    soft_gradient: Embedding | None = None
     regions: bool = False
 
     @property
@@ -161,6 +170,12 @@ class Pool(Protocol):
 
     def predictions(self) -> Iterator[tuple[PoolCase, Prediction]]:
         """The ensemble's prediction of each case, one at a time, in the order of ``cases``."""
+
+    def image(self, case: str) -> "Volume":
+        """Intensities of a case, ``(channel, z, y, x)``; refused without ``images``.
+
+        That is for strategies whose ``needs`` name them.
+        """
 
     def reference(self, case: str) -> "LabelMap":
         """Ground truth of a case; refused unless the strategy declares ``uses_oracle``."""

@@ -12,6 +12,7 @@ from alsweep.query.filters import FILTERS, Filter
 from alsweep.query.maps import MAPS, ScoreMapStage, VoxelMap
 from alsweep.query.noise import NOISES, Noise
 from alsweep.query.parameters import off_default
+from alsweep.query.proposing import PROPOSALS, Proposal
 from alsweep.query.select import SELECTORS, Select
 from alsweep.query.stage import Stage, completed, make_stage
 from alsweep.query.stratify import STRATIFIERS, Stratify
@@ -22,10 +23,14 @@ KINDS: dict[str, Registry[Any]] = {
     "aggregate": AGGREGATES,
     "noise": NOISES,
     "stratify": STRATIFIERS,
+    "candidates": PROPOSALS,
     "filter": FILTERS,
     "select": SELECTORS,
 }
 """The stages of each kind, in the order in which they act."""
+
+_LATER = {"candidates": "best"}
+"""Kinds that came later, and the stage at which all is as it was before: ids leave it out."""
 
 
 @dataclass(frozen=True)
@@ -37,6 +42,7 @@ class Stages:
         aggregate: What a window is worth.
         noise: Keeps one query from being many copies of one patch.
         stratify: Shares the query out over the predicted classes.
+        candidates: Takes windows of a case as candidates.
         filter: Drops candidates.
         select: Chooses among the candidates of all cases.
     """
@@ -45,6 +51,7 @@ class Stages:
     aggregate: str | Aggregate = "mean"
     noise: str | Noise = "none"
     stratify: str | Stratify = "none"
+    candidates: str | Proposal = "best"
     filter: str | Filter = "none"
     select: str | Select = "greedy"
 
@@ -57,6 +64,7 @@ class Composition:
     aggregate: Aggregate
     noise: Noise
     stratify: Stratify
+    candidates: Proposal
     filter: Filter
     select: Select
 
@@ -87,8 +95,9 @@ class Composition:
         return max(self.noise.case_limit, self.select.case_limit)
 
     def plain(self) -> dict[str, Any]:
-        """All stages with all parameters, as JSON values."""
-        return {kind: made.plain() for kind, made in self.stages.items()}
+        """All stages with all parameters, as JSON values; without those of :data:`_LATER`."""
+        stages = {kind: made.plain() for kind, made in self.stages.items()}
+        return {k: plain for k, plain in stages.items() if plain["name"] != _LATER.get(k)}
 
     @property
     def label(self) -> str:

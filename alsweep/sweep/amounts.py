@@ -13,6 +13,7 @@ from alsweep.config.base import fingerprint
 from alsweep.model.mirroring import mirror_axes
 from alsweep.model.topology import make_topology
 from alsweep.query.base import make_strategy
+from alsweep.query.parameters import reads_predictions
 from alsweep.sweep.missing import loops_done, missing_starts, unfinished
 from alsweep.sweep.plan import opened
 
@@ -107,7 +108,7 @@ def recipe_key(planned: Planned) -> str:
 
 def predicts(spec: StrategySpec) -> bool:
     """Whether a strategy looks at predictions of the pool."""
-    return bool(set(make_strategy(spec).needs) - {"annotated_labels"})
+    return reads_predictions(make_strategy(spec).needs)
 
 
 @dataclass

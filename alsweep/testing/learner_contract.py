@@ -38,6 +38,7 @@ from alsweep.data.phantom import write_phantom
 from alsweep.geometry import Patch
 from alsweep.model.device import Compute
 from alsweep.model.embedding import outputs_of
+from alsweep.model.gradients import inputs_of
 from alsweep.model.learner import Learner, Setup, TrainingData
 
 _TRAINING: dict[str, Any] = {
@@ -240,6 +241,23 @@ def gives_features_on_a_grid_over_the_window(learner: Learner, bench: Bench) -> 
     assert not torch.equal(seen[0][0], seen[0][1]), "two windows have the same features"
 
 
+def has_a_head_that_makes_its_logits(learner: Learner, bench: Bench) -> None:
+    """What its head is given has full resolution, and gives the logits; where there is a head."""
+    if type(learner).head is Learner.head:
+        return
+    setup = bench.setup
+    network = learner.network(setup, 0).eval()
+    images = torch.rand(2, len(setup.dataset.channels), *setup.topology.window)
+    head = learner.head(network)
+    with inputs_of(head) as seen, torch.no_grad():
+        logits = network(images.to(setup.compute.device))
+        assert len(seen) == 1, f"the head ran {len(seen)} times in one forward pass"
+        features = seen.pop()
+        window = features.shape[2:]
+        assert window == setup.topology.window, f"features of {window} voxels, not of the window's"
+        assert torch.equal(head(features), logits), "the head makes other logits than the network"
+
+
 def heeds_what_it_says(learner: Learner, bench: Bench) -> None:
     """To change a field that it names changes the weights."""
     training_data = _training_data(bench.setup)
@@ -270,6 +288,7 @@ CHECKS: tuple[Callable[[Learner, Bench], None], ...] = (
     sees_nothing_of_held_out_cases,
     gives_weights_that_travel,
     gives_features_on_a_grid_over_the_window,
+    has_a_head_that_makes_its_logits,
     heeds_what_it_says,
 )
 

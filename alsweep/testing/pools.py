@@ -15,7 +15,7 @@ from alsweep.rng import stream
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from alsweep.types import LabelMap
+    from alsweep.types import LabelMap, Volume
 
 CLASSES = ("background", "organ", "lesion")
 _FEATURES = 6
@@ -36,8 +36,10 @@ class ArrayPool:
         labels: Whether the classes of annotated patches may be asked for.
         queried: What another trajectory queried, for strategies that replay.
         free: Case to its free labels, where it has some.
+        images: Whether intensities may be asked for.
         reference_reads: How often ground truth was asked for.
         label_reads: How often the classes of an annotated patch were asked for.
+        image_reads: How often the intensities of a case were asked for.
     """
 
     references: Mapping[str, "LabelMap"]
@@ -49,8 +51,10 @@ class ArrayPool:
     labels: bool = True
     queried: Sequence[QueriedPatch] = ()
     free: Mapping[str, "LabelMap"] = field(default_factory=dict)
+    images: bool = True
     reference_reads: int = 0
     label_reads: int = 0
+    image_reads: int = 0
 
     @property
     def foreground(self) -> int:
@@ -72,6 +76,19 @@ class ArrayPool:
         """Each case with its prediction."""
         for case in self.cases:
             yield case, self.given[case.case]
+
+    def image(self, case: str) -> "Volume":
+        """Intensities of a case: brighter where it is labelled, and noise that is the case's own.
+
+        Raises:
+            StrategyError: The pool gives none.
+        """
+        self.image_reads += 1
+        if not self.images:
+            raise StrategyError("a strategy asked for images; let its needs name 'images'")
+        labels = self.references[case]
+        noise = stream(0, "image", case).normal(size=labels.shape)
+        return (labels + noise / 4).astype(np.float32)[None]
 
     def reference(self, case: str) -> "LabelMap":
         """Ground truth of a case.
@@ -143,6 +160,8 @@ def make_prediction(
         mean_entropy=torch.stack([entropy(p) for p in probs]).mean(dim=0),
         embedding=Embedding(draw(_FEATURES * members, *grid), (_CELL, _CELL, _CELL)),
         members=tuple(probs),
+        gradient=Embedding(draw(_FEATURES * classes, *grid), (_CELL, _CELL, _CELL)),
+        soft_gradient=Embedding(draw(_FEATURES * classes, *grid), (_CELL, _CELL, _CELL)),
     )
 
 

@@ -19,6 +19,7 @@ from dataclasses import replace
 from alsweep.errors import AlsweepError
 from alsweep.geometry import Patch, QueriedPatch, clip_size
 from alsweep.query.base import Request, Strategy
+from alsweep.query.parameters import reads_predictions
 from alsweep.testing.pools import ArrayPool, make_pool, make_request, make_streams
 
 _SHAPE = (20, 18, 16)
@@ -29,7 +30,8 @@ def _pool(strategy: Strategy, taken: Sequence[Patch] = ()) -> ArrayPool:
     """Four cases; labels only for who declares that they are read."""
     pool = make_pool(4, _SHAPE, taken=taken)
     labels = "annotated_labels" in strategy.needs
-    pool = replace(pool, oracle=strategy.uses_oracle, labels=labels)
+    images = "images" in strategy.needs
+    pool = replace(pool, oracle=strategy.uses_oracle, labels=labels, images=images)
     # Something to replay that fits beside the annotated patches.
     places = [(case.case, z, y) for case in pool.cases for z in (12, 6) for y in (12, 6)]
     queried = [QueriedPatch(Patch(case, (z, y, 8), (5, 5, 5)), None) for case, z, y in places]
@@ -91,13 +93,13 @@ def ignores_the_number_of_workers(strategy: Strategy) -> None:
 
 
 def reads_labels_only_if_declared(strategy: Strategy) -> None:
-    """Labels are asked for by strategies that declare it alone.
+    """Labels and images are asked for by strategies that declare it alone.
 
     Ground truth by those with ``uses_oracle = True``, the classes of annotated patches by those
-    whose ``needs`` name ``annotated_labels``.
+    whose ``needs`` name ``annotated_labels``, images by those whose name ``images``.
     """
     taken = [Patch(f"case_{i}", (0, 0, 0), (6, 6, 8)) for i in range(4)]
-    pool = replace(_pool(strategy, taken), oracle=True, labels=True)
+    pool = replace(_pool(strategy, taken), oracle=True, labels=True, images=True)
     _ask(strategy, pool, _request())
     declared = strategy.uses_oracle
     assert declared or not pool.reference_reads, "labels were read; declare uses_oracle = True"
@@ -105,6 +107,8 @@ def reads_labels_only_if_declared(strategy: Strategy) -> None:
     assert declared or not pool.label_reads, (
         "labels of annotated patches were read; let needs name 'annotated_labels'"
     )
+    declared = "images" in strategy.needs
+    assert declared or not pool.image_reads, "images were read; let needs name 'images'"
 
 
 def reads_only_what_it_needs(strategy: Strategy) -> None:
@@ -117,10 +121,12 @@ def reads_only_what_it_needs(strategy: Strategy) -> None:
             mean_entropy=prediction.mean_entropy if "mean_entropy" in needs else None,
             embedding=prediction.embedding if "embedding" in needs else None,
             members=prediction.members if "members" in needs else (),
+            gradient=prediction.gradient if "gradient" in needs else None,
+            soft_gradient=prediction.soft_gradient if "soft_gradient" in needs else None,
         )
         for case, prediction in pool.given.items()
     }
-    lean = replace(pool, given=given if needs else {})
+    lean = replace(pool, given=given if reads_predictions(needs) else {})
     try:
         found = _ask(strategy, lean, _request())
     except (KeyError, AttributeError, TypeError, AlsweepError) as error:
@@ -148,7 +154,7 @@ def an_exhausted_pool_ends_clearly(strategy: Strategy) -> None:
 def keeps_the_limit_per_case(strategy: Strategy) -> None:
     """No case gets more patches than ``per_case``."""
     pool = _pool(strategy)
-    if not pool.given or not strategy.needs:
+    if not pool.given or not reads_predictions(strategy.needs):
         pool = replace(pool, queried=pool.queried[::3])
     patches = [c.patch for c in _ask(strategy, pool, _request(6, per_case=2))]
     for case in pool.cases:

@@ -68,7 +68,8 @@ def draw_start(
     if not request.patches:
         return whole
     taken, replay = [one.patch for one in whole], partial(replayed_start, config, dataset)
-    pool = DatasetPool(dataset, taken, oracle=oracle, replay=replay)
+    images = dataset.image if "images" in start.needs else None
+    pool = DatasetPool(dataset, taken, oracle=oracle, images=images, replay=replay)
     chosen = start.query(pool, request, rng)
     return whole + settle(chosen, pool, request, rng, config.query.on_shortfall)
 

@@ -19,9 +19,10 @@ from alsweep.trajectory.replay import find_source, source_config
 if TYPE_CHECKING:
     from jaxtyping import Int64
 
-    from alsweep.types import LabelMap
+    from alsweep.types import LabelMap, Volume
 
 Predict = Callable[[str], Prediction]
+Images = Callable[[str], "Volume"]
 Replay = Callable[[str, str], Sequence[QueriedPatch]]
 
 
@@ -74,6 +75,7 @@ class DatasetPool:
         oracle: Ground truth for strategies that declare ``uses_oracle``; None for all others.
         labels: Of the annotated patches, for strategies that need them; None for all others.
         barred: Patches that nobody can label: they are not annotated, and are not asked for again.
+        images: Of the cases, for strategies that need them; None for all others.
         replay: What the trajectory in a folder, or of a strategy in a run's, queried in this loop;
             None where nothing can be replayed.
         wanted: Says which cases are predicted; the others would only be thrown away.
@@ -90,6 +92,7 @@ class DatasetPool:
         oracle: ReferenceLabels | None = None,
         labels: PartialLabels | None = None,
         barred: Sequence[Patch] = (),
+        images: Images | None = None,
         replay: Replay | None = None,
         wanted: Callable[[PoolCase], bool] = lambda case: True,
         on_case: Callable[[int], None] = lambda done: None,
@@ -106,6 +109,7 @@ class DatasetPool:
         self._oracle = oracle
         self._labels = labels
         self._barred = frozenset(barred)
+        self._images = images
         self._replay = replay
         self._wanted = wanted
         self._on_case = on_case
@@ -125,6 +129,16 @@ class DatasetPool:
             self._on_case(done)
             if self._wanted(case):
                 yield case, self._predict(case.case)
+
+    def image(self, case: str) -> "Volume":
+        """Intensities of a case, ``(channel, z, y, x)``.
+
+        Raises:
+            StrategyError: The strategy's needs do not name them.
+        """
+        if self._images is None:
+            raise StrategyError("a strategy asked for images; let its needs name 'images'")
+        return self._images(case)
 
     def reference(self, case: str) -> "LabelMap":
         """Ground truth of a case.

@@ -20,6 +20,7 @@ from alsweep.model.inference import Tiling, predict
 from alsweep.model.learner import Setup
 from alsweep.model.learners import make_learner
 from alsweep.query.base import Prediction, Streams, make_strategy
+from alsweep.query.measures import MEASURES
 from alsweep.query.room import has_room
 from alsweep.results.loops import PartScores
 from alsweep.rng import stream
@@ -186,6 +187,7 @@ class Steps:
             compute=self.compute,
             regions=setup.regions,
             encoder=self.members.learner.encoder,
+            head=self.members.learner.head,
             gaussian=how.gaussian,
         )
         networks = [member.network for member in members]
@@ -214,8 +216,8 @@ class Steps:
         """
         chosen = make_strategy(self.config.strategy)
         request = request_for(self.config, loop, patches)
-        # A composition makes nothing of a case where nothing fits, but for annotated features.
-        reads_all = chosen.composition is None or "embedding" in chosen.needs
+        # A composition makes nothing of a case where nothing fits, but for what is annotated there.
+        reads_all = chosen.composition is None or bool(set(MEASURES) & set(chosen.needs))
         inference = self.config.inference
         pool = DatasetPool(
             self.dataset,
@@ -224,6 +226,7 @@ class Steps:
             oracle=ReferenceLabels(self.dataset) if chosen.uses_oracle else None,
             labels=self.labels(taken) if "annotated_labels" in chosen.needs else None,
             barred=barred,
+            images=self.dataset.image if "images" in chosen.needs else None,
             replay=partial(replayed, self.config, taken, loop),
             workers=self.workers,
             wanted=lambda case: reads_all or has_room(case, request),

@@ -257,7 +257,8 @@ def test_stages_keep_as_many_candidates_as_the_documentation_says():
         if kind in ("noise", "filter", "select")
         for name in registry
     }
-    more = {"softrank": 2, "kmeans++": 2, "k_center": 2, "stochastic_batches": 4, "purity": 4}
+    more = {"softrank": 2, "kmeans++": 2, "k_center": 2, "kmeans": 2, "log_det": 2}
+    more |= {"stochastic_batches": 4, "purity": 4, "badge": 4, "crb": 4}
     assert many == {(kind, name): more.get(name, 1) for kind, name in many}
     spelled = {"map": "margin", "noise": "softrank", "filter": "purity"}
     assert make_strategy({"stages": spelled}).composition.candidates_factor == 4

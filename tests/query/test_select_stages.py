@@ -1,5 +1,7 @@
 """Selection over the candidates of all cases."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -8,7 +10,14 @@ from hypothesis import strategies as st
 
 from alsweep.geometry import Patch
 from alsweep.query.base import Embedding
-from alsweep.query.candidates import Candidate, CaseLimit, ordered, patch_features
+from alsweep.query.candidates import (
+    Annotated,
+    Candidate,
+    CaseLimit,
+    Known,
+    ordered,
+    patch_features,
+)
 from alsweep.query.select import SELECTORS
 from alsweep.query.stage import make_stage
 from alsweep.rng import stream
@@ -24,7 +33,8 @@ def candidates(features, scores=None, case="a"):
 
 def chosen(name, found, n, annotated=(), most=99, seed=0, **parameters):
     stage = make_stage(SELECTORS, {"name": name, **parameters}, "select")
-    picked = stage(found, n, annotated, CaseLimit(most), stream(seed))
+    known = Known(Annotated(np.array(annotated), np.zeros((0, 0))), found)
+    picked = stage(found, n, known, CaseLimit(most), stream(seed))
     return [candidate.patch.start[0] for candidate in picked]
 
 
@@ -93,9 +103,12 @@ def test_equal_features_fall_back_to_the_order_of_scores():
     assert chosen("kmeans++", found, 3, mode="stochastic") == [0, 1, 2]
 
 
-@pytest.mark.parametrize("name", ["greedy", "kmeans++", "k_center", "stochastic_batches"])
+@pytest.mark.parametrize("name", list(SELECTORS))
 def test_few_candidates_are_all_taken_and_none_give_none(name):
-    found = candidates([[1.0], [2.0], [4.0]])
+    found = [
+        replace(c, gradient=c.features, soft_gradient=c.features, volumes=v, probs=v / 5)
+        for c, v in zip(candidates([[1.0], [2.0], [4.0]]), np.eye(3)[:, :2], strict=True)
+    ]
     assert sorted(chosen(name, found, 9)) == [0, 1, 2]
     assert chosen(name, [], 3) == []
     assert chosen(name, found, 0) == []
@@ -103,20 +116,87 @@ def test_few_candidates_are_all_taken_and_none_give_none(name):
 
 
 @given(st.integers(0, 200))
-def test_the_best_random_group_is_chosen(seed):
+def test_groups_as_large_as_the_query_are_the_original(seed):
     scores = np.round(np.sort(stream(seed, "scores").random(11))[::-1], 3)
     found = candidates([[0]] * 11, scores)
     order = stream(seed).permutation(11)[:9].reshape(3, 3)
     best = max(order.tolist(), key=lambda group: float(np.mean(scores[group])))
-    assert chosen("stochastic_batches", found, 3, seed=seed) == sorted(best)
+    for size in (0, 3, 10):
+        assert chosen("stochastic_batches", found, 3, seed=seed, group_size=size) == sorted(best)
+
+
+@given(st.integers(0, 50))
+def test_the_best_groups_make_up_the_query_and_a_smaller_one_fills_it(seed):
+    scores = np.sort(stream(seed, "scores").random(13))[::-1]
+    found = candidates([[0]] * 13, scores)
+    rng = stream(seed)
+    pairs = rng.permutation(13)[:12].reshape(6, 2).tolist()
+    best = sorted(pairs, key=lambda pair: -np.mean(scores[pair]))[:2]
+    # One is still wanted: groups of one, of which the best of all is the best of those left.
+    both = [index for pair in best for index in pair]
+    expected = sorted([*both, min(set(range(13)) - set(both))])
+    assert chosen("stochastic_batches", found, 5, seed=seed, group_size=2) == expected
+
+
+def test_small_groups_gain_more_than_one_as_large_as_the_query():
+    scores = np.sort(stream(1, "scores").lognormal(size=400))[::-1]
+    found = candidates([[0]] * 400, scores)
+    gains = {
+        size: np.mean(
+            [
+                scores[chosen("stochastic_batches", found, 40, seed=s, group_size=size)].mean()
+                for s in range(40)
+            ]
+        )
+        for size in (1, 10, 40)
+    }
+    share = {
+        s: (gain - scores.mean()) / (scores[:40].mean() - scores.mean())
+        for s, gain in gains.items()
+    }
+    assert share[1] == pytest.approx(1.0)
+    assert 0.05 < share[40] < share[10] / 2
+    assert share[10] < 0.5
 
 
 def test_many_resampled_groups_come_near_the_best_one():
     found = candidates([[0]] * 8)
     picked = chosen("stochastic_batches", found, 2, n_groups=2000)
     assert picked == [0, 1]
+    # Groups may share patches: none is counted twice, and the count is kept.
+    picked = chosen("stochastic_batches", found, 6, n_groups=2000, group_size=2)
+    assert picked == [0, 1, 2, 3, 4, 5]
     by_max = chosen("stochastic_batches", found, 2, group_score="max")
     assert 0 in by_max
+
+
+def graded(gradients):
+    """Candidates with gradients instead of features."""
+    rows = [np.asarray(row, float) for row in gradients]
+    blank = candidates([[0]] * len(rows))
+    return [replace(c, gradient=row, soft_gradient=row) for c, row in zip(blank, rows, strict=True)]
+
+
+def test_badge_begins_at_the_longest_gradient_and_draws_by_squared_distance():
+    found = graded([[0.0, 1.0], [0.0, 3.0], [0.0, 2.0], [0.0, 3.0]])
+    picked = [chosen("badge", found, 2, seed=s) for s in range(400)]
+    assert {first for first, _ in picked} == {1}
+    # At distance 2, 1 and 0 from the first: 4 to 1 to 0.
+    second = np.array([second for _, second in picked])
+    assert np.mean(second == 0) == pytest.approx(0.8, abs=0.06)
+    assert not (second == 3).any()
+    assert sorted(chosen("badge", found, 4)) == [0, 1, 2, 3]
+
+
+def test_kmeans_takes_one_of_each_cluster_nearest_to_its_centre():
+    found = candidates([[0.0, 0], [0.1, 0], [0.2, 0], [9, 9], [9.4, 9], [9.2, 9.1], [0, 30]])
+    # Clusters of three, three and one.
+    for seed in range(5):
+        assert sorted(chosen("kmeans", found, 3, seed=seed)) == [1, 5, 6]
+    assert sorted(chosen("kmeans", found, 7)) == list(range(7))
+    # Only the three of the highest scores are clustered where so much is said.
+    assert sorted(chosen("kmeans", found, 3, keep_factor=1.0)) == [0, 1, 2]
+    assert len(chosen("kmeans", found, 3, keep_factor=1.0, most=2)) == 2
 
 
 def test_patch_features_are_means_over_the_cells_that_a_patch_touches():

@@ -138,12 +138,47 @@ def test_a_written_parameter_wins_over_that_of_an_alias():
     ("preset", "stages"),
     [
         ("core_set", {"map": "predictive_entropy", "select": "k_center"}),
-        ("stochastic_batches", {"map": "predictive_entropy", "select": "stochastic_batches"}),
+        (
+            {"name": "stochastic_batches", "base": "jsd"},
+            {
+                "map": "mutual_information",
+                "candidates": "tiling",
+                "select": {"name": "stochastic_batches", "group_size": 10},
+            },
+        ),
         (
             {"name": "stochastic_batches", "base": "mixed_entropy", "alpha": 0.3, "n_groups": 50},
             {
                 "map": {"name": "mixed_entropy", "alpha": 0.3},
+                "candidates": "tiling",
                 "select": {"name": "stochastic_batches", "n_groups": 50},
+            },
+        ),
+        (
+            {"name": "badge", "candidates": "best"},
+            {"map": "predictive_entropy", "select": "badge"},
+        ),
+        (
+            {"name": "kecor", "kernel": "laplace", "base": "margin"},
+            {"map": "margin", "select": {"name": "log_det", "kernel": "laplace"}},
+        ),
+        (
+            {"name": "crb", "prototypes": 2},
+            {
+                "map": "predictive_entropy",
+                "candidates": "tiling",
+                "filter": "label_entropy",
+                "select": {"name": "crb", "prototypes": 2},
+            },
+        ),
+        ("openpath", {"map": "predictive_entropy", "filter": "purity", "select": "kmeans"}),
+        (
+            {"name": "openpath", "base": "mutual_information", "guided": True},
+            {
+                "map": "mutual_information",
+                "noise": "power",
+                "filter": "purity",
+                "select": {"name": "kmeans", "keep_factor": 4},
             },
         ),
         (
@@ -158,6 +193,26 @@ def test_a_written_parameter_wins_over_that_of_an_alias():
 )
 def test_presets_of_the_field_are_as_described(preset, stages):
     assert make_strategy(preset).composition == make_strategy({"stages": stages}).composition
+
+
+def test_a_kind_of_stage_that_came_later_is_told_only_where_it_changes_something():
+    plain = make_strategy({"stages": {"map": "margin", "candidates": "best"}})
+    assert "candidates" not in parameters(plain)["stages"]
+    tiled = make_strategy({"stages": {"map": "margin", "candidates": "tiling"}})
+    assert parameters(tiled)["stages"]["candidates"] == {"name": "tiling"}
+    assert tiled.told == "margin+tiling"
+
+
+def test_stochastic_batches_that_were_stored_mean_what_they_meant_then():
+    then = {"base": "predictive_entropy", "alpha": 0.5, "group_score": "sum", "n_groups": 0}
+    spec = StrategySpec(name="stochastic_batches", parameters=then, stored=True)
+    made = make_strategy(spec)
+    assert (made.group_size, made.candidates, made.group_score) == (0, "best", "sum")
+    assert parameters(made) == then
+    entry = next(p for p in described(type(made)) if p["name"] == "group_score")
+    assert entry["choices"] == ["mean", "max"]
+    with pytest.raises(StrategyError, match="must be one of mean, max, got 'median'"):
+        make_strategy({"name": "stochastic_batches", "group_score": "median"})
 
 
 def test_clasp_pe_is_as_published():

@@ -1,9 +1,10 @@
-"""Strategies whose query covers the pool: core-set and random groups."""
+"""Strategies whose query covers the pool: core-set, random groups, BADGE."""
 
 from dataclasses import dataclass
 
 from alsweep.query.base import Stages, Strategy, same_as, searchable, strategy
-from alsweep.query.maps import MixedEntropyMap, ScoreMapStage
+from alsweep.query.maps import MixedEntropyMap
+from alsweep.query.presets.bases import base_field, base_map
 from alsweep.query.select.batches import StochasticBatches
 
 
@@ -28,22 +29,47 @@ class CoreSet(Strategy):
 class StochasticBatch(Strategy):
     """The best of many random groups of patches: uncertain as a whole, and varied by chance.
 
+    Original: 2D slices, ten a query, scored by eight passes under dropout or test-time
+    augmentation; here the members are the passes. Groups smaller than the query are ours, since of
+    groups as large as it one is nearly random where queries are large.
+
     Source: Gaillochet et al. 2023, stochastic batch querying. Its text has the Jensen-Shannon
-    divergence, which is mutual_information, and its code mixed_entropy.
+    divergence, which is jsd, and its code the mean of total and expected entropy, mixed_entropy.
     """
 
-    base: str = searchable(
-        "predictive_entropy",
-        choices=("predictive_entropy", "mutual_information", "mixed_entropy"),
-        help="map that scores the patches of a group",
-    )
+    base: str = base_field()
     alpha: float = same_as(MixedEntropyMap, "alpha")
     group_score: str = same_as(StochasticBatches, "group_score")
     n_groups: int = same_as(StochasticBatches, "n_groups")
+    group_size: int = same_as(StochasticBatches, "group_size")
+    candidates: str = searchable(
+        "tiling",
+        choices=("tiling", "best"),
+        neutral="best",
+        help="a random tiling of each case, or its best windows",
+    )
 
     def stages(self) -> Stages:
-        """The base map, box mean, the best random group."""
-        mixed = self.base == "mixed_entropy"
-        score: str | ScoreMapStage = MixedEntropyMap(alpha=self.alpha) if mixed else self.base
-        groups = StochasticBatches(group_score=self.group_score, n_groups=self.n_groups)
-        return Stages(map=score, select=groups)
+        """The base map, box mean, a random tiling, the best random groups."""
+        groups = StochasticBatches(
+            group_score=self.group_score, n_groups=self.n_groups, group_size=self.group_size
+        )
+        score = base_map(self.base, self.alpha)
+        return Stages(map=score, candidates=self.candidates, select=groups)
+
+
+@strategy("badge")
+@dataclass(frozen=True)
+class BadgeStrategy(Strategy):
+    """Patches whose gradients are long and point in different directions.
+
+    Candidates are the tiles of a random tiling of each case; the original's are all images.
+
+    Source: Ash et al. 2020, arXiv:1906.03671 (BADGE).
+    """
+
+    candidates: str = same_as(StochasticBatch, "candidates")
+
+    def stages(self) -> Stages:
+        """A random tiling, k-means++ on gradient embeddings."""
+        return Stages(map="predictive_entropy", candidates=self.candidates, select="badge")

@@ -6,7 +6,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from alsweep.query.candidates import Candidate, CaseLimit
+from alsweep.query.candidates import Candidate, CaseLimit, Known
 from alsweep.query.stage import Stage
 from alsweep.registry import Registry
 
@@ -27,7 +27,7 @@ class Select(Stage):
         self,
         candidates: Sequence[Candidate],
         n: int,
-        annotated: Sequence[np.ndarray],
+        known: Known,
         limit: CaseLimit,
         rng: np.random.Generator,
     ) -> list[Candidate]:
@@ -37,8 +37,7 @@ class Select(Stage):
             candidates: Best first; :attr:`Candidate.features` are ``(feature,)`` where ``needs``
                 name the embedding.
             n: How many.
-            annotated: Features of each annotated patch, ``(feature,)``; none where ``needs`` do not
-                name the embedding.
+            known: The annotated patches and the candidates before any filter.
             limit: Of patches per case; what is chosen is counted.
             rng: For all draws of the stage.
         """

@@ -6,7 +6,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from alsweep.query.candidates import Candidate, CaseLimit
+from alsweep.query.candidates import Candidate, CaseLimit, Known
 from alsweep.query.select.base import SELECTORS, Select
 from alsweep.query.stage import stage
 
@@ -25,7 +25,7 @@ class Greedy(Select):
         self,
         candidates: Sequence[Candidate],
         n: int,
-        annotated: Sequence[np.ndarray],
+        known: Known,
         limit: CaseLimit,
         rng: np.random.Generator,
     ) -> list[Candidate]:

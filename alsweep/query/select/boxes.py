@@ -79,17 +79,26 @@ class Space:
 
 def greedy(scores: np.ndarray, space: Space, n: int) -> list[Selected]:
     """Like :func:`select_patches`, from the scores ``(z_start, y_start, x_start)``."""
-    rounded = np.asarray(scores, dtype=np.float32)
-    if np.isnan(rounded).any():
-        raise StrategyError(
-            f"{int(np.isnan(rounded).sum())} patch scores are NaN; mend the score map"
-        )
-    field = _Candidates(rounded, space)
+    field = _Candidates(check_scores(scores), space)
     chosen: list[Selected] = []
     while len(chosen) < n and (best := field.pop()) is not None:
         chosen.append(best)
         field.block(best.start, best.size)
     return chosen
+
+
+def check_scores(scores: np.ndarray) -> np.ndarray:
+    """The scores, rounded to float32.
+
+    Raises:
+        StrategyError: One is NaN.
+    """
+    rounded = np.asarray(scores, dtype=np.float32)
+    if np.isnan(rounded).any():
+        raise StrategyError(
+            f"{int(np.isnan(rounded).sum())} patch scores are NaN; mend the score map"
+        )
+    return rounded
 
 
 def _box(box: Box | Patch) -> Box:

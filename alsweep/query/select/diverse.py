@@ -5,8 +5,9 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
+from scipy.spatial.distance import cdist
 
-from alsweep.query.candidates import Candidate, CaseLimit, features_of
+from alsweep.query.candidates import Candidate, CaseLimit, Known, features_of
 from alsweep.query.noise import SoftRank
 from alsweep.query.parameters import same_as, searchable
 from alsweep.query.select.base import SELECTORS, Select
@@ -24,14 +25,14 @@ class FarthestFirst(Select):
         self,
         candidates: Sequence[Candidate],
         n: int,
-        annotated: Sequence[np.ndarray],
+        known: Known,
         limit: CaseLimit,
         rng: np.random.Generator,
     ) -> list[Candidate]:
         """Choose; see :class:`Select`."""
-        if not candidates:
+        if not candidates or n == 0:
             return []
-        every = features_of(candidates, self._centres(annotated))
+        every = self._points(candidates, self._centres(known))
         own, centres = every[: len(candidates)], every[len(candidates) :]
         distance = np.full(len(own), np.inf)
         for centre in centres:
@@ -46,7 +47,11 @@ class FarthestFirst(Select):
                 distance = np.minimum(distance, _squared(own, own[index]))
         return chosen
 
-    def _centres(self, annotated: Sequence[np.ndarray]) -> Sequence[np.ndarray]:
+    def _points(self, candidates: Sequence[Candidate], centres: Sequence[np.ndarray]) -> np.ndarray:
+        """Where candidates and centres lie, ``(candidate + centre, feature)``."""
+        return features_of(candidates, centres)
+
+    def _centres(self, known: Known) -> Sequence[np.ndarray]:
         """Features of centres that are there before anything is chosen."""
         return ()
 
@@ -59,7 +64,12 @@ class FarthestFirst(Select):
 
 
 def _squared(own: np.ndarray, centre: np.ndarray) -> np.ndarray:
-    return np.asarray(((own - centre) ** 2).sum(axis=1))
+    return np.asarray(cdist(own, centre[None], "sqeuclidean")[:, 0])
+
+
+def in_proportion(weights: np.ndarray, rng: np.random.Generator) -> int:
+    """Draw an index in proportion to its weight; some must be above 0."""
+    return int(rng.choice(len(weights), p=weights / weights.sum()))
 
 
 @stage(SELECTORS, "kmeans++")
@@ -83,7 +93,7 @@ class KMeansPlusPlus(FarthestFirst):
         weights = np.where(free, distance, 0.0)
         if self.mode == "maxselect" or np.isinf(distance).all() or not weights.sum() > 0:
             return super()._next(own, distance, free, rng)
-        return int(rng.choice(len(own), p=weights / weights.sum()))
+        return in_proportion(weights, rng)
 
 
 @stage(SELECTORS, "k_center")
@@ -94,5 +104,33 @@ class KCenter(FarthestFirst):
     Source: Sener and Savarese 2018, arXiv:1708.00489, k-center greedy.
     """
 
-    def _centres(self, annotated: Sequence[np.ndarray]) -> Sequence[np.ndarray]:
-        return annotated
+    def _centres(self, known: Known) -> Sequence[np.ndarray]:
+        return list(known.annotated.features)
+
+
+@stage(SELECTORS, "badge")
+@dataclass(frozen=True)
+class Badge(FarthestFirst):
+    """k-means++ seeding on gradient embeddings: long ones are uncertain, other directions varied.
+
+    A patch's embedding is the mean gradient of the first member's loss by its last layer, against
+    the ensemble's likeliest class; the original's is one image's, against its own network's
+    likeliest class. The first centre is the longest gradient, as in the original's code; each next
+    one is drawn in proportion to the squared distance to the nearest.
+
+    Source: Ash et al. 2020, arXiv:1906.03671 (BADGE), algorithm 1.
+    """
+
+    needs: ClassVar[tuple[str, ...]] = ("probs", "gradient")
+    candidates_factor: ClassVar[int] = 4
+
+    def _points(self, candidates: Sequence[Candidate], centres: Sequence[np.ndarray]) -> np.ndarray:
+        return np.array([c.gradient for c in candidates], dtype=np.float64)
+
+    def _next(
+        self, own: np.ndarray, distance: np.ndarray, free: np.ndarray, rng: np.random.Generator
+    ) -> int:
+        weights = np.where(free, distance, 0.0)
+        if np.isinf(distance).all() or not weights.sum() > 0:
+            return super()._next(own, distance, free, rng)
+        return in_proportion(weights, rng)
