@@ -354,7 +354,7 @@ class Panel:
         getattr(axes, f"set_{letter}label")(scale.title, size=9)
 
 
-def _colours(scale: str | Sequence[Sequence[Any]]) -> Colormap:
+def _colours(scale: str | Sequence[tuple[float, str]]) -> Colormap:
     if isinstance(scale, str):
         return colormaps[scale.lower()]
     steps = [(float(place), to_rgb(given)) for place, given in scale]
