@@ -29,7 +29,7 @@ def main() -> None:
     )
     if not of.places:
         nothing("no strategy has two seeds in common with the control")
-    figure, (ax,) = axes(height=1.6 + 0.32 * len(of.rows))
+    figure, (ax,) = axes(height=1.8 + 0.32 * len(of.rows))
     for place, (_, row) in enumerate(of.rows.iterrows()):
         look = look_of(study, str(row["strategy"]))
         ends = [[100 * (row["mean_difference"] - row["low"])]] * 2
@@ -37,7 +37,7 @@ def main() -> None:
     names = [f"{r['strategy']}{of.place(r)}" for _, r in of.rows.iterrows()]
     ax.set_yticks([-i for i in range(len(names))], names, fontsize=7)
     ax.axvspan(-100 * rope, 100 * rope, color="#dfe5ec")
-    ax.set_xlabel(f"AUBC above {of.against} [Dice points], 95 % interval")
+    ax.set_xlabel(f"AUBC above {of.against}\n[Dice points], 95 % interval")
     sentences = [headline(of), over_settings(of), what_would_change(of)]
     told("\n".join(s for s in sentences if s), figure, out)
 

@@ -40,7 +40,7 @@ def main() -> None:
             index=["strategy", "seed"], columns="patch_size", values=["patches", "voxels"]
         )
         first, *others = sorted(here["patch_size"].unique(), key=lambda s: (len(s), s))
-        for kind, marker in (("patches", "o"), ("voxels", "s")):
+        for kind, marker in (("patches", "o-"), ("voxels", "s--")):
             per_seed = table[kind].groupby("seed").mean()
             ax.plot(per_seed.columns, 100 * per_seed.mean(), marker, label=f"counted by {kind}")
             sentences += [

@@ -43,7 +43,8 @@ def main() -> None:
         by_seed = here.pivot_table(index="seed", columns=RECIPE, values="aubc")
         ax.plot(each["hours"], 100 * each["aubc"], "o-", label=" · ".join(map(str, budget)))
         for key, row in each.iterrows():
-            ax.annotate(recipe(key), (row["hours"], 100 * row["aubc"]), fontsize=6)
+            at, place = (row["hours"], 100 * row["aubc"]), {"xytext": (0, 7), "ha": "center"}
+            ax.annotate(recipe(key), at, textcoords="offset points", fontsize=7, **place)
         cheapest, *dearer = each.index
         for key in dearer:
             times = each.loc[key, "hours"] / each.loc[cheapest, "hours"]
@@ -52,6 +53,7 @@ def main() -> None:
                 f"{mean_and_ends(by_seed[key] - by_seed[cheapest])} points of AUBC for {times:.1f} "
                 f"times the hours of {recipe(cheapest)}."
             )
+    ax.margins(x=0.2)
     ax.set_xlabel("machine hours of a trajectory")
     ax.set_ylabel("AUBC [%], mean of strategies")
     ax.legend(fontsize=7, frameon=False)

@@ -50,9 +50,10 @@ def main() -> None:
     figure, (ax,) = axes()
     for strategy, row in mean.iterrows():
         look = look_of(study, str(strategy))
-        ax.plot(row.index, row, "o-", color=look.colour, label=look.name)
+        ax.plot(range(len(row)), row, "o-", color=look.colour, label=look.name)
     ax.axhline(1, color="#8a94a3")
-    ax.set_ylabel(f"work to the Dice of {control}, relative to it")
+    ax.set_xticks(range(len(mean.columns)), list(mean.columns))
+    ax.set_ylabel(f"work to the Dice of {control},\nrelative to it")
     ax.tick_params(axis="x", rotation=30)
     ax.legend(fontsize=7, frameon=False)
     told("\n".join(_sentence(str(s), row, control) for s, row in mean.iterrows()), figure, out)

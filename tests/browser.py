@@ -114,6 +114,21 @@ class Browser:
             raise RuntimeError(_said(answer["exceptionDetails"]))
         return answer["result"].get("value")
 
+    def click(self, x: float, y: float) -> None:
+        """Move the mouse to a place in the window, and press it once figures have noticed."""
+        at = {"x": x, "y": y, "button": "left", "clickCount": 1}
+        self._call("Input.dispatchMouseEvent", type="mouseMoved", x=x, y=y)
+        self._settle()
+        for kind in ("mousePressed", "mouseReleased"):
+            self._call("Input.dispatchMouseEvent", type=kind, **at)
+        self._settle()
+
+    def picture(self, x: float, y: float, width: float, height: float) -> bytes:
+        """What a part of the page looks like, as PNG."""
+        clip = {"x": x, "y": y, "width": width, "height": height, "scale": 1}
+        shot = self._call("Page.captureScreenshot", clip=clip, captureBeyondViewport=True)
+        return base64.b64decode(shot["data"])
+
     def close(self) -> None:
         """End the browser."""
         self._session = None

@@ -40,7 +40,7 @@ def wandb_workspace(
     classes = list(dict.fromkeys(n for t in known.trajectories for r in t.records for n in r.dice))
     if out is None:
         with online(settings, lambda text: typer.echo(text, err=True)):
-            require_login()
+            require_login("wandb-workspace", "add --out FILE to write the view alone")
             typer.echo(save_workspace(run, settings, known.name, classes))
         return
     if out.exists():

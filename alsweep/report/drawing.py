@@ -248,8 +248,8 @@ class Panel:
         for text, place, height in zip(trace.get("text", ()), places, heights, strict=False):
             up = height >= 0
             look: dict[str, Any] = {"ha": "center", "va": "bottom" if up else "top", "size": 7.5}
-            shift = {"xytext": (0, 2 if up else -2), "textcoords": "offset points"}
-            axes.annotate(words(text), (place, height), **look, **shift)
+            look |= {"xytext": (0, 2 if up else -2), "textcoords": "offset points"}
+            axes.annotate(words(text), (place, height), **look)
 
     def _heat_map(self, axes: "Axes", trace: Mapping[str, Any]) -> None:
         values = np.array(
@@ -310,7 +310,9 @@ class Panel:
         )
 
     def _move(self, axes: "Axes", one: Mapping[str, Any]) -> Any:
-        sides = [axes.transAxes if one.get(f"{k}ref") == "paper" else axes.transData for k in "xy"]
+        sides = [
+            axes.transAxes if one.get(f"{k}ref") == "paper" else axes.transData for k in ("x", "y")
+        ]
         return blended_transform_factory(sides[0], sides[1])
 
     def _finish(self, axes: "Axes") -> None:
@@ -352,7 +354,7 @@ class Panel:
         getattr(axes, f"set_{letter}label")(scale.title, size=9)
 
 
-def _colours(scale: str | Sequence[Sequence[Any]]) -> Colormap:
+def _colours(scale: str | Sequence[tuple[float, str]]) -> Colormap:
     if isinstance(scale, str):
         return colormaps[scale.lower()]
     steps = [(float(place), to_rgb(given)) for place, given in scale]

@@ -69,7 +69,7 @@ class Material:
         self.study = study
         self.datasets = datasets
         self.chosen = chosen or Chosen()
-        self._made: dict[Callable[[Study], Any], Any] = {}
+        self._made: dict[Callable[..., Any], Any] = {}
 
     @cached_property
     def explored(self) -> list[Shown]:
@@ -80,6 +80,13 @@ class Material:
         """What ``make`` makes of the study; made once, however many ask for it."""
         if make not in self._made:
             self._made[make] = make(self.study)
+        found: T = self._made[make]
+        return found
+
+    def kept(self, make: "Callable[[Material], T]") -> T:
+        """The same of what needs datasets, too."""
+        if make not in self._made:
+            self._made[make] = make(self)
         found: T = self._made[make]
         return found
 

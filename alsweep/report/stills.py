@@ -2,7 +2,7 @@
 
 import io
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from matplotlib import rc_context
 from matplotlib.figure import Figure as Picture
@@ -104,12 +104,12 @@ def _legend_columns(names: Sequence[str], columns: int) -> int:
 
 def _legend(picture: Picture, every: Sequence[Panel], columns: int) -> None:
     """Each name once, however many panels have it."""
-    known = {}
+    known: dict[str, Any] = {}
     for axes in picture.axes:
         for handle, name in zip(*axes.get_legend_handles_labels(), strict=True):
             known.setdefault(name, handle)
     names = [name for name in _names(every) if name in known]
     if names:
         ncols = _legend_columns(names, columns)
-        look = {"loc": "lower center", "ncols": ncols, "frameon": False, "fontsize": 8}
-        picture.legend([known[name] for name in names], names, **look)
+        look: dict[str, Any] = {"loc": "lower center", "ncols": ncols, "frameon": False}
+        picture.legend([known[name] for name in names], names, fontsize=8, **look)

@@ -42,7 +42,8 @@ def leading(
 def _places(scores: pd.DataFrame, alpha: float) -> dict[str, Place]:
     """Of strategies by seeds, higher is better."""
     means = scores.mean(axis="columns")
-    differences = (scores.loc[means.idxmax()] - scores).drop(index=str(means.idxmax()))
+    first = str(means.idxmax())
+    differences = (scores.loc[first] - scores).drop(index=first)
     adjusted = holm(paired_tests(differences.to_numpy(np.float64)).p)
     level = differences.index[adjusted >= alpha]
     found: dict[str, Place] = {str(strategy): "level" for strategy in level}

@@ -71,7 +71,7 @@ def sync_run(run: Path, settings: WandbConfig, tell: Tell, *, queries: bool = Tr
     settings = settings.model_copy(update={"mode": "online"})
     begun = [t for t in known.trajectories if t.config is not None and t.records]
     with online(settings, tell), driver_lock(run):
-        require_login()
+        require_login("sync", "set WANDB_API_KEY")
         tracker = WandbTracker(run, settings, _Queried(known) if queries else None)
         sent = sum(_sent(tracker, known, one, tell) for one in begun)
         tracker.close()

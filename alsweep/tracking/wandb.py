@@ -40,8 +40,12 @@ WHICH_RUN = tuple(
 a client that heeded them would merge or double: whoever makes a tracker unsets them first."""
 
 
-def require_login() -> None:
+def require_login(who: str = "wandb.mode: online", otherwise: str = "use mode: offline") -> None:
     """Make sure that W&B knows the user; on a terminal its client may ask.
+
+    Args:
+        who: What needs it.
+        otherwise: What a user who has none may do instead.
 
     Raises:
         ConfigError: It does not, and there is nobody to ask.
@@ -53,9 +57,7 @@ def require_login() -> None:
     except wandb.errors.UsageError:
         known = False
     if not known:
-        raise ConfigError(
-            "wandb.mode: online needs a login; run 'wandb login' first, or use mode: offline"
-        )
+        raise ConfigError(f"{who} needs a login; run 'wandb login' first, or {otherwise}")
 
 
 class Mirrored(Frozen):

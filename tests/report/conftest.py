@@ -9,6 +9,7 @@ import pytest
 from alsweep.data.case import Dataset
 from alsweep.data.phantom import write_phantom
 from alsweep.report import write_report
+from alsweep.report.explore import Chosen, explored
 from alsweep.report.study import Study, read_study
 from alsweep.testing.runs import write_run
 from tests.report.pages import undrawn
@@ -80,3 +81,22 @@ def phantom_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
         loops=3,
     )
     return run
+
+
+def networks(query):
+    """What was asked is told by the class that all is predicted to be."""
+
+    def predict(case):
+        shape = query.dataset.cases[case].shape
+        labels = np.zeros(shape, dtype=np.uint8)
+        labels[4:-4, 4:-4, 4:-4] = 1 + query.loop % 2
+        return labels, np.linspace(0, 1, labels.size).reshape(shape)
+
+    return predict, "a score"
+
+
+@pytest.fixture(scope="session")
+def asked(phantom_run):
+    """The entropy trajectory of the phantom run, its networks asked."""
+    study = read_study([phantom_run])
+    return study, explored(study, Chosen(("predictive_entropy-p8x8x8-s0",), networks))

@@ -1,17 +1,25 @@
 """The page in a real browser: it draws everything, and every switch changes what it says."""
 
+import io
 import json
+import re
 import warnings
 from collections.abc import Iterator
 
+import numpy as np
 import pandas as pd
 import pytest
+from matplotlib.colors import to_rgb
+from PIL import Image
 
 from alsweep.files import read_json, write_json
 from alsweep.report import write_report
+from alsweep.report.slices import BOX, CONTOURS
+from alsweep.report.status_page import write_status_page
 from alsweep.testing.runs import trajectory_config, write_reference, write_run
 from tests.browser import NAMES, Browser, browser, find_chromium
 from tests.report.pages import curves
+from tests.report.test_status_page import status, trajectory
 
 DRAWN = """
 [...document.querySelectorAll(".plot")].map((plot) => {
@@ -52,6 +60,20 @@ OUTSIDE = """
 })()
 """
 
+LOADED = """
+(async () => {
+  const frame = document.querySelector("#explore .frames img:not([hidden])");
+  frame.scrollIntoView({behavior: "instant"});
+  if (!frame.complete) await new Promise((done) => frame.addEventListener("load", done));
+  return frame.naturalWidth;
+})()
+"""
+
+BUTTONS = """
+[...document.querySelectorAll(".modebar-container")].filter((one) => one.checkVisibility())
+  .map((one) => one.closest("section").id)
+"""
+
 COLOURS = """
 [
   getComputedStyle(document.body).backgroundColor,
@@ -86,6 +108,34 @@ TURN = """
     if (on !== (value === "on")) control.click();
   }
 })(%s)
+"""
+
+
+POINT = """
+(([name, index]) => {
+  const plot = document.querySelector("#curves .plot");
+  plot.scrollIntoView({behavior: "instant", block: "center"});
+  const trace = plot.data.find((one) => one.name === name);
+  const {xaxis, yaxis} = plot._fullLayout;
+  const box = plot.getBoundingClientRect();
+  return [box.left + xaxis._offset + xaxis.l2p(trace.x[index]),
+          box.top + yaxis._offset + yaxis.l2p(trace.y[index])];
+})(%s)
+"""
+
+SPACE = """
+(() => {
+  const plot = document.querySelector("#explore .plot");
+  const box = plot.getBoundingClientRect();
+  return {
+    query: document.querySelector("#explore select").value,
+    near: Math.abs(document.querySelector("#explore").getBoundingClientRect().top) < innerHeight,
+    traces: plot.data.map((t) => ({type: t.type, name: t.name, points: t.x.length})),
+    frames: [...document.querySelectorAll("#explore .frames img")].filter((one) => !one.hidden)
+      .map((one) => one.alt),
+    place: [box.left + scrollX, box.top + scrollY, box.width, box.height],
+  };
+})()
 """
 
 
@@ -159,6 +209,28 @@ def test_on_a_phone_nothing_is_wider_than_the_page(shown, first):
     assert shown.ask(OUTSIDE) == []
     assert shown.ask("document.documentElement.scrollWidth") <= 390
     assert all(figure["inside"] for figure in shown.ask(DRAWN))
+    # Nor do buttons lie on what is written, where there is no mouse to bring them.
+    assert shown.ask(BUTTONS) == []
+
+
+def test_what_leads_to_the_status_of_a_run_can_be_read_on_a_phone_by_night(shown, tmp_path):
+    page = tmp_path / "status.html"
+    write_status_page(page, status(*(trajectory("power_bald", seed) for seed in range(9))), "done")
+    shown.open(page, 390)
+    day = shown.ask("getComputedStyle(document.body).backgroundColor")
+    shown.scheme("dark")
+    ground, ink = shown.ask(
+        "['backgroundColor', 'color'].map((name) => getComputedStyle(document.body)[name])"
+    )
+    shown.scheme("light")
+    assert ground != day
+    assert brightness(ink) - brightness(ground) > 150
+    assert shown.ask("document.documentElement.scrollWidth") <= 390
+
+
+def brightness(rgb: str) -> float:
+    """Of ``rgb(1, 2, 3)``, 0 to 255."""
+    return sum(map(int, re.findall(r"\d+", rgb))) / 3
 
 
 def test_by_night_figures_and_page_change_their_colours_and_nothing_else(shown):
@@ -255,3 +327,54 @@ def test_the_win_matrix_follows_the_correction(shown):
         expected = [[round(v, 4) for v in row if v == v] for row in table.to_numpy()]
         assert cells == expected
         assert {f"{v:.1f}" for row in expected for v in row} <= set(figure["texts"])
+
+
+@pytest.fixture(scope="module")
+def in_space(asked, phantom_run, tmp_path_factory):
+    """A page with a trajectory whose networks were asked."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("alsweep.report.section.explored", lambda *_: asked[1])
+        return write_report([phantom_run], tmp_path_factory.mktemp("space") / "out")
+
+
+def test_a_click_on_a_point_shows_its_patches_in_space_and_in_planes(shown, in_space):
+    shown.open(in_space)
+    shown.click(*shown.ask(POINT % json.dumps(["predictive_entropy", 1])))
+    found = shown.ask(SPACE)
+    assert found["query"].startswith("predictive_entropy-p8x8x8-s0-")
+    assert found["query"].endswith("/1")
+    assert found["near"]
+    assert [one["type"] for one in found["traces"]] == ["scatter3d", "mesh3d", "mesh3d"]
+    assert [one["name"] for one in found["traces"]] == ["queried patches", "organ", "lesion"]
+    assert all(one["points"] > 8 for one in found["traces"])
+    drawn = colours(shown.picture(*found["place"]))
+    boxes, organ, lesion = (near(drawn, colour) for colour in (BOX, *CONTOURS[:2]))
+    assert boxes > 300
+    assert organ > 1000
+    assert lesion > 100
+    for layer, names, said in (
+        ("reference", ["organ", "lesion"], "reference"),
+        ("before", ["lesion"], "predicted before"),
+        ("after", ["organ"], "predicted after"),
+    ):
+        turn(shown, "explore", "layer", layer)
+        found = shown.ask(SPACE)
+        assert [one["name"] for one in found["traces"]] == ["queried patches", *names]
+        assert found["frames"] == [f"predictive_entropy, seed 0: query 1, {said}"]
+        assert shown.ask(LOADED) > 200
+    quiet = ("Canvas2D", "GL Driver Message")
+    assert [text for text in shown.complaints if not any(one in text for one in quiet)] == []
+    shown.complaints.clear()
+
+
+def colours(png: bytes) -> np.ndarray:
+    """Red, green and blue of all pixels."""
+    return np.asarray(Image.open(io.BytesIO(png)).convert("RGB"), dtype=float).reshape(-1, 3)
+
+
+def near(pixels: np.ndarray, colour: str) -> int:
+    """How many pixels have that hue: surfaces are seen through, and lit."""
+    wanted = np.array(to_rgb(colour))
+    directions = pixels / np.maximum(np.linalg.norm(pixels, axis=1, keepdims=True), 1)
+    bright = pixels.max(axis=1) > 80
+    return int((bright & (directions @ (wanted / np.linalg.norm(wanted)) > 0.97)).sum())

@@ -1,6 +1,5 @@
 """Which queries are shown in space, and that a point of a curve leads to its own."""
 
-import numpy as np
 import pytest
 
 from alsweep.errors import RunFolderError
@@ -11,25 +10,6 @@ from alsweep.report.explore import AFTER, BEFORE, REFERENCE, Chosen, explored
 from alsweep.report.study import read_study
 from alsweep.results.records import read_query
 from tests.report.pages import curves, figures, resolve, visible
-
-
-def networks(query):
-    """What was asked is told by the class that all is predicted to be."""
-
-    def predict(case):
-        shape = query.dataset.cases[case].shape
-        labels = np.zeros(shape, dtype=np.uint8)
-        labels[4:-4, 4:-4, 4:-4] = 1 + query.loop % 2
-        return labels, np.linspace(0, 1, labels.size).reshape(shape)
-
-    return predict, "a score"
-
-
-@pytest.fixture(scope="module")
-def asked(phantom_run):
-    """The entropy trajectory of the phantom run, its networks asked."""
-    study = read_study([phantom_run])
-    return study, explored(study, Chosen(("predictive_entropy-p8x8x8-s0",), networks))
 
 
 def test_each_query_is_shown_in_the_case_that_holds_most_of_it(asked):

@@ -33,12 +33,15 @@ def test_the_report_has_all_its_files_and_the_results_table(page):
     tables = {name for name in names if name.startswith("table_")}
     pictures = {name for name in names if name.endswith((".png", ".pdf", ".svg"))}
     assert {"learning_curves.pdf", "win_matrix.png", "ranking.svg"} <= pictures
+    data = [name.removesuffix(".csv") for name in names if name.endswith(".csv")]
+    assert all(any(picture.startswith(one) for one in data) for picture in pictures)
     assert names - tables - pictures == {
         "index.html",
         "files.json",
         "aggregates.csv",
         "aubc.csv",
         "comparisons.csv",
+        "compute.csv",
         "curve_model.csv",
         "effort.csv",
         "front.csv",
@@ -48,6 +51,7 @@ def test_the_report_has_all_its_files_and_the_results_table(page):
         "improvement.csv",
         "learning_curves.csv",
         "performance_profile.csv",
+        "queries.csv",
         "rank_shares.csv",
         "ranking.csv",
         "savings.csv",

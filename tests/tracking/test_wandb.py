@@ -250,6 +250,10 @@ def test_online_without_a_login_is_refused_before_anything_runs(
     monkeypatch.setattr(wandb, "login", lambda: False)
     with pytest.raises(ConfigError, match="run 'wandb login' first"):
         require_login()
+    with pytest.raises(
+        ConfigError, match=r"^sync needs a login; run 'wandb login' first, or set WANDB_API_KEY$"
+    ):
+        require_login("sync", "set WANDB_API_KEY")
 
 
 def test_what_is_not_defined_is_left_out() -> None:

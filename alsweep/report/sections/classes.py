@@ -21,7 +21,7 @@ def _tables(study: Study) -> tuple[NamedTable, ...]:
     alike: dict[tuple[str, ...], dict[str, str]] = {}
     for setting, name in study.settings.items():
         alike.setdefault(tuple(study.classes_of(setting)), {})[setting] = name
-    found = {}
+    found: dict[str, NamedTable] = {}
     for classes, settings in alike.items():
         own = replace(study, settings=settings)
         found |= dict(zip(settings, _tables_of(own, classes), strict=True))

@@ -22,16 +22,22 @@ _COLOURS = {"train": "#33658a", "evaluate": "#86bbd8", "query": "#f6ae2d"}
 
 
 def _blocks(material: Material) -> Iterator[Block]:
-    yield Figures(panels(material.study, _bars))
+    seconds = material.once(_seconds)
+    yield Figures(panels(material.study, lambda study, name: _bars(study, name, seconds)))
     yield Tables(_tables(material.study))
     yield Caption(_caption(material.study))
 
 
-def _bars(study: Study, setting: str) -> Figure:
+def _seconds(study: Study) -> pd.DataFrame:
     """Seconds of a trajectory by phase, mean over seeds."""
-    rows = study.done[study.done["setting"] == setting]
-    each = rows.groupby(["strategy", "trajectory"])[list(_PHASES)].sum()
-    totals = each.groupby("strategy").mean()
+    keys = ["setting", "strategy"]
+    each = study.done.groupby([*keys, "trajectory"], sort=False)[list(_PHASES)].sum()
+    return each.groupby(keys, sort=False).mean().reset_index()
+
+
+def _bars(study: Study, setting: str, seconds: pd.DataFrame) -> Figure:
+    """Phases of a setting's strategies beside each other."""
+    totals = seconds[seconds["setting"] == setting].set_index("strategy")
     looks = [look for look in study.looks if look.strategy in totals.index]
     data = [
         {
@@ -94,4 +100,11 @@ def _saved(done: pd.DataFrame) -> str:
     )
 
 
-SECTION = Section(id="compute", title="Compute", place=90, blocks=_blocks, still="compute")
+SECTION = Section(
+    id="compute",
+    title="Compute",
+    place=90,
+    blocks=_blocks,
+    files={"compute.csv": lambda material: material.once(_seconds).to_csv(index=False).encode()},
+    still="compute",
+)

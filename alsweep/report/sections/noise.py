@@ -98,5 +98,5 @@ SECTION = Section(
         "noise_floor.csv": lambda material: material.once(_floor).to_csv(index=False).encode(),
     },
     applies=lambda material: len(material.once(_floor)) > 0,
-    still="noise_trainings",
+    still="noise",
 )

@@ -21,7 +21,7 @@ _START_PATCHES = 12
 
 def _blocks(material: Material) -> Iterator[Block]:
     """Draw the first patches of some queries: per strategy one trajectory, few of its loops."""
-    shown, datasets = list(_shown(material.study)), material.datasets
+    shown, datasets = list(exemplars(material.study)), material.datasets
     lost = {datasets[t.id].description for _, t in shown if datasets[t.id].volumes is None}
     groups = [group for group in _groups(material.study, shown, datasets) if group.pictures]
     yield Caption(_caption(shown, sorted(lost), bool(groups)))
@@ -44,7 +44,7 @@ def _groups(
             yield _queries(volumes, look, trajectory)
 
 
-def _shown(study: Study) -> Iterable[tuple[Look, TrajectoryFolder]]:
+def exemplars(study: Study) -> Iterable[tuple[Look, TrajectoryFolder]]:
     """The first trajectory of each strategy that has a query."""
     for look in study.looks[:_MOST_STRATEGIES]:
         for trajectory in study.trajectories:

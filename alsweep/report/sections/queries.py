@@ -21,25 +21,32 @@ _TABLE = (
 
 
 def _blocks(material: Material) -> Iterator[Block]:
-    yield Figures(panels(material.study, _foreground))
+    shares = material.once(_shares)
+    yield Figures(panels(material.study, lambda study, name: _foreground(study, name, shares)))
     yield Tables(_tables(material.study))
     mean = span(seed_counts(material.study), "seed")
     yield Caption(f"{_CURVES}, mean over {mean}. {_TABLE} {over_seeds(material.study)}")
 
 
-def _foreground(study: Study, setting: str) -> Figure:
+def _shares(study: Study) -> pd.DataFrame:
     """Share of foreground among the voxels that each loop added, mean over seeds."""
-    rows = study.done[study.done["setting"] == setting].sort_values(["trajectory", "loop"])
+    rows = study.done.sort_values(["trajectory", "loop"])
     counts = rows.groupby("trajectory")[["foreground_voxels", "annotated_voxels"]]
     # Loop 0 has no predecessor: what it added is what it has.
     added = counts.diff().fillna(rows[["foreground_voxels", "annotated_voxels"]])
-    share = 100 * added["foreground_voxels"] / added["annotated_voxels"].where(lambda v: v > 0)
-    means = rows.assign(share=share).groupby(["strategy", "loop"])["share"].mean()
+    share = added["foreground_voxels"] / added["annotated_voxels"].where(lambda v: v > 0)
+    grouped = rows.assign(share=share).groupby(["setting", "strategy", "loop"], sort=False)
+    return grouped["share"].agg(foreground_share="mean", seeds="count").reset_index()
+
+
+def _foreground(study: Study, setting: str, shares: pd.DataFrame) -> Figure:
+    """Lines of a setting's strategies over loops, per cent."""
+    here = shares[shares["setting"] == setting]
     data = []
     for look in study.looks:
-        if look.strategy in means.index:
-            mine = means.loc[look.strategy].dropna()
-            data.append(_line(look, mine))
+        mine = here[here["strategy"] == look.strategy].set_index("loop").sort_index()
+        if len(mine):
+            data.append(_line(look, 100 * mine["foreground_share"].dropna()))
     across = axis("loop (0 = starting budget)", dtick=1)
     down = axis("foreground in the new patches [%]", rangemode="tozero")
     return {"data": data, "layout": layout(xaxis=across, yaxis=down, height=340)}
@@ -87,4 +94,11 @@ def _tables(study: Study) -> tuple[NamedTable, ...]:
     return per_setting(study, last_rows(study.done), columns, cells)
 
 
-SECTION = Section(id="queries", title="Queries", place=70, blocks=_blocks, still="queries")
+SECTION = Section(
+    id="queries",
+    title="Queries",
+    place=70,
+    blocks=_blocks,
+    files={"queries.csv": lambda material: material.once(_shares).to_csv(index=False).encode()},
+    still="queries",
+)
