@@ -208,7 +208,7 @@ def training_folder(models: Path) -> Path:
 
 
 _OF_RUN = {SPACE, RESULTS, decisions_path(Path()).name, log_path(Path()).name}
-_FOLDERS_OF_RUN = {PLUGINS, "costs", "fulldata", "search"}
+_FOLDERS_OF_RUN = {PLUGINS, "costs", "fulldata", "noise", "search"}
 _OF_TRAJECTORY = {"config.json", "error.json", "log.txt", "progress.json"}
 _FOLDERS_OF_TRAJECTORY = {"queries", "records", "pending", "crops"}
 
