@@ -17,7 +17,9 @@ from pathlib import Path
 import pytest
 
 from alsweep.cli import worker as worker_command
+from alsweep.config.trajectory import TrajectoryConfig
 from alsweep.errors import RunFolderError
+from alsweep.geometry import Patch, QueriedPatch
 from alsweep.layout import (
     config_path,
     decisions_path,
@@ -38,6 +40,7 @@ from alsweep.model.checkpoint import ModelStore
 from alsweep.sweep.plan import Plan
 from alsweep.sweep.run_folder import driver_lock, worker_lock, write_space
 from tests.cli.test_run import call
+from tests.sweep import fakes
 from tests.sweep.conftest import MakePlan
 from tests.sweep.fakes import TableWork
 from tests.sweep.test_missing import do_loops
@@ -54,6 +57,16 @@ class Bomb:
 
     def __reduce__(self) -> tuple[object, tuple[str]]:
         return os.mkdir, (self._place,)
+
+
+@pytest.fixture(autouse=True)
+def _of_the_phantom(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A report looks its cases up."""
+
+    def queried(config: TrajectoryConfig, loop: int) -> QueriedPatch:
+        return QueriedPatch(Patch("phantom_000", (loop, 0, 0), (8, 8, 8)), 0.5)
+
+    monkeypatch.setattr(fakes, "queried", queried)
 
 
 @pytest.fixture
@@ -116,12 +129,14 @@ def test_nothing_in_it_is_executed_by_any_command(
     monkeypatch.chdir(run)
     monkeypatch.setenv("WANDB_API_KEY", SECRET)
     monkeypatch.setattr("alsweep.sweep.work.Training", lambda run, resources: TableWork(run))
+    monkeypatch.setattr("alsweep.sweep.running.write_report", lambda run: run)
+    # Else it would become another process, with other numbers of threads.
+    monkeypatch.setattr(worker_command, "_has_become_worker", lambda run: False)
     words = (
         ["status", ".", "--json"],
-        ["report", ".", "--out", str(tmp_path / "page")],
         ["gc", ".", "--dry-run"],
         ["debug-dump", ".", "--out", str(tmp_path / "dump.tar.gz")],
-        ["worker", "."],  # does the other trajectory, and writes results and report
+        ["worker", "."],  # does the other trajectory, and writes results
         ["resume", "."],
         ["gc", ".", "--keep", "none"],
     )
@@ -138,6 +153,20 @@ def test_nothing_in_it_is_executed_by_any_command(
     written = [path for path in run.rglob("*") if path.is_file() and not path.is_symlink()]
     assert not [path for path in written if SECRET.encode() in path.read_bytes()]
     assert not weights_path(models_folder(run) / "b").exists(), "gc takes it as any other network"
+
+
+@pytest.mark.slow
+def test_nothing_in_it_is_executed_by_a_report(
+    run: Path, plan: Plan, exploded: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(run)
+    (tmp_path / "profile").write_text(SECRET)
+    log_path(trajectory_folder(run, plan.ids[0])).symlink_to(tmp_path / "profile")
+    assert call(monkeypatch, "report", ".", "--out", tmp_path / "page", "--explore") == 0
+    assert not exploded.exists()
+    written = [path for path in (tmp_path / "page").rglob("*") if path.is_file()]
+    assert written
+    assert not [path for path in written if SECRET.encode() in path.read_bytes()]
 
 
 def test_networks_that_are_pickles_count_as_absent(run: Path, plan: Plan, exploded: Path) -> None:
@@ -192,9 +221,8 @@ def test_who_works_in_it_is_told_of_links_that_lead_out(
             with pytest.raises(RunFolderError, match="is a link that leads out"), lock(run):
                 pass
         if link != decisions_path(run):  # a log of decisions that is none, is told as such
-            for verb in ("status", "report", "debug-dump"):
-                out = ["--out", tmp_path / f"{verb} {link.name}"]
-                call(monkeypatch, verb, run, *([] if verb == "status" else out))
+            assert call(monkeypatch, "status", run) == 0
+            call(monkeypatch, "debug-dump", run, "--out", tmp_path / f"{link.name}.tar.gz")
             assert SECRET not in "".join(capsys.readouterr())
         link.unlink()
     found = [path for path in tmp_path.rglob("*") if path.is_file()]
