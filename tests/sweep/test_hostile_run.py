@@ -162,7 +162,7 @@ def test_nothing_in_it_is_executed_by_a_report(
     monkeypatch.chdir(run)
     (tmp_path / "profile").write_text(SECRET)
     log_path(trajectory_folder(run, plan.ids[0])).symlink_to(tmp_path / "profile")
-    assert call(monkeypatch, "report", ".", "--out", tmp_path / "page", "--explore") == 0
+    assert call(monkeypatch, "report", ".", "--out", tmp_path / "page") == 0
     assert not exploded.exists()
     written = [path for path in (tmp_path / "page").rglob("*") if path.is_file()]
     assert written
