@@ -46,6 +46,13 @@ def sync_folder(folder: Path) -> None:
         os.close(descriptor)
 
 
+def own_entries(folder: Path) -> list[Path]:
+    """What lies in a folder itself: nothing that a link leads to, and nothing if it is one."""
+    if folder.is_symlink() or not folder.is_dir():
+        return []
+    return [path for path in folder.iterdir() if not path.is_symlink()]
+
+
 def write_bytes(path: Path, content: bytes) -> None:
     """Replace ``path`` atomically: temporary name, fsync, rename, folder fsync.
 

@@ -259,7 +259,7 @@ _OF_RUN = {
     RESULTS,
     *(of(Path()).name for of in (decisions_path, mishaps_path, log_path)),
 }
-_FOLDERS_OF_RUN = {PLUGINS, "annotations", "costs", "fulldata", "search"}
+_FOLDERS_OF_RUN = {PLUGINS, "annotations", "costs", "fulldata", "noise", "search"}
 _OF_TRAJECTORY = {"config.json", "error.json", "log.txt", "progress.json", "skipped.json"}
 _FOLDERS_OF_TRAJECTORY = {"queries", "records", "pending", "wanted", "crops"}
 

@@ -69,8 +69,11 @@ def _has_become_worker(run: Path) -> bool:
 
 
 def _renew(run: Path, most: int | None) -> NoReturn:
-    """Go on as a new process with the same number, which signals and claims know."""
-    words = [sys.executable, "-m", "alsweep", "worker", str(run)]
+    """Go on as a new process with the same number, which signals and claims know.
+
+    It imports nothing from the working directory, which may be the run.
+    """
+    words = [sys.executable, "-P", "-m", "alsweep", "worker", str(run)]
     sys.stdout.flush()
     os.execv(words[0], words + ([] if most is None else ["--max-loops", str(most)]))
 

@@ -28,6 +28,9 @@ STORED = {"stored": True}
 Place = Annotated[Path, PlainSerializer(spelled, return_type=str, when_used="json")]
 """A folder, or a place in an object store, which files spell as its URL."""
 
+Name = Annotated[str, Field(pattern=r"^[^./\\\x00][^/\\\x00]*$")]
+"""Of a file or folder in a run: as a part of a path it leads nowhere else."""
+
 _NEUTRAL = "neutral"
 
 

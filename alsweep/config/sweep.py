@@ -19,7 +19,7 @@ from pydantic import (
 )
 
 from alsweep.config.assigning import assign_all, copied, with_rest
-from alsweep.config.base import Frozen, Place, added, is_stored
+from alsweep.config.base import Frozen, Name, Place, added, is_stored
 from alsweep.config.caps import CapsConfig
 from alsweep.config.expansion import (
     SEARCHED,
@@ -154,7 +154,7 @@ class Provenance(Frozen):
     version: str
     schema_version: int = added(SCHEMA_VERSION, neutral=1)
     dataset_fingerprint: str | None
-    trajectories: tuple[str, ...] = Field(description="ids: settings, points, seeds innermost")
+    trajectories: tuple[Name, ...] = Field(description="ids: settings, points, seeds innermost")
     implied: tuple[Implied, ...] = added((), neutral=())
     settings: tuple[RecordedSetting, ...] = added((), neutral=())
     draws: tuple[dict[str, Any], ...] = added((), neutral=())

@@ -15,7 +15,7 @@ from typing import Any
 import torch
 
 from alsweep.disk import full_disk_told, require_room
-from alsweep.files import read_json, sync_folder, write_bytes, write_json
+from alsweep.files import own_entries, read_json, sync_folder, write_bytes, write_json
 from alsweep.layout import meta_path, training_folder, weights_path
 from alsweep.storage.shelf import shelf_behind
 
@@ -138,7 +138,7 @@ class ModelStore:
 
     def _make_room(self, keep: str) -> None:
         """Remove the entries longest unused until the rest fits, and killed writers' remains."""
-        for file in training_folder(self.root).glob("*"):
+        for file in own_entries(training_folder(self.root)):
             if _age(file) > _IDLE_SECONDS:
                 file.unlink(missing_ok=True)
         entries = []

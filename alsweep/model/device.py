@@ -41,6 +41,12 @@ class Compute:
         return self.precision == "fp16"
 
 
+def take_card(number: int) -> None:
+    """Let this process compute on one of the cards that it sees: they are dealt out in turn."""
+    if torch.cuda.is_available() and (cards := torch.cuda.device_count()) > 1:
+        torch.cuda.set_device(number % cards)
+
+
 def resolve_compute(device: str, precision: str) -> Compute:
     """Turn ``auto`` into a device and a precision that the machine has.
 

@@ -158,7 +158,7 @@ def _worker(folder: Path) -> Iterator[Iterator[tuple[int, float]]]:
         TrajectoryFailedError: nnU-Net stopped; says where its last words were.
         DiskFullError: It stopped for want of room.
     """
-    command = [sys.executable, "-m", "alsweep.model.nnunet_worker", str(folder)]
+    command = [sys.executable, "-P", "-m", "alsweep.model.nnunet_worker", str(folder)]
     errors = folder / "stderr.txt"
     with (
         errors.open("w") as stderr,

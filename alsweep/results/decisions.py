@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Literal
 
 from pydantic import ValidationError, model_validator
 
-from alsweep.config.base import STORED, Frozen
+from alsweep.config.base import STORED, Frozen, Name
 from alsweep.config.trajectory import TrajectoryConfig
 from alsweep.errors import RecordError
 from alsweep.files import append_lines, canonical_json, whole_lines
@@ -44,7 +44,7 @@ class Decision(Frozen):
 
     schema_version: Literal[1] = 1
     action: Action
-    trajectory: str
+    trajectory: Name
     by: str
     why: str
     loop: int | None = None

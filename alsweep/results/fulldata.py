@@ -6,7 +6,7 @@ from typing import Literal
 
 import numpy as np
 
-from alsweep.config.base import Frozen, fingerprint
+from alsweep.config.base import Frozen, Name, fingerprint
 from alsweep.config.trajectory import TrajectoryConfig
 from alsweep.files import write_json
 from alsweep.layout import reference_path
@@ -47,7 +47,7 @@ class FullDataRecord(Frozen):
     threads: int
     device: str
     precision: str
-    members: tuple[str, ...]
+    members: tuple[Name, ...]
     version: str | None = None
     numerics: int | None = None
 

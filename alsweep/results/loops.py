@@ -7,7 +7,7 @@ from typing import Literal, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from alsweep.config.base import STORED, Frozen
+from alsweep.config.base import STORED, Frozen, Name
 from alsweep.errors import RecordError
 from alsweep.files import read_json, write_bytes, write_json
 from alsweep.geometry import Patch, QueriedPatch, Triple
@@ -128,7 +128,7 @@ class LoopRecord(Frozen):
     training_threads: int | None = None
     device: str
     precision: str
-    members: tuple[str, ...]
+    members: tuple[Name, ...]
     version: str | None = None
     numerics: int | None = None
 

@@ -82,7 +82,7 @@ def _fetch(wanted: Wanted, cache: Path, patience: Patience | None) -> None:
         _fetch_here(wanted, Store(wanted.url, patience))
     except ForkedError:
         asked = (wanted.url, wanted.key, wanted.path, wanted.size, wanted.sha256, cache)
-        command = [sys.executable, "-m", __spec__.name, *map(str, asked)]
+        command = [sys.executable, "-P", "-m", __spec__.name, *map(str, asked)]
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         if done.returncode:
             raise StoreError(done.stderr.strip().splitlines()[-1]) from None

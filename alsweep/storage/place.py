@@ -43,3 +43,8 @@ def spelled(place: Path | str) -> str:
 def absolute(place: Path) -> Path:
     """A local path made absolute; a remote place is that already."""
     return place if is_remote(place) else place.absolute()
+
+
+def resolved(place: Path | str) -> str:
+    """A place that means the same from anywhere: its URL, or the path less links and dots."""
+    return url_of(place) if is_remote(place) else str(Path(place).resolve())

@@ -3,15 +3,23 @@
 from __future__ import annotations
 
 import fcntl
+import os
 import shutil
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from functools import lru_cache
 from itertools import count
 from pathlib import Path
 
 from alsweep.errors import AlsweepError, ConfigError, RunFolderError
 from alsweep.files import mirror_above
-from alsweep.layout import mirror_mark, models_folder, space_path
+from alsweep.layout import (
+    mirror_mark,
+    models_folder,
+    space_path,
+    trajectories_folder,
+    trajectory_folder,
+)
 from alsweep.storage.cache import cache_folder, one_at_a_time, short_name
 from alsweep.storage.client import Store
 from alsweep.storage.credentials import secrets_of_workers
@@ -134,6 +142,47 @@ def _brought_up(root: Path, url: str) -> Path:
             mark(root, url, None)
             mirror.fetch()
     return root
+
+
+def near(place: Path | str) -> Path:
+    """Where a run, or a trajectory in one, can be read here: the place itself where it is local.
+
+    Args:
+        place: The folder, or its place in an object store. Of a run what it tells is brought once
+            for this process; of a trajectory, what it tells now.
+
+    Raises:
+        StoreError: The store refuses, or has not answered for long.
+    """
+    if not is_remote(place):
+        return Path(place)
+    url, id_ = _run_and_trajectory(place)
+    root = home_of(url) / _READER
+    if not id_:
+        return _once(root, url, os.getpid())
+    folder = trajectory_folder(root, id_)
+    with one_at_a_time(root.with_name(f".{root.name}")):
+        mark(root, url, None)
+    refresh(root, folder.relative_to(root).as_posix())
+    return folder
+
+
+def _run_and_trajectory(place: Path | str) -> tuple[str, str]:
+    url, _, id_ = url_of(place).partition(f"/{trajectories_folder(Path()).name}/")
+    return url, id_
+
+
+def told_of(place: Path | str, text: str) -> str:
+    """What is said of a place that was near, in the user's words: its URL, and not the folder."""
+    if not is_remote(place):
+        return text
+    url, _ = _run_and_trajectory(place)
+    return text.replace(str(home_of(url) / _READER), url)
+
+
+@lru_cache(maxsize=8)
+def _once(root: Path, url: str, process: int) -> Path:
+    return _brought_up(root, url)
 
 
 def refresh(folder: Path, under: str = "", besides: str | None = None) -> None:

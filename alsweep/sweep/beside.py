@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Protocol, TypeVar
 from alsweep.layout import report_folder, report_page, space_path
 
 if TYPE_CHECKING:
-    from alsweep.config.sweep import ResourcesConfig
     from alsweep.sweep.plan import Plan, Planned
     from alsweep.sweep.work import Work
     from alsweep.trajectory.progress import OnProgress
@@ -72,7 +71,7 @@ def make_beside(
     missing: Sequence[OneBeside],
     run: Path,
     work: Work,
-    resources: ResourcesConfig,
+    plan: Plan,
     on_end: Callable[[OneBeside, str | None], None],
     address: str | None = None,
 ) -> Mapping[str, str]:
@@ -82,7 +81,7 @@ def make_beside(
         missing: What to make.
         run: The run folder, absolute; the caller holds its lock.
         work: Makes them.
-        resources: What one worker gets.
+        plan: Of the run; says what one worker gets, and which datasets all nodes must have.
         on_end: Called with each that is made, or with why it is not.
         address: Of a running Ray cluster; None starts a private Ray.
 
@@ -91,9 +90,12 @@ def make_beside(
 
     Raises:
         ConfigError: Ray cannot give a worker what it needs.
+        RunFolderError: A node of the cluster does not see the run folder.
+        DatasetError: A node of the cluster lacks a dataset.
         KeyboardInterrupt: Ctrl-C or SIGTERM; no worker is left, and trained members are safe.
     """
     from alsweep.storage.mirror import bring
+    from alsweep.sweep.nodes import check_nodes
     from alsweep.sweep.ray_session import ray_session
     from alsweep.sweep.reuse import used_again
     from alsweep.sweep.tasks import Workers, run_tasks
@@ -102,8 +104,11 @@ def make_beside(
         return {}
     failed, by_key = {}, {one.key: one for one in missing}
     tasks = {key: one.task(work) for key, one in by_key.items()}
+    resources = plan.sweep.resources
     workers = Workers(resources, used_again(resources, (one.example.config for one in missing)))
     with ray_session(resources, address):
+        if address is not None:
+            check_nodes(run, plan)
         for ended in run_tasks(tasks, workers, run):
             one = by_key[ended.name]
             bring(run, one.record(run))

@@ -127,4 +127,4 @@ def run_references(
         if not (missing := missing_references(run, plan)):
             return {}
         with watch(missing) as on_end:
-            return make_beside(missing, run, work, plan.sweep.resources, on_end, address)
+            return make_beside(missing, run, work, plan, on_end, address)

@@ -40,7 +40,8 @@ def check_nodes(run: Path, plan: Plan) -> None:
         DatasetError: A node lacks a dataset, or has another one there.
         ConfigError: A node has another alsweep.
     """
-    every = {one.config.dataset: one.dataset_fingerprint for one in plan.trajectories}
+    made = (*plan.trajectories, *plan.examples)
+    every = {one.config.dataset: one.dataset_fingerprint for one in made}
     datasets = {place: value for place, value in every.items() if not is_remote(place)}
     if mirror_above(probe_path(run, "")) is not None:
         _refuse(run, dict(_asked(None, datasets)))

@@ -99,4 +99,4 @@ def run_repeats(
     address = cluster_address(address)
     with beside_trajectories(run, plan, address, work) as (plan, work):
         missing = missing_repeats(run, plan, count)
-        return make_beside(missing, run, work, plan.sweep.resources, on_end, address)
+        return make_beside(missing, run, work, plan, on_end, address)

@@ -59,16 +59,23 @@ def elsewhere(work: Work, run: Path, plan: Plan) -> Work:
     """
     mirror = mirror_at(run)
     every = (*plan.trajectories, *plan.examples)
-    if mirror is None and not any(is_remote(one.config.dataset) for one in every):
+    if mirror is None and not any(_reaches_a_store(one.config) for one in every):
         return work
     if mirror is None or mirror.number is None:
         return _Informed(work, secrets_of_workers())
     return _Elsewhere(work, secrets_of_workers(), mirror.store.url, mirror.number)
 
 
+def _reaches_a_store(config: TrajectoryConfig) -> bool:
+    """Whether a trajectory reads a Dataset, or another trajectory, in an object store."""
+    specs = (config.strategy, config.starting_budget.strategy)
+    named = (value for spec in specs for value in spec.parameters.values())
+    return is_remote(config.dataset) or any(isinstance(v, str) and is_remote(v) for v in named)
+
+
 @dataclass(frozen=True)
 class _Informed:
-    """Work whose Dataset lies in an object store: workers know how to reach it.
+    """Work that reads from an object store: workers know how to reach it.
 
     Attributes:
         work: The work.

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from alsweep.errors import ConfigError, StrategyError
 from alsweep.query.base import strategy_name
+from alsweep.storage.place import resolved
 from alsweep.trajectory.replay import begun_in
 
 if TYPE_CHECKING:
@@ -48,7 +49,7 @@ def _each(value: Any) -> Iterator[Any]:
         yield value
         return
     try:
-        begun = begun_in(Path(str(value["run"])).resolve())
+        begun = begun_in(Path(resolved(str(value["run"]))))
     except StrategyError as error:
         raise ConfigError(f"grid.{_KEY}: {error}") from error
     labels = dict.fromkeys(config.strategy.shown for config in begun.values())

@@ -12,7 +12,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from alsweep.files import read_json
+from alsweep.files import own_entries, read_json
 from alsweep.layout import meta_path, models_folder, training_folder, weights_path
 from alsweep.results.fulldata import read_references
 from alsweep.results.records import RunFolder, TrajectoryFolder, read_run
@@ -54,7 +54,7 @@ def garbage(run: Path, keep: Keep = Keep.last) -> Garbage:
 
 def _garbage(run: Path, keep: Keep) -> Garbage:
     needs = _Needs.of(read_run(run), keep)
-    stored = sorted(f for f in models_folder(run).glob("*") if weights_path(f).is_file())
+    stored = sorted(f for f in own_entries(models_folder(run)) if weights_path(f).is_file())
     unneeded = [folder for folder in stored if not needs.member(folder)]
     weights = tuple(map(weights_path, unneeded))
     remains = tuple(_remains(run, needs, {folder.name for folder in stored}))
@@ -145,7 +145,7 @@ def _members(trajectories: Iterable[TrajectoryFolder]) -> set[str]:
 
 def _remains(run: Path, needs: _Needs, stored: set[str]) -> Iterable[Path]:
     """Checkpoints of members that are there, or of a run that has nothing left to train."""
-    for path in sorted(training_folder(models_folder(run)).glob("*")):
+    for path in sorted(own_entries(training_folder(models_folder(run)))):
         if path.stem in stored or path.stem in needs.known or not needs.going:
             yield path
 

@@ -33,6 +33,7 @@ from alsweep.storage.lease import leased, seen_at_work
 from alsweep.storage.mirror import mirror_at
 from alsweep.storage.rooms import refuse_remote
 from alsweep.sweep.claims import at_work
+from alsweep.sweep.links import refuse_links_out
 from alsweep.sweep.study_name import study_name
 from alsweep.trajectory.query_log import QueryLog
 
@@ -61,13 +62,15 @@ def driver_lock(run: Path) -> Iterator[None]:
     """Hold a run folder for one driver, and make it where it is not there; a crash lets go of it.
 
     Raises:
-        RunFolderError: The folder is not alsweep's, cannot be written, or another driver holds it.
+        RunFolderError: The folder is not alsweep's, cannot be written, a link in it leads out, or
+            another driver holds it.
     """
     refuse_foreign(run)
     try:
         run.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise _unwritable(run, error) from None
+    refuse_links_out(run)
     with _locked(run, fcntl.LOCK_EX) as lock:
         if at_work(run):  # where locks do not reach from machine to machine
             raise _occupied(run)
@@ -83,8 +86,9 @@ def worker_lock(run: Path) -> Iterator[None]:
     """Keep drivers out of a run folder while a worker is in it; other workers may come.
 
     Raises:
-        RunFolderError: It cannot be written, or a driver is at work in it.
+        RunFolderError: It cannot be written, a link in it leads out, or a driver is at work in it.
     """
+    refuse_links_out(run)
     with _locked(run, fcntl.LOCK_SH):
         yield
 

@@ -1,6 +1,7 @@
 """Members trained side by side, each in a process of its own; a process that is killed is replaced.
 
-A card is shared by such processes as a CPU is. When the process that asked for the members ends,
+Where the worker has several cards, members are dealt out to them; else they share the one, as they
+do the CPU. When the process that asked for the members ends,
 however it ends, so do they.
 """
 
@@ -16,7 +17,7 @@ from multiprocessing.connection import Connection, wait
 from alsweep.data.ingest.parallel import follow_parent
 from alsweep.disk import full_disk_told
 from alsweep.errors import AlsweepError, LostError, TrajectoryFailedError
-from alsweep.model.device import set_threads
+from alsweep.model.device import set_threads, take_card
 from alsweep.trajectory.member_task import MemberTask
 
 OnMemberEpoch = Callable[[int, int], None]
@@ -59,7 +60,7 @@ class MemberProcesses:
         """
         try:
             # All begin to import torch before the first of them is waited for.
-            for hand in [_Hand(self._threads) for _ in range(self._size)]:
+            for hand in [_Hand(self._threads, card) for card in range(self._size)]:
                 self._hands[hand.pipe] = hand
                 hand.give(self._waiting.popleft())
             while self._hands:
@@ -122,7 +123,7 @@ class MemberProcesses:
                 f"memory; lower resources.members_at_once or training.batch_size"
             )
         _log.warning("warning: %s, most often for want of memory; it alone is trained again", lost)
-        successor = _Hand(self._threads)
+        successor = _Hand(self._threads, hand.card)
         self._hands[successor.pipe] = successor
         successor.give(task)
 
@@ -134,13 +135,15 @@ class _Hand:
         pipe: Brings what it says: a number of finished epochs, a log record, an error, or None when
             a member is published.
         task: What it was given last.
+        card: Which one of those that the worker has, counted on where there are fewer.
     """
 
     task: MemberTask
 
-    def __init__(self, threads: int) -> None:
+    def __init__(self, threads: int, card: int) -> None:
+        self.card = card
         self.pipe, theirs = _SPAWN.Pipe()
-        self._process = _SPAWN.Process(target=_work, args=(theirs, threads), name="member")
+        self._process = _SPAWN.Process(target=_work, args=(theirs, threads, card), name="member")
         self._process.start()
         # Without our copy of its end the pipe breaks when the process dies.
         theirs.close()
@@ -167,10 +170,11 @@ class _Hand:
         return self._process.exitcode
 
 
-def _work(pipe: Connection, threads: int) -> None:
+def _work(pipe: Connection, threads: int, card: int) -> None:
     """Train what comes through the pipe until it is closed."""
     follow_parent()
     set_threads(threads)
+    take_card(card)
     logger = logging.getLogger("alsweep")
     logger.setLevel(logging.INFO)
     logger.addHandler(_PipeHandler(pipe))

@@ -12,6 +12,8 @@ from alsweep.layout import config_path, query_path, space_path, trajectories_fol
 from alsweep.query.presets.replay import check_source, check_start_source
 from alsweep.results.loops import read_query
 from alsweep.results.records import read_config, read_run
+from alsweep.storage.place import spelled
+from alsweep.storage.rooms import known_as, near, refresh, told_of
 from alsweep.trajectory.query_log import QueryLog
 
 
@@ -22,9 +24,9 @@ def source_config(source: str) -> TrajectoryConfig:
         StrategyError: The folder is no trajectory's.
     """
     try:
-        return read_config(Path(source))
+        return read_config(near(source))
     except AlsweepError as error:
-        raise StrategyError(f"source: {error}") from error
+        raise StrategyError(f"source: {told_of(source, str(error))}") from error
 
 
 def find_source(run: Path, strategy: str, config: TrajectoryConfig, *, start: bool = False) -> Path:
@@ -46,7 +48,7 @@ def find_source(run: Path, strategy: str, config: TrajectoryConfig, *, start: bo
     if not found:
         raise StrategyError(_nothing_there(run, strategy, config.seed, of_seed.values()))
     check = check_start_source if start else check_source
-    refusals = {folder: _refusal(check, folder, theirs, config) for folder, theirs in found.items()}
+    refusals = {f: _refusal(check, known_as(f), theirs, config) for f, theirs in found.items()}
     fit = [folder for folder, refused in refusals.items() if refused is None]
     if not fit:
         raise next(refused for refused in refusals.values() if refused is not None)
@@ -54,9 +56,9 @@ def find_source(run: Path, strategy: str, config: TrajectoryConfig, *, start: bo
     if len(fit) > 1 and not (start and _begin_alike(fit)):
         names = ", ".join(folder.name for folder in fit[:3])
         raise StrategyError(
-            f"run: {run} has {len(fit)} trajectories of seed {config.seed} that could be replayed "
-            f"({names}{', ...' if len(fit) > 3 else ''}); say which by strategy, or name one as "
-            "source"
+            f"run: {spelled(run)} has {len(fit)} trajectories of seed {config.seed} that could be "
+            f"replayed ({names}{', ...' if len(fit) > 3 else ''}); say which by strategy, or name "
+            "one as source"
         )
     return fit[0]
 
@@ -67,11 +69,12 @@ def begun_in(run: Path) -> Mapping[Path, TrajectoryConfig]:
     Raises:
         StrategyError: The folder is no run's.
     """
-    folder = trajectories_folder(run)
     try:
-        return _begun_in(run, folder.stat().st_mtime_ns if folder.exists() else 0)
+        here = near(run)
+        folder = trajectories_folder(here)
+        return _begun_in(here, folder.stat().st_mtime_ns if folder.exists() else 0)
     except AlsweepError as error:
-        raise StrategyError(f"run: {error}") from error
+        raise StrategyError(f"run: {told_of(run, str(error))}") from error
 
 
 @lru_cache(maxsize=4)
@@ -85,15 +88,15 @@ def _nothing_there(
 ) -> str:
     if of_seed:
         labels = ", ".join(dict.fromkeys(config.strategy.shown for config in of_seed))
-        return f"run: {run} has no strategy '{strategy}' with seed {seed}; it has {labels}"
+        return f"run: {spelled(run)} has no strategy '{strategy}' with seed {seed}; it has {labels}"
     seeds = sorted({config.seed for config in begun_in(run).values()})
     there = ", ".join(map(str, seeds)) or "none"
-    return f"run: {run} has no trajectory with seed {seed} to replay; seeds there: {there}"
+    return f"run: {spelled(run)} has no trajectory with seed {seed} to replay; seeds there: {there}"
 
 
 def _refusal(
     check: Callable[[object, TrajectoryConfig, TrajectoryConfig], None],
-    folder: Path,
+    folder: str,
     theirs: TrajectoryConfig,
     config: TrajectoryConfig,
 ) -> StrategyError | None:
@@ -110,10 +113,12 @@ def _begin_alike(folders: Sequence[Path]) -> bool:
 
 
 def _located(source: str, strategy: str, config: TrajectoryConfig, *, start: bool = False) -> Path:
-    folder = Path(source)
+    folder = near(source)
     if config_path(folder).exists() or not space_path(folder).exists():
         return folder
-    return find_source(folder, strategy, config, start=start)
+    found = find_source(folder, strategy, config, start=start)
+    refresh(folder, found.relative_to(folder).as_posix())
+    return found
 
 
 def replayed_start(
@@ -126,7 +131,7 @@ def replayed_start(
         RecordError: It has none.
     """
     folder = _located(source, strategy, config, start=True)
-    check_start_source(folder, source_config(str(folder)), config)
+    check_start_source(known_as(folder), source_config(str(folder)), config)
     queried = read_query(query_path(folder, 0))
     for patch in (one.patch for one in queried):
         if patch.case not in dataset.pool or not patch.inside(dataset.cases[patch.case].shape):
@@ -154,11 +159,12 @@ def replayed(
         RecordError: It has not got so far.
     """
     folder = _located(source, strategy, config)
-    check_source(folder, source_config(str(folder)), config)
+    check_source(known_as(folder), source_config(str(folder)), config)
     if sorted(QueryLog(folder).patches(loop)) != sorted(taken):
+        known = known_as(folder)
         raise StrategyError(
-            f"source: {folder} had other patches annotated at loop {loop}; a replay needs the same "
+            f"source: {known} had other patches annotated at loop {loop}; a replay needs the same "
             f"dataset and start, and replays every query from the first; starting_budget: "
-            f"{{strategy: {{name: replay, source: {folder}}}}} begins with its patches"
+            f"{{strategy: {{name: replay, source: {known}}}}} begins with its patches"
         )
     return read_query(query_path(folder, loop + 1))

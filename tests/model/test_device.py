@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from alsweep.errors import ConfigError, TrajectoryFailedError
-from alsweep.model.device import enough_memory, resolve_compute
+from alsweep.model.device import enough_memory, resolve_compute, take_card
 
 
 def test_a_cpu_runs_at_full_precision_unless_asked_otherwise():
@@ -52,3 +52,14 @@ def test_too_little_memory_is_told_with_every_mend():
         raise torch.OutOfMemoryError("CUDA out of memory")
     with pytest.raises(RuntimeError, match="another"), enough_memory("to train", "lower this"):
         raise RuntimeError("another error")
+
+
+def test_cards_are_dealt_out_in_turn(monkeypatch):
+    taken = []
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "set_device", taken.append)
+    for cards in (1, 3):
+        monkeypatch.setattr(torch.cuda, "device_count", lambda cards=cards: cards)
+        for number in range(5):
+            take_card(number)
+    assert taken == [0, 1, 2, 0, 1], "and one card is nobody's choice"

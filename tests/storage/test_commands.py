@@ -1,24 +1,29 @@
 """The commands on a run in a store, each as on a folder."""
 
 import json
+import pickle
 import re
 from pathlib import Path
 
 import pytest
 
 from alsweep.config.sweep import ResourcesConfig
+from alsweep.data.case import Dataset
 from alsweep.data.phantom import write_phantom
+from alsweep.errors import ConfigError
 from alsweep.layout import models_folder, trajectory_folder
 from alsweep.storage.client import Store
 from alsweep.storage.holder import Holder
 from alsweep.sweep.plan import Plan
 from alsweep.sweep.planning import plan_of
+from alsweep.sweep.remote import elsewhere
 from alsweep.sweep.run_folder import write_space
+from alsweep.sweep.work import Training
 from alsweep.trajectory.runner import Trajectory
 from tests.cli.test_run import call
 from tests.storage.conftest import keys_of
 from tests.sweep.conftest import sweep_of
-from tests.trajectory.conftest import TINY_TRAINING
+from tests.trajectory.conftest import TINY_TRAINING, log_bytes
 
 BASE = {"query": {"patches": 6, "loops": 2, "patch_size": [8, 8, 8]}, "training": TINY_TRAINING}
 
@@ -162,3 +167,30 @@ def test_a_dataset_is_made_there(prefix, monkeypatch, capsys, s3):
 def test_the_demo_wants_a_folder(prefix, monkeypatch, capsys):
     assert call(monkeypatch, "demo", "--out", prefix) == 2
     assert f"--out {prefix}: name a folder here" in capsys.readouterr().err
+
+
+def test_a_run_there_is_replayed_on_a_disk(far, made, monkeypatch, capsys, tmp_path):
+    run, plan = made
+    theirs, id_ = plan.trajectories[0].config, plan.ids[0]
+    for replay in ({"run": far}, {"source": f"{far}/trajectories/{id_}"}):
+        grid = {"strategy": [{"name": "replay", **replay}]}
+        sweep = sweep_of(Dataset.open(theirs.dataset), seeds=[0], base=BASE, grid=grid)
+        replaying = plan_of(sweep, "again.yaml")
+        (config,) = [one.config for one in replaying.trajectories]
+        named = config.strategy.parameters
+        assert {key: named[key] for key in replay} == replay
+        folder = tmp_path / str(*replay)
+        work = pickle.loads(
+            pickle.dumps(elsewhere(Training(folder, ResourcesConfig()), folder, replaying))
+        )
+        assert "AWS_SECRET_ACCESS_KEY" in repr(work), "workers are told how to reach it"
+        stepper = work.trajectory(config, folder, lambda progress: None)
+        stepper.step()
+        stepper.close()
+        assert log_bytes(folder) == log_bytes(trajectory_folder(run, id_))
+    lacking = {"name": "replay", "source": f"{far}/trajectories/none"}
+    sweep = sweep_of(
+        Dataset.open(theirs.dataset), seeds=[0], base=BASE, grid={"strategy": [lacking]}
+    )
+    with pytest.raises(ConfigError, match=rf"{far}/trajectories/none"):
+        plan_of(sweep, "again.yaml")

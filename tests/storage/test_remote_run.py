@@ -18,11 +18,13 @@ from alsweep.data.case import Dataset
 from alsweep.data.phantom import write_phantom
 from alsweep.data.remote import upload
 from alsweep.layout import log_path, trajectory_folder
+from alsweep.results.noise import noise_trainings
 from alsweep.results.records import read_records
 from alsweep.storage.lease import leased
-from alsweep.storage.mirror import mirror_at
+from alsweep.storage.mirror import bring, mirror_at
 from alsweep.storage.patience import SECONDS as SECONDS_OF_PATIENCE
 from alsweep.storage.rooms import to_train_in, to_work_in
+from alsweep.sweep.noise import missing_repeats, repeats
 from alsweep.sweep.plan import Plan, make_plan
 from alsweep.sweep.remote import WorkerStopsError, elsewhere
 from alsweep.sweep.run_folder import write_space
@@ -198,6 +200,30 @@ def test_workers_of_a_run_on_a_disk_reach_its_dataset_by_what_comes_with_their_w
     assert Dataset.open(prefix).image("phantom_000").shape == (1, 24, 24, 24)
     assert len(log_bytes(trajectory_folder(run, plan.ids[0]))) == 3
     monkeypatch.delenv(SECONDS_OF_PATIENCE)
+
+
+def test_starts_that_are_trained_again_come_to_the_driver(dataset, prefix, s3, tmp_path):
+    plan = plan_on(upload(dataset.path, Path(f"{prefix}/data")))
+    here = tmp_path / "here"
+    kept: dict[str, bytes] = {}
+    with to_work_in(Path(f"{prefix}/run")) as run, leased(run):
+        write_space(run, plan)
+        work = elsewhere(TableWork(run), run, plan)
+        for one in repeats(plan, 2):
+            one.task(work)(lambda progress: None)
+            assert not one.record(run).exists(), "it was made in another folder of this node"
+            bring(run, one.record(run))
+            kept[f"noise/{one.record(run).name}"] = one.record(run).read_bytes()
+        assert {key for key in keys_of(s3, f"{prefix}/run") if key.startswith("noise/")} == set(
+            kept
+        )
+        assert missing_repeats(run, plan, 2) == []
+    calm = plan_on(dataset)
+    for one in repeats(calm, 2):
+        one.task(TableWork(here))(lambda progress: None)
+        assert kept[f"noise/{one.record(here).name}"] == one.record(here).read_bytes()
+    with to_work_in(Path(f"{prefix}/run")) as run:
+        assert len(noise_trainings([run])) == 2, "a reader has them, too"
 
 
 class Driver:

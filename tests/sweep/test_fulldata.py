@@ -37,7 +37,7 @@ def test_each_end_is_told_and_failures_are_returned_by_name(
 ) -> None:
     plan = plan_of()
     first, second = missing = references(plan)
-    told, sessions = [], []
+    told, sessions, looked = [], [], []
 
     def session(resources: object, address: str | None) -> AbstractContextManager[None]:
         sessions.append((resources, address))
@@ -50,15 +50,18 @@ def test_each_end_is_told_and_failures_are_returned_by_name(
 
     monkeypatch.setattr("alsweep.sweep.ray_session.ray_session", session)
     monkeypatch.setattr("alsweep.sweep.tasks.run_tasks", tasks)
+    monkeypatch.setattr("alsweep.sweep.nodes.check_nodes", lambda *what: looked.append(what))
 
     def hear(reference: Reference, error: str | None) -> None:
         told.append((reference.key, error))
 
-    resources = plan.sweep.resources
-    failed = make_beside(missing, run, TableWork(run), resources, hear, "a:1")
+    failed = make_beside(missing, run, TableWork(run), plan, hear, "a:1")
     assert failed == {second.name: "no room"}
     assert told == [(second.key, "no room"), (first.key, None)]
-    assert sessions == [(resources, "a:1")]
+    assert sessions == [(plan.sweep.resources, "a:1")]
+    assert looked == [(run, plan)], "before anything is trained"
+    make_beside(missing, run, TableWork(run), plan, hear)
+    assert looked == [(run, plan)], "on this machine there is nothing to ask"
 
 
 @pytest.mark.ray

@@ -34,7 +34,7 @@ def test_what_one_of_several_nodes_lacks_is_one_line(monkeypatch, tmp_path, what
     answers = {"10.0.0.1": (), "10.0.0.2": (what, "sees nothing"), "10.0.0.3": (what, "neither")}
     monkeypatch.setattr(nodes, "_asked", lambda *_: answers.items())
     with pytest.raises(error, match=r"node 10\.0\.0\.2 sees nothing, and so it is on 1 more of 3"):
-        nodes.check_nodes(tmp_path, SimpleNamespace(trajectories=()))
+        nodes.check_nodes(tmp_path, SimpleNamespace(trajectories=(), examples=()))
     assert not list(tmp_path.iterdir())
 
 
@@ -47,5 +47,5 @@ def test_what_lies_in_an_object_store_is_looked_for_on_no_node(monkeypatch, tmp_
         SimpleNamespace(config=SimpleNamespace(dataset=place), dataset_fingerprint="f")
         for place in (here, there)
     ]
-    nodes.check_nodes(tmp_path, SimpleNamespace(trajectories=planned))
+    nodes.check_nodes(tmp_path, SimpleNamespace(trajectories=planned[:1], examples=planned[1:]))
     assert asked == [(None, {here: "f"})]

@@ -38,7 +38,7 @@ def test_what_is_missing_alone_is_made_and_failures_are_returned_by_name(
     first, second, third, fourth = repeats(plan, 2)
     write_space(run, plan)
     first.task(TableWork(run))(silent)
-    told, addresses = [], []
+    told, addresses, looked = [], [], []
 
     def session(_: object, address: str | None) -> AbstractContextManager[None]:
         addresses.append(address)
@@ -53,6 +53,7 @@ def test_what_is_missing_alone_is_made_and_failures_are_returned_by_name(
 
     monkeypatch.setattr("alsweep.sweep.ray_session.ray_session", session)
     monkeypatch.setattr("alsweep.sweep.tasks.run_tasks", tasks)
+    monkeypatch.setattr("alsweep.sweep.nodes.check_nodes", lambda run, _: looked.append(run))
 
     def hear(one: Repeat, error: str | None) -> None:
         told.append((one.number, one.example.config.seed, error))
@@ -60,5 +61,5 @@ def test_what_is_missing_alone_is_made_and_failures_are_returned_by_name(
     failed = run_repeats(plan, run, 2, hear, address="a:1", work=TableWork(run))
     assert failed == {"seed 0, repeat 1": "no room"}
     assert told == [(0, 1, None), (1, 0, "no room"), (1, 1, None)]
-    assert addresses == ["a:1"]
+    assert (addresses, looked) == (["a:1"], [run])
     assert missing_repeats(run, plan, 2) == [third]

@@ -10,7 +10,12 @@ from pathlib import Path
 import pytest
 
 from alsweep.errors import ConfigError, DiskFullError, RunFolderError
-from alsweep.layout import models_folder, results_path, trajectory_folder
+from alsweep.layout import (
+    models_folder,
+    results_path,
+    trajectories_folder,
+    trajectory_folder,
+)
 from alsweep.results import load_results
 from alsweep.results.decisions import append_decisions
 from alsweep.results.failure import read_failure
@@ -234,12 +239,17 @@ def test_several_processes_share_a_run_though_one_is_killed(run: Path, plan: Pla
 
 
 def test_a_signal_gives_back_what_is_held(run: Path, plan: Plan) -> None:
-    timer = threading.Timer(0.3, os.kill, (os.getpid(), signal.SIGUSR1))
+    def stop_it() -> None:
+        while not list(trajectories_folder(run).glob("*/pids")):  # at work, and listening
+            time.sleep(0.01)
+        os.kill(os.getpid(), signal.SIGUSR1)
+
+    stopping_it = threading.Thread(target=stop_it)
     models_folder(run).mkdir()
-    timer.start()
+    stopping_it.start()
     with pytest.raises(KeyboardInterrupt):
         run_worker(run, nobody, work=TableWork(run, seconds=1.0))
-    timer.join()
+    stopping_it.join()
     began = time.monotonic()
     assert work_in(run) == Shift(loops=12, done=4, failed={}, left=0)
     assert time.monotonic() - began < 30  # and not the minute that a lease takes

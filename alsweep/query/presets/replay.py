@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any, ClassVar
 
 from alsweep.config.trajectory import TrajectoryConfig
@@ -10,6 +9,7 @@ from alsweep.errors import StrategyError
 from alsweep.geometry import QueriedPatch
 from alsweep.query.base import Facts, Pool, Request, Strategy, Streams, strategy
 from alsweep.query.parameters import text
+from alsweep.storage.place import resolved
 
 
 @strategy("replay", aliases=("precomputed-queries",))
@@ -52,10 +52,10 @@ class Replay(Strategy):
         return list(pool.replayed(self.run or self.source, self.strategy))[: request.patches]
 
     def resolved(self) -> "Replay":
-        """With the absolute path: a worker's working directory is not the user's."""
+        """With the absolute path, or the URL: a worker's working directory is not the user's."""
         if self.run:
-            return replace(self, run=str(Path(self.run).resolve()))
-        return replace(self, source=str(Path(self.source).resolve()))
+            return replace(self, run=resolved(self.run))
+        return replace(self, source=resolved(self.source))
 
     def check(self, config: TrajectoryConfig, dataset: Facts) -> None:
         """The source must have queried as this trajectory would; see :func:`check_source`."""
