@@ -218,12 +218,12 @@ class Claims:
         if holder is not None and holder.released:
             return True
         alive = None if holder is None else holder.alive
-        if alive is not None:
-            self._seen[name] = _Seen(number, touched, self.clock(), beating=alive)
-            return not alive
+        if alive is False:
+            return True
+        # Also one that lives here may be at work in another folder, of which this is a copy.
         seen = self._seen.get(name)
         if seen is None or (seen.number, seen.touched) != (number, touched):
-            beating = seen is not None and seen.number == number
+            beating = bool(alive) or (seen is not None and seen.number == number)
             self._seen[name] = _Seen(number, touched, self.clock(), beating)
             return False
         return self.clock() - seen.since > self.lease
@@ -300,7 +300,7 @@ def at_work(run: Path) -> list[str]:
         if read is None or read[0] is None or read[0].released:
             continue
         holder, touched = read[0], read[1] / 1e9
-        alive = holder.alive
-        if alive or (alive is None and time.time() - touched < LEASE):
+        # A time in the future is of before a clock was set back.
+        if holder.alive is not False and abs(time.time() - touched) < LEASE:
             found[holder.shown] = None
     return list(found)

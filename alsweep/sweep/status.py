@@ -16,6 +16,7 @@ from alsweep.errors import ConfigError, RunFolderError
 from alsweep.layout import space_path, starts_folder
 from alsweep.results.begun import begun_as
 from alsweep.results.decisions import Decision, decided
+from alsweep.results.mishaps import Counts, counts_by_name, read_mishaps
 from alsweep.results.records import RunFolder, TrajectoryFolder, read_run
 from alsweep.results.settings import setting_names, settings_of
 from alsweep.storage.rooms import known_as
@@ -54,6 +55,8 @@ class TrajectoryStatus:
         error: Why it failed.
         seconds_left: Of work on it, where it is not done and its loops' pace is known: from its own
             loops, else from all.
+        lost: How often its worker, its machine or the store was lost.
+        errors: How often an error was raised that is none of alsweep's own.
     """
 
     id: str
@@ -69,6 +72,8 @@ class TrajectoryStatus:
     mean_dice: float | None
     error: str | None
     seconds_left: float | None = None
+    lost: int = 0
+    errors: int = 0
 
 
 @dataclass(frozen=True)
@@ -148,6 +153,9 @@ class RunStatus:
         caps: What is used of each; ``hours`` only the driver knows.
         search: How far its search is; None where nothing is searched.
         time: When this was.
+        lost: How often a worker, its machine or the store was lost, also while it made what several
+            share.
+        errors: How often an error was raised that is none of alsweep's own.
     """
 
     run: str
@@ -160,6 +168,8 @@ class RunStatus:
     caps: tuple[CapStatus, ...] = ()
     search: SearchStatus | None = None
     time: str = ""
+    lost: int = 0
+    errors: int = 0
 
     @property
     def over(self) -> bool:
@@ -218,8 +228,13 @@ def _read_status(run: Path) -> RunStatus:
     folders = found.trajectories
     names = _setting_names(found, configs)
     pace = _pace(folders)
+    mishaps = read_mishaps(run)
+    each = counts_by_name(mishaps)
     trajectories = tuple(
-        _status(folder, configs[folder.id], names[folder.id], driver is not None, pace)
+        replace(
+            _status(folder, configs[folder.id], names[folder.id], driver is not None, pace),
+            **asdict(each.get(folder.id, Counts())),
+        )
         for folder in folders
     )
     search = _search(run, sweep)
@@ -234,6 +249,7 @@ def _read_status(run: Path) -> RunStatus:
         caps=_caps(run, sweep, folders),
         search=search,
         time=datetime.now(UTC).isoformat(timespec="seconds"),
+        **asdict(Counts.of(mishaps)),
     )
 
 

@@ -24,6 +24,7 @@ from alsweep.query.room import has_room
 from alsweep.results.loops import PartScores
 from alsweep.rng import stream
 from alsweep.trajectory.annotator import annotated, make_annotator
+from alsweep.trajectory.answers import checked
 from alsweep.trajectory.budget import request_for, settle
 from alsweep.trajectory.evaluation import Evaluation, Evaluator
 from alsweep.trajectory.members import Member, Members
@@ -174,6 +175,7 @@ class Steps:
 
         Raises:
             PoolExhaustedError: Fewer fit than are wanted, and the config says to stop then.
+            StrategyError: What the strategy answers is no query.
         """
         chosen = make_strategy(self.config.strategy)
         request = request_for(self.config, loop)
@@ -192,7 +194,8 @@ class Steps:
             on_case=lambda done: self._tell(loop, "query", done, len(self.dataset.pool)),
         )
         rng: Streams = partial(stream, self.config.seed, "query", loop)
-        choices = chosen.query(pool, request, rng)
+        name = self.config.strategy.shown
+        choices = checked(chosen.query(pool, request, rng), pool.cases, request, name)
         return settle(choices, pool, request, rng, self.config.query.on_shortfall)
 
     def _tell(self, loop: int, phase: Phase, done: int, total: int) -> None:
