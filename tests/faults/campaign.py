@@ -69,9 +69,9 @@ class Kill:
 
     Attributes:
         target: Of :data:`TARGETS`.
-        moment: ``start``: within seconds of the driver's; ``write``: just when the driver or a
-            worker has written a file; ``any``: some seconds later.
-        wait: Seconds, from the last kill or from the write.
+        moment: ``start``: as soon as there is one; ``write``: just when a file was written;
+            ``any``: later.
+        wait: Seconds after that.
     """
 
     target: str
@@ -83,8 +83,8 @@ def drawn(seed: int, number: int) -> Kill:
     """Return the kill of that number."""
     rng = random.Random(f"{seed} {number}")
     (target,) = rng.choices(list(TARGETS), weights=list(TARGETS.values()))
-    moment = rng.choice(["start", "write", "any", "any"])
-    longest = {"start": 4.0, "write": 0.05, "any": 9.0}[moment]
+    moment = rng.choice(["start", "write", "any"])
+    longest = {"start": 3.0, "write": 0.05, "any": 12.0 if target == "driver" else 5.0}[moment]
     return Kill(target, moment, rng.uniform(0, longest))
 
 
@@ -174,31 +174,36 @@ class Sweep:
         Raises:
             AssertionError: It failed, hangs, or leaves processes.
         """
-        driver, last = self.drive(), time.monotonic()
+        driver = self.drive()
         for kill in kills:
-            if not self._wait(driver, kill, last):
-                break
-            on_kill(kill, _strike(driver, kill))
-            last = time.monotonic()
+            while (victim := self._strike(driver, kill)) is None:
+                if driver.process.wait(SECONDS_TO_END) == 0:
+                    self.finish(driver)
+                    return
+                driver = self.drive()
+            on_kill(kill, victim)
             if kill.target == "driver":
                 driver.process.wait()
-            if driver.ended and driver.process.returncode:
                 driver = self.drive()
         self.finish(driver)
 
-    def _wait(self, driver: Driver, kill: Kill, last: float) -> bool:
-        """Wait for the moment of a kill; return False where the sweep is over before."""
-        written, end = _newest(self.run), time.monotonic() + 15.0
-        while kill.moment == "write" and _newest(self.run) == written and time.monotonic() < end:
-            if driver.ended:
-                return driver.process.returncode != 0
-            time.sleep(0.01)
-        since = time.monotonic() if kill.moment == "write" else last
-        while time.monotonic() < since + kill.wait:
-            if driver.ended:
-                return driver.process.returncode != 0
-            time.sleep(0.01)
-        return not driver.ended or driver.process.returncode != 0
+    def _strike(self, driver: Driver, kill: Kill) -> str | None:
+        """Wait for the moment of a kill, and kill; return whom, or None where the driver ends."""
+        written = _newest(self.run)
+        if not _until(lambda: bool(driver.victims(kill.target)), driver):
+            return None
+        if kill.moment == "write" and not _until(lambda: _newest(self.run) != written, driver):
+            return None
+        time.sleep(kill.wait)
+        found = [] if driver.ended else driver.victims(kill.target)
+        if not found:
+            return None if driver.ended else self._strike(driver, kill)
+        victim = random.Random(kill.wait).choice(found)
+        with suppress(psutil.Error):
+            name = victim.name()
+            victim.send_signal(signal.SIGKILL)
+            return name
+        return self._strike(driver, kill)
 
     def finish(self, driver: Driver) -> None:
         """Let it end.
@@ -230,18 +235,15 @@ class Sweep:
                 driver.process.wait()
 
 
-def _strike(driver: Driver, kill: Kill) -> str:
-    """Kill; where the target is not there yet, whatever is there of the driver's, or itself."""
-    if driver.ended:
-        return "nobody: the driver was gone"
-    rng = random.Random(kill.wait)
-    found = driver.victims(kill.target) or driver.family() or driver.victims("driver")
-    victim = rng.choice(found)
-    with suppress(psutil.Error):
-        name = victim.name()
-        victim.send_signal(signal.SIGKILL)
-        return name
-    return "nobody: it had just ended"
+def _until(condition: Callable[[], bool], driver: Driver) -> bool:
+    """Wait; return False where the driver has ended before."""
+    end = time.monotonic() + SECONDS_TO_END
+    while not condition():
+        if driver.ended:
+            return False
+        assert time.monotonic() < end, "waited in vain for something to kill"
+        time.sleep(0.05)
+    return True
 
 
 def _newest(run: Path) -> tuple[int, int]:

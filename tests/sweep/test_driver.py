@@ -292,8 +292,8 @@ def test_a_disk_too_small_to_begin_is_refused_and_one_that_may_fill_is_warned_of
 
 
 SIX = (
-    Kill("worker", "write", 0.1),
-    Kill("raylet", "any", 1.0),
+    Kill("worker", "start", 0.2),
+    Kill("raylet", "write", 0.0),
     Kill("worker", "write", 0.0),
     Kill("driver", "write", 0.0),
     Kill("worker", "write", 0.3),
