@@ -44,8 +44,15 @@ def run_on(head: Head, driver: Driver) -> subprocess.Popen[str]:
 
 
 def part_of(node: subprocess.Popen[bytes], name: str) -> psutil.Process:
-    children = psutil.Process(node.pid).children(recursive=True)
-    return next(one for one in children if one.name() == name)
+    found: list[psutil.Process] = []
+
+    def is_there() -> bool:
+        children = psutil.Process(node.pid).children(recursive=True)
+        found[:] = [one for one in children if one.name() == name]
+        return bool(found)
+
+    wait_for(is_there)
+    return found[0]
 
 
 def test_a_node_that_is_lost_costs_the_loops_at_hand_alone(driver: Driver, calm: Path) -> None:
