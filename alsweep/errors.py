@@ -61,5 +61,9 @@ class LostError(AlsweepError):
     exit_code = 1
 
 
+class RayGoneError(LostError):
+    """The Ray on this machine is gone; finished loops are safe."""
+
+
 class StoreAwayError(LostError):
     """An object store has not answered for long; nothing that was finished is lost."""

@@ -215,6 +215,8 @@ def _tell_end(found: "RunStatus") -> None:
     for one in found.trajectories:
         if one.error is not None:
             typer.echo(f"failed: {one.id}: {' '.join(one.error.split())}")
+    if found.lost or found.errors:
+        typer.echo(f"mishaps: {_mishaps(found)}")
     if found.decisions:
         last = found.decisions[-1]
         said = f"{last['action']} {last['trajectory']}, by {last['by']}: {last['why']}"
@@ -225,6 +227,16 @@ def _tell_end(found: "RunStatus") -> None:
         typer.echo(f"at work: {found.driver}")
     elif not (found.over and found.counts["failed"] == 0):
         typer.echo(f"nobody is at work; go on with: {_mend(found)}")
+
+
+def _mishaps(found: "RunStatus") -> str:
+    from alsweep.results.mishaps import Counts
+
+    told = f"{Counts(found.lost, found.errors)}; what is lost is tried again"
+    most = max(found.trajectories, key=lambda one: one.lost + one.errors)
+    if not most.lost + most.errors:
+        return told
+    return f"{told}; most often {most.id}: {Counts(most.lost, most.errors)}"
 
 
 def _mend(found: "RunStatus") -> str:

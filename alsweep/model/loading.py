@@ -17,7 +17,7 @@ import torch
 from numpy.typing import DTypeLike, NDArray
 
 from alsweep.data.ingest.parallel import follow_parent
-from alsweep.errors import AlsweepError, TrajectoryFailedError
+from alsweep.errors import AlsweepError, LostError
 from alsweep.model.augment import Augmentation
 from alsweep.model.device import on_one_thread
 from alsweep.model.learner import Setup
@@ -101,7 +101,7 @@ class Batches:
         ``setup.compute.loaders`` processes make them ahead. They end with the generator.
 
         Raises:
-            TrajectoryFailedError: These processes were killed too often.
+            LostError: These processes were killed again and again.
         """
         training, compute = self.setup.training, self.setup.compute
         each = training.iterations_per_epoch
@@ -139,7 +139,7 @@ def _tell_of_loss(lost: int) -> None:
     """Tell of a lost process, or give up."""
     text = "a process that makes training batches was killed, most often for want of memory"
     if lost > _MOST_LOST:
-        raise TrajectoryFailedError(
+        raise LostError(
             f"{text}; it happened {lost} times: lower resources.loaders or training.batch_size"
         )
     _log.warning("warning: %s; another goes on with them", text)

@@ -11,6 +11,7 @@ from alsweep import __version__
 from alsweep.data.inside import refuse_inside_dataset
 from alsweep.errors import RunFolderError
 from alsweep.files import write_bytes
+from alsweep.results.mishaps import Counts
 
 _MARK = "alsweep status"
 _REFRESH = 10
@@ -69,6 +70,7 @@ def status_page(status: Status, left: str) -> str:
         caps=[f"{one['used']:.3g} of {one['bound']:g} {one['name']}" for one in status["caps"]],
         search=None if search is None else _search(search),
         failures=_failures(every),
+        mishaps=_went_wrong(status),
         settings=_settings(every),
         decisions=list(reversed(status["decisions"][-_MOST_DECISIONS:])),
         decided=len(status["decisions"]),
@@ -132,6 +134,10 @@ def _cell(one: Status) -> dict[str, Any]:
     }
 
 
+def _went_wrong(one: Status) -> str:
+    return str(Counts(one["lost"], one["errors"])) if one["lost"] or one["errors"] else ""
+
+
 def _title(one: Status) -> str:
     """What there is no room for in a cell."""
     left = one["seconds_left"]
@@ -139,6 +145,7 @@ def _title(one: Status) -> str:
         f"{one['id']}: {one['state']}",
         f"{one['phase']} {one['phase_done']}/{one['phase_total']}" if one["phase"] else "",
         f"about {left / 60:.0f} min of work left" if left else "",
+        _went_wrong(one),
         " ".join((one["error"] or "").split()),
     ]
     return "; ".join(part for part in parts if part)

@@ -7,7 +7,7 @@ with and without it.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
@@ -62,13 +62,18 @@ class Counts:
         kinds = [one.kind for one in mishaps]
         return cls(kinds.count("lost"), kinds.count("error"))
 
-    def __bool__(self) -> bool:
-        return bool(self.lost or self.errors)
-
     def __str__(self) -> str:
-        lost = "1 time" if self.lost == 1 else f"{self.lost} times"
-        errors = "1 error" if self.errors == 1 else f"{self.errors} errors"
-        return f"a worker or its machine was lost {lost}, {errors} raised"
+        lost = "worker or machine" if self.lost == 1 else "workers or machines"
+        errors = "error" if self.errors == 1 else "errors"
+        return f"{self.lost} {lost} lost, {self.errors} {errors} raised"
+
+
+def counts_by_name(mishaps: Iterable[Mishap]) -> Mapping[str, Counts]:
+    """What went wrong with each trajectory, and with what was made for several."""
+    names: dict[str, list[Mishap]] = {}
+    for one in mishaps:
+        names.setdefault(one.name, []).append(one)
+    return {name: Counts.of(mine) for name, mine in names.items()}
 
 
 def note_mishap(run: Path, mishap: Mishap) -> None:

@@ -80,12 +80,12 @@ class Watch:
             touched: Another one after each sign of life.
             alive: Whether the holder lives; None where it is of another machine.
         """
-        if alive is not None:
-            self._seen[name] = _Seen(number, touched, self.clock(), beating=alive)
-            return not alive
+        if alive is False:
+            return True
+        # Also one that lives here may be at work in another folder, of which this is a copy.
         seen = self._seen.get(name)
         if seen is None or (seen.number, seen.touched) != (number, touched):
-            beating = seen is not None and seen.number == number
+            beating = bool(alive) or (seen is not None and seen.number == number)
             self._seen[name] = _Seen(number, touched, self.clock(), beating)
             return False
         return self.clock() - seen.since > self.lease

@@ -273,7 +273,7 @@ def at_work(run: Path) -> list[str]:
         if read is None or read[0] is None or read[0].released:
             continue
         holder, touched = read[0], read[1] / 1e9
-        alive = holder.alive
-        if alive or (alive is None and time.time() - touched < LEASE):
+        # A time in the future is of before a clock was set back.
+        if holder.alive is not False and abs(time.time() - touched) < LEASE:
             found[holder.shown] = None
     return list(found)

@@ -20,6 +20,7 @@ from alsweep.layout import (
     decisions_path,
     error_path,
     log_path,
+    mishaps_path,
     progress_path,
     record_path,
     space_path,
@@ -118,7 +119,7 @@ def _archive(texts: Mapping[str, str]) -> bytes:
 def _texts(run: Path, environment: Mapping[str, str]) -> Iterator[tuple[str, str]]:
     yield "about.json", json.dumps(_about(environment), indent=1)
     yield "files.txt", "\n".join(_listing(run))
-    for path in (space_path(run), decisions_path(run), log_path(run)):
+    for path in (space_path(run), decisions_path(run), mishaps_path(run), log_path(run)):
         yield from _text(run, path)
     for folder in _trajectories(run):
         paths = (config_path, error_path, progress_path, log_path, _last_record)

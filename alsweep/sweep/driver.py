@@ -4,12 +4,12 @@ import logging
 import time
 from dataclasses import replace
 
+from alsweep.errors import RayGoneError
 from alsweep.results.failure import forget_failure, read_failure
 from alsweep.results.records import read_records
 from alsweep.sweep.job import Job, Outcome
 from alsweep.sweep.missing import finished, going_on, unfinished
 from alsweep.sweep.nodes import check_nodes
-from alsweep.sweep.ray_guard import RayGoneError
 from alsweep.sweep.ray_session import ray_session
 from alsweep.sweep.retry import Retry
 from alsweep.sweep.schedules import configurations_left, make_scheduled

@@ -14,15 +14,10 @@ from typing import Any
 
 import ray
 
-from alsweep.errors import LostError
 from alsweep.sweep.stops import in_main_thread
 
 _SECONDS_BETWEEN = 1.0
 _NEEDED = ("raylet", "gcs_server")
-
-
-class RayGoneError(LostError):
-    """The Ray on this machine is gone; finished loops are safe."""
 
 
 class RayGuard:
@@ -39,8 +34,9 @@ class RayGuard:
         self._thread = threading.Thread(target=self._watch, name="ray guard", daemon=True)
 
     def __enter__(self) -> RayGuard:
-        # Signals are the main thread's: nobody else could be interrupted.
-        if in_main_thread():
+        # Signals are the main thread's: nobody else could be interrupted. A client of Ray's
+        # (ray://) has no node of its own.
+        if in_main_thread() and self._node is not None:
             self._thread.start()
         return self
 

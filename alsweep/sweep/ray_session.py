@@ -15,14 +15,14 @@ from ray._private import ray_constants
 
 from alsweep.config.sweep import ResourcesConfig
 from alsweep.disk import require_room
-from alsweep.errors import ConfigError
+from alsweep.errors import ConfigError, RayGoneError
 from alsweep.sweep.environment import (
     cluster_environment,
     refuse_cards_without_gpus,
     set_variable,
     unused_cards,
 )
-from alsweep.sweep.ray_guard import RayGoneError, RayGuard
+from alsweep.sweep.ray_guard import RayGuard
 from alsweep.sweep.stops import ignore, listen
 
 _log = logging.getLogger(__name__)

@@ -12,10 +12,11 @@ from typing import Any, Literal, get_args
 from alsweep.config.expansion import Cell
 from alsweep.config.sweep import Provenance, SweepConfig
 from alsweep.config.trajectory import TrajectoryConfig
-from alsweep.errors import ConfigError, RunFolderError
+from alsweep.errors import RunFolderError
 from alsweep.layout import space_path, starts_folder
 from alsweep.results.begun import begun_as
 from alsweep.results.decisions import Decision, decided
+from alsweep.results.mishaps import Counts, counts_by_name, read_mishaps
 from alsweep.results.records import RunFolder, TrajectoryFolder, read_run
 from alsweep.results.settings import setting_names, settings_of
 from alsweep.storage.rooms import known_as
@@ -26,6 +27,7 @@ from alsweep.sweep.run_folder import (
     provenance_of,
     stored_sweep,
 )
+from alsweep.sweep.search_status import SearchStatus, read_search
 
 State = Literal["done", "running", "failed", "truncated", "waiting"]
 
@@ -54,6 +56,8 @@ class TrajectoryStatus:
         error: Why it failed.
         seconds_left: Of work on it, where it is not done and its loops' pace is known: from its own
             loops, else from all.
+        lost: How often its worker, its machine or the store was lost.
+        errors: How often an error was raised that is none of alsweep's own.
     """
 
     id: str
@@ -69,6 +73,8 @@ class TrajectoryStatus:
     mean_dice: float | None
     error: str | None
     seconds_left: float | None = None
+    lost: int = 0
+    errors: int = 0
 
 
 @dataclass(frozen=True)
@@ -87,53 +93,6 @@ class CapStatus:
 
 
 @dataclass(frozen=True)
-class SearchStatus:
-    """How far a search is.
-
-    Attributes:
-        configurations: That are to be told with a value.
-        told: Of them, until now; None where the storage cannot be read.
-        failed: Trials without a value.
-        under_way: Trials that are being run, or go on with a resume.
-        error: Why the storage cannot be read.
-        pruned: Trials that were given up before all seeds were run.
-        stopped: Whether it ended by itself, before all were told.
-        to_promote: Configurations that are still to be run at the high rung.
-        to_confirm: Configurations that are still to be run on fresh seeds.
-    """
-
-    configurations: int
-    told: int | None = None
-    failed: int = 0
-    under_way: int = 0
-    error: str | None = None
-    pruned: int = 0
-    stopped: bool = False
-    to_promote: int = 0
-    to_confirm: int = 0
-
-    @property
-    def over(self) -> bool:
-        """Whether all are told, and the best confirmed."""
-        told = self.told is not None and (self.stopped or self.told >= self.configurations)
-        return told and not self.under_way + self.to_promote + self.to_confirm
-
-    def __str__(self) -> str:
-        if self.told is None:
-            return f"search: {self.configurations} configurations; {self.error}"
-        more = {
-            "under way": self.under_way,
-            "without a value": self.failed,
-            "given up": self.pruned,
-            "to run at the high rung": self.to_promote,
-            "to confirm": self.to_confirm,
-        }
-        told = "".join(f", {count} {what}" for what, count in more.items() if count)
-        ended = ", ended since the best rises no more" if self.stopped else ""
-        return f"search: {self.told} of {self.configurations} configurations told{ended}{told}"
-
-
-@dataclass(frozen=True)
 class RunStatus:
     """A run: who works in it and how far it is.
 
@@ -148,6 +107,9 @@ class RunStatus:
         caps: What is used of each; ``hours`` only the driver knows.
         search: How far its search is; None where nothing is searched.
         time: When this was.
+        lost: How often a worker, its machine or the store was lost, also while it made what several
+            share.
+        errors: How often an error was raised that is none of alsweep's own.
     """
 
     run: str
@@ -160,6 +122,8 @@ class RunStatus:
     caps: tuple[CapStatus, ...] = ()
     search: SearchStatus | None = None
     time: str = ""
+    lost: int = 0
+    errors: int = 0
 
     @property
     def over(self) -> bool:
@@ -218,11 +182,16 @@ def _read_status(run: Path) -> RunStatus:
     folders = found.trajectories
     names = _setting_names(found, configs)
     pace = _pace(folders)
+    mishaps = read_mishaps(run)
+    each = counts_by_name(mishaps)
     trajectories = tuple(
-        _status(folder, configs[folder.id], names[folder.id], driver is not None, pace)
+        replace(
+            _status(folder, configs[folder.id], names[folder.id], driver is not None, pace),
+            **asdict(each.get(folder.id, Counts())),
+        )
         for folder in folders
     )
-    search = _search(run, sweep)
+    search = read_search(run, sweep)
     return RunStatus(
         run=known_as(run),
         name=sweep.name,
@@ -234,6 +203,7 @@ def _read_status(run: Path) -> RunStatus:
         caps=_caps(run, sweep, folders),
         search=search,
         time=datetime.now(UTC).isoformat(timespec="seconds"),
+        **asdict(Counts.of(mishaps)),
     )
 
 
@@ -250,35 +220,6 @@ def _caps(
         return ()
     used = metered(sweep, run, {one.id: one.records for one in folders}).used()
     return tuple(CapStatus(name, used[name], bound) for name, bound in bounds.items())
-
-
-def _search(run: Path, sweep: SweepConfig) -> SearchStatus | None:
-    study = None if sweep.provenance is None else sweep.provenance.study
-    if sweep.search is None or study is None:
-        return None
-    # Optuna comes along with it; most sweeps search nothing.
-    from alsweep.results.searched import searched_in
-    from alsweep.results.studies import read_memory
-
-    n = sweep.search.configurations
-    try:
-        memory = read_memory(run, sweep.search.storage, study)
-    except ConfigError as error:
-        return SearchStatus(n, error=str(error))
-    states = Counter(trial.state.name for trial in memory.trials)
-    searched = searched_in(sweep.name, sweep.search.plain(), memory)
-    found = SearchStatus(
-        configurations=n,
-        told=states["COMPLETE"],
-        failed=states["FAIL"],
-        under_way=states["RUNNING"] + states["WAITING"],
-        pruned=states["PRUNED"],
-        stopped=searched.stopped is not None,
-    )
-    if not found.over:
-        return found
-    promote, confirm = len(searched.unpromoted()), len(searched.unconfirmed())
-    return replace(found, to_promote=promote, to_confirm=0 if promote else confirm)
 
 
 def _starts(run: Path) -> int:

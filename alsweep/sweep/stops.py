@@ -8,7 +8,7 @@ from contextlib import contextmanager, suppress
 from types import FrameType
 from typing import NoReturn
 
-from alsweep.errors import DiskFullError
+from alsweep.errors import DiskFullError, RayGoneError
 
 _STOPS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1)
 """SIGUSR1 is how Slurm and its like say that the time of a job is nearly up."""
@@ -28,7 +28,7 @@ def stops_raise() -> Iterator[None]:
     listen()
     try:
         yield
-    except DiskFullError:
+    except (DiskFullError, RayGoneError):  # the latter is found out by an interrupt of our own
         raise
     except Exception as error:
         if _came_of_a_stop(error):

@@ -13,6 +13,7 @@ from alsweep.geometry import Patch, QueriedPatch, by_case
 from alsweep.query.base import Request, Streams, make_strategy
 from alsweep.query.placement import Placer
 from alsweep.rng import stream
+from alsweep.trajectory.answers import checked
 from alsweep.trajectory.pool import DatasetPool
 from alsweep.trajectory.replay import replayed_start
 
@@ -70,7 +71,8 @@ def draw_start(
     taken, replay = [one.patch for one in whole], partial(replayed_start, config, dataset)
     images = dataset.image if "images" in start.needs else None
     pool = DatasetPool(dataset, taken, oracle=oracle, images=images, replay=replay)
-    chosen = start.query(pool, request, rng)
+    name = config.starting_budget.strategy.shown
+    chosen = checked(start.query(pool, request, rng), pool.cases, request, name)
     return whole + settle(chosen, pool, request, rng, config.query.on_shortfall)
 
 

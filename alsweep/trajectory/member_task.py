@@ -8,6 +8,7 @@ import torch
 from torch import nn
 
 from alsweep.disk import require_room
+from alsweep.errors import TrajectoryFailedError
 from alsweep.model.checkpoint import ModelStore
 from alsweep.model.device import enough_memory
 from alsweep.model.learner import Learner, OnEpoch, Setup, TrainingData
@@ -59,6 +60,7 @@ class MemberTask:
                 network.load_state_dict(self.start)
             training = TrainingFile(self.store.training_file(self.key), self.checkpoint_minutes)
             loss = self.learner.fit(network, self.setup, self.training_data, on_epoch, training)
+        refuse_nan(network, f"member {self.member}: after its training")
         meta = {
             "owner": self.owner,
             "seconds": training.seconds,
@@ -67,6 +69,25 @@ class MemberTask:
         }
         self.store.publish(self.key, meta, network.state_dict())
         return network
+
+
+def refuse_nan(network: nn.Module, what: str) -> None:
+    """Refuse a network that could only predict nonsense.
+
+    Args:
+        network: Any.
+        what: It is, for the message.
+
+    Raises:
+        TrajectoryFailedError: A weight is no number, or infinite.
+    """
+    tensors = network.state_dict().items()
+    bad = next((name for name, t in tensors if not bool(torch.isfinite(t).all())), None)
+    if bad is not None:
+        raise TrajectoryFailedError(
+            f"{what}, not all weights in {bad} are finite; lower training.learning_rate, or remove "
+            "the member from the models of the run if its file was damaged"
+        )
 
 
 def weights_bytes(network: nn.Module) -> int:

@@ -21,7 +21,7 @@ from alsweep.model.folds import Fold, make_folds
 from alsweep.model.learner import Learner, Setup, TrainingData
 from alsweep.model.learners import make_learner
 from alsweep.trajectory.member_processes import MemberProcesses
-from alsweep.trajectory.member_task import MemberTask
+from alsweep.trajectory.member_task import MemberTask, refuse_nan
 from alsweep.trajectory.numerics import NUMERICS
 from alsweep.trajectory.pretrained import Pretrained
 from alsweep.trajectory.progress import OnProgress, Progress
@@ -196,12 +196,17 @@ class Members:
         return members
 
     def stored(self, index: int, key: str) -> Member | None:
-        """A member from the store; None where it is not there any more."""
+        """A member from the store; None where it is not there any more.
+
+        Raises:
+            TrajectoryFailedError: Its weights are not all finite.
+        """
         meta, weights = self.store.meta(key), self.store.weights(key)
         if meta is None or weights is None:
             return None
         network = self.learner.network(self.setup, index)
         network.load_state_dict(weights)
+        refuse_nan(network, f"member {index}: as {self.store.root / key} holds it")
         mine = meta["owner"] == self.owner
         return Member(key, network.eval(), meta["seconds"] if mine else 0.0, not mine)
 

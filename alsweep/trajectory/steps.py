@@ -26,6 +26,7 @@ from alsweep.results.loops import PartScores
 from alsweep.rng import stream
 from alsweep.trajectory.agreement import agreement, evenly
 from alsweep.trajectory.annotator import annotated, make_annotator
+from alsweep.trajectory.answers import checked
 from alsweep.trajectory.budget import request_for, settle
 from alsweep.trajectory.evaluation import Evaluation, Evaluator
 from alsweep.trajectory.members import Member, Members
@@ -213,6 +214,7 @@ class Steps:
 
         Raises:
             PoolExhaustedError: Fewer fit than are wanted, and the config says to stop then.
+            StrategyError: What the strategy answers is no query.
         """
         chosen = make_strategy(self.config.strategy)
         request = request_for(self.config, loop, patches)
@@ -233,7 +235,8 @@ class Steps:
             on_case=lambda done: self._tell(loop, "query", done, len(self.dataset.pool)),
         )
         rng: Streams = partial(stream, self.config.seed, "query", loop)
-        choices = chosen.query(pool, request, rng)
+        name = self.config.strategy.shown
+        choices = checked(chosen.query(pool, request, rng), pool.cases, request, name)
         return settle(choices, pool, request, rng, self.config.query.on_shortfall)
 
     def lenient(self) -> "Steps":

@@ -14,6 +14,7 @@ from alsweep.sweep.plan import make_plan
 from alsweep.sweep.planning import stored_plan
 from alsweep.sweep.run_folder import write_space
 from alsweep.sweep.status import read_status
+from alsweep.sweep.tries import Setback, Tries
 from tests.cli.test_run import SPACE, call
 from tests.sweep.test_missing import do_loops
 
@@ -93,6 +94,20 @@ def test_a_table_looks_alike_whether_it_is_drawn_at_once_or_row_by_row(
     rows.print(_table(found, found.trajectories))
     assert capsys.readouterr().out.startswith(rows.file.getvalue())
     assert ("[b] ä :x:" in rows.file.getvalue()) == named
+
+
+def test_status_ends_with_what_was_lost_and_what_raised(
+    run: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+) -> None:
+    tries, (one, other) = Tries(), [p.id for p in stored_plan(run).trajectories[:2]]
+    for name, error in ((one, None), (other, None), (other, "bug:7"), ("ray", None)):
+        tries.again(run, name, Setback("what", error=error), 1)
+    assert call(monkeypatch, "status", run) == 0
+    (line,) = [x for x in capsys.readouterr().out.splitlines() if x.startswith("mishaps: ")]
+    assert line == (
+        "mishaps: 3 workers or machines lost, 1 error raised; what is lost is tried again; most "
+        f"often {other}: 1 worker or machine lost, 1 error raised"
+    )
 
 
 def test_status_for_machines(

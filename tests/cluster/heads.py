@@ -36,11 +36,13 @@ class Head:
         address: Of its job server.
         gcs: Of the cluster.
         environment: What clients need: the token.
+        process: Has started all others.
     """
 
     address: str
     gcs: str
     environment: Mapping[str, str]
+    process: subprocess.Popen[bytes]
 
 
 def free_ports(names: tuple[str, ...]) -> dict[str, int]:
@@ -72,24 +74,25 @@ def running_head(python_path: str, cpus: int = 1) -> Iterator[Head]:
     address = f"http://127.0.0.1:{ports['dashboard-port']}"
     with tempfile.TemporaryDirectory(prefix="aray-", dir="/tmp", ignore_cleanup_errors=True) as tmp:
         words = ["--head", "--dashboard-host=127.0.0.1", f"--temp-dir={tmp}"]
-        with _started([*words, f"--num-cpus={cpus}"], ports, {**auth, "PYTHONPATH": python_path}):
+        environment = {**auth, "PYTHONPATH": python_path}
+        with _started([*words, f"--num-cpus={cpus}"], ports, environment) as process:
             _wait_for(f"{address}/api/version", token)
-            yield Head(address, f"127.0.0.1:{ports['port']}", auth)
+            yield Head(address, f"127.0.0.1:{ports['port']}", auth, process)
 
 
 @contextmanager
-def joined_node(head: Head, python_path: str, cpus: int = 1) -> Iterator[None]:
+def joined_node(head: Head, python_path: str, cpus: int = 1) -> Iterator[subprocess.Popen[bytes]]:
     """One more node of a head's cluster, on the same machine; Ray finds it in its own time."""
     environment = {**head.environment, "PYTHONPATH": python_path}
     words = [f"--address={head.gcs}", f"--num-cpus={cpus}"]
-    with _started(words, free_ports(_OF_NODES), environment):
-        yield
+    with _started(words, free_ports(_OF_NODES), environment) as process:
+        yield process
 
 
 @contextmanager
 def _started(
     words: Sequence[str], ports: Mapping[str, int], environment: Mapping[str, str]
-) -> Iterator[None]:
+) -> Iterator[subprocess.Popen[bytes]]:
     options = [f"--{name}={port}" for name, port in ports.items()]
     common = ["--block", "--disable-usage-stats", "--object-store-memory=100000000"]
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
@@ -101,7 +104,7 @@ def _started(
         start_new_session=True,
     )
     try:
-        yield
+        yield process
     finally:
         stop(process)
 

@@ -16,7 +16,7 @@ from alsweep.data.annotator import Oracle
 from alsweep.data.label_store import PartialLabels
 from alsweep.data.patches import PatchSampler
 from alsweep.data.phantom import write_phantom
-from alsweep.errors import DatasetError, TrajectoryFailedError
+from alsweep.errors import DatasetError, LostError
 from alsweep.geometry import Patch
 from alsweep.model.augment import Augmentation
 from alsweep.model.device import set_threads
@@ -143,7 +143,7 @@ def test_loaders_that_are_killed_again_and_again_end_the_training(phantom, train
         for process in loading_processes():
             process.kill()
 
-    with pytest.raises(TrajectoryFailedError, match=r"4 times: lower resources.loaders"):
+    with pytest.raises(LostError, match=r"4 times: lower resources.loaders"):
         learner.fit(network, beside(setup), training_data, kill_all, Memory())
     assert not loading_processes()
 

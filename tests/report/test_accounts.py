@@ -1,6 +1,7 @@
 """What the page says of cost and circumstances: checklist, compute, queries, the first numbers."""
 
 from dataclasses import replace
+from datetime import UTC, datetime
 
 import pandas as pd
 import pytest
@@ -12,10 +13,13 @@ from alsweep.report.html import _cards, _notices
 from alsweep.report.section import Caption, Figures, Material, Tables
 from alsweep.report.sections import checklist, classes, compute, queries
 from alsweep.report.volumes import Opened
+from alsweep.results.mishaps import Mishap
 from alsweep.results.records import read_run
 from alsweep.testing.runs import trajectory_config, write_reference
 from alsweep.trajectory.numerics import NUMERICS
 from tests.report.pages import visible
+
+NOW = datetime.now(UTC)
 
 
 def blocks(section, study, datasets=None):
@@ -53,12 +57,22 @@ def test_the_checklist_is_made_from_configs_and_records(study):
     assert items["Oracle use"] == "random_fg66 (marked †)"
     assert items["Missing"] == "Nothing: every trajectory is finished."
     assert items["Hardware"] == "cpu, fp32, 1 thread a trajectory"
+    assert items["Interruptions"] == "None: no worker or machine was lost, and no error raised."
     made, page = f"alsweep {__version__}, numerics {NUMERICS}", f"alsweep {__version__}"
     assert items["Code"] == f"{made}: 36 loops. This page: {page}."
     assert "Where runs meet" not in items
     assert items["Test"].startswith("Two-sided paired t-test by seed, level 0.05;")
     assert items["Full-data reference"].startswith("None in this run;")
     assert items["Selection"].endswith("strategies were not tuned by this run.")
+
+
+def test_the_checklist_tells_what_was_lost_and_what_raised(study, monkeypatch):
+    found = [Mishap(kind=kind, name="a", what="", time=NOW) for kind in ("lost", "error", "lost")]
+    monkeypatch.setattr(checklist, "read_mishaps", lambda run: found)
+    assert said(study)["Interruptions"] == (
+        "2 workers or machines lost, 1 error raised; finished loops stayed, and the others were "
+        "made again."
+    )
 
 
 def test_the_checklist_tells_what_made_the_loops(study):

@@ -25,6 +25,8 @@ def trajectory(strategy: str, seed: int, state: str = "done", **more: Any) -> di
         "mean_dice": 0.71249,
         "error": None,
         "seconds_left": None,
+        "lost": 0,
+        "errors": 0,
         **more,
     }
 
@@ -41,6 +43,8 @@ def status(*trajectories: dict[str, Any], **more: Any) -> dict[str, Any]:
         "decisions": (),
         "caps": (),
         "search": None,
+        "lost": 0,
+        "errors": 0,
         "time": "2026-01-01T00:00:00+00:00",
         "counts": {state: states.count(state) for state in every},
         **more,

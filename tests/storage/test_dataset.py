@@ -6,6 +6,7 @@ import pickle
 import shutil
 import subprocess
 import sys
+from hashlib import sha256
 from pathlib import Path
 
 import numpy as np
@@ -15,10 +16,14 @@ from alsweep.data.annotator import ReferenceLabels
 from alsweep.data.case import IMAGE_CHUNK, Dataset, chunk_file
 from alsweep.data.phantom import write_phantom
 from alsweep.data.remote import upload
-from alsweep.errors import DatasetError, StoreError
+from alsweep.errors import DatasetError, DiskFullError, StoreError
+from alsweep.storage import fetching
 from alsweep.storage.client import Store
+from alsweep.storage.fetching import Wanted
+from tests.small_disk import fill, small_disk
 from tests.storage.conftest import BUCKET, Line
 
+MIB = 1 << 20
 READ = """
 import sys
 from alsweep.data.case import Dataset
@@ -111,3 +116,36 @@ def test_a_manifest_that_names_files_elsewhere_is_refused(prefix, local, tmp_pat
     Store(prefix).put("dataset.json", evil / "dataset.json")
     with pytest.raises(StoreError, match="no plain path"):
         Dataset.open(prefix)
+
+
+class Filled:
+    """Gives an object in pieces while somebody else fills the disk."""
+
+    def __init__(self, disk: Path, content: bytes) -> None:
+        self.disk, self.content = disk, content
+
+    def __call__(self, url: str, patience: object) -> "Filled":
+        return self
+
+    def pieces(self, key: str, size: int):
+        yield self.content[:MIB]
+        if self.disk is not None:
+            fill(self.disk)
+        yield self.content[MIB:]
+
+
+def test_a_cache_whose_disk_is_full_is_told_and_has_nothing_half(tmp_path, monkeypatch):
+    content = b"voxels" * MIB
+    with small_disk(tmp_path / "disk", 64) as disk:
+        path = disk / "datasets" / "case"
+        wanted = Wanted("s3://b/d", "case", path, len(content), sha256(content).hexdigest())
+        store = Filled(disk, content)
+        monkeypatch.setattr(fetching, "Store", store)
+        with pytest.raises(DiskFullError, match=f"the disk {disk} is full"):
+            fetching.fetched(wanted, disk)
+        assert list(path.parent.iterdir()) == []
+        with pytest.raises(DiskFullError, match=f"the disk {disk} is full"):
+            fetching.fetched(wanted, disk)
+        (disk / "filler").unlink()
+        store.disk = None
+        assert fetching.fetched(wanted, disk).read_bytes() == content

@@ -2,12 +2,16 @@
 
 import os
 import re
+import resource
 import signal
 import threading
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+
+import numpy as np
+import psutil
 
 from alsweep import __version__
 from alsweep.config.base import fingerprint
@@ -31,6 +35,8 @@ KILL = "kill"
 BUG = "bug"
 FULL = "full"
 LATE = "late"
+HANG = "hang"
+MEMORY = "memory"
 
 
 @dataclass(frozen=True)
@@ -210,9 +216,23 @@ def fault(folder: Path, loop: int) -> None:
     if kind == LATE:
         threading.Timer(0.05, os.kill, (os.getpid(), signal.SIGKILL)).start()
         return
+    if kind == HANG:
+        time.sleep(1000)
+    if kind == MEMORY:
+        want_more_than_there_is()
     if kind == FULL:
         fill(folder)
         return
     if kind == BUG:
         raise ZeroDivisionError("a bug")
     raise PoolExhaustedError("the pool is empty; lower query.patches")
+
+
+def want_more_than_there_is() -> None:
+    """Meet the limit that a batch system sets for a job's memory."""
+    before = resource.getrlimit(resource.RLIMIT_AS)
+    resource.setrlimit(resource.RLIMIT_AS, (psutil.Process().memory_info().vms + 2**26, before[1]))
+    try:
+        np.ones(2**30)
+    finally:
+        resource.setrlimit(resource.RLIMIT_AS, before)

@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -89,6 +90,45 @@ def test_a_number_that_another_process_has_by_now_is_another(run: Path) -> None:
     earlier = claim.holder.model_copy(update={"started": claim.holder.started - 1})
     claim.path.write_text(earlier.model_dump_json())
     assert Claims(run).take("t") is not None
+
+
+def test_a_copied_claim_of_a_process_that_lives_is_free_once_nobody_touches_it(
+    run: Path, clock: Clock
+) -> None:
+    claim = Claims(run).take("t")
+    assert claim is not None
+    mine = Claims(run, clock)
+    assert mine.take("t") is None
+    clock.now = 61.0
+    assert mine.take("t") is not None
+    assert mine.take("t") is None
+    claim.beat()
+    assert claim.lost
+
+
+def test_times_of_a_clock_that_was_set_back_hold_nothing_for_ever(run: Path, clock: Clock) -> None:
+    path, mine = of_another_machine(run, "t"), Claims(run, clock)
+    tomorrow = time.time() + 86400
+    os.utime(path, (tomorrow, tomorrow))
+    assert at_work(run) == []
+    assert mine.take("t") is None
+    clock.now = 61.0
+    assert mine.take("t") is not None
+
+
+def test_who_takes_over_from_the_dead_knows_it(run: Path) -> None:
+    claim = Claims(run).take("t")
+    assert claim is not None
+    assert claim.inherited is None
+    dead = dead_process()
+    claim.path.write_text(claim.holder.model_copy(update={"pid": dead}).model_dump_json())
+    after = Claims(run).take("t")
+    assert after is not None
+    assert after.inherited == f"process {dead} on {claim.holder.host}"
+    after.release()
+    last = Claims(run).take("t")
+    assert last is not None
+    assert last.inherited is None
 
 
 def test_another_machine_keeps_a_claim_as_long_as_it_touches_it(run: Path, clock: Clock) -> None:

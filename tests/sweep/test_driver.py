@@ -6,7 +6,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import psutil
@@ -15,13 +15,14 @@ import pytest
 from alsweep.data.case import Dataset
 from alsweep.layout import trajectory_folder
 from alsweep.results.load import load_results
-from alsweep.results.mishaps import read_mishaps
+from alsweep.results.mishaps import Counts, read_mishaps
 from alsweep.sweep.plan import Plan
 from alsweep.sweep.run_folder import write_space
 from alsweep.sweep.space_file import to_yaml
+from tests.faults.campaign import Kill, Sweep
 from tests.small_disk import fill, small_disk
 from tests.sweep.conftest import MakePlan, sweep_of
-from tests.sweep.fakes import BUG, ERROR, FULL, KILL, LATE, plant_fault
+from tests.sweep.fakes import BUG, ERROR, FULL, HANG, KILL, LATE, plant_fault
 from tests.tracking.wandb_files import read_offline_run
 
 pytestmark = pytest.mark.ray
@@ -39,14 +40,20 @@ class Driver:
         self.space.write_text(to_yaml(sweep_of(dataset, seeds=[0])))
         self._processes: list[subprocess.Popen[str]] = []
 
-    def start(self, *verb: str, seconds: float = 0.0) -> subprocess.Popen[str]:
+    def start(
+        self, *verb: str, seconds: float = 0.0, more: Mapping[str, str] | None = None
+    ) -> subprocess.Popen[str]:
         command = [sys.executable, "-m", "tests.sweep.fake_alsweep", str(seconds), *verb]
         path = f"{REPOSITORY}{os.pathsep}{os.environ.get('PYTHONPATH', '')}"
         process = subprocess.Popen(
             command,
             cwd=REPOSITORY,
             # Ray's workers are nice by 15: on a busy machine nothing would begin for minutes.
-            env={**without_wandb_mode(), "PYTHONPATH": path, "RAY_worker_niceness": "0"},
+            env={
+                **without_wandb_mode(),
+                **(more or {}),
+                **{"PYTHONPATH": path, "RAY_worker_niceness": "0"},
+            },
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
@@ -164,9 +171,8 @@ def test_a_killed_worker_is_replaced_within_the_run(
     assert code == 0, err
     assert f"warning: {killed}: the worker died (killed or crashed" in err
     assert f"warning: {buggy}: ZeroDivisionError: a bug; the traceback is in" in err
-    assert [(one.kind, one.name, one.loop) for one in read_mishaps(driver.run)] == [
-        *(("lost", killed, 1), ("error", buggy, 2))
-    ]
+    told = {(one.kind, one.name, one.loop) for one in read_mishaps(driver.run)}
+    assert told == {("lost", killed, 1), ("error", buggy, 2)}
     assert "Traceback" not in err
     told = (trajectory_folder(driver.run, buggy) / "log.txt").read_text()
     assert told.endswith("ZeroDivisionError: a bug\n")
@@ -235,7 +241,7 @@ def test_a_start_that_fails_fails_those_that_share_it_and_no_others(
 
 
 def test_all_failed_is_exit_code_one(driver: Driver, plan: Plan) -> None:
-    plant_fault(driver.run / "start-s0", BUG, loop=0)
+    plant_fault(driver.run / "start-s0", BUG, loop=0, times=2)
     begin(driver, plan)
     code, _, err = driver.complete()
     assert code == 1
@@ -244,6 +250,7 @@ def test_all_failed_is_exit_code_one(driver: Driver, plan: Plan) -> None:
     assert f"{plan.ids[0]}: ZeroDivisionError: a bug; the traceback is in {log}" in err
     assert "Traceback" not in err
     assert "in fault" in log.read_text()
+    assert Counts.of(read_mishaps(driver.run)) == Counts(errors=2)
 
 
 def test_a_full_disk_is_one_line_without_another_try_and_costs_nothing(
@@ -284,7 +291,28 @@ def test_a_disk_too_small_to_begin_is_refused_and_one_that_may_fill_is_warned_of
         assert not (driver.run / "trajectories").exists()
 
 
-@pytest.mark.parametrize("records", [pytest.param(0, marks=pytest.mark.slow), 3])
+SIX = (
+    Kill("worker", "start", 0.2),
+    Kill("raylet", "write", 0.0),
+    Kill("worker", "write", 0.0),
+    Kill("driver", "write", 0.0),
+    Kill("worker", "write", 0.3),
+    Kill("worker", "write", 0.0),
+)
+
+
+def test_six_kills_change_nothing_and_leave_nothing(driver: Driver, unbroken: Path) -> None:
+    sweep, killed = Sweep("table", driver.space, driver.run), list[str]()
+    try:
+        sweep.killed(iter(SIX), lambda kill, victim: killed.append(victim))
+    finally:
+        sweep.stop()
+    assert len(killed) == 6
+    assert_equal_runs(driver.run, unbroken)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("records", [0, 3])
 def test_after_kill_9_of_the_driver_resume_ends_with_the_same_results(
     driver: Driver, unbroken: Path, records: int
 ) -> None:
@@ -297,6 +325,18 @@ def test_after_kill_9_of_the_driver_resume_ends_with_the_same_results(
     process.communicate(timeout=SECONDS)
     code, _, err = driver.resume()
     assert code == 0, err
+    assert_equal_runs(driver.run, unbroken)
+
+
+@pytest.mark.slow
+def test_what_is_stuck_is_ended_and_made_again(driver: Driver, unbroken: Path, plan: Plan) -> None:
+    hanging = trajectory_folder(driver.run, plan.ids[0])
+    plant_fault(hanging, HANG, loop=1)
+    begin(driver, plan)
+    code, _, err = driver.complete("--set", "resources.stuck_minutes=0.05")
+    assert code == 0, err
+    assert f"warning: {plan.ids[0]}: no sign of life for 0.05 min (resources.stuck_minutes)" in err
+    assert "Timeout (0:00:03)!" in (hanging / "log.txt").read_text()
     assert_equal_runs(driver.run, unbroken)
 
 

@@ -4,10 +4,12 @@ import pytest
 
 from alsweep.errors import RunFolderError
 from alsweep.layout import starts_folder, trajectory_folder
+from alsweep.report.status_page import status_page
 from alsweep.results.failure import write_failure
 from alsweep.sweep.heartbeat import Heartbeat
 from alsweep.sweep.run_folder import driver_lock, write_space
 from alsweep.sweep.status import read_status
+from alsweep.sweep.tries import Setback, Tries
 from alsweep.trajectory.progress import Progress
 from tests.sweep.conftest import MakePlan
 from tests.sweep.fakes import table_record
@@ -41,6 +43,18 @@ def test_states_under_a_live_driver(run: Path, plan_of: MakePlan) -> None:
     assert status.seconds_left == 5 * 1.75
     assert [one.seconds_left for one in status.trajectories] == [None, 2 * 1.75, None, 3 * 1.75]
     assert not status.over
+
+
+def test_what_went_wrong_is_counted_for_the_run_and_for_each(run: Path, plan_of: MakePlan) -> None:
+    begun(run, plan_of)
+    tries, one, other = Tries(), *plan_of().ids[:2]
+    for name, error in ((one, None), (one, None), (other, "bug:7"), ("a start", None)):
+        tries.again(run, name, Setback("what", error=error), 1)
+    status = read_status(run)
+    assert (status.lost, status.errors) == (3, 1)
+    assert [(t.lost, t.errors) for t in status.trajectories] == [(2, 0), (0, 1), (0, 0), (0, 0)]
+    page = status_page(status.plain(), "")
+    assert "3 workers or machines lost, 1 error raised" in page
 
 
 def test_without_a_driver_nothing_runs(run: Path, plan_of: MakePlan) -> None:

@@ -2,6 +2,7 @@
 
 import multiprocessing
 import os
+import shutil
 import signal
 import threading
 import time
@@ -32,7 +33,17 @@ from alsweep.sweep.running import write_plan
 from alsweep.sweep.status import read_status
 from alsweep.sweep.worker import Shift, run_worker
 from tests.sweep.conftest import MakePlan
-from tests.sweep.fakes import BUG, ERROR, FULL, KILL, TableWork, plant_fault, table_record
+from tests.sweep.fakes import (
+    BUG,
+    ERROR,
+    FULL,
+    HANG,
+    KILL,
+    MEMORY,
+    TableWork,
+    plant_fault,
+    table_record,
+)
 from tests.sweep.test_claims import of_another_machine
 
 
@@ -117,6 +128,65 @@ def test_without_its_start_nobody_goes_on(run: Path, plan: Plan) -> None:
     shift = work_in(run)
     assert shift.failed.keys() == {p.id for p in plan.trajectories if p.config.seed == 0}
     assert (shift.done, shift.left) == (2, 0)
+
+
+def test_a_memory_limit_that_is_met_again_fails_a_trajectory_with_its_mend(
+    run: Path, plan: Plan
+) -> None:
+    plant_fault(trajectory_folder(run, plan.ids[0]), MEMORY, 1, times=2)
+    plant_fault(trajectory_folder(run, plan.ids[1]), MEMORY, 1)
+    shift = work_in(run)
+    assert (shift.done, list(shift.failed)) == (3, [plan.ids[0]])
+    assert "Unable to allocate 8.00 GiB" in shift.failed[plan.ids[0]]
+    assert "memory did not suffice: raise resources.cpus" in shift.failed[plan.ids[0]]
+
+
+def test_what_is_stuck_ends_its_worker_and_is_told_by_the_next(
+    run: Path, plan_of: MakePlan
+) -> None:
+    plan = plan_of(resources={"stuck_minutes": 0.01})
+    write_plan(plan, run, Listener(None))
+    models_folder(run).mkdir()
+    hanging = trajectory_folder(run, plan.ids[0])
+    plant_fault(hanging, HANG, 1)
+    process = multiprocessing.get_context("fork").Process(target=beside, args=(run,))
+    process.start()
+    process.join(60)
+    assert process.exitcode == 1
+    assert "Timeout (0:00:00.600000)!" in (hanging / "log.txt").read_text()
+    assert "in fault" in (hanging / "log.txt").read_text()
+    assert work_in(run).done == 4
+    (lost,) = read_mishaps(run)
+    assert (lost.kind, lost.name, lost.loop, lost.phase) == ("lost", plan.ids[0], 1, "train")
+
+
+def test_a_start_that_raises_is_tried_again_and_then_fails_who_shares_it(
+    run: Path, plan: Plan
+) -> None:
+    plant_fault(run / "start-s0", BUG, 0, times=2)
+    plant_fault(run / "start-s1", BUG, 0)
+    shift = work_in(run)
+    assert shift.failed.keys() == {p.id for p in plan.trajectories if p.config.seed == 0}
+    assert (shift.done, shift.left) == (2, 0)
+    assert Counts.of(read_mishaps(run)) == Counts(errors=3)
+    assert "ZeroDivisionError: a bug" in (run / "log.txt").read_text()
+
+
+def test_a_copy_of_a_run_at_work_is_worked_on_for_itself(
+    run: Path, plan: Plan, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    models_folder(run).mkdir()
+    copy = run.with_name("copy")
+    with Claims(run).taken(plan.ids[0]):
+        shutil.copytree(run, copy)
+        clock = iter(range(0, 10_000_000, 7))
+        monkeypatch.setattr(
+            worker_module, "Claims", lambda run: Claims(run, clock=lambda: float(next(clock)))
+        )
+        monkeypatch.setattr(worker_module.time, "sleep", lambda seconds: None)
+        assert run_worker(copy, nobody, work=TableWork(copy)).done == 4
+    assert work_in(run).done == 4
+    assert load_results(copy).equals(load_results(run))
 
 
 def test_a_full_disk_ends_a_worker(run: Path, plan: Plan, monkeypatch: pytest.MonkeyPatch) -> None:

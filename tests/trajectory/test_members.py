@@ -231,7 +231,6 @@ def test_a_member_whose_process_dies_again_and_again_is_begun_elsewhere(phantom,
     steps = make_steps(phantom, tmp_path / "b", learner, resources, epochs=4)
     with pytest.raises(LostError, match=r"member 0.*4 times.*members_at_once"):
         train(steps)
-    assert learner.epochs(0) == [1, 2, 3, 4]
 
 
 class Faulty(Noted):

@@ -24,6 +24,7 @@ from alsweep.report.tables import percent
 from alsweep.report.volumes import Opened
 from alsweep.results.fulldata import mean_full_dice
 from alsweep.results.loops import LoopRecord
+from alsweep.results.mishaps import Counts, read_mishaps
 
 
 def _blocks(material: Material) -> Iterator[Block]:
@@ -52,6 +53,7 @@ def _statements(study: Study, datasets: Iterable[Opened]) -> tuple[tuple[str, st
         ("Selection", _selection(study)),
         ("Compute", _compute(study.done)),
         ("Hardware", _hardware(study)),
+        ("Interruptions", _interruptions(study)),
         ("Code", _code(study)),
         ("Licence of the data", "Not recorded in a Dataset; see its source."),
     )
@@ -209,6 +211,14 @@ def _compute(done: pd.DataFrame) -> str:
         if apart
         else ""
     )
+
+
+def _interruptions(study: Study) -> str:
+    """What went wrong on the way; none of it changes a number."""
+    found = Counts.of(one for run in study.runs for one in read_mishaps(run.path))
+    if not found.lost + found.errors:
+        return "None: no worker or machine was lost, and no error raised."
+    return f"{found}; finished loops stayed, and the others were made again."
 
 
 def _hardware(study: Study) -> str:
