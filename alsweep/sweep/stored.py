@@ -68,7 +68,7 @@ def stored_members(run: Path | Snapshot, plan: Plan) -> Counter[str]:
         compute = resolve_compute(plan.sweep.resources.device, config.training.precision)
         setup = Setup.make(dataset, config.training, compute, config.seed)
         members = Members.looked_up(setup, models)
-        whose = None if config.annotator.kind == "oracle" else planned.id
+        whose = _whose_labels(planned)
         same = config.dataset, whose, tuple(sorted(patches))
         if same not in known:
             annotator = make_annotator(config, dataset, trajectory_folder(made.run, planned.id))
@@ -76,6 +76,18 @@ def stored_members(run: Path | Snapshot, plan: Plan) -> Counter[str]:
         keys = members.keys(known[same], parents)
         found[planned.id] += sum(members.store.holds(key) for key in keys)
     return found
+
+
+def _whose_labels(planned: Planned) -> str | None:
+    """Equal where two trajectories have the same labels in the same patches."""
+    annotator = planned.config.annotator
+    if annotator.kind == "human":
+        return planned.id
+    return (
+        None
+        if annotator.kind == "oracle"
+        else f"{annotator.model_dump_json()} {planned.config.seed}"
+    )
 
 
 def _next_trainings(

@@ -8,6 +8,7 @@ from alsweep.data.annotator import Annotator, Oracle
 from alsweep.data.case import Dataset
 from alsweep.data.label_store import PartialLabels
 from alsweep.data.labels.human import HumanLabels
+from alsweep.data.labels.noisy import Errors, NoisyOracle
 from alsweep.errors import ConfigError
 from alsweep.geometry import Patch
 from alsweep.layout import crops_folder
@@ -28,6 +29,8 @@ def make_annotator(
     """
     if config.annotator.kind == "oracle":
         return Oracle(dataset)
+    if config.annotator.kind == "noisy_oracle":
+        return NoisyOracle(dataset, Errors.of(config.annotator), config.seed)
     if folder is None:
         raise ConfigError(
             "base.annotator.kind: a person labels for one trajectory in its own folder; "

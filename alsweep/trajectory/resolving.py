@@ -23,6 +23,7 @@ def resolve(config: TrajectoryConfig, dataset: Dataset) -> TrajectoryConfig:
         ConfigError: The config cannot work on this dataset; names the key and the mend.
     """
     resolved = written_out(config).model_copy(update={"dataset": dataset.path})
+    _check_annotator(resolved, dataset)
     _check_references(resolved, dataset)
     _check_grid(resolved, dataset)
     _check_strategies(resolved, dataset)
@@ -52,12 +53,21 @@ def written_out(config: TrajectoryConfig) -> TrajectoryConfig:
     return resolved.model_copy(update={"training": training})
 
 
+def _check_annotator(config: TrajectoryConfig, dataset: Dataset) -> None:
+    if config.annotator.mistaken and len(dataset.classes) < 3:
+        raise ConfigError(
+            "base.annotator.mistaken: nothing can be mistaken for another class where there is "
+            f"but one, {dataset.classes[-1]}; write missed"
+        )
+
+
 def _check_references(config: TrajectoryConfig, dataset: Dataset) -> None:
     """Who looks at reference labels needs them of the whole pool."""
     lacking = [case for case in dataset.pool if not dataset.cases[case].has_reference]
     if not lacking:
         return
-    looking = ["base.annotator.kind: oracle"] if config.annotator.kind == "oracle" else []
+    kind = config.annotator.kind
+    looking = [f"base.annotator.kind: {kind}"] if kind != "human" else []
     for place, spec in (
         ("base.starting_budget.strategy", config.starting_budget.strategy),
         ("base.strategy", config.strategy),

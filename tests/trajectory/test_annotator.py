@@ -120,7 +120,8 @@ def sweep(dataset, **base):
 @pytest.mark.parametrize(
     ("annotator", "said"),
     [
-        ({"kind": "noisy_oracle"}, "base.annotator.kind: .* 'oracle' or 'human'"),
+        ({"kind": "nobody"}, "base.annotator.kind: .* 'oracle', 'noisy_oracle' or 'human'"),
+        ({"kind": "human", "missed": 0.1}, "base.annotator: missed is of kind: noisy_oracle"),
         ({"reveal": "box"}, "base.annotator.reveal: .* 'dense'"),
     ],
 )
