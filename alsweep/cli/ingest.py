@@ -56,6 +56,18 @@ def ingest(
             "--free-air", help="Label the air round the body as background, at no cost to a budget."
         ),
     ] = False,
+    unlabelled: Annotated[
+        bool,
+        typer.Option(
+            "--unlabelled", help="Cases may lack labels, for people to give; see alsweep suggest."
+        ),
+    ] = False,
+    labels_from: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FOLDER", help="With --unlabelled: labels of some voxels, 255 elsewhere."
+        ),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="For machines: one object.")] = False,
 ) -> None:
     """Check, split, normalise and resample a raw dataset, once; every run then shares the result.
@@ -77,6 +89,8 @@ def ingest(
         follow_links=follow_links,
         affine_tolerance=_tolerance(affine_tolerance),
         free_air=free_air,
+        unlabelled=unlabelled,
+        labels_from=None if labels_from is None else expanded(labels_from, "--labels-from"),
     )
     with CaseProgress("ingest") as progress, to_make(out) as made:
         ingested = room.ingest(expanded(raw, "RAW"), made.folder, options, progress.show)

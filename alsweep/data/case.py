@@ -32,6 +32,8 @@ FREE = Path("labels/free")
 FREE_CHUNK = FREE / "0/c/0/0/0"
 ORIGINAL = Path("labels/original")
 ORIGINAL_CHUNK = ORIGINAL / "0/c/0/0/0"
+BEFORE = Path("labels/before")
+BEFORE_CHUNK = BEFORE / "0/c/0/0/0"
 
 Spacing = tuple[float, float, float]
 AffineRow = tuple[float, float, float, float]
@@ -114,6 +116,8 @@ class CaseInfo(Frozen):
         free_sha256: Of the stored uint8 free labels, if there are any.
         original_sha256: Of the stored uint8 reference labels on the grid of the source; None where
             that is the resampled grid, in the pool, and in a Dataset older than this field.
+        before_sha256: Of the stored uint8 labels of a case of the pool that somebody gave before
+            anybody was asked, if there are any.
     """
 
     id: str
@@ -129,6 +133,7 @@ class CaseInfo(Frozen):
     reference_sha256: str | None
     free_sha256: str | None = None
     original_sha256: str | None = added(None, neutral=None)
+    before_sha256: str | None = added(None, neutral=None)
 
     @property
     def voxels(self) -> int:
@@ -155,6 +160,8 @@ class CaseInfo(Frozen):
         stored = {"id", "part", "shape", "image_sha256", "reference_sha256", "free_sha256"}
         if self.original_sha256 is not None:
             stored |= {"original_sha256", "original_shape", "original_spacing", "crop"}
+        if self.before_sha256 is not None:
+            stored |= {"before_sha256"}
         return self.model_dump(mode="json", include=stored)
 
     @model_validator(mode="after")
@@ -171,6 +178,8 @@ class DatasetManifest(Frozen):
         regions: Sets of labels that nnU-Net would segment instead of the classes; mostly none.
         regions_class_order: The label that each region is painted with, in the order of painting.
         intensities: Of each channel, over the foreground of the pool; none without foreground.
+        raw: Folder that it was made of, where cases were still to be labelled: people are shown its
+            images.
     """
 
     format: Literal["alsweep"] = "alsweep"
@@ -186,6 +195,7 @@ class DatasetManifest(Frozen):
     plan: NetworkPlan
     cases: tuple[CaseInfo, ...]
     fingerprint: str
+    raw: str | None = added(None, neutral=None)
 
     def content_fingerprint(self) -> str:
         """Hash of all that a result can follow from.
@@ -194,7 +204,8 @@ class DatasetManifest(Frozen):
         source files and where the folder lies do not.
         """
         cases = [case.content() for case in sorted(self.cases, key=lambda case: case.id)]
-        content = {k: v for k, v in self.identity().items() if k not in ("name", "fingerprint")}
+        told = ("name", "fingerprint", "raw")
+        content = {k: v for k, v in self.identity().items() if k not in told}
         return fingerprint({**content, "cases": cases})
 
     def sealed(self) -> "DatasetManifest":
@@ -314,6 +325,13 @@ class Dataset:
         if info.free_sha256 is None:
             return None
         return np.memmap(self._file(case, FREE_CHUNK), np.uint8, "r", shape=info.shape)
+
+    def before(self, case: str) -> "np.memmap[Any, np.dtype[np.uint8]] | None":
+        """What was labelled of a case before anybody was asked, as :meth:`free` gives it."""
+        info = self.case(case)
+        if info.before_sha256 is None:
+            return None
+        return np.memmap(self._file(case, BEFORE_CHUNK), np.uint8, "r", shape=info.shape)
 
     def case(self, case: str) -> CaseInfo:
         """What is known of a case.

@@ -10,6 +10,7 @@ from pydantic import ValidationError
 
 from alsweep.config.base import STORED
 from alsweep.data.case import (
+    BEFORE_CHUNK,
     FREE_CHUNK,
     IMAGE_CHUNK,
     MANIFEST,
@@ -112,6 +113,7 @@ def chunks(case: CaseInfo, channels: int) -> dict[Path, tuple[int, str]]:
         REFERENCE_CHUNK: (case.voxels, case.reference_sha256),
         FREE_CHUNK: (case.voxels, case.free_sha256),
         ORIGINAL_CHUNK: (prod(case.original_shape), case.original_sha256),
+        BEFORE_CHUNK: (case.voxels, case.before_sha256),
     }
     return {path: (size, digest) for path, (size, digest) in found.items() if digest is not None}
 

@@ -42,8 +42,10 @@ class RawImages:
 
     Attributes:
         channels: Each ``(z, y, x)``, of the file's own type.
-        labels: uint8 ``(z, y, x)``, within the classes of the dataset, or 255 for ignore.
+        labels: uint8 ``(z, y, x)``, within the classes of the dataset, or 255 for ignore; 255
+            throughout where nobody has labelled the case.
         free: uint8 ``(z, y, x)``, labels that cost nothing, 255 where there is none.
+        before: uint8 ``(z, y, x)``, what somebody labelled earlier, 255 elsewhere.
         source: Grid and files.
         offsets: Voxels by which each file lies off the first one.
         oddities: What the headers say besides.
@@ -52,6 +54,7 @@ class RawImages:
     channels: tuple[Shaped[np.ndarray, "z y x"], ...]
     labels: LabelMap
     free: LabelMap | None
+    before: LabelMap | None
     source: Source
     offsets: dict[str, float]
     oddities: tuple[Oddity, ...]
@@ -91,16 +94,22 @@ def _read(dataset: RawDataset, case: RawCase) -> RawImages:
     images = [volumes[path] for path in case.images]
     channels = _split_channels(images, len(dataset.channels), str(root / first))
     codes = {} if dataset.labels.ignore is None else {dataset.labels.ignore: IGNORE}
-    labels = _checked_labels(volumes[case.label].array, classes, codes, str(root / case.label))
-    free = None
-    if case.free is not None:
-        name = str(root / case.free)
-        free = _checked_labels(volumes[case.free].array, classes, {IGNORE: IGNORE}, name)
+    unknown = codes | {IGNORE: IGNORE}
+
+    def checked(path: Path | None, codes: Mapping[int, int]) -> LabelMap | None:
+        if path is None:
+            return None
+        return _checked_labels(volumes[path].array, classes, codes, str(root / path))
+
+    labels = checked(case.label, unknown if dataset.unlabelled else codes)
+    if labels is None:
+        labels = np.full(volumes[first].array.shape[-3:], IGNORE, dtype=np.uint8)
     crop = whole(volumes[first].array.shape) if dataset.cropped else nonzero_box(channels)
     return RawImages(
         channels,
         labels,
-        free,
+        checked(case.free, {IGNORE: IGNORE}),
+        checked(case.before, unknown),
         _source(volumes, first, crop),
         offsets={str(path): _offset(volume, volumes[first]) for path, volume in volumes.items()},
         oddities=tuple(

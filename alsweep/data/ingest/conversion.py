@@ -13,7 +13,6 @@ import numpy as np
 from alsweep.config.base import Frozen
 from alsweep.data.air import air_mask
 from alsweep.data.case import CaseInfo, Dataset, case_folder
-from alsweep.data.channels import Normalisation
 from alsweep.data.ingest.checking import read_case
 from alsweep.data.ingest.crop import nonzero_mask
 from alsweep.data.ingest.free import (
@@ -23,9 +22,9 @@ from alsweep.data.ingest.free import (
     remarks_of_free,
     unlabelled,
 )
-from alsweep.data.ingest.intensities import pooled
+from alsweep.data.ingest.head import head_of
 from alsweep.data.ingest.measuring import measure
-from alsweep.data.ingest.normalise import ct_normalisation, masked_by_default, normalise, scheme_for
+from alsweep.data.ingest.normalise import normalise
 from alsweep.data.ingest.notes import Notes
 from alsweep.data.ingest.parallel import CasePool, WorkerLostError
 from alsweep.data.ingest.placing import AFFINE_TOLERANCE, check_resampling, usable
@@ -36,9 +35,15 @@ from alsweep.data.ingest.resample import (
     resample_image,
     resample_labels,
     resampled_shape,
-    target_spacing,
 )
 from alsweep.data.ingest.splits import assign_parts
+from alsweep.data.ingest.unlabelled import (
+    is_complete,
+    labelled_before,
+    parts_of_unlabelled,
+    remarks_of_unlabelled,
+    still_to_label,
+)
 from alsweep.data.ingest.writing import (
     DatasetHead,
     PreparedCase,
@@ -58,11 +63,11 @@ if TYPE_CHECKING:
     from jaxtyping import Shaped
 
     from alsweep.data.case import Part, Spacing
-    from alsweep.data.channels import Intensities
     from alsweep.data.ingest.crop import Mask
     from alsweep.data.ingest.measuring import CaseFacts
     from alsweep.data.ingest.plans_file import Prescription
     from alsweep.data.raw.layout import RawCase, RawDataset
+    from alsweep.geometry import Triple
     from alsweep.types import LabelMap, Volume
 
 OnCase = Callable[[str, int, int], None]
@@ -70,9 +75,6 @@ OnCase = Callable[[str, int, int], None]
 
 _NUMERICS = 3
 """Raised when a case is converted otherwise, so that old notes are not believed."""
-
-_SMALL_CROP = 0.75
-"""As in nnU-Net: where the median case keeps less, z-scores are taken within the nonzero mask."""
 
 _BYTES_PER_WORKER = 1 << 25
 """A further process takes about a second to start, so it must have something to do."""
@@ -97,6 +99,8 @@ class IngestOptions:
         follow_links: Read files that links, or paths in ``dataset.json``, name outside the folder.
         affine_tolerance: Voxels by which files of a case may lie apart.
         workers: Processes; None means what CPUs, memory and the amount of data suggest.
+        unlabelled: Let cases lack their labels, and let there be no validation.
+        labels_from: Folder with labels of some voxels of them, if somebody gave any before.
         free_air: Label the air round the body background at no cost; see ``data.air``.
     """
 
@@ -109,6 +113,8 @@ class IngestOptions:
     affine_tolerance: float = AFFINE_TOLERANCE
     workers: int | None = None
     free_air: bool = False
+    unlabelled: bool = False
+    labels_from: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -173,7 +179,7 @@ def ingest(
         DatasetError: ``out`` exists.
     """
     refuse_existing(out)
-    dataset = read_raw(raw, follow_links=options.follow_links)
+    dataset = _raw(raw, options)
     prescribed = _prescribed(options, len(dataset.channels))
     with (
         new_dataset(out, keep=(KeyboardInterrupt, WorkerLostError)) as root,
@@ -187,8 +193,8 @@ def ingest(
             options.affine_tolerance,
             skip_bad=options.skip_bad,
         )
-        parts = assign_parts(dataset, list(found.facts), options.fold, options.group_by)
-        head = _head(dataset, found.facts, parts, options.spacing, prescribed)
+        parts = _parts(dataset, found.facts, options)
+        head = head_of(dataset, found.facts, parts, options.spacing, prescribed)
         check_resampling(dataset, found.facts, head.spacing)
         converted = pool.map(
             partial(_convert, _Target(replace(dataset, cases=()), notes, head, options.free_air)),
@@ -200,7 +206,25 @@ def ingest(
     said = remarks(Findings(dataset, found.facts, made, prescribed))
     derived = {one.info.id: one.free for one in converted}
     of_free = remarks_of_free(derived, air_asked=options.free_air)
-    return Ingested(made, found.skipped, (*said, *of_free))
+    of_labels = remarks_of_unlabelled(dataset, parts) if dataset.unlabelled else ()
+    return Ingested(made, found.skipped, (*said, *of_free, *of_labels))
+
+
+def _raw(raw: Path, options: IngestOptions) -> RawDataset:
+    if options.labels_from is not None and not options.unlabelled:
+        raise IngestError("--labels-from: is for what is still to be labelled; add --unlabelled")
+    dataset = read_raw(raw, follow_links=options.follow_links)
+    return still_to_label(dataset, options.labels_from) if options.unlabelled else dataset
+
+
+def _parts(
+    dataset: RawDataset, facts: Mapping[RawCase, CaseFacts], options: IngestOptions
+) -> dict[str, Part]:
+    if not dataset.unlabelled:
+        return assign_parts(dataset, list(facts), options.fold, options.group_by)
+    if options.group_by is not None:
+        raise IngestError("--group-by: nothing is drawn with --unlabelled; leave one of them out")
+    return parts_of_unlabelled(dataset, facts, options.fold)
 
 
 def _prescribed(options: IngestOptions, channels: int) -> Prescription | None:
@@ -237,69 +261,6 @@ def _workers(dataset: RawDataset) -> int:
     )
 
 
-# What all cases share
-
-
-def _head(
-    dataset: RawDataset,
-    facts: Mapping[RawCase, CaseFacts],
-    parts: Mapping[str, Part],
-    spacing: Spacing | None,
-    prescribed: Prescription | None,
-) -> DatasetHead:
-    """Spacing and normalisation, measured on the pool alone: validation stays unseen."""
-    pool = [fact for case, fact in facts.items() if parts[case.id] == "pool"]
-    intensities = tuple(_intensities(pool, index) for index in range(len(dataset.channels)))
-    return DatasetHead(
-        name=dataset.name,
-        classes=dataset.labels.classes,
-        channels=dataset.channels,
-        regions=dataset.labels.regions,
-        regions_class_order=dataset.labels.regions_class_order,
-        spacing=prescribed.spacing if prescribed else spacing or _target_spacing(pool),
-        intensities=intensities,
-        normalisation=prescribed.normalisation
-        if prescribed
-        else _normalisations(dataset, pool, intensities),
-        outputs=dataset.labels.declared,
-        plan=prescribed.plan if prescribed else None,
-    )
-
-
-def _target_spacing(pool: Sequence[CaseFacts]) -> Spacing:
-    sources = [fact.source for fact in pool]
-    return target_spacing([s.spacing for s in sources], [s.crop.size for s in sources])
-
-
-def _intensities(pool: Sequence[CaseFacts], channel: int) -> Intensities | None:
-    sketches = [fact.sketches[channel] for fact in pool]
-    found = [one for one in sketches if one is not None]
-    return pooled(found) if found else None
-
-
-def _normalisations(
-    dataset: RawDataset, pool: Sequence[CaseFacts], intensities: Sequence[Intensities | None]
-) -> tuple[Normalisation, ...]:
-    small = float(np.median([fact.kept_share for fact in pool])) < _SMALL_CROP
-    masked = dataset.mask_for_norm or (small,) * len(dataset.channels)
-    return tuple(
-        _normalisation(*channel)
-        for channel in zip(dataset.channels, intensities, masked, strict=True)
-    )
-
-
-def _normalisation(channel: str, found: Intensities | None, masked: bool) -> Normalisation:
-    scheme = scheme_for(channel)
-    if scheme != "ct":
-        return Normalisation(scheme=scheme, masked=masked and masked_by_default(scheme))
-    if found is None:
-        raise IngestError(
-            f"channel '{channel}': no pool case has foreground to measure the CT window on; "
-            "add labels"
-        )
-    return ct_normalisation(found)
-
-
 # Second pass
 
 
@@ -309,6 +270,7 @@ def _convert(target: _Target, task: _Task) -> _Converted:
         "numerics": _NUMERICS,
         "source": task.facts.source.plain(),
         "free": None if case.free is None else str(case.free),
+        "unlabelled": target.raw.unlabelled,
         "free_air": target.free_air,
         "part": task.part,
         "ignore": target.raw.labels.ignore,
@@ -351,8 +313,10 @@ def _prepared(target: _Target, task: _Task) -> tuple[PreparedCase, Derivation]:
     if free is not None:
         free = resample_labels(free[part_of], shape, coarse)
     elif task.part == "pool":
-        derived, own = _derived(target, channels, labels, mask, source.spacing)
-        free = None if own is None else unlabelled(resample_labels(own, shape, coarse), reference)
+        known = labels if case.label is not None else np.zeros_like(labels)
+        derived, own = _derived(target, channels, known, mask, source.spacing)
+        known = reference if case.label is not None else np.zeros_like(reference)
+        free = None if own is None else unlabelled(resample_labels(own, shape, coarse), known)
     moved = not source.crop.size == source.shape == shape
     prepared = PreparedCase(
         id=case.id,
@@ -362,8 +326,23 @@ def _prepared(target: _Target, task: _Task) -> tuple[PreparedCase, Derivation]:
         source=source,
         free=free,
         original=images.labels if moved and task.part != "pool" else None,
+        labelled=not target.raw.unlabelled or is_complete(task.facts),
+        before=_before(target, task, images.before, labels, shape),
     )
     return prepared, derived
+
+
+def _before(
+    target: _Target, task: _Task, given: LabelMap | None, own: LabelMap, shape: Triple
+) -> LabelMap | None:
+    """What was labelled of a case that is to be labelled, on the grid of the dataset."""
+    if task.part != "pool" or not target.raw.unlabelled:
+        return None
+    source = task.facts.source
+    known = labelled_before(None if given is None else given[source.crop.slices], own)
+    if known is None:
+        return None
+    return resample_labels(known, shape, coarse_axis(source.spacing, target.head.spacing))
 
 
 def _derived(

@@ -14,6 +14,7 @@ from alsweep.data.case import Source
 from alsweep.data.ingest.checking import RawImages, read_case
 from alsweep.data.ingest.intensities import Sketch, sketch
 from alsweep.data.ingest.normalise import scheme_for
+from alsweep.data.ingest.unlabelled import body
 from alsweep.data.ingest.writing import class_voxels
 from alsweep.data.raw.grids import Oddity
 from alsweep.data.raw.layout import distinct
@@ -103,6 +104,7 @@ def _examine(dataset: RawDataset, notes: Notes, case: RawCase) -> CaseFacts | _R
         "channels": dataset.channels,
         "reorient": dataset.reorient,
         "cropped": dataset.cropped,
+        "unlabelled": dataset.unlabelled,
         "files": list(map(str, case.files)),
         # What was read by a link is not believed by who does not follow it.
         "follow_links": dataset.follow_links,
@@ -134,7 +136,6 @@ def _facts(dataset: RawDataset, images: RawImages, name: str) -> CaseFacts:
                 f"{name}: channel '{called}' has values from {low:g} to {high:g}, expected 0 to "
                 "255; name the channel otherwise in channel_names"
             )
-    inside = (images.labels > 0) & (images.labels != IGNORE)
     constant = tuple(index for index, (low, high) in enumerate(spans) if low == high)
     classes = len(dataset.labels.classes)
     crop = images.source.crop
@@ -145,12 +146,21 @@ def _facts(dataset: RawDataset, images: RawImages, name: str) -> CaseFacts:
         cropped_voxels=counted
         if crop.size == images.source.shape
         else class_voxels(images.labels[crop.slices], classes),
-        sketches=tuple(sketch(channel[inside]) for channel in images.channels),
+        sketches=_sketches(dataset, images),
         constant=constant,
         copies=tuple(i for i in _copies(images.channels) if i not in constant),
         offsets=images.offsets,
         oddities=images.oddities,
     )
+
+
+def _sketches(dataset: RawDataset, images: RawImages) -> tuple[Sketch | None, ...]:
+    """Of the foreground; of the body where the foreground is still to be labelled."""
+    if dataset.unlabelled:
+        pairs = zip(images.channels, dataset.channels, strict=True)
+        return tuple(sketch(body(channel, name)) for channel, name in pairs)
+    inside = (images.labels > 0) & (images.labels != IGNORE)
+    return tuple(sketch(channel[inside]) for channel in images.channels)
 
 
 def _copies(channels: Sequence[Shaped[np.ndarray, "z y x"]]) -> list[int]:

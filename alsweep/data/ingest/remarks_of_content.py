@@ -123,7 +123,10 @@ def _small(dataset: Dataset) -> list[str]:
 
 
 def _empty(dataset: Dataset) -> list[str]:
-    cases = dataset.cases.values()
+    # Of those that are still to be labelled nothing can be said.
+    cases = [case for case in dataset.cases.values() if case.has_reference]
+    if not cases:
+        return []
     empty = [case.id for case in cases if not any(case.class_voxels[1:])]
     if len(empty) == len(cases):
         return [
@@ -135,5 +138,6 @@ def _empty(dataset: Dataset) -> list[str]:
         f"class '{name}' occurs in no {part} case"
         for label, name in enumerate(dataset.classes)
         for part, ids in (("pool", dataset.pool), ("validation", dataset.validation))
+        if all(dataset.cases[case].has_reference for case in ids)
         if not any(dataset.cases[case].class_voxels[label] for case in ids)
     ]

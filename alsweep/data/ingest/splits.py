@@ -97,26 +97,37 @@ def assign_parts(
     Raises:
         IngestError: An option contradicts the files, or a part would be empty.
     """
-    training = [case.id for case in cases if case.origin == "training"]
-    given = frozenset(case.id for case in cases if case.origin == "validation")
-    if fold is not None and (given or dataset.folds is None):
-        why = "imagesVal decides the split" if given else f"there is no {SPLITS}"
-        raise IngestError(f"--fold {fold}: {why} in {dataset.root}; leave --fold out")
-    if group_by is not None and (given or dataset.folds is not None):
+    validation = given_validation(dataset, cases, fold)
+    if group_by is not None and validation is not None:
         raise IngestError(
             f"--group-by: the split of {dataset.root} is given by its files; leave --group-by out"
         )
-    if given:
-        validation = given
-    elif dataset.folds is not None:
-        validation = _validation_of_fold(dataset, dataset.folds, training, fold or 0)
-    else:
+    if validation is None:
+        training = [case.id for case in cases if case.origin == "training"]
         validation = draw_validation(group_cases(training, group_by))
     parts = {case.id: _part(case, validation) for case in cases}
     for part in ("pool", "validation"):
         if part not in parts.values():
             raise IngestError(f"{dataset.root}: no usable case is left for the {part}; add cases")
     return parts
+
+
+def given_validation(
+    dataset: RawDataset, cases: Sequence[RawCase], fold: int | None
+) -> frozenset[str] | None:
+    """The cases that validate by folder or by ``splits_final.json``; None where neither says it.
+
+    Raises:
+        IngestError: ``fold`` contradicts the files, or these themselves.
+    """
+    training = [case.id for case in cases if case.origin == "training"]
+    given = frozenset(case.id for case in cases if case.origin == "validation")
+    if fold is not None and (given or dataset.folds is None):
+        why = "imagesVal decides the split" if given else f"there is no {SPLITS}"
+        raise IngestError(f"--fold {fold}: {why} in {dataset.root}; leave --fold out")
+    if given or dataset.folds is None:
+        return given or None
+    return _validation_of_fold(dataset, dataset.folds, training, fold or 0)
 
 
 def _part(case: RawCase, validation: frozenset[str]) -> Part:

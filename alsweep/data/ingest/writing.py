@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from alsweep.data.case import (
+    BEFORE,
     FREE,
     MANIFEST,
     ORIGINAL,
@@ -48,6 +49,7 @@ class DatasetHead:
     Attributes:
         outputs: Of the network, which the plan counts with.
         plan: If it is given; else it follows from the shapes of the pool.
+        raw: Folder of the source, if somebody will have to look at it again.
     """
 
     name: str
@@ -60,6 +62,7 @@ class DatasetHead:
     regions: tuple[Region, ...] = ()
     regions_class_order: tuple[int, ...] = ()
     plan: NetworkPlan | None = None
+    raw: str | None = None
 
 
 @dataclass(frozen=True)
@@ -68,6 +71,8 @@ class PreparedCase:
 
     Attributes:
         original: Reference labels on the grid of the source, to judge predictions there.
+        labelled: Whether ``reference`` is stored; if not it tells the shape alone.
+        before: What was labelled of a case that is to be labelled.
     """
 
     id: str
@@ -77,12 +82,15 @@ class PreparedCase:
     source: Source
     free: LabelMap | None = None
     original: LabelMap | None = None
+    labelled: bool = True
+    before: LabelMap | None = None
 
 
 def write_case(root: Path, head: DatasetHead, case: PreparedCase) -> CaseInfo:
     """Write one case durably below ``root`` and return what the manifest says of it."""
     image = np.ascontiguousarray(case.image, dtype="<f4")
-    given = {REFERENCE: case.reference, FREE: case.free, ORIGINAL: case.original}
+    reference = case.reference if case.labelled else None
+    given = {REFERENCE: reference, FREE: case.free, ORIGINAL: case.original, BEFORE: case.before}
     labels = {
         place.name: np.ascontiguousarray(volume, dtype=np.uint8)
         for place, volume in given.items()
@@ -103,16 +111,19 @@ def write_case(root: Path, head: DatasetHead, case: PreparedCase) -> CaseInfo:
         id=case.id,
         part=case.part,
         shape=triple(case.reference.shape),
-        class_voxels=class_voxels(case.reference, len(head.classes)),
+        class_voxels=class_voxels(case.reference, len(head.classes))
+        if case.labelled
+        else (0,) * len(head.classes),
         original_shape=case.source.shape,
         original_spacing=case.source.spacing,
         crop=case.source.crop,
         affine=case.source.affine,
         sources=case.source.files,
         image_sha256=_sha256(image),
-        reference_sha256=digests[REFERENCE.name],
+        reference_sha256=digests.get(REFERENCE.name),
         free_sha256=digests.get(FREE.name),
         original_sha256=digests.get(ORIGINAL.name),
+        before_sha256=digests.get(BEFORE.name),
     )
 
 
@@ -131,6 +142,7 @@ def write_manifest(root: Path, head: DatasetHead, cases: Sequence[CaseInfo]) -> 
         plan=head.plan or make_plan(pool, head.spacing, head.outputs),
         cases=tuple(sorted(cases, key=lambda case: case.id)),
         fingerprint="",
+        raw=head.raw,
     ).sealed()
     write_json(root / MANIFEST, manifest.plain())
     return manifest

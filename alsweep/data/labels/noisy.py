@@ -154,5 +154,7 @@ def _smooth_noise(shape: tuple[int, ...], rng: np.random.Generator) -> Float64[n
     white = rng.standard_normal([n + 2 * pad for n in shape])
     line = ndimage.gaussian_filter1d(np.eye(1, 2 * pad + 1, pad)[0], _SMOOTH)
     smooth = ndimage.gaussian_filter(white, _SMOOTH)[tuple(slice(pad, pad + n) for n in shape)]
-    field: Float64[np.ndarray, "z y x"] = smooth / np.sum(line**2) ** 1.5
-    return np.clip(field, -_FARTHEST, _FARTHEST)
+    field: Float64[np.ndarray, "z y x"] = np.clip(
+        smooth / np.sum(line**2) ** 1.5, -_FARTHEST, _FARTHEST
+    )
+    return field

@@ -117,5 +117,5 @@ def check_paths(dataset: RawDataset, case: RawCase) -> None:
     Raises:
         IngestError: A path or a link leads out of it.
     """
-    for path in case.files:
+    for path in (path for path in case.files if path != case.before):
         inside(dataset.root, path, follow_links=dataset.follow_links)

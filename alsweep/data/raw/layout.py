@@ -40,20 +40,23 @@ class RawCase:
         id: Unique in the dataset.
         origin: The part that the layout gives it.
         images: One file per channel, or one for all.
-        label: The reference labels.
+        label: The reference labels; None for a case that is still to be labelled.
         free: Labels that cost nothing, if there are any.
+        before: Labels of some voxels that somebody gave earlier, elsewhere; absolute.
     """
 
     id: str
     origin: Origin
     images: tuple[Path, ...]
-    label: Path
+    label: Path | None
     free: Path | None = None
+    before: Path | None = None
 
     @property
     def files(self) -> tuple[Path, ...]:
         """All of them."""
-        return (*self.images, self.label, *([self.free] if self.free else []))
+        rest = (self.label, self.free, self.before)
+        return (*self.images, *(path for path in rest if path is not None))
 
 
 @dataclass(frozen=True)
@@ -99,6 +102,7 @@ class RawDataset:
         mask_for_norm: Channel by channel, whether z-scores are taken within the nonzero mask, if
             ``dataset.json`` says so.
         follow_links: Whether links and paths may lead out of ``root``.
+        unlabelled: Whether cases of the training part are still to be labelled.
         cropped: Whether what was to be cropped is gone already, and every grid is kept whole.
     """
 
@@ -114,6 +118,7 @@ class RawDataset:
     mask_for_norm: tuple[bool, ...] | None = None
     follow_links: bool = False
     cropped: bool = False
+    unlabelled: bool = False
 
 
 class _Splits(RootModel[tuple[Fold, ...]]):
