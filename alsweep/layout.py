@@ -127,6 +127,38 @@ def query_pictures(run: Path, id_: str, loop: int) -> Path:
     return report_folder(run) / QUERY_PICTURES / id_ / f"loop_{loop:03d}"
 
 
+def annotations_folder(run: Path) -> Path:
+    """All that people painted, one folder a patch; nothing in it is ever changed."""
+    return run / "annotations"
+
+
+def tasks_folder(run: Path, loop: int, id_: str | None = None) -> Path:
+    """What people get to label before training ``loop``.
+
+    Args:
+        run: The run folder.
+        loop: The training.
+        id_: Of the trajectory, in a run that has several.
+    """
+    place = run / "tasks" if id_ is None else run / "tasks" / id_
+    return place / f"loop_{loop:03d}"
+
+
+def task_table(tasks: Path) -> Path:
+    """The patches of a folder of tasks, and how far they are."""
+    return tasks / "tasks.csv"
+
+
+def task_overview(tasks: Path) -> Path:
+    """One picture of all patches of a folder of tasks."""
+    return tasks / "overview.png"
+
+
+def task_explanation(tasks: Path) -> Path:
+    """Why each patch of a folder of tasks was chosen."""
+    return tasks / "explained.json"
+
+
 def tried_pictures(run: Path, id_: str, loop: int) -> Path:
     """Pictures of what other strategies would have queried."""
     return report_folder(run) / TRIED_PICTURES / id_ / f"loop_{loop:03d}"
@@ -160,6 +192,16 @@ def query_path(folder: Path, loop: int) -> Path:
 def pending_path(folder: Path, loop: int) -> Path:
     """Patches whose labels are awaited, for training ``loop``."""
     return folder / "pending" / f"loop_{loop:03d}.json"
+
+
+def wanted_path(folder: Path, loop: int) -> Path:
+    """How many patches people asked for, for training ``loop``; absent where the config says it."""
+    return folder / "wanted" / f"loop_{loop:03d}.json"
+
+
+def skipped_path(folder: Path) -> Path:
+    """Patches that cannot be labelled, and why."""
+    return folder / "skipped.json"
 
 
 def record_path(folder: Path, loop: int) -> Path:
@@ -208,9 +250,9 @@ def training_folder(models: Path) -> Path:
 
 
 _OF_RUN = {SPACE, RESULTS, decisions_path(Path()).name, log_path(Path()).name}
-_FOLDERS_OF_RUN = {PLUGINS, "costs", "fulldata", "search"}
-_OF_TRAJECTORY = {"config.json", "error.json", "log.txt", "progress.json"}
-_FOLDERS_OF_TRAJECTORY = {"queries", "records", "pending", "crops"}
+_FOLDERS_OF_RUN = {PLUGINS, "annotations", "costs", "fulldata", "search"}
+_OF_TRAJECTORY = {"config.json", "error.json", "log.txt", "progress.json", "skipped.json"}
+_FOLDERS_OF_TRAJECTORY = {"queries", "records", "pending", "wanted", "crops"}
 
 
 def mirror_mark(run: Path) -> Path:

@@ -358,6 +358,9 @@ class TrajectoryConfig(Frozen):
     def identity_on(self, dataset_fingerprint: str) -> dict[str, Any]:
         """What the results follow from; the dataset enters by fingerprint, the label not."""
         identity = self.model_copy(update={"starting_budget": self.start}).identity()
+        if self.annotator.kind == "human":
+            # People go on as long as they like.
+            identity["query"] = {k: v for k, v in identity["query"].items() if k != "loops"}
         return {**identity, "schema": SCHEMA, "dataset": dataset_fingerprint}
 
     def setting_hash(self, dataset_fingerprint: str) -> str:

@@ -8,13 +8,14 @@ import torch
 from torch.nn import functional
 
 from alsweep.data.ingest.resample import coarse_axis
+from alsweep.geometry import box_slices, intersection, triple
 from alsweep.model.outputs import label_map
 
 if TYPE_CHECKING:
     from jaxtyping import Float32, Int64
     from torch import Tensor
 
-    from alsweep.data.case import CaseInfo, Spacing
+    from alsweep.data.case import Box, CaseInfo, Spacing
     from alsweep.types import LabelMap, Probs
 
 _VALUES_AT_ONCE = 1 << 24
@@ -66,6 +67,33 @@ def original_labels(
             part = functional.interpolate(part, inside.shape[1:], mode="bilinear")
         inside[planes] = label_map(part, order)
     return labels
+
+
+def on_source(
+    values: "Float32[Tensor, 'channel z y x']", case: "CaseInfo", spacing: "Spacing", box: "Box"
+) -> "Float32[np.ndarray, 'channel z y x']":
+    """Values in a box on the grid of the source, interpolated as in :func:`original_labels`.
+
+    Args:
+        values: On the resampled grid.
+        case: Says how that grid lies in the source's.
+        spacing: Of the resampled grid ``(z, y, x)``, mm.
+        box: In the source; what the crop left out of it is 0.
+    """
+    found = np.zeros((len(values), *box.size), dtype=np.float32)
+    common = intersection(box.start, box.size, case.crop.start, case.crop.size)
+    if common is None:
+        return found
+    start, size = common
+    coarse = coarse_axis(spacing, case.original_spacing)
+    for axis in range(3):
+        old, new = values.shape[1 + axis], case.crop.size[axis]
+        first = start[axis] - case.crop.start[axis]
+        line = _axis(old, new, nearest=axis == coarse, device=values.device)
+        values = _resampled(values, line.part(slice(first, first + size[axis])), dim=1 + axis)
+    there = box_slices(triple(np.subtract(start, box.start)), size)
+    found[(slice(None), *there)] = values.float().cpu().numpy()
+    return found
 
 
 def _axis(old: int, new: int, *, nearest: bool, device: torch.device) -> _Axis:

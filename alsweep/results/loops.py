@@ -50,6 +50,22 @@ class PartScores(Frozen):
     surface: SurfaceScores | None = None
 
 
+class HumanEffort(Frozen):
+    """What labelling took people, as far as it is known: sums over the annotated patches.
+
+    Attributes:
+        minutes: Of all who labelled.
+        prompts: To interactive tools.
+        corrections: Voxels that differ from the prediction that was shown.
+        timed_patches: Patches of which the minutes are known.
+    """
+
+    minutes: float
+    prompts: int
+    corrections: int
+    timed_patches: int
+
+
 class LoopRecord(Frozen):
     """What one loop did: counts cumulative at its training, fractions in 0..1, times in seconds.
 
@@ -67,6 +83,9 @@ class LoopRecord(Frozen):
         dice: Foreground class name to its mean over validation cases; None where undefined.
         case_dice: Validation case to class name to Dice; None where a class is absent from both
             label maps.
+        agreement: Mean Dice between members on pool cases, where nobody validates: a proxy that
+            says how sure an ensemble is, not how right. None elsewhere.
+        effort: What the labels took people; None where nobody was asked.
         train_seconds: Summed over members, those trained side by side and tries that were killed
             included.
         surface: On the validation cases, where ``evaluation.surface`` asks for it.
@@ -99,6 +118,8 @@ class LoopRecord(Frozen):
     case_dice: dict[str, dict[str, float | None]]
     surface: SurfaceScores | None = None
     test: PartScores | None = None
+    agreement: float | None = None
+    effort: HumanEffort | None = None
     train_seconds: float
     evaluate_seconds: float
     query_seconds: float

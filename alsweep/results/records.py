@@ -1,7 +1,7 @@
 """What a run folder says happened.
 
-A loop is finished when its record is there and the query after it is too (the last loop: the
-record).
+A loop is finished when its record is there and the query after it is too, be it answered yet or
+not (the last loop: the record).
 """
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -12,7 +12,13 @@ from typing import Literal
 from alsweep.config.trajectory import TrajectoryConfig
 from alsweep.errors import RecordError
 from alsweep.geometry import QueriedPatch
-from alsweep.layout import config_path, query_path, record_path, trajectory_folder
+from alsweep.layout import (
+    config_path,
+    pending_path,
+    query_path,
+    record_path,
+    trajectory_folder,
+)
 from alsweep.results.begun import Begun, Ground, read_begun
 from alsweep.results.decisions import Decision, decided, read_decisions
 from alsweep.results.failure import read_failure
@@ -103,12 +109,17 @@ def read_records(
     records = list(known)
     while record_path(folder, len(records)).exists():
         loop = len(records)
-        if loop + 1 != loops and not query_path(folder, loop + 1).exists():
+        if loop + 1 != loops and not is_queried(folder, loop + 1):
             loops = read_config(folder).query.loops if loops is None else loops
             if loop + 1 < loops:
                 break
         records.append(LoopRecord.read(record_path(folder, loop)))
     return tuple(records)
+
+
+def is_queried(folder: Path, loop: int) -> bool:
+    """Whether the patches for training ``loop`` are chosen, though people may still label them."""
+    return query_path(folder, loop).exists() or pending_path(folder, loop).exists()
 
 
 def read_run(

@@ -8,8 +8,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from alsweep.layout import query_path, record_path, trajectory_folder
+from alsweep.layout import record_path, trajectory_folder
 from alsweep.results.failure import read_failure
+from alsweep.results.records import is_queried
 from alsweep.sweep.monitor import Start
 from alsweep.sweep.retry import Retry
 
@@ -39,7 +40,7 @@ def loops_done(run: Path | Snapshot, planned: Planned) -> int:
     folder, loops = trajectory_folder(run, planned.id), planned.config.query.loops
     done = 0
     while done < loops and record_path(folder, done).exists():
-        if done + 1 < loops and not query_path(folder, done + 1).exists():
+        if done + 1 < loops and not is_queried(folder, done + 1):
             break
         done += 1
     return done

@@ -17,26 +17,40 @@ from alsweep.trajectory.pool import DatasetPool
 from alsweep.trajectory.replay import replayed_start
 
 
-def request_for(config: TrajectoryConfig, loop: int) -> Request:
-    """What the strategy is asked for in ``loop``."""
+def request_for(config: TrajectoryConfig, loop: int, patches: int | None = None) -> Request:
+    """What the strategy is asked for in ``loop``.
+
+    Args:
+        config: Of the trajectory.
+        loop: Whose networks predict.
+        patches: How many, where that is not what the config says.
+    """
     query = config.query
+    count = query.patches if patches is None else patches
     return Request(
-        patches=query.patches,
+        patches=count,
         patch_size=query.box,
         strides=query.strides,
         overlap=query.overlap,
-        per_case=query.per_case or query.patches,
+        per_case=query.per_case or count,
         loop=loop,
         loops=query.loops,
         free_label_share=query.free_label_share,
     )
 
 
-def draw_start(config: TrajectoryConfig, dataset: Dataset) -> list[QueriedPatch]:
+def draw_start(
+    config: TrajectoryConfig, dataset: Dataset, patches: int | None = None
+) -> list[QueriedPatch]:
     """Draw the patches annotated before the first training.
 
     They follow from seed, dataset, starting budget and patch size alone, so that strategies and
     compute options stay paired; or they are those of the trajectory that a replay names.
+
+    Args:
+        config: Of the trajectory.
+        dataset: Whose pool.
+        patches: How many beside whole cases, where that is not what the config says.
 
     Returns:
         The cases that are annotated whole, then the patches in the others.
@@ -49,12 +63,27 @@ def draw_start(config: TrajectoryConfig, dataset: Dataset) -> list[QueriedPatch]
     rng: Streams = partial(stream, config.seed, "start")
     whole = _whole_cases(config.starting_budget.whole_cases, dataset, rng)
     request = _start_request(config)
+    if patches is not None:
+        request = replace(request, patches=patches, per_case=patches)
     if not request.patches:
         return whole
     taken, replay = [one.patch for one in whole], partial(replayed_start, config, dataset)
     pool = DatasetPool(dataset, taken, oracle=oracle, replay=replay)
     chosen = start.query(pool, request, rng)
     return whole + settle(chosen, pool, request, rng, config.query.on_shortfall)
+
+
+def next_of_start(
+    config: TrajectoryConfig, dataset: Dataset, taken: Sequence[Patch], count: int
+) -> list[QueriedPatch]:
+    """Further patches of a starting budget, beside ``taken``; fewer where no more fit."""
+    start = make_strategy(config.starting_budget.strategy)
+    request = replace(_start_request(config), patches=count, per_case=count)
+    # How many were drawn before is part of the key: what replaces what was skipped is drawn anew.
+    rng: Streams = partial(stream, config.seed, "start", "beside", len(taken))
+    oracle = ReferenceLabels(dataset) if start.uses_oracle else None
+    pool = DatasetPool(dataset, taken, oracle=oracle)
+    return settle(start.query(pool, request, rng), pool, request, rng, "take_all")
 
 
 def _start_request(config: TrajectoryConfig) -> Request:

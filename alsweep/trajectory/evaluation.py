@@ -29,11 +29,13 @@ class Evaluation:
         validation: On the validation cases; this alone may decide anything.
         test: On the test cases; None where there are none, or nobody asks for them.
         seconds: What both took; 0 where another trajectory did it.
+        agreement: Of the members on cases of the pool, where nobody validates.
     """
 
     validation: PartScores
     test: PartScores | None
     seconds: float
+    agreement: float | None = None
 
 
 class _Labels(NamedTuple):
@@ -119,6 +121,7 @@ class Evaluator:
     ) -> tuple[float | None, dict[str, float | None], dict[str, dict[str, float | None]]]:
         """Mean, by class name, and by case and class name."""
         names = [target.name for target in self.dataset.targets]
-        mean, by_class = mean_over_cases(by_case, referenced)
+        # Where nobody validates there is no column to take a mean of.
+        mean, by_class = mean_over_cases(by_case or {"": [None] * len(names)}, referenced)
         cases = {case: dict(zip(names, own, strict=True)) for case, own in by_case.items()}
         return mean, dict(zip(names, by_class, strict=True)), cases

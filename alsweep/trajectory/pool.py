@@ -73,6 +73,7 @@ class DatasetPool:
         predict: The ensemble's prediction of a case; None before the first training.
         oracle: Ground truth for strategies that declare ``uses_oracle``; None for all others.
         labels: Of the annotated patches, for strategies that need them; None for all others.
+        barred: Patches that nobody can label: they are not annotated, and are not asked for again.
         replay: What the trajectory in a folder, or of a strategy in a run's, queried in this loop;
             None where nothing can be replayed.
         wanted: Says which cases are predicted; the others would only be thrown away.
@@ -88,6 +89,7 @@ class DatasetPool:
         predict: Predict | None = None,
         oracle: ReferenceLabels | None = None,
         labels: PartialLabels | None = None,
+        barred: Sequence[Patch] = (),
         replay: Replay | None = None,
         wanted: Callable[[PoolCase], bool] = lambda case: True,
         on_case: Callable[[int], None] = lambda done: None,
@@ -95,7 +97,7 @@ class DatasetPool:
     ) -> None:
         self.classes = dataset.classes
         self.foreground = len(dataset.targets)
-        own = by_case(taken)
+        own = by_case([*taken, *barred])
         self.cases = tuple(
             PoolCase(case, dataset.cases[case].shape, tuple(own.get(case, ())), dataset.free(case))
             for case in dataset.pool
@@ -103,6 +105,7 @@ class DatasetPool:
         self._predict = predict
         self._oracle = oracle
         self._labels = labels
+        self._barred = frozenset(barred)
         self._replay = replay
         self._wanted = wanted
         self._on_case = on_case
@@ -146,6 +149,8 @@ class DatasetPool:
                 "a strategy asked for the labels of annotated patches; let its needs name "
                 "'annotated_labels'"
             )
+        if patch in self._barred:
+            return np.zeros(len(self.classes), dtype=np.int64)
         # The annotator would answer for any box.
         if patch not in self._labels.boxes(patch.case):
             raise StrategyError(f"a strategy asked for the labels of {patch}, which has none yet")

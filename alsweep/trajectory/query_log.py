@@ -6,9 +6,9 @@ from pathlib import Path
 
 from alsweep.config.trajectory import TrajectoryConfig
 from alsweep.errors import RunFolderError
-from alsweep.files import write_json
+from alsweep.files import read_json, write_json
 from alsweep.geometry import Patch, QueriedPatch
-from alsweep.layout import config_path, pending_path, query_path
+from alsweep.layout import config_path, pending_path, query_path, wanted_path
 from alsweep.results.loops import read_query, write_query
 from alsweep.results.records import read_config
 
@@ -61,6 +61,15 @@ class QueryLog:
         """The query that waits to be the log's next; empty where there is none."""
         path = pending_path(self.folder, self.committed)
         return read_query(path) if path.exists() else []
+
+    def ask(self, loop: int, patches: int) -> None:
+        """Let the query for training ``loop`` have another number of patches than the config."""
+        write_json(wanted_path(self.folder, loop), {"patches": patches})
+
+    def wanted(self, loop: int) -> int | None:
+        """How many patches were asked for, for training ``loop``; None: as the config says."""
+        path = wanted_path(self.folder, loop)
+        return int(read_json(path)["patches"]) if path.exists() else None
 
     def commit(self, loop: int, queried: list[QueriedPatch]) -> None:
         """Append one loop's patches: the commit point of the loop before."""

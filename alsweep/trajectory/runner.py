@@ -13,16 +13,24 @@ from alsweep.config.sweep import ResourcesConfig
 from alsweep.config.trajectory import TrajectoryConfig
 from alsweep.data.case import Dataset
 from alsweep.data.label_store import PartialLabels
+from alsweep.data.labels.human import HumanLabels
 from alsweep.disk import full_disk_told, require_room
+from alsweep.errors import PoolExhaustedError
 from alsweep.geometry import Patch, QueriedPatch
 from alsweep.layout import labels_folder, models_folder
-from alsweep.results.loops import LoopRecord
+from alsweep.results.loops import HumanEffort, LoopRecord
 from alsweep.results.records import read_records
 from alsweep.trajectory.annotator import make_annotator
 from alsweep.trajectory.background import Backgrounds, tell_backgrounds
-from alsweep.trajectory.budget import draw_start
+from alsweep.trajectory.budget import draw_start, next_of_start
 from alsweep.trajectory.evaluation import Evaluation
-from alsweep.trajectory.human import acknowledge
+from alsweep.trajectory.human import (
+    acknowledge,
+    effort_of,
+    keep_before,
+    patches_before,
+    read_skips,
+)
 from alsweep.trajectory.members import Member
 from alsweep.trajectory.numerics import NUMERICS
 from alsweep.trajectory.progress import OnProgress, Progress
@@ -165,7 +173,7 @@ class Trajectory:
         evaluation = self._steps.evaluate(loop, members)
         began = time.monotonic()
         last = loop == self.loops - 1
-        queried = [] if last else self._steps.query(loop, members, patches)
+        queried = [] if last else self._query(loop, members, patches)
         record = self._record(loop, patches, members, evaluation, time.monotonic() - began)
         record.write(self._folder)
         if not last:
@@ -182,8 +190,69 @@ class Trajectory:
         self._log.claim(self.config)
         if not self._log.has(0) and not self._log.pending:
             self._on_progress(Progress(0, "start", 0, 1))
-            self._submit(0, draw_start(self.config, self.dataset))
+            self._submit(0, self._start())
             self._show_labels()
+
+    def begin(self) -> None:
+        """Write what a new folder lacks, and train nothing; again it changes nothing."""
+        self._begin()
+
+    def _start(self) -> list[QueriedPatch]:
+        """What was labelled before anybody was asked; else what the starting budget draws."""
+        crops = self._annotator
+        before = patches_before(self.dataset) if isinstance(crops, HumanLabels) else []
+        if before:
+            assert isinstance(crops, HumanLabels)
+            keep_before(self.dataset, crops, before)
+            return before
+        return draw_start(self.config, self.dataset, patches=self._log.wanted(0))
+
+    def _query(
+        self, loop: int, members: Sequence[Member], patches: tuple[Patch, ...]
+    ) -> list[QueriedPatch]:
+        wanted = self._log.wanted(loop + 1)
+        return self._steps.query(loop, members, patches, barred=self._barred, patches=wanted)
+
+    @property
+    def _barred(self) -> tuple[Patch, ...]:
+        """Patches that nobody can label."""
+        return tuple(skip.patch for skip in read_skips(self._folder))
+
+    def replace_skipped(self) -> int:
+        """Replace what was skipped of the pending query by the next best.
+
+        Returns:
+            How many patches there are in place of those that were skipped: fewer where the pool
+            has no more.
+
+        Raises:
+            PoolExhaustedError: Nothing is left to label.
+        """
+        pending, barred = self._log.pending, frozenset(self._barred)
+        kept = [one for one in pending if one.patch not in barred]
+        if len(kept) == len(pending):
+            return 0
+        more = self._next_best(len(pending) - len(kept), [one.patch for one in kept])
+        rest = iter(more)
+        filled = (next(rest, None) if one.patch in barred else one for one in pending)
+        found = [one for one in filled if one is not None]
+        if not found:
+            raise PoolExhaustedError(
+                f"{self._folder}: nothing is left to label in place of what was skipped; add cases"
+            )
+        self._log.suspend(self._log.committed, found)
+        return len(more)
+
+    def _next_best(self, count: int, kept: Sequence[Patch]) -> list[QueriedPatch]:
+        """Patches beside those of the pending query, as many as there are up to ``count``."""
+        loop, barred = self._log.committed, self._barred
+        if loop == 0:
+            return next_of_start(self.config, self.dataset, [*kept, *barred], count)
+        patches = self._log.patches(loop - 1)
+        members = self._steps.train(loop - 1, patches, self._parents(loop - 1))
+        lenient = self._steps.lenient()
+        # Their labels are still to come, so that to a strategy they are as good as barred.
+        return lenient.query(loop - 1, members, patches, barred=(*kept, *barred), patches=count)
 
     def _tell_of_mixing(self) -> None:
         """Say once that finished loops have other numerics; a sweep asks for leave before."""
@@ -274,6 +343,8 @@ class Trajectory:
             case_dice=evaluation.validation.case_dice,
             surface=evaluation.validation.surface,
             test=evaluation.test,
+            agreement=evaluation.agreement,
+            effort=self._effort(patches),
             train_seconds=sum(member.seconds for member in members),
             evaluate_seconds=evaluation.seconds,
             query_seconds=query_seconds,
@@ -286,6 +357,10 @@ class Trajectory:
             version=__version__,
             numerics=NUMERICS,
         )
+
+    def _effort(self, patches: Sequence[Patch]) -> HumanEffort | None:
+        crops = self._annotator
+        return effort_of(crops, patches) if isinstance(crops, HumanLabels) else None
 
     def _tell_background(self, loop: int, labels: PartialLabels, so_far: int) -> None:
         """Tell the log how many of the latest patches show nothing but background."""

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,7 @@ from alsweep.query.base import Prediction, Streams, make_strategy
 from alsweep.query.room import has_room
 from alsweep.results.loops import PartScores
 from alsweep.rng import stream
+from alsweep.trajectory.agreement import agreement, evenly
 from alsweep.trajectory.annotator import annotated, make_annotator
 from alsweep.trajectory.budget import request_for, settle
 from alsweep.trajectory.evaluation import Evaluation, Evaluator
@@ -126,7 +127,7 @@ class Steps:
             for part in (meta["validation"], meta["test"])
         )
         assert validation is not None
-        return Evaluation(validation, test, seconds)
+        return Evaluation(validation, test, seconds, meta.get("agreement"))
 
     def _evaluate(self, loop: int, members: Sequence[Member]) -> dict[str, Any]:
         began = time.monotonic()
@@ -139,12 +140,21 @@ class Steps:
             partial(self._tell, loop, "evaluate"),
         )
         validation, test = evaluator.scores()
+        judged = bool(self.dataset.validation)
         return {
+            **({} if judged else {"agreement": self._agreement(members, how)}),
             "owner": self.members.owner,
             "seconds": time.monotonic() - began,
             "validation": validation.plain(),
             "test": None if test is None else test.plain(),
         }
+
+    def _agreement(self, members: Sequence[Member], how: InferenceConfig) -> float | None:
+        """Of the members, on some cases of the pool."""
+        cases = evenly(self.dataset.pool)
+        predictions = (self.predict(members, case, how, ("probs", "members")) for case in cases)
+        order = self.dataset.manifest.regions_class_order
+        return agreement((p.members for p in predictions), self.dataset.targets, order)
 
     def predict(
         self,
@@ -168,15 +178,28 @@ class Steps:
         return predict(networks, self.dataset.image(case), tiling, needs)
 
     def query(
-        self, loop: int, members: Sequence[Member], taken: Sequence[Patch]
+        self,
+        loop: int,
+        members: Sequence[Member],
+        taken: Sequence[Patch],
+        *,
+        barred: Sequence[Patch] = (),
+        patches: int | None = None,
     ) -> list[QueriedPatch]:
         """Let the strategy choose the next patches, with the networks of ``loop``.
+
+        Args:
+            loop: Whose networks predict.
+            members: Its members.
+            taken: The patches annotated so far.
+            barred: Patches that nobody can label.
+            patches: How many, where that is not what the config says.
 
         Raises:
             PoolExhaustedError: Fewer fit than are wanted, and the config says to stop then.
         """
         chosen = make_strategy(self.config.strategy)
-        request = request_for(self.config, loop)
+        request = request_for(self.config, loop, patches)
         # A composition makes nothing of a case where nothing fits, but for annotated features.
         reads_all = chosen.composition is None or "embedding" in chosen.needs
         inference = self.config.inference
@@ -186,6 +209,7 @@ class Steps:
             predict=lambda case: self.predict(members, case, inference, chosen.needs),
             oracle=ReferenceLabels(self.dataset) if chosen.uses_oracle else None,
             labels=self.labels(taken) if "annotated_labels" in chosen.needs else None,
+            barred=barred,
             replay=partial(replayed, self.config, taken, loop),
             workers=self.workers,
             wanted=lambda case: reads_all or has_room(case, request),
@@ -194,6 +218,11 @@ class Steps:
         rng: Streams = partial(stream, self.config.seed, "query", loop)
         choices = chosen.query(pool, request, rng)
         return settle(choices, pool, request, rng, self.config.query.on_shortfall)
+
+    def lenient(self) -> "Steps":
+        """The same, with fewer patches where no more fit."""
+        query = self.config.query.model_copy(update={"on_shortfall": "take_all"})
+        return replace(self, config=self.config.model_copy(update={"query": query}))
 
     def _tell(self, loop: int, phase: Phase, done: int, total: int) -> None:
         self.members.on_progress(Progress(loop, phase, done, total))

@@ -104,7 +104,7 @@ def test_what_does_not_fit_is_refused_in_one_line(raw, tmp_path, spoil, said):
 
 
 def test_options_that_mean_nothing_are_refused(raw, tmp_path):
-    with pytest.raises(IngestError, match="--labels-from: .* add --unlabelled"):
+    with pytest.raises(IngestError, match=r"--labels-from: .* add --unlabelled"):
         ingest(raw, tmp_path / "d", IngestOptions(labels_from=raw))
     with pytest.raises(IngestError, match="--group-by: nothing is drawn"):
         ingest(raw, tmp_path / "d", IngestOptions(unlabelled=True, group_by="."))

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from scipy import ndimage, sparse
@@ -124,15 +125,86 @@ def resample_labels(labels: LabelMap, shape: Triple, coarse: int | None) -> Labe
     return np.take(within, _nearest(labels.shape[coarse], shape[coarse]), axis=coarse)
 
 
+@dataclass(frozen=True)
+class Part:
+    """A box of voxels on the grid of the scanner, and one on the grid of the dataset in it.
+
+    Attributes:
+        old: Shape of the whole volume that is resampled, ``(z, y, x)``.
+        low: Lowest corner there of what is known.
+        new: Shape that the whole volume has afterwards.
+        start: Lowest corner there of what is wanted; its voxels' centres lie in what is known.
+        size: Of what is wanted.
+    """
+
+    old: Triple
+    low: Triple
+    new: Triple
+    start: Triple
+    size: Triple
+
+
+def resample_labels_part(labels: LabelMap, part: Part, coarse: int | None) -> LabelMap:
+    """What :func:`resample_labels` gives in a box, where nothing is known outside of another.
+
+    What is unknown has no vote. So voxels whose neighbours are all known are as if the whole volume
+    were, and those at the faces of what is known are decided by what is known there.
+
+    Args:
+        labels: What is known, ``(z, y, x)``.
+        part: Where it lies, and what is wanted.
+        coarse: From :func:`coarse_axis`, of the whole volume.
+    """
+    lines = [_Line.of(part, axis, labels.shape[axis]) for axis in range(3)]
+    if part.old == part.new:
+        unmoved: LabelMap = labels[np.ix_(*(line.nearest for line in lines))]
+        return unmoved
+    if coarse is not None:
+        labels = np.take(labels, lines[coarse].nearest, axis=coarse)
+        lines[coarse] = _Line.same(part.size[coarse])
+    return _decided(labels, lines)
+
+
+class _Line(NamedTuple):
+    """How one axis is resampled.
+
+    Attributes:
+        matrix: Shares of old voxels in new ones, ``(new, old)``.
+        nearest: For each new voxel the old one that holds its centre.
+    """
+
+    matrix: Any
+    nearest: Int64[np.ndarray, " slice"]
+
+    @classmethod
+    def same(cls, length: int) -> _Line:
+        return cls(sparse.identity(length, dtype=np.float32, format="csr"), np.arange(length))
+
+    @classmethod
+    def of(cls, part: Part, axis: int, known: int) -> _Line:
+        old, new, low, first = part.old[axis], part.new[axis], part.low[axis], part.start[axis]
+        rows = slice(first, first + part.size[axis])
+        matrix = _operator(old, new, _LINEAR)[rows, low : low + known]
+        votes = np.asarray(matrix.sum(axis=1)).ravel()
+        # Untouched where all is known, so that no rounding tells the part from the whole.
+        scale = np.where(np.abs(votes - 1) < _TIE, 1, votes)
+        matrix = sparse.csr_matrix(sparse.diags(1 / scale) @ matrix).astype(np.float32)
+        return cls(matrix, _nearest(old, new)[rows] - low)
+
+
 def _vote(labels: LabelMap, shape: Triple) -> LabelMap:
-    nearest = labels
-    for axis, (old, new) in enumerate(zip(labels.shape, shape, strict=True)):
-        nearest = np.take(nearest, _nearest(old, new), axis=axis)
+    pairs = list(zip(labels.shape, shape, strict=True))
+    return _decided(labels, [_Line(_operator(*p, _LINEAR), _nearest(*p)) for p in pairs])
+
+
+def _decided(labels: LabelMap, lines: Sequence[_Line]) -> LabelMap:
+    shape = triple(len(line.nearest) for line in lines)
+    nearest = labels[np.ix_(*(line.nearest for line in lines))]
     result = np.zeros(shape, dtype=np.uint8)
     best = np.zeros(shape, dtype=np.float32)
     settled = np.zeros(shape, dtype=bool)
     for label, box in _boxes(labels).items():
-        reach, membership = _membership(labels[box] == label, box, labels.shape, shape)
+        reach, membership = _membership(labels[box] == label, box, lines)
         won, top, fixed = result[reach], best[reach], settled[reach]
         here = nearest[reach] == label
         ahead = membership > top + _TIE
@@ -154,13 +226,12 @@ def _boxes(labels: LabelMap) -> dict[int, tuple[slice, slice, slice]]:
 def _membership(
     inside: Bool[np.ndarray, "z y x"],
     box: tuple[slice, slice, slice],
-    old: tuple[int, ...],
-    new: Triple,
+    lines: Sequence[_Line],
 ) -> tuple[tuple[slice, ...], Channel]:
     """Interpolated membership, and the box of the new grid that it reaches into."""
     membership, reach = inside.astype(np.float32), []
     for axis, part in enumerate(box):
-        matrix = _operator(old[axis], new[axis], _LINEAR)[:, part]
+        matrix = lines[axis].matrix[:, part]
         rows = np.flatnonzero(np.diff(matrix.indptr))
         reach.append(slice(int(rows[0]), int(rows[-1]) + 1) if len(rows) else slice(0, 0))
         membership = _apply(matrix[reach[-1]], membership, axis)

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import io
+import json
 import zipfile
 import zlib
-from typing import TYPE_CHECKING
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -23,6 +25,22 @@ if TYPE_CHECKING:
     from alsweep.geometry import Triple
     from alsweep.types import LabelMap
 
+
+@dataclass(frozen=True)
+class Effort:
+    """What labelling a patch took; None where nobody knows.
+
+    Attributes:
+        seconds: Of all who labelled it.
+        prompts: To an interactive tool.
+        corrections: Voxels that differ from the prediction that was shown.
+    """
+
+    seconds: float | None = None
+    prompts: int | None = None
+    corrections: int | None = None
+
+
 _READABLE = 40
 _DAMAGE = (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error)
 
@@ -30,7 +48,8 @@ _DAMAGE = (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.err
 class HumanLabels:
     """An annotator who has answered already: the crops of one trajectory.
 
-    A crop is an ``.npz`` that any numpy reads: ``labels`` uint8 ``(z, y, x)``, ``case``, ``start``.
+    A crop is an ``.npz`` that any numpy reads: ``labels`` uint8 ``(z, y, x)``, ``case``, ``start``
+    and, where it is known, ``effort`` as JSON.
     It never changes, since trainings may follow from it. One process at a time may save.
 
     Args:
@@ -43,12 +62,13 @@ class HumanLabels:
         self._classes = classes
         self._ready = False
 
-    def save(self, patch: Patch, labels: LabelMap) -> None:
+    def save(self, patch: Patch, labels: LabelMap, effort: Effort = Effort()) -> None:
         """Store the labels of a patch; when this returns they outlive a crash and a power cut.
 
         Args:
             patch: Where they belong.
             labels: uint8 ``(z, y, x)``, IGNORE where the person left voxels out.
+            effort: What it took.
 
         Raises:
             DatasetError: They are of another size or type, hold an unknown class, or the patch was
@@ -60,7 +80,8 @@ class HumanLabels:
             return
         self._make_ready()
         content = io.BytesIO()
-        np.savez_compressed(content, labels=labels, case=patch.case, start=patch.start)
+        known: dict[str, Any] = {} if effort == Effort() else {"effort": json.dumps(asdict(effort))}
+        np.savez_compressed(content, labels=labels, case=patch.case, start=patch.start, **known)
         write_bytes(self._path(patch), content.getvalue())
 
     def missing(self, patches: Iterable[Patch]) -> tuple[Patch, ...]:
@@ -109,6 +130,19 @@ class HumanLabels:
                 f"at {start} of '{case}'; restore it from a copy"
             )
         return labels
+
+    def effort(self, patch: Patch) -> Effort:
+        """What labelling a saved patch took.
+
+        Raises:
+            DatasetError: Its file is damaged.
+        """
+        path = self._path(patch)
+        try:
+            with np.load(path, allow_pickle=False) as crop:
+                return Effort(**json.loads(str(crop["effort"]))) if "effort" in crop else Effort()
+        except _DAMAGE as error:
+            raise DatasetError(f"{path}: is damaged ({error}); restore it from a copy") from None
 
     def _path(self, patch: Patch) -> Path:
         """The case as far as a file name can show it, and what tells all patches apart."""
