@@ -141,12 +141,15 @@ class RefusedError(ConfigError):
         super().__init__(f"{self.faults[0]}{also}")
 
 
-def make_plan(sweep: SweepConfig, datasets: Dataset | Mapping[Path, Dataset]) -> Plan:
+def make_plan(
+    sweep: SweepConfig, datasets: Dataset | Mapping[Path, Dataset], *, people: bool = False
+) -> Plan:
     """Resolve every trajectory of a sweep against its dataset.
 
     Args:
         sweep: What to plan.
         datasets: By the place that the search space names; or one for all.
+        people: Whether there are any to ask.
 
     Raises:
         RefusedError: A trajectory cannot work.
@@ -161,7 +164,8 @@ def make_plan(sweep: SweepConfig, datasets: Dataset | Mapping[Path, Dataset]) ->
     searched = [(cell, sweep.of_cell(cell)[0]) for cell in example_cells(sweep)]
     high = [(cell, sweep.of_cell(cell)[0]) for cell in high_cells(sweep)]
     # What has to work at the high rung is known now, and not once all are told.
-    planned = _all_planned([*own, *searched, *high], datasets)[: len(own) + len(searched)]
+    every = [*own, *searched, *high]
+    planned = _all_planned(every, datasets, people=people)[: len(own) + len(searched)]
     _refuse_repeats(planned[: len(own)])
     refuse_shared_labels(planned)
     plan = Plan(sweep, tuple(planned[: len(own)]), examples=tuple(planned[len(own) :]))
@@ -172,7 +176,10 @@ def make_plan(sweep: SweepConfig, datasets: Dataset | Mapping[Path, Dataset]) ->
 
 
 def _all_planned(
-    made: Iterable[tuple[Cell, TrajectoryConfig]], datasets: Dataset | Mapping[Path, Dataset]
+    made: Iterable[tuple[Cell, TrajectoryConfig]],
+    datasets: Dataset | Mapping[Path, Dataset],
+    *,
+    people: bool,
 ) -> list[Planned]:
     """Resolve all, so that all that is wrong is known at once."""
     planned: list[Planned] = []
@@ -180,7 +187,7 @@ def _all_planned(
     for cell, config in made:
         dataset = datasets if isinstance(datasets, Dataset) else datasets[config.dataset]
         try:
-            planned.append(plan_one(config, cell, dataset))
+            planned.append(plan_one(config, cell, dataset, people=people))
         except ConfigError as error:
             refused[str(error)] = None
     if refused:
@@ -205,17 +212,25 @@ def opened(plan: Plan) -> list[Dataset]:
     return [Dataset.open(place) for place in places.values()]
 
 
-def plan_one(config: TrajectoryConfig, cell: Cell, dataset: Dataset) -> Planned:
+def plan_one(
+    config: TrajectoryConfig, cell: Cell, dataset: Dataset, *, people: bool = False
+) -> Planned:
     """Resolve the config of a cell.
+
+    Args:
+        config: Of the cell.
+        cell: Where it stands in the search space.
+        dataset: Its own.
+        people: Whether there are any to ask.
 
     Raises:
         ConfigError: It cannot work; names the place in the search space.
     """
     try:
-        if config.annotator.kind == "human":
+        if config.annotator.kind == "human" and not people:
             raise ConfigError(
                 "base.annotator.kind: human cannot be swept: nobody is asked while a sweep runs; "
-                "write oracle"
+                "write oracle, or go on with 'alsweep suggest'"
             )
         return Planned.of(config, dataset, cell)
     except ConfigError as error:

@@ -21,7 +21,13 @@ Tell = Callable[[str], None]
 
 
 def plan_read(
-    sweep: SweepConfig, space: Path, run: Path, overrides: Sequence[str] = (), tell: Tell = log
+    sweep: SweepConfig,
+    space: Path,
+    run: Path,
+    overrides: Sequence[str] = (),
+    tell: Tell = log,
+    *,
+    people: bool = False,
 ) -> Plan:
     """Resolve a sweep that was read from a file.
 
@@ -31,13 +37,15 @@ def plan_read(
         run: Where the sweep is going to be made.
         overrides: ``PATH=VALUE``, as on the command line.
         tell: Hears warnings.
+        people: Whether there are any to ask.
 
     Raises:
         ConfigError: It cannot work on its dataset.
         DatasetError: Its dataset cannot be opened.
     """
     recorded = _recorded_run(sweep, space, run, overrides)
-    return plan_of(sweep, space, recorded, tell, moved=_moved(sweep, overrides))
+    moved = _moved(sweep, overrides)
+    return plan_of(sweep, space, recorded, tell, moved=moved, people=people)
 
 
 def _recorded_run(
@@ -98,6 +106,8 @@ def plan_of(
     run: Path | None = None,
     tell: Tell = log,
     moved: Collection[str] = (),
+    *,
+    people: bool = False,
 ) -> Plan:
     """Resolve a sweep against its datasets; errors name the search space.
 
@@ -107,6 +117,7 @@ def plan_of(
         run: Run folder that the sweep is a record of, whose datasets may have been moved with it.
         tell: Hears warnings.
         moved: Settings of a recorded sweep whose datasets lie where it says now.
+        people: Whether there are any to ask.
     """
     from alsweep.sweep import remarks
     from alsweep.sweep.plan import RefusedError, make_plan, opened
@@ -119,7 +130,7 @@ def plan_of(
             of_run = None if setting in moved else recorded
             datasets[place] = _open(place, _dataset_key(sweep, setting), setting, space, of_run)
     try:
-        plan = make_plan(sweep, datasets)
+        plan = make_plan(sweep, datasets, people=people)
     except RefusedError as error:
         raise RefusedError([f"{space}: {fault}" for fault in error.faults]) from error
     except ConfigError as error:

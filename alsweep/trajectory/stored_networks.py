@@ -33,7 +33,7 @@ from alsweep.trajectory.resolving import resolve
 from alsweep.trajectory.steps import Steps
 
 if TYPE_CHECKING:
-    from alsweep.types import LabelMap
+    from alsweep.types import LabelMap, Probs, ScoreMap
 
 
 def voxel_map(strategy: StrategySpec) -> VoxelMap:
@@ -163,6 +163,12 @@ class StoredNetworks:
         order = self._steps.dataset.manifest.regions_class_order
         labels = label_map(prediction.mean_probs, order)
         return labels, score(prediction).float().to("cpu").numpy()
+
+    def probabilities(self, case: str, score: VoxelMap) -> "tuple[Probs, ScoreMap]":
+        """Mean probabilities and voxel scores of a pool case, as the query saw them."""
+        inference = self._steps.config.inference
+        prediction = self._steps.predict(self._members, case, inference, score.needs)
+        return prediction.mean_probs, score(prediction).float()
 
     def _asking(self, strategy: StrategySpec) -> Steps:
         config = self._steps.config.model_copy(update={"strategy": strategy})

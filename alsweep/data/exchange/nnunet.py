@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from alsweep.data.exchange.volumes import write_volume
 from alsweep.data.ingest.writing import new_folder
 from alsweep.errors import DatasetError
 from alsweep.files import write_json
@@ -23,8 +24,6 @@ if TYPE_CHECKING:
     from alsweep.types import LabelMap
 
 _ENDING = ".nii.gz"
-_SCANNER = 1
-"""NIfTI code of an affine that leads to scanner coordinates."""
 
 
 def write_raw_dataset(
@@ -77,14 +76,14 @@ def _write_cases(
         info = dataset.case(case)
         affine = grid_affine(info, dataset.manifest.spacing)
         for index, channel in enumerate(dataset.image(case)):
-            _write_volume(folder / "imagesTr" / f"{case}_{index:04d}{_ENDING}", channel, affine)
+            write_volume(folder / "imagesTr" / f"{case}_{index:04d}{_ENDING}", channel, affine)
         known = (
             labels.window(case, (0, 0, 0), info.shape)
             if case in labels.cases
             else reference.volume(case)
         )
         coded = _ignored(known, len(dataset.classes))
-        _write_volume(folder / "labelsTr" / f"{case}{_ENDING}", coded, affine)
+        write_volume(folder / "labelsTr" / f"{case}{_ENDING}", coded, affine)
         on_case(done + 1)
 
 
@@ -117,17 +116,6 @@ def grid_affine(case: CaseInfo, spacing: Spacing | None = None) -> Float64[np.nd
     centre = source[:3, :3] @ (first + (old - 1) / 2) + source[:3, 3]
     affine[:3, 3] = centre - axes @ ((new - 1) / 2)
     return affine
-
-
-def _write_volume(path: Path, volume: np.ndarray[Any, Any], affine: np.ndarray[Any, Any]) -> None:
-    """Write a ``(z, y, x)`` volume as NIfTI, whose axes are ``(x, y, z)``."""
-    import nibabel
-
-    image = nibabel.Nifti1Image(np.asarray(volume).T, affine)
-    image.header.set_xyzt_units("mm")
-    image.set_sform(affine, code=_SCANNER)
-    image.set_qform(affine, code=_SCANNER)
-    nibabel.save(image, path)
 
 
 def _labels(dataset: Dataset) -> dict[str, Any]:

@@ -41,8 +41,10 @@ class Effort:
     corrections: int | None = None
 
 
+UNKNOWN = Effort()
+
 _READABLE = 40
-_DAMAGE = (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error)
+DAMAGE = (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error)
 
 
 class HumanLabels:
@@ -62,7 +64,7 @@ class HumanLabels:
         self._classes = classes
         self._ready = False
 
-    def save(self, patch: Patch, labels: LabelMap, effort: Effort = Effort()) -> None:
+    def save(self, patch: Patch, labels: LabelMap, effort: Effort = UNKNOWN) -> None:
         """Store the labels of a patch; when this returns they outlive a crash and a power cut.
 
         Args:
@@ -80,7 +82,7 @@ class HumanLabels:
             return
         self._make_ready()
         content = io.BytesIO()
-        known: dict[str, Any] = {} if effort == Effort() else {"effort": json.dumps(asdict(effort))}
+        known: dict[str, Any] = {} if effort == UNKNOWN else {"effort": json.dumps(asdict(effort))}
         np.savez_compressed(content, labels=labels, case=patch.case, start=patch.start, **known)
         write_bytes(self._path(patch), content.getvalue())
 
@@ -122,7 +124,7 @@ class HumanLabels:
                 f"{path}: no such file, but the query log says that the patch at {start} of case "
                 f"'{case}' was labelled; restore the crops folder"
             ) from None
-        except _DAMAGE as error:
+        except DAMAGE as error:
             raise DatasetError(f"{path}: is damaged ({error}); restore it from a copy") from None
         if told != patch:
             raise DatasetError(
@@ -140,8 +142,8 @@ class HumanLabels:
         path = self._path(patch)
         try:
             with np.load(path, allow_pickle=False) as crop:
-                return Effort(**json.loads(str(crop["effort"]))) if "effort" in crop else Effort()
-        except _DAMAGE as error:
+                return Effort(**json.loads(str(crop["effort"]))) if "effort" in crop else UNKNOWN
+        except DAMAGE as error:
             raise DatasetError(f"{path}: is damaged ({error}); restore it from a copy") from None
 
     def _path(self, patch: Patch) -> Path:
