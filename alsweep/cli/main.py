@@ -26,6 +26,10 @@ VERBS = (
     "inspect",
     "run",
     "resume",
+    "suggest",
+    "ingest-labels",
+    "skip",
+    "predict",
     "submit",
     "worker",
     "fulldata",
@@ -95,6 +99,7 @@ _MODULES = {
     "import": "import_loops",
     "import-results": "import_results",
     "debug-dump": "debug_dump",
+    "ingest-labels": "ingest_labels",
     "wandb-workspace": "wandb_workspace",
 }
 

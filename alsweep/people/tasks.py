@@ -53,6 +53,9 @@ class TaskOptions:
     segmentations: bool = False
 
 
+PLAIN = TaskOptions()
+
+
 class _Seen(NamedTuple):
     """What networks say of a crop."""
 
@@ -78,7 +81,7 @@ def image_paths(folder: Path, id_: str, channels: int) -> list[Path]:
 
 
 def write_tasks(
-    labelling: Labelling, networks: Networks | None, options: TaskOptions = TaskOptions()
+    labelling: Labelling, networks: Networks | None, options: TaskOptions = PLAIN
 ) -> Path:
     """Write what people need to label the pending query; what they have painted in stays.
 

@@ -131,7 +131,7 @@ def run_sweep(
             audience.tell(remark)
         _refuse_untold_search(run, plan)
         plan = _written_down(run, plan, taken)
-        with _mirror(wandb, sinks, run) as tracker, _told(plan.sweep, run, tracker) as events:
+        with mirrored(wandb, sinks, run) as tracker, told(plan.sweep, run, tracker) as events:
             with audience.watch(run, plan) as monitor:
                 meter = meter_of(plan.sweep, run)
                 work = elsewhere(work or training_in(run, plan), run, plan)
@@ -277,7 +277,7 @@ def training_in(run: Path, plan: Plan) -> Work:
 
 
 @contextmanager
-def _mirror(settings: WandbConfig, sinks: Mapping[str, MakeSink], run: Path) -> Iterator[Several]:
+def mirrored(settings: WandbConfig, sinks: Mapping[str, MakeSink], run: Path) -> Iterator[Several]:
     """The mirrors that are asked for; a sweep that was stopped does not wait for them long."""
     tracker = _trackers(settings, sinks, run)
     try:
@@ -289,7 +289,7 @@ def _mirror(settings: WandbConfig, sinks: Mapping[str, MakeSink], run: Path) -> 
 
 
 @contextmanager
-def _told(sweep: SweepConfig, run: Path, tracker: Several) -> Iterator[Told]:
+def told(sweep: SweepConfig, run: Path, tracker: Several) -> Iterator[Told]:
     """Who is told of events; when a sweep has ended, what is still to be told has its time."""
     from alsweep.sweep.events import Told
 
