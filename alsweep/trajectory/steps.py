@@ -5,7 +5,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from alsweep.config.base import STORED, fingerprint
 from alsweep.config.sweep import ResourcesConfig
@@ -31,6 +31,9 @@ from alsweep.trajectory.members import Member, Members
 from alsweep.trajectory.pool import DatasetPool
 from alsweep.trajectory.progress import OnProgress, Phase, Progress
 from alsweep.trajectory.replay import replayed
+
+if TYPE_CHECKING:
+    from alsweep.types import Volume
 
 _GIB = 1 << 30
 
@@ -164,6 +167,16 @@ class Steps:
         needs: Collection[str] = ("probs",),
     ) -> Prediction:
         """What the ensemble says of a case, and no more of it than is needed."""
+        return self.predict_image(members, self.dataset.image(case), how, needs)
+
+    def predict_image(
+        self,
+        members: Sequence[Member],
+        image: "Volume",
+        how: InferenceConfig,
+        needs: Collection[str] = ("probs",),
+    ) -> Prediction:
+        """What the ensemble says of an image on the grid of the dataset, normalised like it."""
         setup = self.members.setup
         tiling = Tiling(
             window=setup.topology.window,
@@ -175,7 +188,7 @@ class Steps:
             gaussian=how.gaussian,
         )
         networks = [member.network for member in members]
-        return predict(networks, self.dataset.image(case), tiling, needs)
+        return predict(networks, image, tiling, needs)
 
     def query(
         self,

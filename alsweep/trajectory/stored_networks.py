@@ -11,7 +11,7 @@ from torch import nn
 
 from alsweep.config.strategy import StrategySpec
 from alsweep.config.sweep import ResourcesConfig
-from alsweep.config.trajectory import TrainingConfig
+from alsweep.config.trajectory import InferenceConfig, TrainingConfig
 from alsweep.data.annotator import ReferenceLabels
 from alsweep.data.case import Dataset
 from alsweep.errors import ConfigError, RunFolderError
@@ -33,7 +33,7 @@ from alsweep.trajectory.resolving import resolve
 from alsweep.trajectory.steps import Steps
 
 if TYPE_CHECKING:
-    from alsweep.types import LabelMap, Probs, ScoreMap
+    from alsweep.types import LabelMap, Probs, ScoreMap, Volume
 
 
 def voxel_map(strategy: StrategySpec) -> VoxelMap:
@@ -169,6 +169,12 @@ class StoredNetworks:
         inference = self._steps.config.inference
         prediction = self._steps.predict(self._members, case, inference, score.needs)
         return prediction.mean_probs, score(prediction).float()
+
+    def of_image(self, image: "Volume") -> "Probs":
+        """Mean probabilities of an image, by the protocol that Dice is measured with."""
+        config = self._steps.config.evaluation
+        how = InferenceConfig(tta=config.tta, step=config.step)
+        return self._steps.predict_image(self._members, image, how).mean_probs
 
     def _asking(self, strategy: StrategySpec) -> Steps:
         config = self._steps.config.model_copy(update={"strategy": strategy})

@@ -14,7 +14,6 @@ from alsweep.config.base import Frozen
 from alsweep.data.air import air_mask
 from alsweep.data.case import CaseInfo, Dataset, case_folder
 from alsweep.data.ingest.checking import read_case
-from alsweep.data.ingest.crop import nonzero_mask
 from alsweep.data.ingest.free import (
     Derivation,
     free_air,
@@ -23,8 +22,8 @@ from alsweep.data.ingest.free import (
     unlabelled,
 )
 from alsweep.data.ingest.head import head_of
+from alsweep.data.ingest.image import mask_of, network_image
 from alsweep.data.ingest.measuring import measure
-from alsweep.data.ingest.normalise import normalise
 from alsweep.data.ingest.notes import Notes
 from alsweep.data.ingest.parallel import CasePool, WorkerLostError
 from alsweep.data.ingest.placing import AFFINE_TOLERANCE, check_resampling, usable
@@ -32,7 +31,6 @@ from alsweep.data.ingest.plans_file import read_plans
 from alsweep.data.ingest.remarks import Findings, remarks
 from alsweep.data.ingest.resample import (
     coarse_axis,
-    resample_image,
     resample_labels,
     resampled_shape,
 )
@@ -68,7 +66,7 @@ if TYPE_CHECKING:
     from alsweep.data.ingest.plans_file import Prescription
     from alsweep.data.raw.layout import RawCase, RawDataset
     from alsweep.geometry import Triple
-    from alsweep.types import LabelMap, Volume
+    from alsweep.types import LabelMap
 
 OnCase = Callable[[str, int, int], None]
 """Called with the phase, the number of finished cases and the number of all."""
@@ -303,11 +301,8 @@ def _prepared(target: _Target, task: _Task) -> tuple[PreparedCase, Derivation]:
     labels = images.labels[part_of]
     shape = resampled_shape(source.crop.size, source.spacing, head.spacing)
     coarse = coarse_axis(source.spacing, head.spacing)
-    mask = nonzero_mask(channels) if any(how.masked for how in head.normalisation) else None
-    volume: Volume = np.empty((len(channels), *shape), dtype=np.float32)
-    for index, how in enumerate(head.normalisation):
-        values = normalise(channels[index], how, mask if how.masked else None)
-        volume[index] = resample_image(values, shape, coarse)
+    mask = mask_of(channels, head.normalisation)
+    volume = network_image(channels, head.normalisation, mask, shape, coarse)
     reference = resample_labels(labels, shape, coarse)
     derived, free = Derivation(), images.free
     if free is not None:
