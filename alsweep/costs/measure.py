@@ -14,11 +14,12 @@ import numpy as np
 from alsweep.config.base import Frozen
 from alsweep.costs.base import CostModel, cost_model
 from alsweep.data.annotator import ReferenceLabels
+from alsweep.data.labels.human import HumanLabels
 from alsweep.data.recorded import open_recorded
 from alsweep.errors import RecordError
 from alsweep.files import write_json
 from alsweep.geometry import Patch
-from alsweep.layout import costs_path, query_path
+from alsweep.layout import costs_path, crops_folder, query_path
 from alsweep.results.loops import read_model
 from alsweep.results.records import RunFolder, TrajectoryFolder, read_query, read_run
 
@@ -58,7 +59,8 @@ def with_costs(
     models = [cost_model(name) for name in dict.fromkeys(names)]
     for model in models:
         if model.column is not None:
-            table = table.assign(**{f"cost_{model.name}": table[model.column].astype(float)})
+            known = table[model.column].astype(float) if model.column in table else np.nan
+            table = table.assign(**{f"cost_{model.name}": known})
     unseen = [model for model in models if model.column is None]
     if not unseen:
         return table
@@ -121,6 +123,7 @@ class _Kept:
 
     def __init__(self, run: RunFolder, trajectory: TrajectoryFolder) -> None:
         self._run, self._ground = run, run.ground(trajectory)
+        self._trajectory = trajectory
         self._path = costs_path(run.path, trajectory.id)
         self._labels: ReferenceLabels | None = None
         self._classes = 0
@@ -160,6 +163,11 @@ class _Kept:
                 ground.dataset, ground.dataset_fingerprint, self._run.path, ground.key
             )
             self._labels, self._classes = ReferenceLabels(dataset), len(dataset.classes)
-        crop = np.array(self._labels.volume(patch.case)[patch.slices])
+        config = self._trajectory.config
+        if config is not None and config.annotator.kind == "human":
+            people = HumanLabels(crops_folder(self._trajectory.folder), self._classes)
+            crop = people.reveal(patch.case, patch.start, patch.size).copy()
+        else:
+            crop = np.array(self._labels.volume(patch.case)[patch.slices])
         crop[crop >= self._classes] = 0
         return crop

@@ -11,6 +11,7 @@ from alsweep.data.labels.annotations import Annotations, consensus, effort_of_al
 from alsweep.data.labels.human import HumanLabels
 from alsweep.data.recorded import open_recorded
 from alsweep.errors import RunFolderError
+from alsweep.geometry import QueriedPatch
 from alsweep.layout import crops_folder, query_path, tasks_folder
 from alsweep.people.grid import Crop
 from alsweep.results.records import read_query, read_run
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 
     from alsweep.config.trajectory import TrajectoryConfig
     from alsweep.data.case import Dataset
-    from alsweep.geometry import Patch, QueriedPatch
+    from alsweep.geometry import Patch
     from alsweep.results.loops import LoopRecord
     from alsweep.trajectory.human import Skip
 
@@ -45,7 +46,7 @@ class Task:
     Attributes:
         queried: The patch and its score.
         loop: The training that its labels are for.
-        rank: Place in its query, from 1.
+        rank: Place in its query, from 1; 0 where it was skipped.
         status: How far it is.
     """
 
@@ -134,13 +135,22 @@ class Labelling:
         ]
 
     def every_task(self) -> list[Task]:
-        """All patches that anybody was asked for, in the order of the loops."""
+        """All patches that anybody was asked for: learned, open and skipped."""
         learned = [
             self._task(queried, loop, rank, learned=True)
             for loop in range(self.log.committed)
             for rank, queried in enumerate(read_query(query_path(self.folder, loop)), start=1)
         ]
-        return [*learned, *self.open_tasks()]
+        return [*learned, *self.open_tasks(), *self.skipped_tasks()]
+
+    def skipped_tasks(self) -> list[Task]:
+        """Patches that could not be labelled and are in no query any more."""
+        there = {task.patch for task in self.open_tasks()}
+        return [
+            Task(QueriedPatch(skip.patch), skip.loop, 0, "skipped")
+            for skip in self.skips
+            if skip.patch not in there
+        ]
 
     def waiting(self) -> list[Task]:
         """Patches of the query that people are at which nobody has painted in."""

@@ -113,7 +113,8 @@ def write_table(labelling: Labelling) -> Path:
     text = io.StringIO()
     table = csv.writer(text, lineterminator="\n")
     table.writerow(COLUMNS)
-    for task in [*labelling.open_tasks(), *_skipped(labelling)]:
+    skipped = [task for task in labelling.skipped_tasks() if task.loop == labelling.loop]
+    for task in [*labelling.open_tasks(), *skipped]:
         images = image_paths(folder, task.id, len(labelling.dataset.channels))
         table.writerow(
             [
@@ -129,17 +130,6 @@ def write_table(labelling: Labelling) -> Path:
     path = task_table(folder)
     write_bytes(path, text.getvalue().encode())
     return path
-
-
-def _skipped(labelling: Labelling) -> list[Task]:
-    """What was skipped of the query that people are at."""
-    from alsweep.geometry import QueriedPatch
-    from alsweep.people.labelling import Task
-
-    mine = [skip for skip in labelling.skips if skip.loop == labelling.loop]
-    there = {task.patch for task in labelling.open_tasks()}
-    left = [QueriedPatch(skip.patch) for skip in mine if skip.patch not in there]
-    return [Task(one, labelling.loop, 0, "skipped") for one in left]
 
 
 def read_explained(folder: Path) -> list[Explained]:

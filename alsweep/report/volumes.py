@@ -12,6 +12,7 @@ from alsweep.data.annotator import ReferenceLabels
 from alsweep.data.case import Dataset
 from alsweep.data.recorded import open_recorded
 from alsweep.errors import DatasetError
+from alsweep.label_codes import IGNORE
 from alsweep.report.study import Study
 from alsweep.results.records import RunFolder, TrajectoryFolder
 from alsweep.results.settings import TIMES
@@ -57,7 +58,10 @@ class DatasetVolumes:
         return self._dataset.image(case)
 
     def reference(self, case: str) -> NDArray[np.integer[Any]]:
-        """Reference labels ``(z, y, x)``."""
+        """Reference labels ``(z, y, x)``; :data:`IGNORE` throughout where there are none."""
+        info = self._dataset.case(case)
+        if not info.has_reference:
+            return np.broadcast_to(np.uint8(IGNORE), info.shape)
         return self._labels.volume(case)
 
 

@@ -65,6 +65,15 @@ _COLUMNS = {
     "numerics": "int64",
 }
 
+_OF_PEOPLE = {
+    "agreement": "float64",
+    "annotation_minutes": "float64",
+    "annotation_prompts": "int64",
+    "annotation_corrections": "int64",
+    "timed_patches": "int64",
+}
+"""Columns of runs that people label for, or in which nobody validates; each where it is known."""
+
 PLUGINS = "strategy_plugins"
 """Column of runs with a strategy from a file: canonical JSON of the hashes of its files."""
 
@@ -184,6 +193,11 @@ def _table(run: RunFolder, names: Mapping[str, str]) -> "pa.Table":
     kinds = _kinds(classes, ("dice", "surface_dice", "hd95") if judged else ("dice",))
     if any(row[PLUGINS] for row in rows):
         kinds[PLUGINS] = "string"
+    kinds |= {
+        name: kind
+        for name, kind in _OF_PEOPLE.items()
+        if any(row[name] is not None for row in rows)
+    }
     types = {
         "string": pa.string(),
         "int64": pa.int64(),
@@ -242,4 +256,16 @@ def _row(
         "surface_dice": None if surface is None else surface.surface_dice,
         "hd95": None if surface is None else surface.hd95,
         "status": trajectory.status,
+        **_of_people(record),
+    }
+
+
+def _of_people(record: LoopRecord) -> dict[str, float | int | None]:
+    effort = record.effort
+    return {
+        "agreement": record.agreement,
+        "annotation_minutes": None if effort is None else effort.minutes,
+        "annotation_prompts": None if effort is None else effort.prompts,
+        "annotation_corrections": None if effort is None else effort.corrections,
+        "timed_patches": None if effort is None else effort.timed_patches,
     }
