@@ -1,5 +1,4 @@
 import csv
-import re
 import shutil
 from itertools import combinations
 from pathlib import Path
@@ -214,7 +213,7 @@ def test_where_nobody_validates_the_members_agreement_is_told(made, tmp_path):
     page = (person.run / "report/index.html").read_text()
     assert "no case has complete labels" in page
     assert record.effort.minutes == pytest.approx((3 * 60 + 30) / 60)
-    assert "<td>Ada, Bob</td>" in re.sub(r"<td[^>]*>", "<td>", page)
+    assert "Ada, Bob" in page
     table = collect(person.run)
     assert list(table["annotation_minutes"]) == [record.effort.minutes]
     assert list(table["agreement"]) == [record.agreement]
