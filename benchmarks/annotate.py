@@ -4,6 +4,7 @@
 
 In headless Chromium at 1400 x 900, without a graphics card: milliseconds that one pointer event
 takes to paint, all three planes take to draw, and a stroke takes at its end to be counted and kept.
+The least of several strokes, which other work on the machine leaves alone.
 """
 
 import sys
@@ -19,14 +20,16 @@ from alsweep.people.page_task import PageTask
 from tests.browser import browser, find_chromium
 
 SHAPE, BOX = (64, 128, 128), Box(start=(8, 24, 24), size=(48, 80, 80))
+STROKES = 8
 BRUSHES = ((5, False), (21, False), (9, True), (21, True), (41, True))
-FRAME_MS = 1000 / 30
-"""What is slower than this is seen to lag."""
+FRAME_MS, END_MS = 1000 / 30, 100
+"""What moves slower than the first, or answers slower than the second, is seen to lag."""
 
 MEASURED = """
 (([size, solid]) => {
   Object.assign(app.settings, { size, solid });
   fillWith(() => UNPAINTED);
+  app.open.history = newHistory();
   const times = { paint: [], draw: [] };
   const timed = (name, work) => {
     const start = performance.now();
@@ -41,7 +44,7 @@ MEASURED = """
   }
   const end = timed("end", endStroke);
   const middle = (all) => all.sort((a, b) => a - b)[Math.floor(all.length / 2)];
-  return [middle(times.paint), middle(times.draw), end, Math.max(...times.paint, ...times.draw)];
+  return [middle(times.paint), middle(times.draw), end];
 })([%d, %s])
 """
 
@@ -55,12 +58,13 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder, browser(program, Path(folder) / "profile") as tab:
         tab.open(write_page(Path(folder), [_task()], {1: "a", 2: "b"}, "benchmark"))
         tab.ask("ready.then(() => set('scored', true))")
-        print("brush        paint   draw  end of stroke  worst event  [ms]")
+        print("brush        paint   draw  end of stroke  [ms]")
         for size, solid in BRUSHES:
-            paint, draw, end, worst = tab.ask(MEASURED % (size, str(solid).lower()))
-            slow |= paint + draw > FRAME_MS
+            asked = MEASURED % (size, str(solid).lower())
+            paint, draw, end = map(min, zip(*(tab.ask(asked) for _ in range(STROKES)), strict=True))
+            slow |= paint + draw > FRAME_MS or end > END_MS
             name = f"{'ball' if solid else 'disc'} {size}"
-            print(f"{name:<10}{paint:8.1f}{draw:7.1f}{end:15.1f}{worst:13.1f}")
+            print(f"{name:<10}{paint:8.1f}{draw:7.1f}{end:15.1f}")
     sys.exit(slow)
 
 

@@ -37,6 +37,7 @@ SIZES = {
     "phantom-500-epochs": (2 * 2 * 2, 48, 48 - 4 * 2),
     "phantom-whole-volumes": (2 * 2, 4 * 2 * 2, 16),
     "phantom-noise": (12, 12 * 3 * 2, 72 - 11 * 2),
+    "phantom-noisy-oracle": (4 * 3 * 2, 24 * 3 * 2, 144 - 4 * 2 * 2 * 2),
     "phantom-race": (4 * 6, 24 * 3, 72 - 6 * 3),
     "phantom-roll-out": (2 * 4, 8 * 3 * 2, 48 - 2 * 3 * 2),
     "phantom-search": (8 * 2, 16 * 3 * 2, 96),

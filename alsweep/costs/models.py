@@ -79,20 +79,20 @@ def prompts(patch: Patch, labels: LabelMap) -> float:
     return max(1.0, components(patch, labels))
 
 
-@cost("minutes", "minutes", column="annotation_minutes")
-def minutes(patch: Patch, labels: LabelMap) -> float:
+@cost("measured_minutes", "minutes", column="annotation_minutes")
+def measured_minutes(patch: Patch, labels: LabelMap) -> float:
     """What people's clocks said; nobody was asked where an oracle labels."""
     return 0.0
 
 
-@cost("asked", "prompts", column="annotation_prompts")
-def asked(patch: Patch, labels: LabelMap) -> float:
+@cost("measured_prompts", "prompts", column="annotation_prompts")
+def measured_prompts(patch: Patch, labels: LabelMap) -> float:
     """Prompts that people gave to an interactive tool."""
     return 0.0
 
 
-@cost("corrections", "voxels", column="annotation_corrections")
-def corrections(patch: Patch, labels: LabelMap) -> float:
+@cost("measured_corrections", "voxels", column="annotation_corrections")
+def measured_corrections(patch: Patch, labels: LabelMap) -> float:
     """Voxels that people changed from what was predicted."""
     return 0.0
 

@@ -77,12 +77,11 @@ class Carried:
         }
 
     def _prediction(self) -> str | None:
-        """The prediction near the box; farther away it would only be counted in bytes."""
+        """The prediction inside the box; nothing shows outside."""
         if self.task.prediction is None:
             return None
         codes = np.zeros(self.task.label.shape, dtype=np.uint8)
-        near = near_box(self.task).slices
-        codes[near] = self.task.prediction[near]
+        codes[self.task.box.slices] = self.task.prediction[self.task.box.slices]
         return self._block(label_text(codes))
 
     def _score(self) -> dict[str, Any] | None:

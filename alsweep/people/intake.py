@@ -27,6 +27,7 @@ from alsweep.errors import IngestError
 from alsweep.files import read_json
 from alsweep.geometry import box_slices, triple
 from alsweep.label_codes import IGNORE
+from alsweep.people.labelling import mark
 
 if TYPE_CHECKING:
     from alsweep.data.raw.volume import RawVolume
@@ -191,8 +192,11 @@ def _checked(path: Path, id_: str, crop: Crop, classes: dict[int, str]) -> Label
         raise IngestError(f"{path}: is no volume that alsweep reads; save as {', '.join(ENDINGS)}")
     volume = read_labels(path, classes)
     said = told_in(path)
-    if said not in (None, "", id_):
-        raise IngestError(f"{path}: is named after {id_}, but holds {said}; give it its own name")
+    if said not in (None, "", mark(id_)):
+        raise IngestError(
+            f"{path}: is named after {id_}, but holds the patch that ends in {said}; give it its "
+            "own name"
+        )
     labels = _codes(path, _on_grid(path, volume, crop), classes)
     _refuse_outside(path, labels, crop)
     inside = labels[crop.box.slices]

@@ -31,12 +31,20 @@ Status = Literal["to do", "labelled", "learned", "skipped"]
 """Nobody has painted it; somebody has; a network was trained on it; it cannot be labelled."""
 
 
+_DIGITS = 8
+
+
 def task_id(patch: Patch) -> str:
     """What people call a patch: its case, and eight digits that no other patch of it has.
 
     It follows from the patch alone, so that whoever labels it labels it for all trajectories.
     """
-    return f"{patch.case}-{fingerprint([patch.case, patch.start, patch.size])[:8]}"
+    return f"{patch.case}-{fingerprint([patch.case, patch.start, patch.size])[:_DIGITS]}"
+
+
+def mark(id_: str) -> str:
+    """What files of a patch say inside of which patch they are of, whatever they are called."""
+    return id_[-_DIGITS:]
 
 
 @dataclass(frozen=True)

@@ -20,6 +20,7 @@ from alsweep.files import read_json, write_bytes, write_json
 from alsweep.label_codes import IGNORE
 from alsweep.layout import task_explanation, task_overview, task_table
 from alsweep.people.explained import Explained, explain
+from alsweep.people.labelling import mark
 from alsweep.people.overview import overview
 from alsweep.people.page import write_page
 from alsweep.people.page_task import PageTask
@@ -256,19 +257,18 @@ def _page_task(
 def _write_files(labelling: Labelling, page: PageTask, folder: Path, options: TaskOptions) -> None:
     images = image_paths(folder, page.id, len(page.channels))
     for path, channel in zip(images, page.channels.values(), strict=True):
-        write_volume(path, _storable(channel), page.affine, page.id)
+        write_volume(path, _storable(channel), page.affine, mark(page.id))
     if page.prediction is not None and page.score is not None:
         inside = within(page.prediction, page.box)
-        write_volume(prediction_path(folder, page.id), inside, page.affine, page.id)
+        write_volume(prediction_path(folder, page.id), inside, page.affine, mark(page.id))
         score = page.score.astype(np.float32)
-        write_volume(folder / f"{page.id}_score{NIFTI}", score, page.affine, page.id)
+        write_volume(folder / f"{page.id}_score{NIFTI}", score, page.affine, mark(page.id))
     # Somebody may have painted in it already.
     if not (path := label_path(folder, page.id)).exists():
-        write_volume(path, page.label, page.affine, page.id)
+        write_volume(path, page.label, page.affine, mark(page.id))
     if options.segmentations and not (path := _segmentation_path(folder, page.id)).exists():
-        # To start from what the networks see.
-        start = page.label if page.prediction is None else within(page.prediction, page.box)
-        write_segmentation(path, start, page.affine, labelling.classes)
+        # Not what the networks see: nobody is to hand that in by mistake.
+        write_segmentation(path, page.label, page.affine, labelling.classes)
 
 
 def within(labels: LabelMap, box: Box) -> LabelMap:

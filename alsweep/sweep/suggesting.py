@@ -292,11 +292,13 @@ class _Turn:
         wanted, there = self.wishes.patches, labelling.open_tasks()
         if wanted is None:
             return
-        if labelling.waiting() and not self.wishes.go_on and wanted != len(there):
-            raise ConfigError(
-                f"--patches {wanted}: {len(there)} were chosen already, which wait for labels; "
-                "label them first, or skip some"
-            )
+        if labelling.waiting() and not self.wishes.go_on:
+            if wanted != len(there):
+                raise ConfigError(
+                    f"--patches {wanted}: {len(there)} were chosen already, which wait for "
+                    "labels; label them first, or skip some"
+                )
+            return
         begun = labelling.log.committed or there
         labelling.log.ask(_next_loop(labelling) + 1 if begun else 0, wanted)
 

@@ -12,21 +12,22 @@ from alsweep.model.evaluation import case_dice
 from alsweep.people.labelling import open_labellings
 from alsweep.results.records import read_records
 from tests.integration.brain import make_brains
-from tests.integration.test_real_sweep import SECONDS, finish, start
+from tests.integration.test_real_sweep import start
 from tests.people.rounds.painting import paint
 
-pytestmark = [pytest.mark.ray, pytest.mark.slow, pytest.mark.timeout(1200)]
+pytestmark = [pytest.mark.ray, pytest.mark.slow, pytest.mark.timeout(3600)]
 
 SPACE = """
 name: brains
 dataset: {dataset}
 base:
   query: {{patches: 6, patch_size: [8, 10, 10], stride: 2}}
-  training: {{epochs: 2, iterations_per_epoch: 40, members: 2, ensemble: seeds,
-             features: [8, 16, 32], patch_size: [16, 24, 24]}}
+  training: {{epochs: 2, iterations_per_epoch: 20, members: 2, ensemble: seeds,
+             features: [8, 8, 16], patch_size: [12, 16, 16]}}
 wandb: {{mode: disabled}}
 """
 LOOPS = 3
+SECONDS = 900
 
 
 @pytest.fixture(scope="module")
@@ -38,6 +39,11 @@ def brains(tmp_path_factory):
     space = folder / "space.yaml"
     space.write_text(SPACE.format(dataset=folder / "dataset"))
     return space, truth
+
+
+def finish(process) -> None:
+    _, err = process.communicate(timeout=SECONDS)
+    assert process.returncode == 0, err
 
 
 def label(run: Path, truth: Path) -> None:

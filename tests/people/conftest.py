@@ -30,6 +30,7 @@ def tab(tmp_path_factory) -> Iterator[Browser]:
         one.open(page, *SIZE)
         one.ask("ready")
         yield one
+        assert one.complaints == []
 
 
 @pytest.fixture

@@ -93,12 +93,14 @@ class Screen:
             f"(panes[{list(PLANES).index(plane)}].canvas.getBoundingClientRect())"
         )
         axes = [self.axis(patient) for patient in PLANES[plane]]
-        extents = [self.shape[axis] * self.spacing[axis] for axis, _ in axes]
+        start, size = (np.array(at[::-1]) for at in (self.task.box.start, self.task.box.size))
+        seen = np.minimum(self.shape, 1.5 * size) * self.spacing
+        extents = [seen[axis] for axis, _ in axes]
         scale = min((width - 2 * MARGIN) / extents[0], (height - 2 * MARGIN) / extents[1])
         found = []
-        for (axis, against), extent in zip(axes, extents, strict=True):
-            along = (voxel[axis] + 0.5) * self.spacing[axis]
-            found.append(scale * ((along if against else extent - along) - extent / 2))
+        for axis, against in axes:
+            away = voxel[axis] + 0.5 - start[axis] - size[axis] / 2
+            found.append(scale * self.spacing[axis] * (away if against else -away))
         return left + width / 2 + found[0], top + height / 2 + found[1]
 
     def stroke(self, plane: str, voxels: Iterable[Sequence[float]], button="left", **more) -> None:

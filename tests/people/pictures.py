@@ -24,7 +24,7 @@ from alsweep.people.page_task import PageTask
 from tests.browser import Browser, browser, find_chromium
 
 CLASSES = {0: "background", 1: "CSF", 2: "grey matter", 3: "white matter"}
-PATCH, CONTEXT = 56, 16
+PATCH, CONTEXT = 56, 40
 CORNERS = ((96, 74, 66), (50, 98, 58), (88, 40, 40), (62, 128, 70))
 """Lowest corners of the boxes in the template, ``(x, y, z)``."""
 

@@ -143,7 +143,7 @@ def test_a_closed_tab_loses_nothing(show):
     tab.ask("progressOf(app.open.task).done = false; app.open.watch.seconds = 123; countTime()")
     screen.stroke("sagittal", [(3, 6, 6), (5, 6, 6)])
     # In the very moment after the last stroke, before anything could answer.
-    tab.ask("moveTo([4, 8, 9]), paintHere(), location.reload(), 0")
+    tab.ask("moveTo([4, 8, 9]); paintHere(), location.reload(), 0")
     expected = {(x, 6, 6): 2 for x in (3, 4, 5)} | {(4, 8, 9): 2}
     tab.open(tab.page, *SIZE)
     tab.ask("ready")

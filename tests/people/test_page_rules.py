@@ -164,6 +164,29 @@ def test_outliers_and_what_is_no_number_spoil_nothing():
     assert pack(np.full(4, np.nan)).codes.tolist() == [0, 0, 0, 0]
 
 
+@settings(max_examples=8)
+@given(
+    runs=st.lists(
+        st.tuples(st.sampled_from([0, 1, 10, 254, 255]), st.sampled_from([1, 2, 70, 60_000])),
+        max_size=3,
+    )
+)
+def test_what_the_database_has_not_confirmed_is_found_again(tab, runs):
+    """And handed to it; of another patch nothing is taken."""
+    codes = np.concatenate([np.full(n, code, dtype=np.uint8) for code, n in [*runs, (7, 1)]])
+    told = json.dumps([[code, n] for code, n in [*runs, (7, 1)]])
+    asked = f"""(async (runs) => {{
+      const codes = Uint8Array.from(runs.flatMap(([code, n]) => Array(n).fill(code)));
+      noteLast(`mine\\n${{runsOf(codes)}}`);
+      const other = await keptCodes(app.store, "other", codes.length);
+      const found = await keptCodes(app.store, "mine", codes.length);
+      const again = await keptCodes(app.store, "mine", codes.length);
+      const same = (all) => all.join() === codes.join();
+      return [other ?? null, same(found), same(again), localStorage.getItem(LAST), codes.length];
+    }})({told})"""
+    assert tab.ask(asked) == [None, True, True, None, len(codes)]
+
+
 FAR = """
 (async (blocks, packed, shape) => {
   const texts = Object.entries(blocks).map(([id, text]) => make("p", { id }, text));

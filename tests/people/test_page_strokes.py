@@ -185,6 +185,8 @@ def test_the_pen_paints_and_its_rear_end_erases(show):
             f"panes[2].canvas.dispatchEvent(new PointerEvent('{kind}', "
             f"{event}, clientX: {x}, clientY: {y}}})) && 0"
         )
+    # No real hand did it, so no real hand lets go.
+    screen.tab.ask("panes[2].canvas.releasePointerCapture(1)")
     del rest[4, 5, 6]
     np.testing.assert_array_equal(screen.label(), painted(screen.task, rest))
 

@@ -80,6 +80,33 @@ def test_a_trajectory_stops_where_labels_are_missing_and_goes_on_as_if_it_had_no
     assert again().run() == records
 
 
+def test_who_errs_is_asked_for_the_same_start_and_gives_other_networks(phantom, tmp_path):
+    def made(name, annotator):
+        config = make_config(phantom, annotator=annotator, **BRIEF)
+        return Trajectory(config, tmp_path / name, dataset=phantom)
+
+    errs = {"kind": "noisy_oracle", "boundary": 1.0, "missed": 0.3, "mistaken": 0.2}
+    right, wrong = made("right", {"kind": "oracle"}), made("wrong", errs)
+    first, record = right.step(), wrong.step()
+    assert first.start_hash == record.start_hash
+    assert first.members != record.members
+    assert first.foreground_voxels != record.foreground_voxels
+    # Taken up by another process, and made anew: the same errors, and so the same networks.
+    again = made("wrong", errs).step()
+    anew = made("anew", errs).run()
+    assert [one.members for one in anew] == [record.members, again.members]
+    assert (tmp_path / "anew/queries/loop_001.json").read_bytes() == (
+        tmp_path / "wrong/queries/loop_001.json"
+    ).read_bytes()
+
+
+def test_a_mistake_needs_another_class_to_be_made_with(phantom, tmp_path):
+    one = phantom.manifest.model_copy(update={"classes": phantom.classes[:2]})
+    config = make_config(phantom, annotator={"kind": "noisy_oracle", "mistaken": 0.1}, **BRIEF)
+    with pytest.raises(ConfigError, match="mistaken: nothing can be mistaken for another class"):
+        resolve(config, Dataset(phantom.path, one))
+
+
 def test_the_same_patches_with_other_labels_are_other_members(tmp_path):
     patches = [Patch("a", (0, 0, 2 * i), (2, 2, 2)) for i in range(3)]
     one, same, other = (HumanLabels(tmp_path / name, 3) for name in ("one", "same", "other"))

@@ -54,8 +54,9 @@ function chooseChannel(channel) {
 }
 
 function fitAll() {
-  panes.forEach(fit);
-  redraw();
+  app.whole = !app.whole;
+  panes.forEach(app.whole ? fitWhole : fit);
+  showAll();
 }
 
 function toggleSingle() {
@@ -141,7 +142,7 @@ const GROUPS = {
       keys: ["-"], text: "zoom out",
       run: () => zoomAt(activePane(), 0.8, middleOf(activePane())),
     },
-    fit: { keys: ["f"], text: "fit all planes", run: fitAll },
+    fit: { keys: ["f"], text: "see the box, or all round it", run: fitAll, pressed: () => app.whole },
     panLeft: { keys: ["Shift+ArrowLeft"], text: PAN, run: () => panBy(activePane(), [30, 0]) },
     panRight: {
       keys: ["Shift+ArrowRight"], text: PAN,

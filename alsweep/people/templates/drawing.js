@@ -132,15 +132,16 @@ const rectOf = ({ corner, step }, low, high) => [
   ...step.map((size, i) => size * (high[i] - low[i])),
 ];
 
-/* The borders between cells for which `has(col, row)` holds and others, in cells. */
-function bordersOf(columns, rows, has) {
+/* The borders between cells for which `has(col, row)` holds and others, of the cells from `low` up
+   to, without, `high`. */
+function bordersOf(low, high, has) {
   const path = new Path2D();
   const line = (x0, y0, x1, y1) => (path.moveTo(x0, y0), path.lineTo(x1, y1));
-  for (let row = 0; row < rows; row++) {
-    for (let col = 0; col < columns; col++) {
+  for (let row = low[1]; row < high[1]; row++) {
+    for (let col = low[0]; col < high[0]; col++) {
       const own = has(col, row);
-      if (row && has(col, row - 1) !== own) line(col, row, col + 1, row);
-      if (col && has(col - 1, row) !== own) line(col, row, col, row + 1);
+      if (has(col, row - 1) !== own) line(col, row, col + 1, row);
+      if (has(col - 1, row) !== own) line(col, row, col, row + 1);
     }
   }
   return path;
@@ -152,21 +153,12 @@ function onScreen(path, { corner, step }) {
   return moved;
 }
 
-/* Faint outside the box, where nothing is asked. */
+/* Inside the box, where it is asked for. */
 function drawPrediction(context, pane, place) {
-  const borders = predictedBorders(pane);
-  const { low, high, met } = boxIn(pane);
-  const strokeAll = () =>
-    borders.forEach(({ colour, path }) => strokeTwice(context, onScreen(path, place), colour));
-  context.save();
-  context.globalAlpha = 0.3;
-  strokeAll();
-  context.globalAlpha = 1;
-  context.beginPath();
-  context.rect(...rectOf(place, low, high));
-  context.clip();
-  if (met) strokeAll();
-  context.restore();
+  if (!boxIn(pane).met) return;
+  for (const { colour, path } of predictedBorders(pane)) {
+    strokeTwice(context, onScreen(path, place), colour);
+  }
 }
 
 /* On a dark rim, to be seen on any grey and on paint of the same colour. */
@@ -192,9 +184,14 @@ function bordersByClass(pane, prediction) {
   const [columns, rows] = cellsOf(pane);
   const codes = new Uint8Array(columns * rows);
   eachCell(pane, (at, place) => (codes[at] = prediction[place]));
+  const { low, high } = boxIn(pane);
+  // Beyond the box everything is as at its edge, and so no border is drawn along that.
+  const [col, row] = low.map((at, i) => (value) => clamp(value, at, high[i] - 1));
   const found = new Set(codes);
-  return page.classes.slice(1).filter(({ code }) => found.has(code)).map(({ code, colour }) => (
-    { colour, path: bordersOf(columns, rows, (c, r) => codes[c + columns * r] === code) }));
+  return page.classes.slice(1).filter(({ code }) => found.has(code)).map(({ code, colour }) => {
+    const has = (c, r) => codes[col(c) + columns * row(r)] === code;
+    return { colour, path: bordersOf(low, high, has) };
+  });
 }
 
 function drawBox(context, pane, place) {
@@ -250,10 +247,10 @@ function drawBrush(context, pane, place) {
   const reach = [0, 0];
   for (let n = 0; n < offsets.length; n += 3) {
     held.add(`${offsets[n + u]} ${offsets[n + v]}`);
-    [u, v].forEach((axis, i) => (reach[i] = Math.max(reach[i], offsets[n + axis] + 1)));
+    [u, v].forEach((axis, i) => (reach[i] = Math.max(reach[i], offsets[n + axis])));
   }
   const has = (col, row) => held.has(`${col - reach[0]} ${row - reach[1]}`);
-  const path = bordersOf(2 * reach[0] + 1, 2 * reach[1] + 1, has);
+  const path = bordersOf([0, 0], reach.map((n) => 2 * n + 2), has);
   const first = cellAt(pane.hover).map((at, i) => at - reach[i]);
   const corner = first.map((at, i) => place.corner[i] + at * place.step[i]);
   const ink = app.settings.tool === "eraser" ? "#ffffff" : colourOf.get(app.settings.code);

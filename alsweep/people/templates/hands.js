@@ -79,9 +79,9 @@ function draggedPaint(pane, event) {
 
 function lifted(event) {
   fingers.delete(event.pointerId);
-  if (!gesture || (gesture.kind === "pinch" ? fingers.size > 1 : gesture.pointer !== event.pointerId)) {
-    return;
-  }
+  if (!gesture || !isLast(gesture, event)) return;
+  // A busy browser may have skipped the last way that the pointer went.
+  if (gesture.kind !== "pinch" && event.type === "pointerup") drag(gesture, event);
   const { kind, pane } = gesture;
   gesture = null;
   if (kind !== "paint") return;
@@ -89,6 +89,9 @@ function lifted(event) {
   endStroke();
   if (last) moveTo(voxelOf(pane, cellAt(last)));
 }
+
+const isLast = ({ kind, pointer }, event) =>
+  kind === "pinch" ? fingers.size < 2 : pointer === event.pointerId;
 
 function hoverAt(pane, point) {
   pane.hover = point;

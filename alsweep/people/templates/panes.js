@@ -1,7 +1,9 @@
 // The three planes: what is where on the screen.
 
 const MARGIN_PX = 24;
-const MOST_ZOOM = 40;
+const [LEAST_ZOOM, MOST_ZOOM] = [0.1, 40];
+/* What is seen at first: the box, and half as much again round it. */
+const FRAME = 1.5;
 
 const panes = [...document.querySelectorAll(".pane")].map((figure, plane) => ({
   plane, figure,
@@ -20,16 +22,31 @@ const edgesOf = (pane) =>
   [planeOf(pane).u, planeOf(pane).v].map((axis) => app.open.orientation.spacing[axis]);
 const sizeOf = (pane) => [pane.canvas.clientWidth, pane.canvas.clientHeight];
 
+/* See the box in its frame. */
 function fit(pane) {
+  const { low, high } = boxIn(pane);
   pane.zoom = 1;
-  pane.centre = cellsOf(pane).map((n) => n / 2);
+  pane.centre = low.map((at, i) => (at + high[i]) / 2);
 }
 
-/* Pixels per mm at which the whole slice is seen. */
-function fittingScale(pane) {
-  const [cells, edges] = [cellsOf(pane), edgesOf(pane)];
+/* See the whole slice. */
+function fitWhole(pane) {
+  const cells = cellsOf(pane);
+  pane.zoom = scaleFor(pane, cells) / fittingScale(pane);
+  pane.centre = cells.map((n) => n / 2);
+}
+
+/* Pixels per mm at which so many cells are seen. */
+function scaleFor(pane, cells) {
+  const edges = edgesOf(pane);
   const room = sizeOf(pane).map((n) => Math.max(n - 2 * MARGIN_PX, 16));
   return Math.min(...room.map((n, i) => n / (cells[i] * edges[i])));
+}
+
+/* At a zoom of 1. */
+function fittingScale(pane) {
+  const { low, high } = boxIn(pane);
+  return scaleFor(pane, cellsOf(pane).map((n, i) => Math.min(n, FRAME * (high[i] - low[i]))));
 }
 
 /* Pixels of a voxel, and of the corner of the slice from the corner of the pane. */
@@ -68,7 +85,7 @@ const inCrop = (voxel) => voxel.every((at, axis) => at >= 0 && at < app.open.sha
 
 function zoomAt(pane, factor, pixel) {
   const before = pointAt(pane, pixel);
-  pane.zoom = Math.min(MOST_ZOOM, Math.max(0.5, pane.zoom * factor));
+  pane.zoom = Math.min(MOST_ZOOM, Math.max(LEAST_ZOOM, pane.zoom * factor));
   const after = pointAt(pane, pixel);
   pane.centre = pane.centre.map((at, i) => at + before[i] - after[i]);
   keepNear(pane);

@@ -14,6 +14,7 @@ const app = {
   },
   plane: 0,
   single: false,
+  whole: false,
   busy: false,
 };
 
@@ -75,14 +76,14 @@ async function openTask(at) {
 }
 
 async function recall(open) {
-  const codes = app.store && (await kept(app.store, labelKey(open.task)));
+  const codes = app.store && (await keptCodes(app.store, labelKey(open.task), open.voxels));
   if (codes && codes.length === open.voxels) setBoxCodes(open, codes);
 }
 
 function begin(at, open) {
   open.watch = stopwatch(progressOf(open.task).seconds, performance.now());
   if (document.hidden) pause(open.watch, performance.now());
-  Object.assign(app, { at, open });
+  Object.assign(app, { at, open, whole: false });
   count();
   panes.forEach(fit);
   showAll();
@@ -106,23 +107,19 @@ function count() {
 }
 
 const labelKey = (task) => `${page.key} ${task.id} label`;
-const progressKey = () => `${page.key} progress`;
-const settingsKey = "settings";
+const progressKey = () => `alsweep annotate ${page.key} progress`;
+const settingsKey = "alsweep annotate settings";
 
-function keepProgress() {
-  put(progressKey(), Object.fromEntries(app.progress));
-}
+const keepProgress = () => tried(() => keepSmall(progressKey(), Object.fromEntries(app.progress)));
+const keepSettings = () => tried(() => keepSmall(settingsKey, app.settings));
+const keepLabel = () =>
+  tried(() => keepCodes(app.store, labelKey(app.open.task), boxCodes(app.open)));
 
-function keepLabel() {
-  put(labelKey(app.open.task), boxCodes(app.open));
-}
-
-const keepSettings = () => put(settingsKey, app.settings);
-
-function put(key, value) {
+/* Whatever a browser refuses to keep, it says so once, and painting goes on. */
+async function tried(keep) {
   if (!app.store) return;
   try {
-    keep(app.store, key, value).catch(storeFailed);
+    await keep();
   } catch (failure) {
     storeFailed(failure);
   }
@@ -138,9 +135,9 @@ async function restore() {
   page.tasks.forEach((task) => app.progress.set(task.id, freshProgress()));
   try {
     app.store = await openStore();
-    const known = (await kept(app.store, progressKey())) ?? {};
+    const known = keptSmall(progressKey());
     page.tasks.forEach((t) => app.progress.set(t.id, { ...freshProgress(), ...known[t.id] }));
-    Object.assign(app.settings, await kept(app.store, settingsKey));
+    Object.assign(app.settings, keptSmall(settingsKey));
   } catch {
     storeFailed();
   }

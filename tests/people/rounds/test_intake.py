@@ -14,6 +14,7 @@ from alsweep.cli.main import _exit_code
 from alsweep.data.exchange.volumes import read_labels, write_segmentation, write_volume
 from alsweep.label_codes import IGNORE
 from alsweep.people.intake import Refused, Taken, take_in
+from alsweep.people.labelling import mark
 from alsweep.people.tasks import TaskOptions
 from alsweep.sweep.suggesting import Wishes
 from tests.people.rounds.conftest import Person
@@ -70,7 +71,9 @@ def another(person, task, folder):
     """Somebody gave the file of one patch the name of another."""
     other = person.labelling.open_tasks()[1]
     crop = person.labelling.crop(task.patch)
-    write_volume(folder / f"{task.id}_label.nii.gz", codes_of(person, task), crop.affine, other.id)
+    write_volume(
+        folder / f"{task.id}_label.nii.gz", codes_of(person, task), crop.affine, mark(other.id)
+    )
     return folder / f"{task.id}_label.nii.gz"
 
 

@@ -177,7 +177,7 @@ def test_what_several_people_say_of_a_patch_is_settled_by_their_majority(made, t
             codes[crop.box.slices][0] = 0
         path = tmp_path / who / f"{one.id}_label.nii.gz"
         path.parent.mkdir()
-        write_volume(path, codes, crop.affine, one.id)
+        write_volume(path, codes, crop.affine)
         files.append((path, who))
     for path, who in files:
         (taken,) = take_in([found.labelling], [path], who)
@@ -201,7 +201,9 @@ def test_where_nobody_validates_the_members_agreement_is_told(made, tmp_path):
     blind = ingest(raw, tmp_path / "dataset", IngestOptions(unlabelled=True, workers=1)).dataset
     person = Person((blind, truth), tmp_path / "run")
     assert "no network has been trained" in person.suggest(QUIET).outlook
-    person.hand_in(person.paint(person.labelling.open_tasks()))
+    asked = person.labelling.open_tasks()
+    person.hand_in(person.paint(asked, seconds=60))
+    person.hand_in(person.paint(asked[:1], seconds=30, who="Bob", out=tmp_path / "bob"))
     found = person.suggest(Wishes(report=True))
     (record,) = found.labelling.records
     assert record.mean_dice is None
@@ -210,6 +212,11 @@ def test_where_nobody_validates_the_members_agreement_is_told(made, tmp_path):
     assert (person.run / "report/index.html").exists()
     page = (person.run / "report/index.html").read_text()
     assert "no case has complete labels" in page
+    assert record.effort.minutes == pytest.approx((3 * 60 + 30) / 60)
+    assert "Ada, Bob" in page
+    table = collect(person.run)
+    assert list(table["annotation_minutes"]) == [record.effort.minutes]
+    assert list(table["agreement"]) == [record.agreement]
 
 
 def test_what_was_labelled_before_is_learned_from_at_once(made, tmp_path):
