@@ -10,8 +10,8 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from alsweep.errors import TrajectoryFailedError
 from alsweep.data.patches import ImageWindows
+from alsweep.errors import TrajectoryFailedError
 from alsweep.geometry import Triple, triple
 from alsweep.model.augment import Augmentation
 from alsweep.model.device import on_one_thread
