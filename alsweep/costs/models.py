@@ -7,7 +7,7 @@ table counts already.
 import numpy as np
 from scipy.ndimage import generate_binary_structure, label
 
-from alsweep.config.annotator import Reveal
+from alsweep.config.reveal import Reveal
 from alsweep.costs.base import cost
 from alsweep.data.labels.revealing import revealed
 from alsweep.geometry import Patch
@@ -64,21 +64,6 @@ def slices(patch: Patch, labels: LabelMap) -> float:
     return float(np.count_nonzero((labels > 0).any(axis=(1, 2))))
 
 
-@cost("cases", "cases", per_case=1.0, column="annotated_cases")
-def cases(patch: Patch, labels: LabelMap) -> float:
-    """Cases that are opened, each once."""
-    return 0.0
-
-
-@cost("prompts", "prompts")
-def prompts(patch: Patch, labels: LabelMap) -> float:
-    """Prompts to an interactive tool that needs no correction: one a piece, one for an empty patch.
-
-    An empty patch takes one too: that nothing is there has to be said.
-    """
-    return max(1.0, components(patch, labels))
-
-
 @cost("marks", "voxels", by_reveal=True)
 def marks(patch: Patch, labels: LabelMap, reveal: Reveal = "dense") -> float:
     """Voxels that are marked to tell what ``annotator.reveal`` asks for, at least one a patch.
@@ -93,3 +78,18 @@ def marks(patch: Patch, labels: LabelMap, reveal: Reveal = "dense") -> float:
     else:
         marked = float(np.count_nonzero(revealed(labels, reveal, classes) != IGNORE))
     return max(1.0, marked)
+
+
+@cost("cases", "cases", per_case=1.0, column="annotated_cases")
+def cases(patch: Patch, labels: LabelMap) -> float:
+    """Cases that are opened, each once."""
+    return 0.0
+
+
+@cost("prompts", "prompts")
+def prompts(patch: Patch, labels: LabelMap) -> float:
+    """Prompts to an interactive tool that needs no correction: one a piece, one for an empty patch.
+
+    An empty patch takes one too: that nothing is there has to be said.
+    """
+    return max(1.0, components(patch, labels))

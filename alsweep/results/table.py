@@ -69,6 +69,10 @@ PLUGINS = "strategy_plugins"
 """Column of runs with a strategy from a file: canonical JSON of the hashes of its files."""
 
 
+PRETRAINING = {"pretraining": "string", "pretrain_seconds": "float64"}
+"""Columns of runs with members that began with something learnt before."""
+
+
 def collect(run: Path) -> "pd.DataFrame":
     """Return the tidy table of a run: a row for each finished loop, in the order of sweep.yaml.
 
@@ -184,6 +188,8 @@ def _table(run: RunFolder, names: Mapping[str, str]) -> "pa.Table":
     kinds = _kinds(classes, ("dice", "surface_dice", "hd95") if judged else ("dice",))
     if any(row[PLUGINS] for row in rows):
         kinds[PLUGINS] = "string"
+    if any(row["pretraining"] for row in rows):
+        kinds |= PRETRAINING
     types = {
         "string": pa.string(),
         "int64": pa.int64(),
@@ -224,7 +230,7 @@ def _row(
         by_class |= {"surface_dice": surface.class_surface_dice, "hd95": surface.class_hd95}
     metrics = ("dice", "surface_dice", "hd95")
     return {
-        **record.model_dump(include=set(_COLUMNS)),
+        **record.model_dump(include={*_COLUMNS, *PRETRAINING}),
         "sweep": sweep,
         "trajectory": trajectory.id,
         "strategy": strategy.shown,

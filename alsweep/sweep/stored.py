@@ -68,8 +68,8 @@ def stored_members(run: Path | Snapshot, plan: Plan) -> Counter[str]:
         compute = resolve_compute(plan.sweep.resources.device, config.training.precision)
         setup = Setup.make(dataset, config.training, compute, config.seed)
         members = Members.looked_up(setup, models)
-        whose = config.annotator if config.annotator.kind == "oracle" else planned.id
-        same = config.dataset, whose, tuple(sorted(patches))
+        whose = None if config.annotator.kind == "oracle" else planned.id
+        same = config.dataset, whose, config.annotator.reveal, tuple(sorted(patches))
         if same not in known:
             annotator = make_annotator(config, dataset, trajectory_folder(made.run, planned.id))
             known[same] = annotated(dataset, annotator, same[-1])

@@ -255,7 +255,7 @@ class Trajectory:
         evaluation: Evaluation,
         query_seconds: float,
     ) -> LoopRecord:
-        labels = self._steps.labels(patches)
+        labels, before = self._steps.labels(patches), self._steps.members.pretrained.cost()
         counts = labels.class_voxels()
         foreground = int(counts[1:].sum())
         background = self._backgrounds.count(labels, patches)
@@ -287,6 +287,8 @@ class Trajectory:
             members=tuple(member.key for member in members),
             version=__version__,
             numerics=NUMERICS,
+            pretraining=None if before is None else before.key,
+            pretrain_seconds=None if before is None else before.seconds,
         )
 
     def _tell_background(self, loop: int, labels: PartialLabels, so_far: int) -> None:

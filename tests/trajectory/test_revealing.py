@@ -12,6 +12,7 @@ from alsweep import Dataset, Trajectory
 from alsweep.config.sweep import ResourcesConfig
 from alsweep.data.annotator import ReferenceLabels
 from alsweep.data.case import REFERENCE_CHUNK, case_folder
+from alsweep.data.labels.human import HumanLabels
 from alsweep.data.labels.revealing import revealed
 from alsweep.errors import ConfigError
 from alsweep.geometry import by_case
@@ -137,16 +138,20 @@ def test_an_export_ignores_what_nobody_is_sure_of(told, phantom, tmp_path):
     assert (crop == IGNORE).any() or mode_of(told) == "box"
 
 
-@pytest.mark.parametrize(
-    ("annotator", "mend"),
-    [
-        ({"reveal": "boxes"}, "reveal"),
-        ({"kind": "human", "reveal": "box"}, "write reveal: dense, points or scribbles"),
-    ],
-)
-def test_modes_that_cannot_be_are_refused(phantom, annotator, mend):
-    with pytest.raises(ValueError, match=mend):
-        make_config(phantom, annotator=annotator)
+def test_a_mode_that_there_is_not_is_refused(phantom):
+    with pytest.raises(ValueError, match="'dense', 'box', 'points' or 'scribbles'"):
+        make_config(phantom, annotator={"reveal": "boxes"})
+
+
+def test_a_person_is_asked_for_no_boxes(phantom, tmp_path):
+    config = make_config(phantom, annotator={"kind": "human", "reveal": "box"})
+    with pytest.raises(ConfigError, match="write reveal: dense, points or scribbles"):
+        Trajectory(config, tmp_path, dataset=phantom)
+
+
+def test_what_a_person_marks_is_taken_as_it_is(phantom, tmp_path):
+    config = make_config(phantom, annotator={"kind": "human", "reveal": "points"})
+    assert isinstance(make_annotator(config, phantom, tmp_path), HumanLabels)
 
 
 def test_a_learner_without_a_loss_for_boxes_refuses_them(phantom, tmp_path, monkeypatch):

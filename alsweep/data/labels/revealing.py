@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from jaxtyping import Bool, Float64
 
-    from alsweep.config.annotator import Reveal
+    from alsweep.config.reveal import Reveal
     from alsweep.data.annotator import Annotator
     from alsweep.geometry import Patch, Triple
     from alsweep.types import LabelMap

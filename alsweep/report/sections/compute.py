@@ -16,6 +16,7 @@ from alsweep.report.figures import axis, layout, names_axis, panels, plain
 from alsweep.report.section import Block, Caption, Figure, Figures, Material, Section, Tables
 from alsweep.report.study import Study
 from alsweep.report.tables import NamedTable, per_setting
+from alsweep.results.compute import pretrained
 
 _PHASES = {"train_seconds": "train", "evaluate_seconds": "evaluate", "query_seconds": "query"}
 _COLOURS = {"train": "#33658a", "evaluate": "#86bbd8", "query": "#f6ae2d"}
@@ -77,7 +78,19 @@ def _caption(study: Study) -> str:
     """Why times of strategies are not simply comparable."""
     sums = f"Sums over the loops of a trajectory, mean over {span(seed_counts(study), 'seed')}"
     lacking = "" if same_seeds(study) else ", each strategy's own"
-    return f"{sums}{lacking}; wall-clock seconds.{_saved(study.done)}{taken_over_text(study.done)}"
+    return f"{sums}{lacking}; wall-clock seconds.{_saved(study.done)}{_pretrained(study.done)}{taken_over_text(study.done)}"
+
+
+def _pretrained(done: pd.DataFrame) -> str:
+    """What was learnt before any training, which is in none of the sums."""
+    each = pretrained(done)
+    if each.empty:
+        return ""
+    seconds, shared = each["hours"].sum() * 3600, int(each["trajectories"].sum())
+    return (
+        f" Pretraining took {seconds:,.1f} s more, counted once: {count(len(each), 'network')} for "
+        f"{count(shared, 'trajectory', 'trajectories')}."
+    )
 
 
 def _saved(done: pd.DataFrame) -> str:
