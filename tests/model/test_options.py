@@ -178,11 +178,9 @@ def test_pieces_that_lie_apart_never_compete():
 
 
 def test_of_a_cluster_the_better_half_of_the_neighbours_stays():
-    # Qualities, the mean Dice with the other three: 14/16 and less, see below.
     a, b, c, d = (0, 8), (0, 7), (1, 8), (2, 10)
-    # a: (14/15 + 14/15 + 12/16) / 3 = 0.872; b: (14/15 + 12/14 + 10/15) / 3 = 0.819;
-    # c: (14/15 + 12/14 + 12/15) / 3 = 0.863; d: (12/16 + 10/15 + 12/15) / 3 = 0.739.
-    # a is best, and of its three neighbours one stays: c.
+    # Qualities: of a the mean of 14/15, 14/15 and 12/16, which is 0.872; of b 0.819, of c 0.863, of
+    # d 0.739. So a is best, and of its three neighbours one stays: c.
     assert kept(*(line(one) for one in (a, b, c, d))) == list(range(8))
     # Without b a is still best, and of two neighbours one stays: d reaches up to 9 and goes.
     assert kept(*(line(one) for one in (a, c, d))) == list(range(8))

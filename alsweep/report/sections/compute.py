@@ -78,7 +78,8 @@ def _caption(study: Study) -> str:
     """Why times of strategies are not simply comparable."""
     sums = f"Sums over the loops of a trajectory, mean over {span(seed_counts(study), 'seed')}"
     lacking = "" if same_seeds(study) else ", each strategy's own"
-    return f"{sums}{lacking}; wall-clock seconds.{_saved(study.done)}{_pretrained(study.done)}{taken_over_text(study.done)}"
+    notes = (_saved, _pretrained, taken_over_text)
+    return f"{sums}{lacking}; wall-clock seconds.{''.join(note(study.done) for note in notes)}"
 
 
 def _pretrained(done: pd.DataFrame) -> str:
@@ -86,10 +87,10 @@ def _pretrained(done: pd.DataFrame) -> str:
     each = pretrained(done)
     if each.empty:
         return ""
-    seconds, shared = each["hours"].sum() * 3600, int(each["trajectories"].sum())
+    shared = count(int(each["trajectories"].sum()), "trajectory", "trajectories")
     return (
-        f" Pretraining took {seconds:,.1f} s more, counted once: {count(len(each), 'network')} for "
-        f"{count(shared, 'trajectory', 'trajectories')}."
+        f" Pretraining took {each['hours'].sum() * 3600:,.1f} s more, counted once: "
+        f"{count(len(each), 'network')} for {shared}."
     )
 
 
