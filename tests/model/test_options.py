@@ -39,10 +39,10 @@ from tests.model.mean_teacher import MeanTeacher as Plugin
 
 # From the first step on, and with pseudo labels that a network of two steps has.
 EAGER = {
-    "mean_teacher": {"begin": 0.0, "confidence": 0.3},
-    "augment_and_criticize": {"begin": 0.5, "windows": 3},
-    "open_set_weights": {"begin": 0.0, "confidence": 0.3, "ramp": 0.5},
-    "self_training": {"share": 0.7},
+    "mean_teacher": {"begin": 0.0, "confidence": 0.3, "windows": 1},
+    "augment_and_criticize": {"begin": 0.5},
+    "open_set_weights": {"begin": 0.0, "confidence": 0.3, "ramp": 0.5, "windows": 1},
+    "self_training": {"share": 0.7, "windows": 4},
 }
 
 
@@ -226,11 +226,10 @@ def test_windows_that_go_against_the_labels_are_dropped_until_they_do_not(bench)
     network = OwnLearner().network(setup, 0)
     option = make_option(setup.training, "semi_supervised")
     objective = CriticizedObjective(setup, network, replace(option, memory=0.5))
-    (weight, *_) = objective._last[0]
-    losses = [-weight.sum(), weight.sum()]
-    objective._criticize(weight.sum(), losses, torch.tensor([7, 9]))
+    labelled = sum(parameter.sum() for parameter in objective._last[0])
+    objective._criticize(labelled, [-labelled, labelled], torch.tensor([7, 9]))
     assert objective.scores[[7, 9]].tolist() == pytest.approx([-1.0, 1.0])
-    objective._criticize(weight.sum(), losses[1:], torch.tensor([7]))
+    objective._criticize(labelled, [labelled], torch.tensor([7]))
     assert objective.scores[7].item() == pytest.approx(0.0)
     assert objective.seen.sum() == 2
 
