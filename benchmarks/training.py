@@ -1,6 +1,6 @@
 """A training step: which ways to compute it are faster, and where its time goes.
 
-    python benchmarks/training.py [--rounds N] [--skip-compile] [--only cpu|cuda]
+    python benchmarks/training.py [--rounds N] [--skip-compile] [--only cpu|cuda|options]
 
 On a CPU, first ratios: networks of 8 and 16 base features, windows of 32x32x32, batch 2, the same
 step in fp32, bf16 (where the CPU has it), channels_last_3d (which training uses there) and
@@ -8,6 +8,9 @@ torch.compile, taking turns in one process, so that a busy machine slows all of 
 faster than fp32. Then the share of a real training, 16 base features too, that is not in forward,
 backward or optimizer, with and without augmentation. One thread; seconds are the process's own,
 without those in which others had the core.
+
+With `--only options` instead: the CPU seconds of a whole training with each option at its defaults,
+divided by those without any, the trainings taking turns; and of a step of pretraining.
 
 Where there is a CUDA device the same ratios on it, with nnU-Net's features and windows of
 128x128x128, also for cuDNN's own choice of algorithms, which would not repeat itself bit for bit.
@@ -44,6 +47,9 @@ from alsweep.model.device import Compute, _cpu_has_bf16, set_threads
 from alsweep.model.learner import Setup, TrainingData
 from alsweep.model.monai_learner import MonaiLearner
 from alsweep.model.objective import Objective
+from alsweep.model.options.base import kinds as options
+from alsweep.model.options.learner import OwnLearner
+from alsweep.model.options.positional_contrastive import PositionalContrastive
 from alsweep.model.resuming import TrainingFile
 from alsweep.rng import stream
 
@@ -262,14 +268,50 @@ def on_cuda(scratch: Path, args: argparse.Namespace) -> None:
         load_beside(replace(setup, training=config), training_data, cpus)
 
 
+def with_options(scratch: Path, rounds: int) -> None:
+    """Print what learning without labels adds to a training of the demo's size."""
+    set_threads(1)
+    dataset = write_phantom(scratch / "data", cases=16, shape=(28, 28, 28), seed=0)
+    training_data = annotate(dataset, (4, 4, 4))
+    recipe = {"epochs": 1, "iterations_per_epoch": 30, "patch_size": (24, 24, 24), "batch_size": 3}
+    kinds = ("none", *(kind for kind in options("semi_supervised") if kind != "none"))
+    setups = {
+        kind: Setup.make(
+            dataset, TrainingConfig.model_validate({**recipe, "semi_supervised": kind}), FP32, 0
+        )
+        for kind in kinds
+    }
+    spent = [{kind: _spent(setups[kind], training_data) for kind in kinds} for _ in range(rounds)]
+    print(f"none: {median(one['none'] for one in spent) / 30 * 1000:.0f} ms an iteration", end="")
+    for kind in kinds[1:]:
+        ratios = sorted(one[kind] / one["none"] for one in spent)
+        print(f"; {kind} {median(ratios):.2f} ({ratios[0]:.2f} to {ratios[-1]:.2f})", end="")
+    began = time.process_time()
+    part = PositionalContrastive(epochs=1)
+    network = OwnLearner().network(setups["none"], 0)
+    part.fit(network, setups["none"], lambda epoch: None, TrainingFile(scratch / "p.pt", 1e9))
+    each = (time.process_time() - began) / part.steps
+    print(f"; a step of positional_contrastive on {len(dataset.pool)} cases {each * 1000:.0f} ms")
+
+
+def _spent(setup: Setup, training_data: TrainingData) -> float:
+    learner, began = OwnLearner(), time.process_time()
+    checkpoint = TrainingFile(Path("never"), 1e9)
+    learner.fit(learner.network(setup, 0), setup, training_data, lambda epoch: None, checkpoint)
+    return time.process_time() - began
+
+
 def main() -> None:
     """Print what there is a device for."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--skip-compile", action="store_true")
-    parser.add_argument("--only", choices=["cpu", "cuda"])
+    parser.add_argument("--only", choices=["cpu", "cuda", "options"])
     args = parser.parse_args()
     with tempfile.TemporaryDirectory() as scratch:
+        if args.only == "options":
+            with_options(Path(scratch), args.rounds)
+            return
         if args.only != "cuda":
             on_cpu(Path(scratch), args)
         if args.only != "cpu" and torch.cuda.is_available():

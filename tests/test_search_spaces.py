@@ -41,6 +41,7 @@ SIZES = {
     "phantom-race": (4 * 6, 24 * 3, 72 - 6 * 3),
     "phantom-roll-out": (2 * 4, 8 * 3 * 2, 48 - 2 * 3 * 2),
     "phantom-search": (8 * 2, 16 * 3 * 2, 96),
+    "phantom-semi-supervised": (7 * 4, 28 * 2, 56),
     "phantom-compute": (10 * 2, 2 * 3 * (8 * 5 + 3 + 1), 2 * 2 * 44 + 6 * 5 + 3 + 1),
 }
 

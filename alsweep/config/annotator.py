@@ -5,11 +5,9 @@ from typing import Literal, Self
 from pydantic import Field, model_validator
 
 from alsweep.config.base import Frozen, added
+from alsweep.config.reveal import Reveal
 
 NOISE = ("boundary", "missed", "mistaken")
-
-Reveal = Literal["dense", "box", "points", "scribbles"]
-"""What is told of a patch; see ``alsweep.data.labels.revealing``."""
 
 
 class AnnotatorConfig(Frozen):

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from alsweep.registry import Registry
 
 if TYPE_CHECKING:
-    from alsweep.config.annotator import Reveal
+    from alsweep.config.reveal import Reveal
 
 OfPatch = Callable[..., float]
 """Cost of a patch with labels, uint8 ``(z, y, x)``; what shall not be labelled is 0."""

@@ -26,7 +26,7 @@ from alsweep.results.records import RunFolder, TrajectoryFolder, read_query, rea
 if TYPE_CHECKING:
     import pandas as pd
 
-    from alsweep.config.annotator import Reveal
+    from alsweep.config.reveal import Reveal
     from alsweep.types import LabelMap
 
 _log = logging.getLogger(__name__)
@@ -125,14 +125,14 @@ class _Kept:
     def __init__(self, run: RunFolder, trajectory: TrajectoryFolder) -> None:
         self._run, self._ground = run, run.ground(trajectory)
         self._trajectory = trajectory
-        config = trajectory.config
-        self._reveal: Reveal = "dense" if config is None else config.annotator.reveal
         self._path = costs_path(run.path, trajectory.id)
         self._labels: ReferenceLabels | None = None
         self._classes = 0
         print_ = self._ground.dataset_fingerprint
         self._costs: dict[str, dict[str, float]] = {}
         self._new = False
+        config = trajectory.config
+        self._reveal: Reveal = "dense" if config is None else config.annotator.reveal
         if self._path.exists():
             mend = "delete it, and it is made again"
             stored = read_model(_Stored, self._path, mend)

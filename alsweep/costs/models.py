@@ -7,7 +7,7 @@ table counts already.
 import numpy as np
 from scipy.ndimage import generate_binary_structure, label
 
-from alsweep.config.annotator import Reveal
+from alsweep.config.reveal import Reveal
 from alsweep.costs.base import cost
 from alsweep.data.labels.revealing import revealed
 from alsweep.geometry import Patch
@@ -64,6 +64,22 @@ def slices(patch: Patch, labels: LabelMap) -> float:
     return float(np.count_nonzero((labels > 0).any(axis=(1, 2))))
 
 
+@cost("marks", "voxels", by_reveal=True)
+def marks(patch: Patch, labels: LabelMap, reveal: Reveal = "dense") -> float:
+    """Voxels that are marked to tell what ``annotator.reveal`` asks for, at least one a patch.
+
+    Outlines where patches are labelled densely; two corners and a seed a box; points; strokes.
+    """
+    classes = int(labels.max()) + 1
+    if reveal == "dense":
+        marked = boundary(patch, labels)
+    elif reveal == "box":
+        marked = 3 * components(patch, labels)
+    else:
+        marked = float(np.count_nonzero(revealed(labels, reveal, classes) != IGNORE))
+    return max(1.0, marked)
+
+
 @cost("cases", "cases", per_case=1.0, column="annotated_cases")
 def cases(patch: Patch, labels: LabelMap) -> float:
     """Cases that are opened, each once."""
@@ -95,19 +111,3 @@ def measured_prompts(patch: Patch, labels: LabelMap) -> float:
 def measured_corrections(patch: Patch, labels: LabelMap) -> float:
     """Voxels that people changed from what was predicted."""
     return 0.0
-
-
-@cost("marks", "voxels", by_reveal=True)
-def marks(patch: Patch, labels: LabelMap, reveal: Reveal = "dense") -> float:
-    """Voxels that are marked to tell what ``annotator.reveal`` asks for, at least one a patch.
-
-    Outlines where patches are labelled densely; two corners and a seed a box; points; strokes.
-    """
-    classes = int(labels.max()) + 1
-    if reveal == "dense":
-        marked = boundary(patch, labels)
-    elif reveal == "box":
-        marked = 3 * components(patch, labels)
-    else:
-        marked = float(np.count_nonzero(revealed(labels, reveal, classes) != IGNORE))
-    return max(1.0, marked)

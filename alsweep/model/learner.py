@@ -5,7 +5,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
-from alsweep.config.annotator import Reveal
+from alsweep.config.reveal import Reveal
 from alsweep.config.trajectory import TrainingConfig
 from alsweep.data.case import Dataset
 from alsweep.data.ingest.network_plan import plans_batch_dice

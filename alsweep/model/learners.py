@@ -68,7 +68,7 @@ def _check_heeded(learner: Learner, training: TrainingConfig) -> None:
     for key in TrainingConfig.model_fields:
         heeded = key in FRAME or key in learner.heeds
         if not heeded and getattr(training, key) != getattr(own, key):
-            value = PRESETS[preset].get(key, getattr(own, key))
+            value = PRESETS[preset].get(key, own.plain()[key])
             raise ConfigError(
                 f"base.training.{key}: learner {name} has its own; write {key}: {value}"
             )

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
 
+from alsweep.config.reveal import Reveal
 from alsweep.data.case import Dataset
 from alsweep.data.inside import refuse_inside_dataset
 from alsweep.errors import RecordError, RunFolderError
@@ -46,6 +47,12 @@ class Query:
     loop: int
     dataset: Dataset
     queried: Sequence[QueriedPatch]
+
+    @property
+    def reveal(self) -> Reveal:
+        """What the annotator told of the patches."""
+        config = self.trajectory.config
+        return "dense" if config is None else config.annotator.reveal
 
     @property
     def title(self) -> str:
@@ -137,7 +144,7 @@ def draw_pair(query: Query, tried: Panel, seen: Seen, path: Path) -> Path:
     assert query.trajectory.config is not None
     label = query.trajectory.config.strategy.shown
     made = Panel(f"queried: {label}", query.queried, seen)
-    volumes = DatasetVolumes(query.dataset)
+    volumes = DatasetVolumes(query.dataset, query.reveal)
     return _write(path, png(pair_figure(volumes, _cut(made), _cut(tried), query.title)))
 
 
@@ -163,7 +170,7 @@ def _foreign(folder: Path) -> bool:
 
 
 def _draw(query: Query, seen: Seen | None, title: str, folder: Path) -> Iterator[Path]:
-    volumes = DatasetVolumes(query.dataset)
+    volumes = DatasetVolumes(query.dataset, query.reveal)
     yield _write(folder / OVERVIEW, png(overview_figure(volumes, query.queried, title, seen)))
     yield _draw_mix(query, volumes, folder / MIX)
     count = len(query.queried)

@@ -12,6 +12,7 @@ from matplotlib.patheffects import withStroke
 from numpy.typing import NDArray
 
 from alsweep.geometry import Patch, Triple
+from alsweep.report.told import draw_told, told_note
 from alsweep.report.views import Seen, View, centre
 from alsweep.report.volumes import Volumes
 from alsweep.results.records import QueriedPatch
@@ -205,7 +206,7 @@ def _frame(
     """Title above; colour of each class and notes below."""
     figure.text(0.5, 1 - 0.2 / height, title, color=INK, fontsize=9, ha="center", weight="bold")
     legend = [(f"— {name}", _contour(i)) for i, name in enumerate(volumes.classes[1:])]
-    legend += [(note, INK) for note in notes]
+    legend += [(note, INK) for note in (*told_note(volumes.reveal), *notes)]
     for index, (text, colour) in enumerate(legend):
         place = (index + 0.5) / len(legend)
         figure.text(place, 0.1 / height, text, color=colour, fontsize=7, ha="center")
@@ -233,9 +234,12 @@ def _draw_slice(
     _show(axes, image, volumes, axis, "gray", (float(low), float(high)))
     classes = len(volumes.classes)
     _draw_contours(axes, labels, classes, (0, 0), linewidths=0.6, alpha=0.45)
-    inside = labels[patch.slices[down], patch.slices[right]]
-    corner = (patch.start[down], patch.start[right])
-    _draw_contours(axes, inside, classes, corner, linewidths=1.2)
+    if volumes.reveal == "dense":
+        inside = labels[patch.slices[down], patch.slices[right]]
+        corner = (patch.start[down], patch.start[right])
+        _draw_contours(axes, inside, classes, corner, linewidths=1.2)
+    else:
+        draw_told(axes, volumes, patch, axis, _contour)
     if view is not None:
         _draw_contours(
             axes, view.labels[axis], classes, (0, 0), linewidths=0.8, linestyles="dashed"

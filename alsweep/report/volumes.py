@@ -8,6 +8,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from alsweep.config.reveal import Reveal
 from alsweep.data.annotator import ReferenceLabels
 from alsweep.data.case import Dataset
 from alsweep.data.recorded import open_recorded
@@ -29,6 +30,10 @@ class Volumes(Protocol):
     def spacing(self) -> tuple[float, float, float]:
         """Voxel size ``(z, y, x)`` in mm."""
 
+    @property
+    def reveal(self) -> Reveal:
+        """What annotators told of a patch."""
+
     def image(self, case: str) -> NDArray[np.floating[Any]]:
         """``(channel, z, y, x)``."""
 
@@ -37,10 +42,16 @@ class Volumes(Protocol):
 
 
 class DatasetVolumes:
-    """The volumes of an ingested Dataset."""
+    """The volumes of an ingested Dataset.
 
-    def __init__(self, dataset: Dataset) -> None:
+    Args:
+        dataset: The Dataset.
+        reveal: What annotators told of its patches.
+    """
+
+    def __init__(self, dataset: Dataset, reveal: Reveal = "dense") -> None:
         self._dataset = dataset
+        self.reveal: Reveal = reveal
         self._labels = ReferenceLabels(dataset)
 
     @property

@@ -42,6 +42,25 @@ def phase_hours(table: pd.DataFrame, *, statuses: Collection[str] = DONE) -> pd.
     return frame
 
 
+def pretrained(table: pd.DataFrame) -> pd.DataFrame:
+    """Hours of what members began with, each counted once, however many trajectories share it.
+
+    Args:
+        table: The tidy table.
+
+    Returns:
+        One row each: ``pretraining``, its name; ``hours``; ``trajectories``, which share it. They
+        are in no other sum of hours.
+    """
+    if "pretraining" not in table:
+        return pd.DataFrame(columns=["pretraining", "hours", "trajectories"])
+    each = table.dropna(subset="pretraining").groupby("pretraining", sort=True)
+    hours = each["pretrain_seconds"].max() / _HOUR
+    return pd.DataFrame(
+        {"hours": hours, "trajectories": each["trajectory"].nunique()}
+    ).reset_index()
+
+
 def _priced(table: pd.DataFrame, statuses: Collection[str]) -> pd.DataFrame:
     """Rows with hours by phase, and those that stored members saved."""
     rows = select(table, (*PHASES, *_COUNTS), statuses)

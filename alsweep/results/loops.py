@@ -100,6 +100,9 @@ class LoopRecord(Frozen):
         members: Keys of the members in the run's models folder.
         version: Of the alsweep that made the loop; None where it was before records told.
         numerics: Its :data:`~alsweep.trajectory.numerics.NUMERICS`; None likewise.
+        pretraining: Names what the members began with; None where that was random. All trajectories
+            that share it name it alike.
+        pretrain_seconds: What it took, once, whoever made it; no part of ``train_seconds``.
     """
 
     schema_version: Literal[1] = 1
@@ -131,6 +134,8 @@ class LoopRecord(Frozen):
     members: tuple[Name, ...]
     version: str | None = None
     numerics: int | None = None
+    pretraining: str | None = None
+    pretrain_seconds: float | None = None
 
     @property
     def taken_over(self) -> bool:

@@ -78,6 +78,10 @@ PLUGINS = "strategy_plugins"
 """Column of runs with a strategy from a file: canonical JSON of the hashes of its files."""
 
 
+PRETRAINING = {"pretraining": "string", "pretrain_seconds": "float64"}
+"""Columns of runs with members that began with something learnt before."""
+
+
 def collect(run: Path) -> "pd.DataFrame":
     """Return the tidy table of a run: a row for each finished loop, in the order of sweep.yaml.
 
@@ -198,6 +202,8 @@ def _table(run: RunFolder, names: Mapping[str, str]) -> "pa.Table":
         for name, kind in _OF_PEOPLE.items()
         if any(row[name] is not None for row in rows)
     }
+    if any(row["pretraining"] for row in rows):
+        kinds |= PRETRAINING
     types = {
         "string": pa.string(),
         "int64": pa.int64(),
@@ -238,7 +244,7 @@ def _row(
         by_class |= {"surface_dice": surface.class_surface_dice, "hd95": surface.class_hd95}
     metrics = ("dice", "surface_dice", "hd95")
     return {
-        **record.model_dump(include=set(_COLUMNS)),
+        **record.model_dump(include={*_COLUMNS, *PRETRAINING}),
         "sweep": sweep,
         "trajectory": trajectory.id,
         "strategy": strategy.shown,

@@ -18,7 +18,7 @@ from alsweep.layout import crops_folder
 def make_annotator(
     config: TrajectoryConfig, dataset: Dataset, folder: Path | None = None
 ) -> Annotator:
-    """The annotator that the config names.
+    """The annotator that the config names, asked for what it wants to be told.
 
     Args:
         config: Of the trajectory.
@@ -28,23 +28,24 @@ def make_annotator(
     Raises:
         ConfigError: A person is asked, who has no folder to answer into.
     """
+    knows, mode = _who_knows(config, dataset, folder), config.annotator.reveal
+    if mode == "dense" or config.annotator.kind == "human":
+        # A person marks what is asked for, and leaves out the rest.
+        return knows
+    return Revealing(knows, mode, len(dataset.classes))
+
+
+def _who_knows(config: TrajectoryConfig, dataset: Dataset, folder: Path | None) -> Annotator:
     if config.annotator.kind == "oracle":
-        return _asked(config, dataset, Oracle(dataset))
+        return Oracle(dataset)
     if config.annotator.kind == "noisy_oracle":
-        noisy = NoisyOracle(dataset, Errors.of(config.annotator), config.seed)
-        return _asked(config, dataset, noisy)
+        return NoisyOracle(dataset, Errors.of(config.annotator), config.seed)
     if folder is None:
         raise ConfigError(
             "base.annotator.kind: a person labels for one trajectory in its own folder; "
             "write oracle"
         )
     return HumanLabels(crops_folder(folder), len(dataset.classes))
-
-
-def _asked(config: TrajectoryConfig, dataset: Dataset, annotator: Annotator) -> Annotator:
-    """Who knows every voxel, asked for what the config wants to be told of it."""
-    mode, classes = config.annotator.reveal, len(dataset.classes)
-    return annotator if mode == "dense" else Revealing(annotator, mode, classes)
 
 
 def annotated(dataset: Dataset, annotator: Annotator, patches: Sequence[Patch]) -> PartialLabels:

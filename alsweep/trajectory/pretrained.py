@@ -84,10 +84,12 @@ class Pretrained:
         self._option.part(network).load_state_dict(self._weights())
         return {name: tensor.cpu() for name, tensor in network.state_dict().items()}
 
-    def cost(self) -> Cost:
-        """What making it took; 0 seconds where nobody knows any more."""
+    def cost(self) -> Cost | None:
+        """What making it took; 0 seconds where it is gone, None where it was not asked for."""
+        if not self.asked_for:
+            return None
         meta = self.store.meta(self.key) or {}
-        return Cost(self.key, float(meta.get("seconds", 0.0)))
+        return Cost(self.key[:16], float(meta.get("seconds", 0.0)))
 
     def _weights(self) -> Mapping[str, torch.Tensor]:
         """From the store; made where it is not there, by one process at a time."""

@@ -88,6 +88,11 @@ def _check_boxes(config: TrajectoryConfig, dataset: Dataset) -> None:
     """Boxes leave two classes open, for which labels need codes and the learner a loss."""
     if config.annotator.reveal != "box":
         return
+    if config.annotator.kind == "human":
+        raise ConfigError(
+            "base.annotator.reveal: box is simulated from reference labels, and a person saves "
+            "voxels; write reveal: dense, points or scribbles"
+        )
     learner, classes = config.training.learner, len(dataset.classes)
     if not make_learner(learner).heeds_boxes:
         raise ConfigError(

@@ -324,7 +324,7 @@ class Trajectory:
         evaluation: Evaluation,
         query_seconds: float,
     ) -> LoopRecord:
-        labels = self._steps.labels(patches)
+        labels, before = self._steps.labels(patches), self._steps.members.pretrained.cost()
         counts = labels.class_voxels()
         foreground = int(counts[1:].sum())
         background = self._backgrounds.count(labels, patches)
@@ -358,6 +358,8 @@ class Trajectory:
             members=tuple(member.key for member in members),
             version=__version__,
             numerics=NUMERICS,
+            pretraining=None if before is None else before.key,
+            pretrain_seconds=None if before is None else before.seconds,
         )
 
     def _effort(self, patches: Sequence[Patch]) -> HumanEffort | None:

@@ -23,7 +23,8 @@ from alsweep.rng import stream
 from alsweep.testing.runs import write_run
 
 OURS = {
-    "patches", "voxels", "foreground", "boundary", "components", "slices", "cases", "prompts", "marks"
+    "patches", "voxels", "foreground", "boundary", "components", "slices", "cases", "prompts",
+    "marks",
 }  # fmt: skip
 
 

@@ -3,6 +3,7 @@ import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import to_rgba
 
+from alsweep.data.labels.revealing import revealed
 from alsweep.geometry import Patch
 from alsweep.report.slices import (
     BOX,
@@ -16,6 +17,7 @@ from alsweep.report.slices import (
 )
 from alsweep.report.views import look
 from alsweep.results.records import QueriedPatch
+from tests.report.conftest import BallVolumes
 
 PATCH = QueriedPatch(Patch("a", (4, 8, 2), (8, 8, 16)), 0.25)
 
@@ -141,3 +143,26 @@ def test_a_pair_without_networks_or_patches_can_be_drawn(volumes):
     figure = pair_figure(volumes, Panel("left", [PATCH]), Panel("right", []), "")
     assert len(figure.axes) == 1
     assert pixels(figure).max() > 0.5
+
+
+class Told(BallVolumes):
+    """The same, of which an annotator told less."""
+
+    def __init__(self, reveal):
+        self.reveal = reveal
+
+
+@pytest.mark.parametrize("mode", ["points", "scribbles", "box"])
+def test_what_was_told_of_a_patch_is_drawn_in_place_of_outlines(mode, volumes):
+    figure, patch = patch_figure(Told(mode), PATCH, "title"), PATCH.patch
+    told = revealed(volumes.reference("a")[patch.slices], mode, 3)
+    for axis, axes in enumerate(figure.axes):
+        dots = {(x, y) for line in axes.lines for x, y in zip(*line.get_data(), strict=True)}
+        down, right = (a for a in range(3) if a != axis)
+        places = np.argwhere((told > 0) & (told < 3)) + patch.start
+        assert dots == {(place[right], place[down]) for place in places}
+        dotted = [c for c in axes.collections if any(dash for _, dash in c.get_linestyle())]
+        assert bool(dotted) == (mode == "box")
+    assert "of all slices" in " ".join(text.get_text() for text in figure.texts)
+    dense = patch_figure(volumes, PATCH, "title")
+    assert not any("of all slices" in text.get_text() for text in dense.texts)

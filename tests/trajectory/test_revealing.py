@@ -12,6 +12,7 @@ from alsweep import Dataset, Trajectory
 from alsweep.config.sweep import ResourcesConfig
 from alsweep.data.annotator import ReferenceLabels
 from alsweep.data.case import REFERENCE_CHUNK, case_folder
+from alsweep.data.labels.human import HumanLabels
 from alsweep.data.labels.revealing import revealed
 from alsweep.errors import ConfigError
 from alsweep.geometry import by_case
@@ -102,7 +103,7 @@ def test_counts_are_of_what_was_told(told, phantom):
     shown = [
         revealed(np.array(reference.volume(p.case)[p.slices]), mode_of(told), 3) for p in patches
     ]
-    assert record.foreground_voxels == sum(((1 <= one) & (one < 3)).sum() for one in shown)
+    assert record.foreground_voxels == sum(((one >= 1) & (one < 3)).sum() for one in shown)
     assert record.annotated_voxels == sum(patch.voxels for patch in patches)
     # All classes that lie in a patch are told of, so that folds and starts are as ever.
     whole = [np.unique(reference.volume(p.case)[p.slices]) for p in patches]
@@ -117,7 +118,7 @@ def test_the_label_store_shows_what_was_told_and_what_it_means(told, phantom):
         named = {one["label-value"]: one["name"] for one in properties(group)}
     boxes = {3: "background or organ", 4: "background or lesion"}
     names = dict(enumerate(phantom.classes))
-    expected = {k: f"background or {names[k - 2]}" for k in boxes} if "box" == mode_of(told) else {}
+    expected = {k: f"background or {names[k - 2]}" for k in boxes} if mode_of(told) == "box" else {}
     assert named == {1: names[1], 2: names[2]} | expected
 
 
@@ -137,16 +138,20 @@ def test_an_export_ignores_what_nobody_is_sure_of(told, phantom, tmp_path):
     assert (crop == IGNORE).any() or mode_of(told) == "box"
 
 
-@pytest.mark.parametrize(
-    ("annotator", "mend"),
-    [
-        ({"reveal": "boxes"}, "reveal"),
-        ({"kind": "human", "reveal": "box"}, "write reveal: dense, points or scribbles"),
-    ],
-)
-def test_modes_that_cannot_be_are_refused(phantom, annotator, mend):
-    with pytest.raises(ValueError, match=mend):
-        make_config(phantom, annotator=annotator)
+def test_a_mode_that_there_is_not_is_refused(phantom):
+    with pytest.raises(ValueError, match="'dense', 'box', 'points' or 'scribbles'"):
+        make_config(phantom, annotator={"reveal": "boxes"})
+
+
+def test_a_person_is_asked_for_no_boxes(phantom, tmp_path):
+    config = make_config(phantom, annotator={"kind": "human", "reveal": "box"})
+    with pytest.raises(ConfigError, match="write reveal: dense, points or scribbles"):
+        Trajectory(config, tmp_path, dataset=phantom)
+
+
+def test_what_a_person_marks_is_taken_as_it_is(phantom, tmp_path):
+    config = make_config(phantom, annotator={"kind": "human", "reveal": "points"})
+    assert isinstance(make_annotator(config, phantom, tmp_path), HumanLabels)
 
 
 def test_a_learner_without_a_loss_for_boxes_refuses_them(phantom, tmp_path, monkeypatch):

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from jaxtyping import Bool, Float64
 
-    from alsweep.config.annotator import Reveal
+    from alsweep.config.reveal import Reveal
     from alsweep.data.annotator import Annotator
     from alsweep.geometry import Patch, Triple
     from alsweep.types import LabelMap
@@ -37,9 +37,10 @@ def revealed(labels: LabelMap, mode: Reveal, classes: int) -> LabelMap:
     tells of the same foreground classes in all modes.
 
     The innermost voxel of a piece is that farthest from its edge in the slice across z that holds
-    most of it. ``box``: the tight box of each piece of foreground, and its innermost voxel. Outside all boxes is background. Inside a box a voxel is background or the box's class,
-    which has a code of its own (:func:`~alsweep.label_codes.boxed`); inside boxes of several
-    classes nothing is told. ``points``: the innermost voxel of each piece, background included.
+    most of it. ``box``: the tight box of each piece of foreground, and its innermost voxel. Outside
+    all boxes is background. Inside a box a voxel is background or the box's class, which has a code
+    of its own (:func:`~alsweep.label_codes.boxed`); inside boxes of several classes nothing is
+    told. ``points``: the innermost voxel of each piece, background included.
     ``scribbles``: a stroke through each piece, background included, in that slice: along its longer
     side, the voxel of each row that is farthest from the edge.
 

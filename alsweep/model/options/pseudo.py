@@ -13,7 +13,7 @@ from alsweep.model.learner import Setup
 from alsweep.model.outputs import label_map
 
 if TYPE_CHECKING:
-    from jaxtyping import Bool, Float, Int64, UInt8
+    from jaxtyping import Bool, Float, Float64, Int64, UInt8
     from torch import Tensor
 
     from alsweep.types import LabelMap
@@ -56,7 +56,6 @@ def pseudo(setup: Setup, probs: "Tensor") -> Pseudo:
 
 
 class _Piece(NamedTuple):
-    view: int
     mask: "Bool[np.ndarray, 'z y x']"
     quality: float
 
@@ -70,6 +69,8 @@ def believed_pieces(
     best. Those above ``least`` stay. Then lower-half suppression: the best piece, in whichever
     view, gathers those that overlap it by an IoU above 0.25; of these n the better floor(n / 2)
     stay, and so on with the next best that is left. Pieces that do not overlap never compete.
+
+    Of a single view all pieces stay.
 
     Args:
         views: Predictions of one window ``(z, y, x)`` under several augmentations, mapped back.
@@ -93,15 +94,21 @@ def _pieces(views: "Sequence[LabelMap]", value: int) -> list[_Piece]:
     for a, b in combinations(range(len(views)), 2):
         dice = _dice(numbered[a], numbered[b])
         best[a][b], best[b][a] = dice.max(axis=1), dice.max(axis=0)
-    others = max(1, len(views) - 1)
     return [
-        _Piece(view, numbered[view] == number, float(best[view][:, number].sum() / others))
+        _Piece(numbered[view] == number, _mean_of_others(best[view][:, number]))
         for view in range(len(views))
         for number in range(1, numbered[view].max() + 1)
     ]
 
 
-def _dice(a: "Int64[np.ndarray, 'z y x']", b: "Int64[np.ndarray, 'z y x']") -> "np.ndarray":
+def _mean_of_others(best: "Float64[np.ndarray, ' view']") -> float:
+    """Of the best fit in each view; a view has none with itself, and a single view none at all."""
+    return float(best.sum() / (len(best) - 1)) if len(best) > 1 else 1.0
+
+
+def _dice(
+    a: "Int64[np.ndarray, 'z y x']", b: "Int64[np.ndarray, 'z y x']"
+) -> "Float64[np.ndarray, 'a b']":
     """Dice of each piece of one map with each of another, by number; that of number 0 is 0."""
     shape = a.max() + 1, b.max() + 1
     common = np.bincount((a * shape[1] + b).ravel(), minlength=shape[0] * shape[1]).reshape(shape)

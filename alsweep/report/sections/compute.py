@@ -16,6 +16,7 @@ from alsweep.report.figures import axis, layout, names_axis, panels, plain
 from alsweep.report.section import Block, Caption, Figure, Figures, Material, Section, Tables
 from alsweep.report.study import Study
 from alsweep.report.tables import NamedTable, per_setting
+from alsweep.results.compute import pretrained
 
 _PHASES = {"train_seconds": "train", "evaluate_seconds": "evaluate", "query_seconds": "query"}
 _COLOURS = {"train": "#33658a", "evaluate": "#86bbd8", "query": "#f6ae2d"}
@@ -83,7 +84,20 @@ def _caption(study: Study) -> str:
     """Why times of strategies are not simply comparable."""
     sums = f"Sums over the loops of a trajectory, mean over {span(seed_counts(study), 'seed')}"
     lacking = "" if same_seeds(study) else ", each strategy's own"
-    return f"{sums}{lacking}; wall-clock seconds.{_saved(study.done)}{taken_over_text(study.done)}"
+    notes = (_saved, _pretrained, taken_over_text)
+    return f"{sums}{lacking}; wall-clock seconds.{''.join(note(study.done) for note in notes)}"
+
+
+def _pretrained(done: pd.DataFrame) -> str:
+    """What was learnt before any training, which is in none of the sums."""
+    each = pretrained(done)
+    if each.empty:
+        return ""
+    shared = count(int(each["trajectories"].sum()), "trajectory", "trajectories")
+    return (
+        f" Pretraining took {each['hours'].sum() * 3600:,.1f} s more, counted once: "
+        f"{count(len(each), 'network')} for {shared}."
+    )
 
 
 def _saved(done: pd.DataFrame) -> str:

@@ -10,6 +10,7 @@ from alsweep.report.figures import axis, layout, marker, panels, plain
 from alsweep.report.section import Block, Caption, Figure, Figures, Material, Section, Tables
 from alsweep.report.study import Look, Study
 from alsweep.report.tables import NamedTable, last_rows, mean_and_std, per_setting
+from alsweep.report.told import told_caption
 
 _CURVES = "Curves: share of foreground among the voxels that each loop added"
 _TABLE = (
@@ -25,7 +26,8 @@ def _blocks(material: Material) -> Iterator[Block]:
     yield Figures(panels(material.study, lambda study, name: _foreground(study, name, shares)))
     yield Tables(_tables(material.study))
     mean = span(seed_counts(material.study), "seed")
-    yield Caption(f"{_CURVES}, mean over {mean}. {_TABLE} {over_seeds(material.study)}")
+    told = told_caption(material.study)
+    yield Caption(f"{_CURVES}, mean over {mean}. {_TABLE}{told} {over_seeds(material.study)}")
 
 
 def _shares(study: Study) -> pd.DataFrame:
