@@ -42,6 +42,13 @@ SIZES = {
     "phantom-roll-out": (2 * 4, 8 * 3 * 2, 48 - 2 * 3 * 2),
     "phantom-search": (8 * 2, 16 * 3 * 2, 96),
     "phantom-semi-supervised": (7 * 4, 28 * 2, 56),
+    "phantom-neighbours": (10 * 4 + 5 * 4, 40 * 4 * 2 + 20 * 2 * 2, 400 - 4 * 9 * 2),
+    "phantom-stochastic-batches": (8 * 2, 16 * 3 * 2, 96 - 2 * 7 * 2),
+    "phantom-kecor": (7 * 2, 14 * 3 * 2, 84 - 2 * 6 * 2),
+    "phantom-crb": (5 * 2, 10 * 3 * 2, 60 - 2 * 4 * 2),
+    "phantom-openpath": (6 * 2, 12 * 3 * 2, 72 - 2 * 5 * 2),
+    "phantom-badge": (5 * 2, 10 * 3 * 2, 60 - 2 * 4 * 2),
+    "phantom-cold-starts": (8 * 2 * 2, 32 * 3 * 2, 192 - 16 * 2),
     "phantom-compute": (10 * 2, 2 * 3 * (8 * 5 + 3 + 1), 2 * 2 * 44 + 6 * 5 + 3 + 1),
 }
 

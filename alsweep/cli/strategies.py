@@ -39,13 +39,18 @@ def _show(found: list[dict[str, Any]]) -> None:
     from rich.markup import escape
     from rich.table import Table
 
+    from alsweep.query.base import adapted
+    from alsweep.query.reference import cost_of
     from alsweep.query.stages import KINDS
 
-    table = Table("strategy", "what it does", "parameters", "oracle", "source", title="Strategies")
+    head = ("strategy", "what it does", "parameters", "oracle", "needs, cost", "source, adapted")
+    table = Table(*head, title="Strategies")
     for entry in found:
         oracle = "yes" if entry["uses_oracle"] else ""
         shown = _shown(entry["parameters"])
-        cells = (entry["name"], entry["summary"], shown, oracle, entry["source"])
+        needs = "\n".join([", ".join(entry["needs"] or ()), cost_of(entry)]).strip()
+        source = "\n".join([entry["source"], adapted(entry["name"])]).strip()
+        cells = (entry["name"], entry["summary"], shown, oracle, needs, source)
         table.add_row(*map(escape, cells))
     stages = Table("kind", "stages", title="Stages, for strategies spelled out")
     for kind, registry in KINDS.items():

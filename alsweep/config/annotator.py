@@ -50,12 +50,3 @@ class AnnotatorConfig(Frozen):
         if erring and self.kind != "noisy_oracle":
             raise ValueError(f"{erring[0]} is of kind: noisy_oracle alone; leave one of them out")
         return self
-
-    @model_validator(mode="after")
-    def _a_person_marks_voxels(self) -> Self:
-        if self.kind == "human" and self.reveal == "box":
-            raise ValueError(
-                "reveal: box is simulated from reference labels, and a person saves voxels; write "
-                "reveal: dense, points or scribbles"
-            )
-        return self

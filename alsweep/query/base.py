@@ -12,6 +12,7 @@ from alsweep.geometry import QueriedPatch
 from alsweep.query.checks import check_classes, check_map
 from alsweep.query.engine import Engine
 from alsweep.query.parameters import (
+    adaptation,
     check_declared,
     check_needs,
     checked,
@@ -293,6 +294,12 @@ def strategies() -> list[dict[str, Any]]:
     _load_presets()
     described_ones = (_described_or_none(name) for name in _STRATEGIES)
     return [entry for entry in described_ones if entry is not None]
+
+
+def adapted(name: str) -> str:
+    """How a strategy departs from its source; empty where it does not."""
+    _load_presets()
+    return adaptation(_STRATEGIES.get(name))
 
 
 def registered_in(package: str) -> set[str]:

@@ -6,6 +6,8 @@ import numpy as np
 from scipy.sparse import csr_array
 from scipy.spatial.distance import cdist
 
+from alsweep.query.distances import squared_distances
+
 ITERATIONS = 30
 """Most steps of Lloyd's algorithm; it mostly ends before that."""
 
@@ -71,8 +73,7 @@ def _shares(own: np.ndarray) -> csr_array:
 
 
 def _nearest(points: np.ndarray, centres: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    # As a product of matrices, since with 500 centres there is nothing else to be seen of the time.
-    squared = (centres**2).sum(axis=1) - 2 * (points @ centres.T)
+    squared = squared_distances(points, centres)
     own = squared.argmin(axis=1)
     distance = ((points - centres[own]) ** 2).sum(axis=1)
     return _dense(own), distance
@@ -133,7 +134,7 @@ def representative_uncertain(
 
 def uncertain_kernel(points: np.ndarray, scaled: np.ndarray) -> np.ndarray:
     """Sum over gamma of ``exp(-gamma |x - x'|^2 / 2) / (u + u' + 1e-10)``, ``(point, point)``."""
-    squared = cdist(points, points, "sqeuclidean")
+    squared = squared_distances(points, points)
     total = np.zeros_like(squared)
     for gamma in _GAMMAS:
         total += np.exp(-gamma / 2 * squared)

@@ -5,8 +5,9 @@ from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy.linalg import cho_factor, cholesky, solve_triangular
-from scipy.spatial.distance import cdist
+from scipy.linalg import cholesky, solve_triangular
+
+from alsweep.query.distances import squared_distances
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -28,31 +29,26 @@ class Posterior:
     Attributes:
         points: Feature maps of the candidates, ``(candidate, feature)``: the kernel is that of
             their inner products. None for a kernel without any.
-        prior: Kernel among the candidates, ``(candidate, candidate)``; None with ``points``.
-        explained: ``(annotated, candidate)``: what annotated patches explain of ``prior`` are the
-            inner products of its columns.
+        matrix: The kernel itself, ``(candidate, candidate)``; None with ``points``.
     """
 
     points: np.ndarray | None = None
-    prior: np.ndarray | None = None
-    explained: np.ndarray | None = None
+    matrix: np.ndarray | None = None
 
     @property
     def diagonal(self) -> np.ndarray:
         """``K_jj``, ``(candidate,)``."""
         if self.points is not None:
             return np.asarray((self.points**2).sum(axis=1))
-        assert self.prior is not None
-        assert self.explained is not None
-        return np.asarray(self.prior.diagonal() - (self.explained**2).sum(axis=0))
+        assert self.matrix is not None
+        return self.matrix.diagonal()
 
     def column(self, index: int) -> np.ndarray:
         """``K_ij`` of all candidates ``i`` with one of them, ``(candidate,)``."""
         if self.points is not None:
             return np.asarray(self.points @ self.points[index])
-        assert self.prior is not None
-        assert self.explained is not None
-        return np.asarray(self.prior[index] - self.explained.T @ self.explained[:, index])
+        assert self.matrix is not None
+        return np.asarray(self.matrix[index])
 
 
 def linear_posterior(own: np.ndarray, annotated: np.ndarray) -> Posterior:
@@ -84,16 +80,22 @@ def laplace_posterior(own: np.ndarray, annotated: np.ndarray) -> Posterior:
 
     Source: Luo et al. 2023 (KECOR), Laplace kernel.
     """
-    root = np.sqrt(max(1, own.shape[1]))
-    prior = np.exp(-cdist(own, own) / root)
-    held = np.exp(-cdist(annotated, annotated) / root) + NOISE * np.eye(len(annotated))
-    across = np.exp(-cdist(annotated, own) / root)
+    prior = _laplace(own, own)
+    np.fill_diagonal(prior, 1.0)
     if not len(annotated):
-        return Posterior(prior=prior, explained=across)
-    lower, _ = cho_factor(held, lower=True, check_finite=False)
-    return Posterior(
-        prior=prior, explained=solve_triangular(lower, across, lower=True, check_finite=False)
-    )
+        return Posterior(matrix=prior)
+    held = _laplace(annotated, annotated)
+    np.fill_diagonal(held, 1.0 + NOISE)
+    lower = cholesky(held, lower=True, check_finite=False)
+    explained = solve_triangular(lower, _laplace(annotated, own), lower=True, check_finite=False)
+    prior -= explained.T @ explained
+    return Posterior(matrix=prior)
+
+
+def _laplace(some: np.ndarray, others: np.ndarray) -> np.ndarray:
+    found = np.sqrt(squared_distances(some, others))
+    found /= -np.sqrt(max(1, some.shape[1]))
+    return np.asarray(np.exp(found, out=found))
 
 
 def _scale(annotated: np.ndarray, own: np.ndarray) -> float:

@@ -238,6 +238,12 @@ def _short(value: Value) -> str:
     return str(int(value)) if whole else str(value)
 
 
+def adaptation(owner: type) -> str:
+    """What stands behind ``Adapted:`` in a class's docstring: how it departs from its source."""
+    text = " ".join((owner.__doc__ or "").split())
+    return text.partition("Adapted:")[2].partition("Source:")[0].strip()
+
+
 def doc_parts(owner: type) -> tuple[str, str]:
     """First line of a class's docstring, and what stands behind ``Source:`` in it."""
     lines = (owner.__doc__ or "").strip().splitlines()

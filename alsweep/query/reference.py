@@ -1,9 +1,9 @@
 """What strategies and stages there are, as Markdown; the documentation holds this text."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from alsweep.query.base import registered_in, strategies
+from alsweep.query.base import adapted, registered_in, strategies
 from alsweep.query.parameters import described, doc_parts
 from alsweep.query.stages import KINDS
 
@@ -26,12 +26,35 @@ def _strategy_table() -> str:
             _parameters(entry["parameters"]),
             ", ".join(f"`{alias}`" for alias in entry["aliases"]),
             "yes" if entry["uses_oracle"] else "",
+            ", ".join(f"`{need}`" for need in entry["needs"] or ()),
+            cost_of(entry),
             entry["source"],
+            adapted(entry["name"]),
         )
         for entry in strategies()
         if entry["name"] in own
     ]
-    return _table(("name", "what it does", "parameters", "also", "oracle", "source"), rows)
+    head = ("name", "what it does", "parameters", "also", "oracle", "needs", "cost", "source")
+    return _table((*head, "adapted"), rows)
+
+
+_COSTS = {
+    "members": "all members of a case in memory",
+    "embedding": "the features of all members of each candidate in memory",
+    "gradient": "the first member goes over the pool once more",
+    "soft_gradient": "the first member goes over the pool once more",
+    "annotated_labels": "labels of the annotated patches",
+    "images": "each image is read; no network",
+}
+
+
+def cost_of(entry: Mapping[str, Any]) -> str:
+    """What a query costs, by what is needed for it, in words."""
+    needs = entry["needs"] or ()
+    if not needs:
+        return "reads labels; no network" if entry["uses_oracle"] else "none"
+    first = ["each member predicts the pool"] if "probs" in needs else []
+    return "; ".join([*first, *(text for need, text in _COSTS.items() if need in needs)])
 
 
 def _stage_table(kind: str) -> str:

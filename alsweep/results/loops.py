@@ -86,6 +86,7 @@ class LoopRecord(Frozen):
         agreement: Mean Dice between members on pool cases, where nobody validates: a proxy that
             says how sure an ensemble is, not how right. None elsewhere.
         effort: What the labels took people; None where nobody was asked.
+        pool_cases: Cases of the pool, which a query looks at; None in older records.
         train_seconds: Summed over members, those trained side by side and tries that were killed
             included.
         surface: On the validation cases, where ``evaluation.surface`` asks for it.
@@ -116,6 +117,7 @@ class LoopRecord(Frozen):
     foreground_fraction: float | None
     annotated_cases: int
     background_patches: int | None = None
+    pool_cases: int | None = None
     mean_dice: float | None
     dice: dict[str, float | None]
     case_dice: dict[str, dict[str, float | None]]
@@ -141,6 +143,13 @@ class LoopRecord(Frozen):
     def taken_over(self) -> bool:
         """Whether a trajectory with another number of loops made it: nothing was done for it."""
         return self.train_seconds + self.evaluate_seconds + self.query_seconds == 0.0
+
+    @property
+    def query_seconds_per_case(self) -> float | None:
+        """Of a query for each case of the pool; None without a query, and in older records."""
+        if not self.pool_cases or not self.query_seconds:
+            return None
+        return self.query_seconds / self.pool_cases
 
     def write(self, folder: Path) -> Path:
         """Write the record into a trajectory folder, atomically; returns its path."""

@@ -340,6 +340,7 @@ class Trajectory:
             foreground_fraction=self._share_of_pool(foreground),
             annotated_cases=len(labels.cases),
             background_patches=background,
+            pool_cases=len(self.dataset.pool),
             mean_dice=evaluation.validation.mean_dice,
             dice=evaluation.validation.dice,
             case_dice=evaluation.validation.case_dice,

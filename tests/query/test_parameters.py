@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from alsweep.errors import StrategyError
 from alsweep.query import required, same_as, searchable
-from alsweep.query.parameters import checked, described, doc_parts, off_default
+from alsweep.query.parameters import adaptation, checked, described, doc_parts, off_default
 from alsweep.query.reference import legal_values
 
 
@@ -134,3 +134,11 @@ def test_summary_and_source_are_read_from_the_docstring():
     )
     assert doc_parts(Heir) == ("Hands on.", "")
     assert doc_parts(type("Bare", (), {"__doc__": None})) == ("", "")
+
+
+def test_what_was_adapted_stands_before_the_source():
+    doc = "Does it.\n\n    Adapted: tiles, not\n    slices.\n\n    Source: nobody.\n"
+    owner = type("Own", (), {"__doc__": doc})
+    assert adaptation(owner) == "tiles, not slices."
+    assert doc_parts(owner) == ("Does it.", "nobody.")
+    assert adaptation(Heir) == ""

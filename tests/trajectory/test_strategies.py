@@ -222,7 +222,52 @@ def test_a_replay_stops_where_its_source_has_not_got_to(phantom, clasp, tmp_path
         replayed(config, taken, 1, str(part))
 
 
-@pytest.mark.parametrize("name", ["kmeans_bald", "expected_dice", "softrank_bald", "purity_pe"])
+@pytest.mark.parametrize(
+    "name", ["random_fg33", "random_body", "kmeans_start", "typiclust_start", "urds_start"]
+)
+def test_starts_of_images_need_no_network_and_read_no_label(phantom, monkeypatch, name):
+    monkeypatch.setattr(
+        "alsweep.trajectory.budget.ReferenceLabels",
+        lambda dataset: pytest.fail("labels were read"),
+    )
+    if name == "random_fg33":
+        with pytest.raises(BaseException, match="labels were read"):
+            draw_start(resolve(started(phantom, name), phantom), phantom)
+        return
+    config = resolve(started(phantom, name), phantom)
+    drawn = [queried.patch for queried in draw_start(config, phantom)]
+    assert len(set(drawn)) == 6
+    assert drawn == [queried.patch for queried in draw_start(config, phantom)]
+    other = resolve(started(phantom, name, seed=2), phantom)
+    assert drawn != [queried.patch for queried in draw_start(other, phantom)]
+
+
+def started(phantom, name, **changes):
+    return make_config(phantom, starting_budget={"strategy": name}, **changes)
+
+
+def test_a_start_with_unknown_features_is_refused(phantom):
+    start = {"strategy": {"name": "kmeans_start", "features": "textur"}}
+    message = refusal(phantom, starting_budget=start)
+    assert message.startswith("base.starting_budget.strategy: unknown features 'textur'")
+    assert "did you mean 'texture'" in message
+    message = refusal(phantom, starting_budget={"strategy": "kecor"})
+    assert "kecor needs a trained network" in message
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "kmeans_bald",
+        "expected_dice",
+        "softrank_bald",
+        "purity_pe",
+        "badge",
+        "kecor",
+        "crb",
+        "openpath",
+    ],
+)
 def test_strategies_get_what_they_need_and_workers_change_nothing(phantom, tmp_path, name):
     config = make_config(phantom, strategy=name, query={"loops": 2})
     one = Trajectory(config, tmp_path / "one", dataset=phantom)

@@ -113,8 +113,8 @@ def tiles_of(case: PoolCase, request: Request, rng: Streams) -> list[Patch]:
 class KMeansStart(OfImages):
     """k-means on the features of random tiles; of each cluster the tile nearest to its centre.
 
-    Original: whole images, and features of a network trained without labels, which can be had by
-    an entry point; here tiles of 3D volumes, and features of intensities built in.
+    Adapted: tiles of volumes, and features of intensities built in; the original's are whole
+    images, and features of a network trained without labels, which can be had by an entry point.
 
     Source: Liu et al. 2023, arXiv:2307.12004 (COLosSAL), k-means as a cold start.
     """
@@ -132,7 +132,9 @@ class TypiclustStart(OfImages):
     """k-means on the features of random tiles; of each cluster the most typical tile.
 
     Typical is who has near neighbours: one over the mean distance to the 20 nearest of the cluster.
-    Original: natural images with features of a network trained without labels.
+
+    Adapted: tiles of volumes; the original's are natural images, with features of a network trained
+    without labels, which can be had by an entry point.
 
     Source: Hacohen et al. 2022, arXiv:2202.02794 (TypiClust).
     """
@@ -150,9 +152,11 @@ class UrdsStart(OfImages):
     """Kernel k-means on random tiles; of each cluster one that is typical and uncertain.
 
     Of the three tiles of the least mean cosine distance inside the cluster it takes the most
-    uncertain. Uncertainty is the entropy of a tile's intensities, since nothing is trained yet;
-    the original's is of an ensemble trained without labels, and its cases are whole volumes. Of
-    more than 5,000 tiles so many are drawn.
+    uncertain.
+
+    Adapted: uncertainty is the entropy of a tile's intensities, since nothing is trained yet; the
+    original's is of an ensemble trained without labels, and its cases are whole volumes. Of more
+    than 5,000 tiles so many are drawn.
 
     Source: CSAL-3D (MICCAI 2025), URDS, as in its code.
     """

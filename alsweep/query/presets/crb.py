@@ -13,10 +13,11 @@ from alsweep.query.select.crb import Crb
 class CrbStrategy(Strategy):
     """Patches that are concise, representative and balanced, in three steps of ever fewer.
 
-    Original: detection in 3D point clouds. Here the candidates are the tiles of a random tiling of
-    each case; predicted voxels of a class take the place of boxes, the first member against the
-    ensemble's mean that of one dropout pass against the mean of many. A class that is absent counts
-    nothing for the label entropy; the original's pseudo-count of one box would be one voxel.
+    Adapted: the original is for detection in 3D point clouds. Candidates are the tiles of a random
+    tiling of each case; predicted voxels of a class take the place of boxes, the first member
+    against the ensemble's mean that of one dropout pass against the mean of many. A class that is
+    absent counts nothing for the label entropy; the original's pseudo-count of one box would be one
+    voxel.
 
     Source: Luo et al. 2023, arXiv:2301.09249 (CRB).
     """

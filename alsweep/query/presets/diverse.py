@@ -13,8 +13,8 @@ from alsweep.query.select.batches import StochasticBatches
 class CoreSet(Strategy):
     """The patches farthest from all annotated ones in the encoders' features, k-center greedy.
 
-    Candidates are the windows of highest predictive entropy that do not overlap, twice the most
-    per case; the original's are all images.
+    Adapted: candidates are the windows of highest predictive entropy that do not overlap, twice the
+    most per case; the original's are all images.
 
     Source: Sener and Savarese 2018, arXiv:1708.00489, k-center greedy.
     """
@@ -29,9 +29,9 @@ class CoreSet(Strategy):
 class StochasticBatch(Strategy):
     """The best of many random groups of patches: uncertain as a whole, and varied by chance.
 
-    Original: 2D slices, ten a query, scored by eight passes under dropout or test-time
-    augmentation; here the members are the passes. Groups smaller than the query are ours, since of
-    groups as large as it one is nearly random where queries are large.
+    Adapted: tiles of volumes, and the members as passes; the original has 2D slices, ten a query,
+    scored by eight passes under dropout or test-time augmentation. Groups smaller than the query
+    are ours, since of groups as large as it one is nearly random where queries are large.
 
     Source: Gaillochet et al. 2023, stochastic batch querying. Its text has the Jensen-Shannon
     divergence, which is jsd, and its code the mean of total and expected entropy, mixed_entropy.
@@ -63,7 +63,9 @@ class StochasticBatch(Strategy):
 class BadgeStrategy(Strategy):
     """Patches whose gradients are long and point in different directions.
 
-    Candidates are the tiles of a random tiling of each case; the original's are all images.
+    Adapted: candidates are the tiles of a random tiling of each case, the original's all images;
+    the gradient is the first member's against the ensemble's likeliest class, the mean over a
+    patch.
 
     Source: Ash et al. 2020, arXiv:1906.03671 (BADGE).
     """

@@ -13,9 +13,9 @@ from alsweep.query.select.log_det import LogDet
 class Kecor(Strategy):
     """The set of patches with the largest kernel coding rate, given what is annotated.
 
-    Original: detection in 3D point clouds, all frames as candidates. Here the candidates are the
-    windows of the highest base score, twice the most per case and 5,000 at most, with the mean
-    encoder features of all members; entropies are of predicted voxels instead of boxes.
+    Adapted: the original is for detection in 3D point clouds, with all frames as candidates. These
+    are the windows of the highest base score, twice the most per case and 5,000 at most, with the
+    mean encoder features of all members; entropies are of predicted voxels instead of boxes.
 
     Source: Luo et al. 2023, arXiv:2307.07942 (KECOR).
     """

@@ -18,11 +18,11 @@ _SAMPLED = 4.0
 class OpenPath(Strategy):
     """Patches that look like annotated foreground, one of each of as many clusters as are wanted.
 
-    Original: whole images, of which many show what nobody asked for; here patches without
-    foreground take their place, so that it is a foreground-aware choice without ground truth.
-    ``guided`` is in the paper and not in its code: survivors are drawn in proportion to their
-    score, which is power noise with beta = 1, before they are clustered. The original also trains
-    itself on pseudo labels after each query, which is no part of a strategy.
+    Adapted: the original has whole images, of which many show what nobody asked for; patches
+    without foreground take their place, so that it is a foreground-aware choice without ground
+    truth. ``guided`` is in the paper and not in its code: survivors are drawn in proportion to
+    their score, which is power noise with beta = 1, before they are clustered. The original also
+    trains itself on pseudo labels after each query, which is no part of a strategy.
 
     Source: Zhong et al. 2025, arXiv:2506.15318 (OpenPath).
     """

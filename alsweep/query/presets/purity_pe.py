@@ -12,8 +12,10 @@ from alsweep.query.noise import Power
 class PurityPe(Strategy):
     """Predictive entropy with power noise, of patches that look like annotated foreground.
 
-    Source: Zhong et al. 2025 (OpenPath), purity filter and entropy-guided stochastic sampling; its
-    k-means at the end is left out, since patches of one case do not overlap.
+    Adapted: patches without foreground stand for images from outside the distribution, and the
+    k-means at the end is left out; with it, it is openpath.
+
+    Source: Zhong et al. 2025 (OpenPath), purity filter and entropy-guided stochastic sampling.
     """
 
     keep_share: float = same_as(Purity, "keep_share")

@@ -8,6 +8,7 @@ import numpy as np
 from scipy.spatial.distance import cdist
 
 from alsweep.query.candidates import Candidate, CaseLimit, Known, features_of
+from alsweep.query.distances import nearest_distances
 from alsweep.query.noise import SoftRank
 from alsweep.query.parameters import same_as, searchable
 from alsweep.query.select.base import SELECTORS, Select
@@ -34,9 +35,7 @@ class FarthestFirst(Select):
             return []
         every = self._points(candidates, self._centres(known))
         own, centres = every[: len(candidates)], every[len(candidates) :]
-        distance = np.full(len(own), np.inf)
-        for centre in centres:
-            distance = np.minimum(distance, _squared(own, centre))
+        distance = nearest_distances(own, centres)
         chosen: list[Candidate] = []
         free = np.array([not limit.full(c) for c in candidates])
         while len(chosen) < n and free.any():
