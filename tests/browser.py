@@ -94,10 +94,6 @@ class Browser:
         self._call("Browser.setDownloadBehavior", **where)
         self._call("Page.setDownloadBehavior", behavior="allow", downloadPath=str(folder))
 
-    def picture(self) -> bytes:
-        """What is seen, as PNG."""
-        return base64.b64decode(self._call("Page.captureScreenshot", format="png")["data"])
-
     def _measure(self, width: int, height: int) -> None:
         size = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": False}
         self._call("Emulation.setDeviceMetricsOverride", **size)
@@ -123,7 +119,11 @@ class Browser:
             self._call("Input.dispatchMouseEvent", type=kind, **at)
         self._settle()
 
-    def picture(self, x: float, y: float, width: float, height: float) -> bytes:
+    def picture(self) -> bytes:
+        """What is seen, as PNG."""
+        return base64.b64decode(self._call("Page.captureScreenshot", format="png")["data"])
+
+    def picture_of(self, x: float, y: float, width: float, height: float) -> bytes:
         """What a part of the page looks like, as PNG."""
         clip = {"x": x, "y": y, "width": width, "height": height, "scale": 1}
         shot = self._call("Page.captureScreenshot", clip=clip, captureBeyondViewport=True)

@@ -347,7 +347,7 @@ def test_a_click_on_a_point_shows_its_patches_in_space_and_in_planes(shown, in_s
     assert [one["type"] for one in found["traces"]] == ["scatter3d", "mesh3d", "mesh3d"]
     assert [one["name"] for one in found["traces"]] == ["queried patches", "organ", "lesion"]
     assert all(one["points"] > 8 for one in found["traces"])
-    drawn = colours(shown.picture(*found["place"]))
+    drawn = colours(shown.picture_of(*found["place"]))
     boxes, organ, lesion = (near(drawn, colour) for colour in (BOX, *CONTOURS[:2]))
     assert boxes > 300
     assert organ > 1000
