@@ -93,7 +93,8 @@ class SemiObjective(Objective):
         self, network: nn.Module, images: torch.Tensor, targets: torch.Tensor
     ) -> list[torch.Tensor]:
         """The loss of each window by itself."""
-        outputs = self.outputs(network, images)
+        # Under deep supervision there is one for each resolution.
+        outputs: object = self.outputs(network, images)
         scales = outputs if isinstance(outputs, tuple) else (outputs,)
         return [
             self._loss(tuple(scale[i : i + 1] for scale in scales), targets[i : i + 1])

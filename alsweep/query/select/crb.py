@@ -69,7 +69,7 @@ class Crb(Select):
         self, prototypes: Sequence[Candidate], n: int, known: Known, limit: CaseLimit
     ) -> list[Candidate]:
         before = known.annotated.volumes if self.include_annotated else ()
-        volumes = [candidate.volumes for candidate in prototypes]
+        volumes = [np.asarray(candidate.volumes) for candidate in prototypes]
         every = [candidate.volumes for candidate in known.every] or volumes
         balance = Balance(*(_sizes(some, len(volumes[0])) for some in (volumes, every, before)))
         free = np.ones(len(prototypes), dtype=bool)
