@@ -242,7 +242,7 @@ def _until(condition: Callable[[], bool], driver: Driver) -> bool:
         if driver.ended:
             return False
         assert time.monotonic() < end, "waited in vain for something to kill"
-        time.sleep(0.05)
+        time.sleep(0.1)
     return True
 
 
