@@ -72,9 +72,22 @@ def unpacked(wheel: Path, folder: Path) -> Path:
     return folder
 
 
+def taken_along(upload: Path) -> Path:
+    """A copy of an upload that is this job's alone, as its working directory.
+
+    Where several nodes of a cluster are one machine, each unpacks the upload into the same folder,
+    and removes before that what is there: also under a job that works in it.
+    """
+    own = Path(tempfile.mkdtemp(prefix="alsweep-job-", dir=upload.parent))
+    shutil.copytree(upload, own, dirs_exist_ok=True)
+    os.chdir(own)
+    return own
+
+
 def main(arguments: list[str]) -> None:
     """Become ``alsweep ARGUMENTS``, of the version that the job was submitted with."""
-    here = Path(__file__).resolve().parent
+    there = Path(__file__).resolve().parent
+    here = taken_along(there.parent) / there.name
     upload = json.loads((here / UPLOAD).read_text(encoding="utf-8"))
     environment = dict(os.environ)
     if installed_digest() != upload["digest"]:

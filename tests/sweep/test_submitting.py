@@ -130,7 +130,8 @@ def entered(folder: Path, python_path: Path | None) -> subprocess.CompletedProce
     first = [str(python_path)] if python_path else []
     rest = [one for one in os.environ.get("PYTHONPATH", "").split(os.pathsep) if one]
     environment["PYTHONPATH"] = os.pathsep.join([*first, *rest])
-    code = "import alsweep, os; print(alsweep.__file__, os.environ.get('ALSWEEP_UPLOADED'))"
+    told = "alsweep.__file__, os.environ.get('ALSWEEP_UPLOADED'), os.getcwd()"
+    code = f"import alsweep, os; print({told})"
     script = folder / ".alsweep" / "job_entry.py"
     text = script.read_text().replace('"-m", "alsweep", *arguments', f'"-c", {code!r}')
     script.write_text(text)
@@ -144,18 +145,24 @@ def test_the_cluster_s_own_alsweep_is_used_only_where_it_is_this_one(
     folder.mkdir()
     stage(submission_of(space), folder)
     same = entered(folder, None).stdout.split()
-    assert same == [str(package_folder() / "__init__.py"), "None"]
+    assert same[:2] == [str(package_folder() / "__init__.py"), "None"]
     other = tmp_path / "other" / "alsweep"
     other.mkdir(parents=True)
     (other / "__init__.py").write_text('__version__ = "0.0.1"\n')
-    file, uploaded = entered(folder, other.parent).stdout.split()
+    file, uploaded, where = entered(folder, other.parent).stdout.split()
     assert Path(file).parent == Path(uploaded)
-    assert Path(uploaded).parent.parent == folder / ".alsweep"
+    # In a copy of the job's own, since other nodes on the machine unpack the upload there again.
+    own = Path(uploaded).parents[2]
+    assert (own.parent, own.name.startswith("alsweep-job-")) == (folder.parent, True)
+    assert Path(where) == own
+    assert {path.name for path in folder.iterdir()} <= {path.name for path in own.iterdir()}
     assert job_entry.digest(Path(uploaded)) == job_entry.digest(package_folder())
 
 
 def test_a_cluster_without_what_alsweep_needs_is_told_what(tmp_path: Path) -> None:
-    wheel = tmp_path / "alsweep-9-py3-none-any.whl"
+    upload_folder = tmp_path / "upload" / ".alsweep"
+    upload_folder.mkdir(parents=True)
+    wheel = upload_folder / "alsweep-9-py3-none-any.whl"
     told = (
         "Metadata-Version: 2.1\nName: alsweep\nVersion: 9\n"
         "Requires-Dist: numpy<1\nRequires-Dist: numpy>=1\nRequires-Dist: no-such-thing>=2\n"
@@ -164,8 +171,8 @@ def test_a_cluster_without_what_alsweep_needs_is_told_what(tmp_path: Path) -> No
     with zipfile.ZipFile(wheel, "w") as archive:
         archive.writestr("alsweep-9.dist-info/METADATA", told)
     upload = {"version": "9", "digest": "x", "wheel": wheel.name}
-    (tmp_path / "upload.json").write_text(json.dumps(upload))
-    script = tmp_path / "job_entry.py"
+    (upload_folder / "upload.json").write_text(json.dumps(upload))
+    script = upload_folder / "job_entry.py"
     script.write_bytes(Path(job_entry.__file__).read_bytes())
     run = subprocess.run([sys.executable, script, "run"], capture_output=True, text=True)
     assert run.returncode == 2
