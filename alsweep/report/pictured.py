@@ -21,7 +21,7 @@ FEW = ("learning_curves", "win_matrix")
 Panels = Sequence[tuple[str, Figure]]
 
 _MOST_SETTINGS = 9
-"""Figures of more panels are drawn as they are at first alone, and few as SVG: each takes seconds."""
+"""Figures of more panels, each of which takes seconds, are drawn as at first alone, few as SVG."""
 
 
 def picture_names(section: Section) -> tuple[str, ...]:
