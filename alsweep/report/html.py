@@ -2,10 +2,11 @@
 
 import json
 from collections.abc import Iterable, Iterator, Sequence
+from functools import cache
 from importlib import resources
 from pathlib import Path
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 from markupsafe import Markup
 from plotly.offline import get_plotlyjs
 
@@ -126,9 +127,9 @@ def _files(
                 yield name, content
 
 
-def _page(
-    made: Sequence[tuple[Section, Sequence[Block]]], material: Material, refresh: int | None
-) -> str:
+@cache
+def _template() -> Template:
+    """Compiled once, however many reports a watch writes."""
     environment = Environment(
         loader=PackageLoader("alsweep.report"),
         autoescape=True,
@@ -137,8 +138,14 @@ def _page(
         lstrip_blocks=True,
     )
     environment.filters |= {"embedded": embeddable, "chip": chip, "both": both}
+    return environment.get_template("report.html")
+
+
+def _page(
+    made: Sequence[tuple[Section, Sequence[Block]]], material: Material, refresh: int | None
+) -> str:
     texts = resources.files("alsweep.report") / "templates"
-    return environment.get_template("report.html").render(
+    return _template().render(
         generator=f"{_MARK} {__version__}",
         style=(texts / "report.css").read_text(encoding="utf-8"),
         script=(texts / "report.js").read_text(encoding="utf-8"),

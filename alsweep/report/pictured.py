@@ -21,7 +21,7 @@ FEW = ("learning_curves", "win_matrix")
 Panels = Sequence[tuple[str, Figure]]
 
 _MOST_SETTINGS = 9
-"""Figures of more panels are drawn as they are at first alone: each takes seconds."""
+"""Figures of more panels, each of which takes seconds, are drawn as at first alone, few as SVG."""
 
 
 def picture_names(section: Section) -> tuple[str, ...]:
@@ -41,8 +41,9 @@ def picture_files(
     for section, blocks in shown:
         if section.still in FEW or (section.still and every):
             for name, panels in _pictures(section.still, blocks, every=every):
-                picture = still(panels)
-                yield from ((f"{name}.{kind}", rendered(picture, kind)) for kind in KINDS)
+                picture, many = still(panels), len(panels) > _MOST_SETTINGS
+                kinds = KINDS[:2] if many and section.still not in FEW else KINDS
+                yield from ((f"{name}.{kind}", rendered(picture, kind)) for kind in kinds)
 
 
 def first_picture(section: Section, blocks: Iterable[Block], kind: Kind) -> bytes | None:

@@ -32,7 +32,7 @@ def leading(
     known = known if "seed" in known else known.assign(seed=0)
     found: dict[tuple[str, str], Place] = {}
     for setting, own in known.groupby("setting", sort=False):
-        scores = own.pivot_table(index="strategy", columns="seed", values=value)
+        scores = own.groupby(["strategy", "seed"])[value].mean().unstack()
         if len(scores) > 1:
             each = _places((-1 if lowest else 1) * scores, alpha)
             found |= {(str(setting), strategy): place for strategy, place in each.items()}

@@ -10,7 +10,7 @@ from alsweep.costs import with_costs
 from alsweep.errors import RunFolderError
 from alsweep.layout import space_path
 from alsweep.report import write_report
-from alsweep.report.exported import _escaped, _marked
+from alsweep.report.exported import _escaped, _shown
 from alsweep.results import collect, effort_aubc, front, money, savings, win_balance
 from tests.report.pages import curves, figures, resolve, visible
 
@@ -87,7 +87,7 @@ def test_tables_are_written_for_papers_as_they_stand_in_the_page(page):
     assert tex.count(r"\toprule") == tex.count(r"\bottomrule") == 1
     assert r"\begin{tabular}{lrrr}" in tex
     (row,) = re.findall(r"random\\_fg66 \$\\dagger\$ & (.*?) & .*\\\\", tex)
-    assert re.fullmatch(r"[\d.]+ \$\\pm\$ [\d.]+", row)
+    assert re.fullmatch(r"\\textbf\{[\d.]+ \$\\pm\$ [\d.]+\}", row)
     markdown = (page.parent / "table_results.md").read_text()
     assert row.replace(r"$\pm$", "±") in markdown
     assert r"| random\_fg66 †" in markdown
@@ -97,7 +97,7 @@ def test_what_tex_and_markdown_would_read_otherwise_is_escaped():
     assert _escaped(r"a_b & 5 % {x} \ ~^") == (
         r"a\_b \& 5 \% \{x\} \textbackslash{} \textasciitilde{}\textasciicircum{}"
     )
-    assert _marked("a|b <i>*") == r"a\|b \<i\>\*"
+    assert _shown("a|b <i>*") == r"a\|b \<i\>\*"
 
 
 def test_a_users_own_file_is_never_written_over(run, tmp_path):
