@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from alsweep.data.air import MARGIN_MM, air_mask, otsu
+from alsweep.data.air import MARGIN_MM, air_mask
 from alsweep.label_codes import IGNORE
+from alsweep.otsu import otsu
 from alsweep.results.background import MOST, share_text
 
 if TYPE_CHECKING:
