@@ -1,5 +1,6 @@
 """``alsweep strategies``: which strategies there are, with their parameters and sources."""
 
+from collections.abc import Mapping
 from typing import Annotated, Any
 
 import typer
@@ -31,15 +32,17 @@ def strategies(
 
         typer.echo(markdown(), nl=False)
     else:
-        _show(known())
+        from alsweep.query.base import adapted
+
+        listed = known()
+        _show(listed, {entry["name"]: adapted(entry["name"]) for entry in listed})
 
 
-def _show(found: list[dict[str, Any]]) -> None:
+def _show(found: list[dict[str, Any]], adaptations: Mapping[str, str]) -> None:
     from rich.console import Console
     from rich.markup import escape
     from rich.table import Table
 
-    from alsweep.query.base import adapted
     from alsweep.query.reference import cost_of
     from alsweep.query.stages import KINDS
 
@@ -49,7 +52,7 @@ def _show(found: list[dict[str, Any]]) -> None:
         oracle = "yes" if entry["uses_oracle"] else ""
         shown = _shown(entry["parameters"])
         needs = "\n".join([", ".join(entry["needs"] or ()), cost_of(entry)]).strip()
-        source = "\n".join([entry["source"], adapted(entry["name"])]).strip()
+        source = "\n".join([entry["source"], adaptations[entry["name"]]]).strip()
         cells = (entry["name"], entry["summary"], shown, oracle, needs, source)
         table.add_row(*map(escape, cells))
     stages = Table("kind", "stages", title="Stages, for strategies spelled out")

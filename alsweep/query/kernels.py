@@ -228,7 +228,8 @@ def _with_one(inputs: "Tensor") -> "Tensor":
 def _slope(sums: "Tensor") -> "Tensor":
     """Derivative of SiLU."""
     gate = sums.sigmoid()
-    return gate * (1 + sums * (1 - gate))
+    slope: Tensor = gate * (1 + sums * (1 - gate))
+    return slope
 
 
 def _drawn(shape: tuple[int, int], rng: np.random.Generator) -> "Tensor":

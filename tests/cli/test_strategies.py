@@ -22,9 +22,10 @@ def test_every_strategy_and_stage_is_listed(monkeypatch, capsys):
 
 def test_brackets_in_the_words_of_others_are_no_markup(capsys):
     entry = {"name": "[bold]mine[/]", "summary": "[/x] of [1, 2]", "source": "[3]"}
-    strategies._show([{**entry, "uses_oracle": False, "parameters": []}])
+    shown = {**entry, "uses_oracle": False, "needs": ["probs"], "parameters": []}
+    strategies._show([shown], {"[bold]mine[/]": "[a]"})
     out = capsys.readouterr().out
-    assert all(text in out for text in entry.values())
+    assert all(text in out for text in (*entry.values(), "[a]", "probs"))
 
 
 def test_brackets_in_findings_are_no_markup(monkeypatch, capsys, tmp_path):

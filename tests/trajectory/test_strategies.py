@@ -262,10 +262,8 @@ def test_a_start_with_unknown_features_is_refused(phantom):
         "expected_dice",
         "softrank_bald",
         "purity_pe",
-        "badge",
         "kecor",
         "crb",
-        "openpath",
     ],
 )
 def test_strategies_get_what_they_need_and_workers_change_nothing(phantom, tmp_path, name):

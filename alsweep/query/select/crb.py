@@ -68,10 +68,11 @@ class Crb(Select):
     def _balanced(
         self, prototypes: Sequence[Candidate], n: int, known: Known, limit: CaseLimit
     ) -> list[Candidate]:
-        before = known.annotated.volumes if self.include_annotated else ()
-        volumes = [np.asarray(candidate.volumes) for candidate in prototypes]
-        every = [candidate.volumes for candidate in known.every] or volumes
-        balance = Balance(*(_sizes(some, len(volumes[0])) for some in (volumes, every, before)))
+        volumes = np.array([candidate.volumes for candidate in prototypes])
+        every = np.array([candidate.volumes for candidate in known.every])
+        before = known.annotated.volumes if self.include_annotated else volumes[:0]
+        parts = (some.reshape(-1, volumes.shape[1]) for some in (volumes, every, before))
+        balance = Balance(*map(_sizes, parts))
         free = np.ones(len(prototypes), dtype=bool)
         chosen: list[Candidate] = []
         while len(chosen) < n and free.any():
@@ -85,7 +86,7 @@ class Crb(Select):
         return chosen
 
 
-def _sizes(volumes: Sequence[np.ndarray | None] | np.ndarray, classes: int) -> np.ndarray:
+def _sizes(volumes: np.ndarray) -> np.ndarray:
     """Logarithms of the predicted voxels, ``(patch, class)``; NaN where there are none."""
-    counts = np.array(volumes, dtype=np.float64).reshape(-1, classes)
+    counts = volumes.astype(np.float64)
     return np.log(counts, out=np.full_like(counts, np.nan), where=counts > 0)

@@ -10,9 +10,9 @@ from alsweep.report.tables import NamedTable, Table
 from alsweep.results.loops import LoopRecord
 
 MARK = 0.25
-"""Seconds a volume on a GPU, of a segmentation of 3D ultrasound in polar coordinates.
+"""Seconds a volume on a GPU, of catheters segmented in 3D ultrasound as it was acquired.
 
-Source: 10.1016/j.compmedimag.2022.102037, abstract.
+Source: doi:10.1016/j.compmedimag.2022.102037, abstract only.
 """
 
 
@@ -25,8 +25,8 @@ def _blocks(material: Material) -> Iterator[Block]:
         "Seconds of a query, predicting and choosing, divided by the cases of the pool: mean over "
         "the queries of finished trajectories, with the least and the most. Some cases are not "
         f"predicted, where nothing fits any more. The mark, on a GPU alone, is {MARK} s a volume: "
-        "what a network for 3D ultrasound is said to take for one (Comput. Med. Imaging Graph. "
-        "2022, doi:10.1016/j.compmedimag.2022.102037); its volumes and its machine are others."
+        "what is told of catheters segmented in 3D ultrasound, in the frustum in which it was "
+        "acquired (doi:10.1016/j.compmedimag.2022.102037); its volumes and its machine are others."
     )
 
 
