@@ -17,6 +17,7 @@ SAYS = {
     "05": "8 epochs, 2 members give",
     "06": "pairs of strategies lie further apart than twice",
     "07": "never comes to the Dice that random_fg66 ends with",
+    "08": "points of Dice against",
 }
 
 
@@ -46,7 +47,7 @@ def test_a_question_is_answered_by_a_sentence_and_a_figure(
     assert (tmp_path / "figure.png").read_bytes().startswith(b"\x89PNG")
 
 
-@pytest.mark.parametrize("number", ["04", "05"])
+@pytest.mark.parametrize("number", ["04", "05", "08"])
 def test_what_runs_cannot_answer_is_said(number, tmp_path, monkeypatch):
     write_run(tmp_path / "run")
     (path,) = (one for one in QUESTIONS if one.name.startswith(number))

@@ -10,6 +10,9 @@ if TYPE_CHECKING:
     from jaxtyping import Float
     from torch import Tensor
 
+_SCALE = 2.0**12
+"""So that what a voxel adds is not lost in half precision; a power of two changes no other bit."""
+
 
 def last_layer(network: nn.Module) -> "list[nn.Parameter]":
     """The parameters that make logits of the last features of a U-Net, at full resolution."""
@@ -20,8 +23,8 @@ def last_layer(network: nn.Module) -> "list[nn.Parameter]":
 
 def gradient(loss: "Tensor", parameters: "Sequence[Tensor]") -> "Float[Tensor, ' parameter']":
     """Of a loss by some parameters, flat; the graph stays for the step itself."""
-    found = torch.autograd.grad(loss, parameters, retain_graph=True)
-    return torch.cat([one.detach().float().flatten() for one in found])
+    found = torch.autograd.grad(_SCALE * loss, parameters, retain_graph=True)
+    return torch.cat([one.detach().float().flatten() for one in found]) / _SCALE
 
 
 def cosine(a: "Float[Tensor, ' n']", b: "Float[Tensor, ' n']") -> float:

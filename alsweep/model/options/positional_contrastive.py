@@ -92,6 +92,7 @@ class _Course:
     model: nn.Module
     optimizer: torch.optim.Optimizer
     schedule: torch.optim.lr_scheduler.LRScheduler
+    scaler: torch.GradScaler
 
     @classmethod
     def make(cls, option: PositionalContrastive, network: nn.Module, setup: Setup) -> "_Course":
@@ -103,10 +104,14 @@ class _Course:
             model.parameters(), lr=option.learning_rate, weight_decay=option.weight_decay
         )
         cosine = torch.optim.lr_scheduler.CosineAnnealingLR(adam, option.epochs)
-        return cls(option, setup, model, adam, cosine)
+        compute = setup.compute
+        scaler = torch.GradScaler(compute.device.type, enabled=compute.scales_loss)
+        return cls(option, setup, model, adam, cosine, scaler)
 
     def _parts(self) -> Iterator[tuple[str, Any]]:
-        return ((name, getattr(self, name)) for name in ("model", "optimizer", "schedule"))
+        return (
+            (name, getattr(self, name)) for name in ("model", "optimizer", "schedule", "scaler")
+        )
 
     def state(self, epochs: int, loss: float) -> dict[str, Any]:
         return {name: p.state_dict() for name, p in self._parts()} | {
@@ -133,8 +138,9 @@ class _Course:
         loss = positional_loss(
             features.float(), torch.from_numpy(places).to(device), kinds, self.option
         )
-        loss.backward()
-        self.optimizer.step()
+        self.scaler.scale(loss).backward()
+        self.scaler.step(self.optimizer)
+        self.scaler.update()
         return float(loss.detach())
 
 
