@@ -245,10 +245,22 @@ def _mend(found: "RunStatus") -> str:
 
     run = shlex.quote(found.run)
     if found.capped is None:
-        return f"alsweep resume {run}"
+        return f"alsweep {'suggest' if _asks_people(found) else 'resume'} {run}"
     space = shlex.quote(spelled(space_path(Path(found.run))))
     return f"alsweep run {space} --out {run} --set {found.capped}=..."
 
 
 def _now(one: "TrajectoryStatus") -> str:
     return "" if one.phase is None else f"{one.phase} {one.phase_done}/{one.phase_total}"
+
+
+def _asks_people(found: "RunStatus") -> bool:
+    """Whether nobody but people can say how it goes on."""
+    from alsweep.layout import config_path, trajectory_folder
+    from alsweep.results.records import read_config
+
+    run = Path(found.run)
+    folders = (trajectory_folder(run, one.id) for one in found.trajectories)
+    begun = (folder for folder in folders if config_path(folder).exists())
+    first = next(begun, None)
+    return first is not None and read_config(first).annotator.kind == "human"

@@ -122,6 +122,8 @@ def _by_dice(records: Sequence[LoopRecord], patches: int) -> str:
         f"the next {patches} patches are expected to add {gain:.1f} +- {error:.1f} Dice points "
         f"(by the last loops, over {found.cases} validation cases)"
     )
+    if gain < -error:
+        return f"{text}; Dice has fallen over the last loops"
     return f"{text}; that is no more than chance" if gain < error else text
 
 

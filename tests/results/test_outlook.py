@@ -57,6 +57,8 @@ def test_the_error_is_that_of_a_mean_over_cases():
 def test_no_more_than_chance_is_said_to_be_so():
     records = [record(0, 10, [0.5, 0.6]), record(1, 20, [0.7, 0.41])]
     assert outlook(records, 20).endswith("that is no more than chance")
+    fell = [record(0, 10, [0.5, 0.6]), record(1, 20, [0.4, 0.5])]
+    assert outlook(fell, 20).endswith("Dice has fallen over the last loops")
 
 
 @pytest.mark.parametrize(

@@ -60,6 +60,8 @@ def test_a_search_space_as_it_is_means_people_and_a_start_that_needs_no_labels(
         assert "alsweep suggest" in capsys.readouterr().err.strip().splitlines()[-1]
     assert alsweep("status", run, "--json") == 0
     assert json.loads(capsys.readouterr().out)["trajectories"]
+    assert alsweep("status", run) == 0
+    assert f"nobody is at work; go on with: alsweep suggest {run}" in capsys.readouterr().out
     tasks = open_labellings(run)[0].open_tasks()
     assert alsweep("skip", run, tasks[0].id, "--reason", " ") == 2
     assert "--reason: is empty" in capsys.readouterr().err
