@@ -62,8 +62,21 @@ class ResourcesConfig(Frozen):
     """What one trajectory gets; never part of a result's identity."""
 
     cpus: PositiveFloat = Field(1, description="logical CPUs; threads = max(1, cpus)")
-    gpus: NonNegativeFloat = Field(0, description="GPUs; fractions share one")
+    gpus: NonNegativeFloat = Field(
+        0,
+        description="GPUs; fractions share one; auto: as small a fraction as a short calibration "
+        "on this machine finds room for",
+    )
+    gpus_to_find: bool = added(
+        False, neutral=False, description="what gpus: auto sets, until the fraction is known"
+    )
     device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
+    gpu_memory_gib: PositiveFloat | None = added(
+        None,
+        neutral=None,
+        description="most memory of the device that a worker holds while it predicts; cases that "
+        "need more are cut in slabs; default: gpus' share of the card, on a CPU all",
+    )
     members_at_once: PositiveInt = Field(
         1, description="members trained side by side, each on its share of the CPUs"
     )
@@ -86,6 +99,14 @@ class ResourcesConfig(Frozen):
     price_per_gpu_hour: PositiveFloat | None = added(
         None, neutral=None, description="what an hour of a GPU costs"
     )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _find_gpus(cls, value: Any) -> Any:
+        """Calibrated alone on a card, and with a number from then on."""
+        if isinstance(value, dict) and value.get("gpus") == "auto":
+            return {**value, "gpus": 1.0, "gpus_to_find": True}
+        return value
 
     @property
     def threads(self) -> int:

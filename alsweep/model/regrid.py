@@ -1,6 +1,7 @@
 """From probabilities on the resampled grid to labels on the grid of the source."""
 
 from collections.abc import Iterator, Sequence
+from math import prod
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from alsweep.data.case import CaseInfo, Spacing
+    from alsweep.query.pool import Prediction
     from alsweep.types import LabelMap, Probs
 
 _VALUES_AT_ONCE = 1 << 24
@@ -28,12 +30,16 @@ class _Axis(NamedTuple):
     high: "Int64[Tensor, ' new']"
     share: "Float32[Tensor, ' new']"
 
-    def part(self, planes: slice) -> "_Axis":
-        return _Axis(self.low[planes], self.high[planes], self.share[planes])
+    def part(self, planes: slice) -> "tuple[slice, _Axis]":
+        """Old planes that some new ones are made of, and the axis between these."""
+        low, high, share = self.low[planes], self.high[planes], self.share[planes]
+        # Both ascend.
+        first, last = int(low[0]), int(high[-1])
+        return slice(first, last + 1), _Axis(low - first, high - first, share)
 
 
 def original_labels(
-    probs: "Probs", case: "CaseInfo", spacing: "Spacing", order: Sequence[int]
+    prediction: "Prediction", case: "CaseInfo", spacing: "Spacing", order: Sequence[int]
 ) -> "LabelMap":
     """The predicted label of each voxel of the source, uint8 ``(z, y, x)``, on the CPU.
 
@@ -42,7 +48,7 @@ def original_labels(
     than the labels is ever as large as the source.
 
     Args:
-        probs: On the resampled grid, ``(class, z, y, x)``.
+        prediction: On the resampled grid.
         case: Says how that grid lies in the source's.
         spacing: Of the resampled grid ``(z, y, x)``, mm.
         order: As for :func:`alsweep.model.outputs.label_map`.
@@ -54,11 +60,13 @@ def original_labels(
     inside = labels[case.crop.slices]
     coarse = coarse_axis(spacing, case.original_spacing)
     axes = [
-        _axis(old, new, nearest=axis == coarse, device=probs.device)
-        for axis, (old, new) in enumerate(zip(probs.shape[1:], inside.shape, strict=True))
+        _axis(old, new, nearest=axis == coarse, device=prediction.device)
+        for axis, (old, new) in enumerate(zip(prediction.shape, inside.shape, strict=True))
     ]
-    for planes in _slabs(len(inside), len(probs) * max(inside[0].size, probs[0, 0].numel())):
-        part = _resampled(probs, axes[0].part(planes), dim=1)
+    plane = max(inside[0].size, prod(prediction.shape[1:]))
+    for planes in _slabs(len(inside), prediction.channels * plane):
+        old, along_z = axes[0].part(planes)
+        part = _resampled(prediction.part(old, slice(None)).mean_probs, along_z, dim=1)
         if coarse in (1, 2):
             part = _resampled(_resampled(part, axes[1], dim=2), axes[2], dim=3)
         else:

@@ -154,7 +154,7 @@ def _directions(features: np.ndarray) -> np.ndarray:
 
 def _class_counts(prediction: "Prediction", patch: "Patch") -> "Tensor":
     """Voxels of the patch that are predicted as each foreground class."""
-    probs = prediction.mean_probs[(slice(None), *patch.slices)]
+    probs = prediction.box(patch.slices).mean_probs
     if prediction.regions:
         return (probs > 0.5).sum(dim=(1, 2, 3))
     return probs.argmax(dim=0).flatten().bincount(minlength=probs.shape[0])[1:]

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,7 @@ from alsweep.model.device import Compute, resolve_compute, set_threads
 from alsweep.model.inference import Tiling, predict
 from alsweep.model.learner import Setup
 from alsweep.model.learners import make_learner
+from alsweep.model.memory import allowed_bytes
 from alsweep.query.base import Prediction, Streams, make_strategy
 from alsweep.query.room import has_room
 from alsweep.results.loops import PartScores
@@ -69,6 +70,7 @@ class Steps:
         """
         set_threads(resources.threads)
         compute = resolve_compute(resources.device, config.training.precision)
+        compute = replace(compute, allowed=allowed_bytes(compute.device, resources))
         store = ModelStore(models, int(resources.models_gib * _GIB))
         tell = on_progress or (lambda progress: None)
         learner = make_learner(config.training.learner)
@@ -135,7 +137,7 @@ class Steps:
         evaluator = Evaluator(
             self.dataset,
             protocol,
-            lambda case: self.predict(members, case, how).mean_probs,
+            lambda case: self.predict(members, case, how),
             partial(self._tell, loop, "evaluate"),
         )
         validation, test = evaluator.scores()
@@ -163,6 +165,7 @@ class Steps:
             regions=setup.regions,
             encoder=self.members.learner.encoder,
             gaussian=how.gaussian,
+            outputs=setup.outputs,
         )
         networks = [member.network for member in members]
         return predict(networks, self.dataset.image(case), tiling, needs)

@@ -19,7 +19,7 @@ from alsweep.geometry import Patch, QueriedPatch, by_case, union_voxels
 from alsweep.layout import space_path
 from alsweep.model.device import resolve_compute
 from alsweep.model.learner import Setup
-from alsweep.model.outputs import label_map
+from alsweep.model.outputs import predicted_labels
 from alsweep.query.base import make_strategy
 from alsweep.query.maps import PredictiveEntropyMap, VoxelMap
 from alsweep.results.loops import LoopRecord
@@ -161,8 +161,9 @@ class StoredNetworks:
         inference = self._steps.config.inference
         prediction = self._steps.predict(self._members, case, inference, score.needs)
         order = self._steps.dataset.manifest.regions_class_order
-        labels = label_map(prediction.mean_probs, order)
-        return labels, score(prediction).float().to("cpu").numpy()
+        labels = predicted_labels(prediction, order)
+        parts = (prediction.part(planes, slice(None)) for planes in prediction.slabs)
+        return labels, np.concatenate([score(part).float().to("cpu").numpy() for part in parts])
 
     def _asking(self, strategy: StrategySpec) -> Steps:
         config = self._steps.config.model_copy(update={"strategy": strategy})
