@@ -21,7 +21,13 @@ Tell = Callable[[str], None]
 
 
 def plan_read(
-    sweep: SweepConfig, space: Path, run: Path, overrides: Sequence[str] = (), tell: Tell = log
+    sweep: SweepConfig,
+    space: Path,
+    run: Path,
+    overrides: Sequence[str] = (),
+    tell: Tell = log,
+    *,
+    private: bool = True,
 ) -> Plan:
     """Resolve a sweep that was read from a file.
 
@@ -31,13 +37,28 @@ def plan_read(
         run: Where the sweep is going to be made.
         overrides: ``PATH=VALUE``, as on the command line.
         tell: Hears warnings.
+        private: Whether it is made on this machine, and not on a cluster.
 
     Raises:
         ConfigError: It cannot work on its dataset.
         DatasetError: Its dataset cannot be opened.
     """
     recorded = _recorded_run(sweep, space, run, overrides)
-    return plan_of(sweep, space, recorded, tell, moved=_moved(sweep, overrides))
+    plan = plan_of(sweep, space, recorded, tell, moved=_moved(sweep, overrides))
+    return with_fraction(plan, private=private, tell=tell)
+
+
+def with_fraction(plan: Plan, *, private: bool, tell: Tell) -> Plan:
+    """The plan with a number where its sweep says ``gpus: auto``, which is tried out on the card.
+
+    Raises:
+        ConfigError: It is to be made on a cluster, whose cards are not here, or no worker fits one.
+    """
+    if not plan.sweep.resources.gpus_to_find:
+        return plan
+    from alsweep.sweep.fraction import with_gpus
+
+    return with_gpus(plan, private=private, tell=tell)
 
 
 def _recorded_run(
