@@ -27,7 +27,7 @@ if [ "$device" = cpu ]; then
     part "tests marked gpu" "$python" -m pytest -q -p no:cacheprovider -m gpu tests/cuda
     part "query" "$python" benchmarks/query.py --device cpu --only hippocampus --members 2 --rounds 1
     part "training" "$python" benchmarks/training.py --only cpu --rounds 1 --skip-compile --iterations 4
-    part "slabs" "$python" benchmarks/slabs.py --device cpu --shape 48 40 40 --classes 12 --window 16 --gib 0.004
+    part "slabs" "$python" benchmarks/slabs.py --device cpu --shape 48 40 40 --classes 12 --window 16 --gib 0.01 0.0075
     part "loop" "$python" benchmarks/loop.py --device cpu --epochs 1 --iterations 4 --cases 8 --size 32
     part "sharing" "$python" benchmarks/sharing.py --device cpu --at-once 1 --epochs 1 --iterations 4
 else

@@ -59,6 +59,10 @@ MOST_LOGITS = 1 << 31
 MOST_WALK = 5.0
 """Seconds after which the plain way gives a channel's selection up; its ratio is at least that."""
 
+GAVE_UP = (-1, -1, -1)
+_A_WHILE = 1000
+"""Candidates between two looks at the clock."""
+
 MOST_CONVOLVED = 10**10
 """Products above which the plain way gets a Fourier transform: a convolution would take minutes."""
 
@@ -149,21 +153,21 @@ def plain_box_mean(score: torch.Tensor, case: Case) -> np.ndarray:
 
 def plain_walk(scores: np.ndarray, case: Case, n: int, already: list[Triple]) -> list[Triple]:
     """Sort all, then take from the front what overlaps nothing."""
-    size, stride, end = np.array(case.box), np.array(case.stride), time.perf_counter() + MOST_WALK
+    size, stride, end = np.array(case.box), np.array(case.stride), time.process_time() + MOST_WALK
     waiting: list[dict[str, Any]] = []
     for flat in np.argsort(scores, axis=None)[::-1]:
         coords = np.array(np.unravel_index(flat, scores.shape)) * stride
         found = {"case": case.name, "coords": coords, "size": size, "score": scores.flat[flat]}
         waiting.append(found)
-        if time.perf_counter() > end:
-            return []
+        if not len(waiting) % _A_WHILE and time.process_time() > end:
+            return [GAVE_UP]
     taken = [(np.array(p.start), np.array(p.size)) for p in case.taken]
-    taken += [(np.array(start), size) for start in already]
+    taken += [(np.array(start), size) for start in already if start != GAVE_UP]
     chosen: list[Triple] = []
     while waiting and len(chosen) < n:
         candidate = waiting.pop(0)
-        if time.perf_counter() > end:
-            break
+        if not len(waiting) % _A_WHILE and time.process_time() > end:
+            return [*chosen, GAVE_UP]
         if not any(_overlaps(candidate, *box) for box in taken):
             chosen.append(tuple(candidate["coords"].tolist()))
             taken.append((candidate["coords"], candidate["size"]))
@@ -411,8 +415,7 @@ def measure(case: Case, given: argparse.Namespace, device: torch.device) -> None
     for name, own in ((name, found[name]) for name in our_ways):
         before, ratio, same = f"{'-':>22} {'-':>8} {'-':>5}", "-", ""
         if name in slow:
-            gave_up = len(slow[name].starts) < PATCHES and not name.startswith("clasp_pe")
-            ratio = f"{'>' * gave_up}{slow[name].total / own.total:.1f}"
+            ratio = f"{'>' * (GAVE_UP in slow[name].starts)}{slow[name].total / own.total:.1f}"
             before = str(slow[name])
             # Agreement is counted, not asked for: float32 convolution rounds differently, and the
             # plain way has no last start that is no multiple of the stride (ACDC, AMOS).

@@ -162,8 +162,7 @@ def timers(parts: dict[str, float], clock: Callable[[], float]) -> Iterator[None
     timed = [
         ("draw", PatchSampler, "batch"),
         ("augment", Augmentation, "__call__"),
-        ("forward", nn.Module, "__call__"),
-        ("loss", trainer, "deep_supervision_loss"),
+        ("forward and loss", nn.Module, "__call__"),
         ("backward", torch.Tensor, "backward"),
         ("clip", nn.utils, "clip_grad_norm_"),
         ("optimizer", torch.GradScaler, "step"),
@@ -210,7 +209,7 @@ def profile(setup: Setup, training_data: TrainingData, title: str) -> None:
             learner.fit(network, setup, training_data, lambda epoch: None, checkpoint)
         total = clock() - began
     parts["rest"] = total - sum(parts.values())
-    inside = sum(parts[name] for name in ("forward", "backward", "optimizer"))
+    inside = sum(parts[name] for name in ("forward and loss", "backward", "optimizer"))
     print(
         f"{title}: {100 * (1 - inside / total):.1f} % outside forward, backward, optimizer; ",
         end="",

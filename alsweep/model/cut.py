@@ -78,6 +78,9 @@ class CutPrediction(Prediction):
             lattice.passes(planes),
         )
 
+    def __repr__(self) -> str:
+        return f"CutPrediction({self.shape}, {self._planes} planes at a time)"
+
     _source: Source
     _planes: int
     _again: bool

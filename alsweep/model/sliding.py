@@ -29,9 +29,13 @@ if TYPE_CHECKING:
 
     Image = Float[Tensor, "channel z y x"]
 
-_WINDOWS, _WINDOWS_ON_CARD = 2, 4
-"""Windows per forward pass. One alone is up to 13 times slower on a CPU: oneDNN's fast path needs
-more. On an H200 four of 128x128x128 take 0.8 of the time of two, and eight no less than 0.76."""
+_WINDOWS = 2
+"""Windows per forward pass on a CPU. One alone is up to 13 times slower: oneDNN's fast path needs
+more."""
+
+_TIMES_ON_CARD = {4: 0.8, 3: 0.9, 2: 1.0}
+"""Windows per forward pass on a card, and the time that each takes then. On an H200 four of
+128x128x128 take 0.8 of the time of two, and eight no less than 0.76; three were not timed."""
 
 _VALUES_ON_CARD = 1 << 28
 """Logits that a forward pass on a card may give, if it can be helped: 1 GiB as float32."""
@@ -76,9 +80,11 @@ class Tiling:
         """Windows of a forward pass: as many for each of a case, whatever part of it is wanted."""
         if self.compute.device.type == "cpu":
             return _WINDOWS
-        each = (self.outputs or 1) * prod(self.window)
-        most = max(1, min(_WINDOWS_ON_CARD, _VALUES_ON_CARD // each))
-        return min(most, max(2, self.lattice(shape).windows))
+        most = max(1, _VALUES_ON_CARD // ((self.outputs or 1) * prod(self.window)))
+        count = self.lattice(shape).windows
+        # All passes are full ones: what the last one lacks is computed for nothing.
+        taken = {n: -(-count // n) * n * time for n, time in _TIMES_ON_CARD.items() if n <= most}
+        return min(taken, key=lambda n: taken[n], default=1)
 
 
 def slide(

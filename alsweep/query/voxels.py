@@ -107,7 +107,8 @@ class VoxelScores:
                 yield self.prediction.part(planes, slice(None))
 
     def _planes_at_once(self, slab: slice) -> int:
+        planes: int = slab.stop - slab.start
         if self.prediction.device.type != "cpu":
-            return slab.stop - slab.start
+            return planes
         _, height, width = self.prediction.shape
         return max(1, CACHED_VOXELS // (height * width))

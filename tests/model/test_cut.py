@@ -134,6 +134,20 @@ def test_who_reads_all_of_a_case_gets_all_of_it(form):
     assert torch.equal(parts.mean_entropy, taken.mean_entropy)
 
 
+@pytest.mark.parametrize(
+    ("windows", "at_once"),
+    [(1, 2), (2, 2), (3, 3), (4, 4), (5, 3), (6, 3), (7, 4), (9, 3), (10, 4)],
+)
+def test_a_card_computes_few_windows_for_nothing(windows, at_once):
+    card = replace(
+        TILING, window=(6, 4, 4), step=1.0, compute=Compute(torch.device("cuda"), "fp16")
+    )
+    assert card.windows_at_once((6 * windows, 4, 4)) == at_once
+    # A window of 128x128x128 with 104 classes is 0.8 GiB of logits.
+    body = replace(card, window=(128, 128, 128), outputs=104)
+    assert body.windows_at_once((600, 512, 512)) == 1
+
+
 class OneCase:
     """A pool of one case."""
 
@@ -238,7 +252,7 @@ def test_a_case_is_predicted_and_scored_within_what_is_allowed(strategy, monkeyp
     for module in (aggregate, voxels):
         monkeypatch.setattr(module, "CACHED_VOXELS", 1 << 10)
     networks = [nn.Conv3d(1, CLASSES, 1).eval() for _ in range(MEMBERS)]
-    tiling = Tiling((8, 8, 8), 0.75, (), replace(CPU, allowed=allowed), outputs=CLASSES)
+    tiling = Tiling((8, 16, 16), 0.75, (), replace(CPU, allowed=allowed), outputs=CLASSES)
     needs = make_strategy(strategy).needs
 
     def asked(tiling):

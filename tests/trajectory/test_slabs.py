@@ -2,8 +2,6 @@
 
 from dataclasses import replace
 
-import pytest
-
 from alsweep.config.sweep import ResourcesConfig
 from alsweep.model import ensemble_mean
 from alsweep.model.cut import CutPrediction
@@ -16,13 +14,12 @@ from tests.trajectory.conftest import make_config
 LITTLE = 0.9e6 / GIB
 
 
-@pytest.mark.parametrize("tta", [False, True])
-def test_a_loop_in_slabs_asks_and_judges_as_one_without(phantom, tmp_path, monkeypatch, tta):
+def test_a_loop_in_slabs_asks_and_judges_as_one_without(phantom, tmp_path, monkeypatch):
     # Else what is made in between would be more than the case.
     monkeypatch.setattr(ensemble_mean, "_CACHED_VALUES", 1 << 14)
-    inference = {"tta": tta, "step": 0.75}
-    config = make_config(phantom, strategy="clasp_pe", inference=inference, evaluation={"tta": tta})
-    config = resolve(config, phantom)
+    mirrored = {"tta": True, "step": 0.75}
+    changes = {"inference": mirrored, "evaluation": mirrored, "training": {"mirror_axes": ["z"]}}
+    config = resolve(make_config(phantom, strategy="clasp_pe", **changes), phantom)
 
     def steps(**resources):
         models = tmp_path / "models"
