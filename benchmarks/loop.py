@@ -81,11 +81,12 @@ class Spent:
 
 def config(dataset: Path, given: argparse.Namespace) -> TrajectoryConfig:
     """BALD with two members, so that a query has something to do."""
+    edge = given.size // 4
     return TrajectoryConfig.model_validate(
         {
             "dataset": str(dataset),
             "strategy": "mutual_information",
-            "query": {"patches": 8, "loops": 3, "patch_size": [16, 16, 16], "stride": 4},
+            "query": {"patches": 8, "loops": 3, "patch_size": [edge] * 3, "stride": 4},
             "training": {
                 "members": 2,
                 "ensemble": "seeds",
