@@ -30,12 +30,17 @@ class _Axis(NamedTuple):
     high: "Int64[Tensor, ' new']"
     share: "Float32[Tensor, ' new']"
 
-    def part(self, planes: slice) -> "tuple[slice, _Axis]":
-        """Old planes that some new ones are made of, and the axis between these."""
-        low, high, share = self.low[planes], self.high[planes], self.share[planes]
-        # Both ascend.
-        first, last = int(low[0]), int(high[-1])
-        return slice(first, last + 1), _Axis(low - first, high - first, share)
+    def part(self, planes: slice) -> "_Axis":
+        return _Axis(self.low[planes], self.high[planes], self.share[planes])
+
+    @property
+    def between(self) -> slice:
+        """The old planes that the new ones are made of; both ascend."""
+        return slice(int(self.low[0]), int(self.high[-1]) + 1)
+
+    def less(self, first: int) -> "_Axis":
+        """The same where the old planes before ``first`` are not there."""
+        return _Axis(self.low - first, self.high - first, self.share)
 
 
 def original_labels(
@@ -65,8 +70,10 @@ def original_labels(
     ]
     plane = max(inside[0].size, prod(prediction.shape[1:]))
     for planes in _slabs(len(inside), prediction.channels * plane):
-        old, along_z = axes[0].part(planes)
-        part = _resampled(prediction.part(old, slice(None)).mean_probs, along_z, dim=1)
+        along_z = axes[0].part(planes)
+        old = along_z.between
+        there = prediction.part(old, slice(None)).mean_probs
+        part = _resampled(there, along_z.less(old.start), dim=1)
         if coarse in (1, 2):
             part = _resampled(_resampled(part, axes[1], dim=2), axes[2], dim=3)
         else:
