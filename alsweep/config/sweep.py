@@ -30,16 +30,13 @@ from alsweep.config.expansion import (
     partial,
     refuse_two_ways,
 )
+from alsweep.config.provenance import Provenance
 from alsweep.config.report import ReportConfig
 from alsweep.config.schedule import ScheduleConfig
 from alsweep.config.search import SearchConfig
 from alsweep.config.trajectory import Seed, TrajectoryConfig
 from alsweep.config.validation import validated
 from alsweep.files import canonical_json
-
-SCHEMA_VERSION = 3
-"""Of RUN/sweep.yaml; an older one means for ever what it meant. 2: what presets imply is written
-out where the grid varies them. 3: settings, each on a dataset of its own, points and samples."""
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
@@ -124,65 +121,6 @@ class WandbConfig(Frozen):
     mode: Literal["offline", "online", "disabled"] = "offline"
     project: str = "alsweep"
     entity: str | None = None
-
-
-class Implied(Frozen):
-    """What a point of the grid means beyond its own keys, such as all that a preset sets.
-
-    Attributes:
-        where: The point, without the strategy: dotted key to value.
-        base: Dotted key to value.
-    """
-
-    where: dict[str, Any]
-    base: dict[str, Any]
-
-
-class RecordedSetting(Frozen):
-    """What a named setting was when it was resolved.
-
-    Attributes:
-        name: Of the setting.
-        dataset_fingerprint: Of the dataset that it is on.
-        trajectories: Ids, in the order of points and seeds.
-    """
-
-    name: str
-    dataset_fingerprint: str
-    trajectories: tuple[str, ...]
-
-
-class Provenance(Frozen):
-    """Where a resolved sweep comes from; written into RUN/sweep.yaml by alsweep alone.
-
-    Attributes:
-        dataset_fingerprint: Of the one dataset; None where settings are on several.
-        settings: Where there are named ones; they hold all trajectories.
-        draws: Of the sample, with all that they mean.
-        study: Name of the search's study.
-    """
-
-    version: str
-    schema_version: int = added(SCHEMA_VERSION, neutral=1)
-    dataset_fingerprint: str | None
-    trajectories: tuple[str, ...] = Field(description="ids: settings, points, seeds innermost")
-    implied: tuple[Implied, ...] = added((), neutral=())
-    settings: tuple[RecordedSetting, ...] = added((), neutral=())
-    draws: tuple[dict[str, Any], ...] = added((), neutral=())
-    study: str | None = added(None, neutral=None)
-
-    def fingerprint_of(self, setting: str | None) -> str | None:
-        """Of the dataset that a setting is on; None where the setting was not there then."""
-        if setting is None:
-            return self.dataset_fingerprint
-        named = (one.dataset_fingerprint for one in self.settings if one.name == setting)
-        return next(named, None)
-
-    @property
-    def fingerprints(self) -> tuple[str, ...]:
-        """Of all datasets, each once."""
-        found = [self.dataset_fingerprint, *(one.dataset_fingerprint for one in self.settings)]
-        return tuple(dict.fromkeys(print_ for print_ in found if print_ is not None))
 
 
 class SweepConfig(Frozen):

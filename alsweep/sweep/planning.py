@@ -6,7 +6,8 @@ from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from alsweep.config.sweep import Provenance, SweepConfig
+from alsweep.config.provenance import Provenance
+from alsweep.config.sweep import SweepConfig
 from alsweep.errors import ConfigError, DatasetError
 from alsweep.layout import space_path
 from alsweep.storage.place import absolute, is_remote
