@@ -23,8 +23,9 @@ from torch import nn
 from alsweep.config.trajectory import TrainingConfig
 from alsweep.model.device import Compute, set_threads
 from alsweep.model.ensemble_mean import EnsembleMean
-from alsweep.model.inference import _WINDOWS, Tiling, predict
+from alsweep.model.inference import Tiling, predict
 from alsweep.model.network import build_network
+from alsweep.model.sliding import _WINDOWS
 from alsweep.model.topology import Topology
 from alsweep.query import Prediction
 

@@ -12,9 +12,11 @@ begins.
 All ways of one case are run in turn, three times in a row each, again and again; the fastest run of
 each counts. So other programs disturb none of them more than the others, and each finds its data in
 the cache as far as they fit; a busy machine still disturbs the short ones most, hence the load in
-the last line. Two limits stand beside them: "read" is the time
-to read all members once, "logs" the time of nothing but the logarithms, of as many values as the
-plain way takes them of, in pieces that stay in the cache.
+the last line. Three limits stand beside them: "read" is the time
+to read all members once, which is what memory bandwidth allows, "logs" the time of nothing but the
+logarithms, of as many values as the plain way takes them of, in pieces that stay in the cache, and
+"map" that of the entropy of the folded members, which ours takes tile by tile within aggregation.
+The plain way gives up a channel's selection after some seconds; ">" says that it did.
 
 On a card the members lie on it for both ways, which end with patches on the CPU; seconds are the
 clock's, each part waits for the card, and memory is that of the card.
@@ -40,18 +42,26 @@ from alsweep.geometry import Patch, Triple
 from alsweep.model.ensemble_mean import EnsembleMean
 from alsweep.query import PoolCase, Prediction, Request, make_strategy
 from alsweep.query.engine import Engine
+from alsweep.query.maps import VoxelMap, predictive_entropy
+from alsweep.query.voxels import VoxelScores
 from alsweep.query.windows import Windows
 from alsweep.rng import stream
 
 PATCHES = 20
 STRATEGIES = ("predictive_entropy", "mutual_information", "clasp_pe")
-FROM_LOGITS = STRATEGIES[:2]
 ROUNDS = 14
 BUDGET = 5.0
 """CPU seconds after which a way is not run again; whatever takes longer is run once."""
 
 MOST_LOGITS = 1 << 31
-"""Bytes of all members above which nothing begins at logits: the plain way triples them."""
+"""Bytes of all members above which nothing begins at logits on a CPU: plain triples them."""
+
+MOST_WALK = 5.0
+"""Seconds after which the plain way gives a channel's selection up; its ratio is at least that."""
+
+GAVE_UP = (-1, -1, -1)
+_A_WHILE = 1000
+"""Candidates between two looks at the clock."""
 
 MOST_CONVOLVED = 10**10
 """Products above which the plain way gets a Fourier transform: a convolution would take minutes."""
@@ -143,21 +153,21 @@ def plain_box_mean(score: torch.Tensor, case: Case) -> np.ndarray:
 
 def plain_walk(scores: np.ndarray, case: Case, n: int, already: list[Triple]) -> list[Triple]:
     """Sort all, then take from the front what overlaps nothing."""
-    size, stride = np.array(case.box), np.array(case.stride)
-    waiting = [
-        {
-            "case": case.name,
-            "coords": np.array(np.unravel_index(flat, scores.shape)) * stride,
-            "size": size,
-            "score": scores.flat[flat],
-        }
-        for flat in np.argsort(scores, axis=None)[::-1]
-    ]
+    size, stride, end = np.array(case.box), np.array(case.stride), time.process_time() + MOST_WALK
+    waiting: list[dict[str, Any]] = []
+    for flat in np.argsort(scores, axis=None)[::-1]:
+        coords = np.array(np.unravel_index(flat, scores.shape)) * stride
+        found = {"case": case.name, "coords": coords, "size": size, "score": scores.flat[flat]}
+        waiting.append(found)
+        if not len(waiting) % _A_WHILE and time.process_time() > end:
+            return [GAVE_UP]
     taken = [(np.array(p.start), np.array(p.size)) for p in case.taken]
-    taken += [(np.array(start), size) for start in already]
+    taken += [(np.array(start), size) for start in already if start != GAVE_UP]
     chosen: list[Triple] = []
     while waiting and len(chosen) < n:
         candidate = waiting.pop(0)
+        if not len(waiting) % _A_WHILE and time.process_time() > end:
+            return [*chosen, GAVE_UP]
         if not any(_overlaps(candidate, *box) for box in taken):
             chosen.append(tuple(candidate["coords"].tolist()))
             taken.append((candidate["coords"], candidate["size"]))
@@ -226,10 +236,15 @@ class TimedEngine(Engine):
     clock: "Clock"
 
     def patch_scores(self, prediction: Prediction, windows: Windows) -> np.ndarray:
-        """Score the windows."""
-        scores = super().patch_scores(prediction, windows)
+        """Score the windows, where they are and then on the CPU."""
+        score_map = self.composition.map
+        assert isinstance(score_map, VoxelMap)
+        voxels = VoxelScores(prediction, score_map, self.composition.stratify.by_class)
+        scores = self.composition.aggregate(voxels, windows)
         self.clock.lap("map+aggregate")
-        return scores
+        copied = np.asarray(scores.cpu().numpy())
+        self.clock.lap("copy")
+        return copied
 
 
 def ours(
@@ -325,14 +340,14 @@ class Measured:
 Way = Callable[[], Answer]
 
 
-def in_turn(ways: dict[str, Way], device: torch.device) -> dict[str, Measured]:
+def in_turn(ways: dict[str, Way], rounds: int, device: torch.device) -> dict[str, Measured]:
     """Run all ways in turn, again and again; the fastest run of each counts.
 
     Memory is not measured of what is slow.
     """
     answers = {name: [way()] for name, way in ways.items()}
     quick = [name for name in ways if 2 * _total(answers[name][0]) < BUDGET]
-    for _ in range(ROUNDS - 1):
+    for _ in range(rounds - 1):
         for name in quick:
             if sum(map(_total, answers[name])) < BUDGET:
                 answers[name] += [ways[name]() for _ in range(3)]
@@ -353,21 +368,22 @@ def main() -> None:
     parser.add_argument("--only", nargs="+", help="names of cases")
     parser.add_argument("--members", type=int, default=5)
     parser.add_argument("--device", default="cpu", help="cpu or cuda")
+    parser.add_argument("--rounds", type=int, default=ROUNDS, help="of three runs each")
     parser.add_argument("--without-plain", action="store_true", help="ours alone")
     given = parser.parse_args()
     torch.set_num_threads(1)
     device = torch.device(given.device)
     what = "CPU" if device.type == "cpu" else torch.cuda.get_device_name(device)
     print(
-        f"{what}, ms: plain = map/aggregate/select, ours = fold/map+aggregate/select; "
+        f"{what}, ms: plain = map/aggregate/select, ours = fold/map+aggregate/copy/select; "
         "MiB above members"
     )
     sides = " ".join(f"{side:>22} {'sum':>8} {'MiB':>5}" for side in ("plain", "ours"))
-    limits = f"{'read':>6} {'logs':>6}"
+    limits = f"{'read':>6} {'logs':>6} {'map':>6}"
     print(f"{'case':12} {'strategy':26} {sides} {'ratio':>6} {limits}  same")
     for case in CASES[:-1] if given.quick else CASES:
         if given.only is None or case.name in given.only:
-            measure(case, given.members, device, not given.without_plain)
+            measure(case, given, device)
 
 
 def ways_of(case: Case, count: int, device: torch.device) -> tuple[dict[str, Way], dict[str, Way]]:
@@ -376,40 +392,41 @@ def ways_of(case: Case, count: int, device: torch.device) -> tuple[dict[str, Way
     plain_ways, our_ways = (
         {name: partial(way, case, members, name) for name in STRATEGIES} for way in (plain, ours)
     )
-    if sum(member.nbytes for member in members) < MOST_LOGITS:
+    if device.type != "cpu" or sum(member.nbytes for member in members) < MOST_LOGITS:
         # The logarithms of the probabilities are a member's logits, but for a constant.
         logits = [member.log() for member in members]
-        for name in FROM_LOGITS:
+        for name in STRATEGIES:
             plain_ways[f"{name}, logits"] = partial(plain, case, logits, name, True)
             our_ways[f"{name}, logits"] = partial(ours, case, logits, name, True)
-    if case.name == "stride 1":
-        # Channel by channel the plain walk of a million windows takes minutes each.
-        del plain_ways["clasp_pe"]
     return plain_ways, our_ways
 
 
-def measure(case: Case, count: int, device: torch.device, with_plain: bool) -> None:
+def measure(case: Case, given: argparse.Namespace, device: torch.device) -> None:
     """Print the lines of one case."""
+    count, with_plain = given.members, not given.without_plain
     plain_ways, our_ways = ways_of(case, count, device)
     members = our_ways["predictive_entropy"].args[1]
-    limits = {"read": partial(_read, members)} | {
+    limits = {"read": partial(_read, members), "map": partial(_map, members)} | {
         f"logs {volumes}": partial(_logs, members, volumes) for volumes in (1, count + 1)
     }
     slow_ways = {f"plain {name}": way for name, way in plain_ways.items() if with_plain}
-    found = in_turn({**our_ways, **slow_ways, **limits}, device)
+    found = in_turn({**our_ways, **slow_ways, **limits}, given.rounds, device)
     slow = {name: found[f"plain {name}"] for name in plain_ways if with_plain}
     for name, own in ((name, found[name]) for name in our_ways):
         before, ratio, same = f"{'-':>22} {'-':>8} {'-':>5}", "-", ""
         if name in slow:
-            before, ratio = str(slow[name]), f"{slow[name].total / own.total:.1f}"
+            ratio = f"{'>' * (GAVE_UP in slow[name].starts)}{slow[name].total / own.total:.1f}"
+            before = str(slow[name])
             # Agreement is counted, not asked for: float32 convolution rounds differently, and the
             # plain way has no last start that is no multiple of the stride (ACDC, AMOS).
-            if name != "clasp_pe":
+            if not name.startswith("clasp_pe"):
                 both = set(slow[name].starts) & set(own.starts)
                 same = f"{len(both)}/{len(slow[name].starts)}"
         volumes = count + 1 if name.startswith("mutual_information") else 1
         logs = found[f"logs {volumes}"].total
-        bounds = f"{1e3 * found['read'].total:6.1f} {1e3 * logs:6.1f}"
+        bounds = " ".join(
+            f"{1e3 * s:6.1f}" for s in (found["read"].total, logs, found["map"].total)
+        )
         print(f"{case.name:12} {name:26} {before} {own} {ratio:>6} {bounds}  {same}")
     share = found["clasp_pe"].total / found["predictive_entropy"].total
     load = ", ".join(f"{one:.1f}" for one in os.getloadavg())
@@ -424,6 +441,14 @@ def _read(members: list[torch.Tensor]) -> Answer:
     for member in members:
         member.sum()
     clock.lap("read")
+    return clock.seconds, []
+
+
+def _map(members: list[torch.Tensor]) -> Answer:
+    """The entropy of what is folded already, and nothing else."""
+    clock = Clock(members[0].device)
+    predictive_entropy(Prediction(members[0]))
+    clock.lap("map")
     return clock.seconds, []
 
 

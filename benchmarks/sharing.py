@@ -40,6 +40,7 @@ def space(dataset: Path, at_once: int, given: argparse.Namespace) -> dict[str, o
                 "members": MEMBERS,
                 "ensemble": "seeds",
                 "epochs": given.epochs,
+                "iterations_per_epoch": given.iterations,
                 "patch_size": [PATCH] * 3,
                 "features": given.features,
             },
@@ -109,11 +110,14 @@ def main() -> None:
     parser.add_argument("--at-once", type=int, nargs="+", default=[1, 2, 4, 8, 16])
     parser.add_argument("--features", type=int, nargs="+", default=[8, 16, 32])
     parser.add_argument("--epochs", type=int, default=8)
+    parser.add_argument("--iterations", type=int, default=50)
     given = parser.parse_args()
     if given.device != "cpu":
         print(torch.cuda.get_device_name())
     features = "-".join(map(str, given.features))
-    print(f"features {features}, {PATCH}^3, {50 * given.epochs} iterations a training")
+    print(
+        f"features {features}, {PATCH}^3, {given.iterations * given.epochs} iterations a training"
+    )
     print(f"{'at once':>8} {'trainings/h':>12} {'sweep [s]':>10} {'card [MiB]':>11}")
     folder = Path(tempfile.mkdtemp())
     try:

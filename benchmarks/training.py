@@ -1,6 +1,7 @@
 """A training step: which ways to compute it are faster, and where its time goes.
 
-    python benchmarks/training.py [--rounds N] [--skip-compile] [--only cpu|cuda|options]
+    python benchmarks/training.py [--rounds N] [--iterations N] [--skip-compile]
+                                  [--only cpu|cuda|options]
 
 On a CPU, first ratios: networks of 8 and 16 base features, windows of 32x32x32, batch 2, the same
 step in fp32, bf16 (where the CPU has it), channels_last_3d (which training uses there) and
@@ -12,10 +13,12 @@ without those in which others had the core.
 With `--only options` instead: the CPU seconds of a whole training with each option at its defaults,
 divided by those without any, the trainings taking turns; and of a step of pretraining.
 
-Where there is a CUDA device the same ratios on it, with nnU-Net's features and windows of
-128x128x128, also for cuDNN's own choice of algorithms, which would not repeat itself bit for bit.
-Then the seconds a step of a real training takes with more and more processes that make batches
-beside it (`resources.loaders`), and with none.
+Where there is a CUDA device the same ratios on it, of a small network and of nnU-Net's features and
+windows of 128x128x128, also for cuDNN's own choice of algorithms, which would not repeat itself bit
+for bit, and for an optimizer in one kernel ("fused"), whose bits differ from those of ours. Then
+the milliseconds a step of a real training in fp16 takes with more and more processes that make
+batches beside it (`resources.loaders`), and with none, and the shares of its parts, each of which
+is waited for.
 """
 
 import argparse
@@ -73,9 +76,12 @@ def step_with(
     if way.endswith("channels_last_3d"):
         trainer._set_layout(network, torch.channels_last_3d)
     optimizer, schedule, _ = trainer._optimizer(network, setup.training)
+    for group in optimizer.param_groups:
+        group["fused"] = way.endswith("fused")
     scaler = torch.GradScaler(compute.device.type, enabled=compute.scales_loss)
     objective = Objective(replace(setup, compute=compute))
     course = trainer._TrainingState(network, optimizer, schedule, scaler, objective)
+    # As in trainings: its algorithms are none that the clock chose.
     ran = compile_network(network) if way.endswith("compile") else network
 
     def step() -> object:
@@ -94,7 +100,7 @@ def ways_on(device: torch.device, args: argparse.Namespace) -> dict[str, Compute
             del ways["bf16"]
     else:
         fp32, fp16, bf16 = (Compute(device, p) for p in ("fp32", "fp16", "bf16"))
-        others = ("channels_last_3d", "compile", "cuDNN's choice")
+        others = ("channels_last_3d", "compile", "cuDNN's choice", "fused")
         ways = {"fp32": fp32, "fp16": fp16, "bf16": bf16, "bf16 compile": bf16}
         ways |= {f"fp16 {w}": fp16 for w in others}
     return {w: c for w, c in ways.items() if not (args.skip_compile and w.endswith("compile"))}
@@ -158,13 +164,12 @@ def load_beside(setup: Setup, training_data: TrainingData, most: int) -> None:
 
 
 @contextmanager
-def timers(parts: dict[str, float]) -> Iterator[None]:
+def timers(parts: dict[str, float], clock: Callable[[], float]) -> Iterator[None]:
     """Add up the seconds that the parts of a training take."""
     timed = [
         ("draw", PatchSampler, "batch"),
         ("augment", Augmentation, "__call__"),
-        ("forward", nn.Module, "__call__"),
-        ("loss", trainer, "deep_supervision_loss"),
+        ("forward and loss", nn.Module, "__call__"),
         ("backward", torch.Tensor, "backward"),
         ("clip", nn.utils, "clip_grad_norm_"),
         ("optimizer", torch.GradScaler, "step"),
@@ -172,23 +177,25 @@ def timers(parts: dict[str, float]) -> Iterator[None]:
     with ExitStack() as stack:
         for name, owner, attribute in timed:
             stack.enter_context(
-                patch.object(owner, attribute, _timed(owner, attribute, name, parts))
+                patch.object(owner, attribute, _timed(owner, attribute, parts, name, clock))
             )
         yield
 
 
-def _timed(owner: Any, attribute: str, name: str, parts: dict[str, float]) -> Callable[..., Any]:
+def _timed(
+    owner: Any, attribute: str, parts: dict[str, float], name: str, clock: Callable[[], float]
+) -> Callable[..., Any]:
     original, depth = getattr(owner, attribute), [0]
 
     def timed(*args: Any, **kwargs: Any) -> Any:
         depth[0] += 1
-        began = time.process_time()
+        began = clock() if depth[0] == 1 else 0.0  # a network's modules call one another
         try:
             return original(*args, **kwargs)
         finally:
             depth[0] -= 1
-            if depth[0] == 0:  # a network's modules call one another
-                parts[name] += time.process_time() - began
+            if depth[0] == 0:
+                parts[name] += clock() - began
 
     return timed
 
@@ -196,6 +203,7 @@ def _timed(owner: Any, attribute: str, name: str, parts: dict[str, float]) -> Ca
 def profile(setup: Setup, training_data: TrainingData, title: str) -> None:
     """Print where the time of a real training goes."""
     parts: dict[str, float] = defaultdict(float)
+    clock = time.process_time if setup.compute.device.type == "cpu" else synchronised
     learner = MonaiLearner()
     network = learner.network(setup, 0)
     with tempfile.TemporaryDirectory() as folder:
@@ -203,12 +211,12 @@ def profile(setup: Setup, training_data: TrainingData, title: str) -> None:
         learner.fit(
             network, _short(setup, 3), training_data, lambda epoch: None, checkpoint
         )  # warm
-        began = time.process_time()
-        with timers(parts):
+        began = clock()
+        with timers(parts, clock):
             learner.fit(network, setup, training_data, lambda epoch: None, checkpoint)
-        total = time.process_time() - began
+        total = clock() - began
     parts["rest"] = total - sum(parts.values())
-    inside = sum(parts[name] for name in ("forward", "backward", "optimizer"))
+    inside = sum(parts[name] for name in ("forward and loss", "backward", "optimizer"))
     print(
         f"{title}: {100 * (1 - inside / total):.1f} % outside forward, backward, optimizer; ",
         end="",
@@ -218,7 +226,8 @@ def profile(setup: Setup, training_data: TrainingData, title: str) -> None:
 
 def _short(setup: Setup, iterations: int) -> Setup:
     update = {"iterations_per_epoch": iterations, "epochs": 1}
-    return Setup.make(setup.dataset, setup.training.model_copy(update=update), FP32, 0)
+    training = setup.training.model_copy(update=update)
+    return Setup.make(setup.dataset, training, setup.compute, 0)
 
 
 def on_cpu(scratch: Path, args: argparse.Namespace) -> None:
@@ -234,7 +243,11 @@ def on_cpu(scratch: Path, args: argparse.Namespace) -> None:
         images, targets = sampler.batch(stream(0, "batch"), 2)
         compare(setup, (torch.from_numpy(images), torch.from_numpy(targets)), args)
     for augmentation in ("none", "nnunet"):
-        long = {"epochs": 1, "iterations_per_epoch": 40, "augmentation": augmentation}
+        long = {
+            "epochs": 1,
+            "iterations_per_epoch": args.iterations,
+            "augmentation": augmentation,
+        }
         profile(make_setup(dataset, 16, **long), training_data, f"augmentation {augmentation}")
 
 
@@ -254,18 +267,24 @@ def on_cuda(scratch: Path, args: argparse.Namespace) -> None:
         "iterations_per_epoch": 8,
     }
     config = TrainingConfig.model_validate(recipe)
-    setup = Setup.make(dataset, config, Compute(device, "bf16"), 0)
+    setup = Setup.make(dataset, config, Compute(device, "fp16"), 0)
     sampler = PatchSampler(
         dataset, training_data.labels, training_data.cases, setup.topology.window, 0.33
     )
     images, targets = sampler.batch(stream(0, "batch"), 2)
     batch = torch.from_numpy(images).to(device), torch.from_numpy(targets).to(device)
+    small = replace(make_setup(dataset, 8), compute=setup.compute)
+    compare(small, tuple(one[..., :32, :32, :32].contiguous() for one in batch), args)  # type: ignore[arg-type]
     compare(setup, batch, args)
     set_threads(cpus)
     for augmentation in ("none", "nnunet"):
         config = TrainingConfig.model_validate(recipe | {"augmentation": augmentation})
         print(f"augmentation {augmentation}, ms a step with so many loaders:", end="")
         load_beside(replace(setup, training=config), training_data, cpus)
+    for base in (8, 16):
+        long = make_setup(dataset, base, epochs=1, iterations_per_epoch=args.iterations)
+        profile(replace(long, compute=setup.compute), training_data, f"{base} features")
+    profile(_short(setup, 10), training_data, "nnU-Net's features")
 
 
 def with_options(scratch: Path, rounds: int) -> None:
@@ -306,6 +325,7 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--skip-compile", action="store_true")
+    parser.add_argument("--iterations", type=int, default=40, help="of the training that is timed")
     parser.add_argument("--only", choices=["cpu", "cuda", "options"])
     args = parser.parse_args()
     with tempfile.TemporaryDirectory() as scratch:

@@ -148,7 +148,7 @@ def dry_run(
         with _naming(space):
             return _tell_counts(sweep, said, asked, missing=missing)
     try:
-        plan = plan_read(sweep, space, run, overrides, said)
+        plan = plan_read(sweep, space, run, overrides, said, private=asked.address is None)
     except RefusedError as error:
         if len(error.faults) > 1:
             for fault in error.faults:

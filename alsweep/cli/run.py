@@ -74,7 +74,8 @@ def run(
         with to_read(place) as folder:
             return foretell_run(sweep, space, folder, set_ or [], asked)
     with to_work_in(place) as folder:
-        plan = plan_read(sweep, space, folder, set_ or [], tell)
+        private = cluster_address(address) is None
+        plan = plan_read(sweep, space, folder, set_ or [], tell, private=private)
         if plan_only:
             return _plan_only(plan, folder, mix_numerics=mix_numerics, retry=retry)
         return make(plan, folder, address, order, mix_numerics=mix_numerics, retry=retry)

@@ -9,7 +9,8 @@ from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
 from alsweep.config.overrides import ENDLESS, apply_overrides
-from alsweep.config.sweep import SCHEMA_VERSION, SweepConfig
+from alsweep.config.provenance import SCHEMA_VERSION
+from alsweep.config.sweep import SweepConfig
 from alsweep.config.trajectory import TrajectoryConfig
 from alsweep.config.validation import validated
 from alsweep.errors import ConfigError

@@ -19,7 +19,7 @@ from pydantic import (
 )
 
 from alsweep.config.assigning import assign_all, copied, with_rest
-from alsweep.config.base import Frozen, Name, Place, added, is_stored
+from alsweep.config.base import Frozen, Place, added, is_stored
 from alsweep.config.caps import CapsConfig
 from alsweep.config.expansion import (
     SEARCHED,
@@ -30,16 +30,13 @@ from alsweep.config.expansion import (
     partial,
     refuse_two_ways,
 )
+from alsweep.config.provenance import Provenance
 from alsweep.config.report import ReportConfig
 from alsweep.config.schedule import ScheduleConfig
 from alsweep.config.search import SearchConfig
 from alsweep.config.trajectory import Seed, TrajectoryConfig
 from alsweep.config.validation import validated
 from alsweep.files import canonical_json
-
-SCHEMA_VERSION = 3
-"""Of RUN/sweep.yaml; an older one means for ever what it meant. 2: what presets imply is written
-out where the grid varies them. 3: settings, each on a dataset of its own, points and samples."""
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
@@ -62,8 +59,21 @@ class ResourcesConfig(Frozen):
     """What one trajectory gets; never part of a result's identity."""
 
     cpus: PositiveFloat = Field(1, description="logical CPUs; threads = max(1, cpus)")
-    gpus: NonNegativeFloat = Field(0, description="GPUs; fractions share one")
+    gpus: NonNegativeFloat = Field(
+        0,
+        description="GPUs; fractions share one; auto: as small a fraction as a short calibration "
+        "on this machine finds room for",
+    )
+    gpus_to_find: bool = added(
+        False, neutral=False, description="what gpus: auto sets, until the fraction is known"
+    )
     device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
+    gpu_memory_gib: PositiveFloat | None = added(
+        None,
+        neutral=None,
+        description="most memory of the device that a worker holds while it predicts; cases that "
+        "need more are cut in slabs; default: gpus' share of the card, on a CPU all",
+    )
     members_at_once: PositiveInt = Field(
         1, description="members trained side by side, each on its share of the CPUs"
     )
@@ -97,6 +107,14 @@ class ResourcesConfig(Frozen):
         None, neutral=None, description="what an hour of a GPU costs"
     )
 
+    @model_validator(mode="before")
+    @classmethod
+    def _find_gpus(cls, value: Any) -> Any:
+        """Calibrated alone on a card, and with a number from then on."""
+        if isinstance(value, dict) and value.get("gpus") == "auto":
+            return {**value, "gpus": 1.0, "gpus_to_find": True}
+        return value
+
     @property
     def threads(self) -> int:
         """Threads that torch may use."""
@@ -113,65 +131,6 @@ class WandbConfig(Frozen):
     mode: Literal["offline", "online", "disabled"] = "offline"
     project: str = "alsweep"
     entity: str | None = None
-
-
-class Implied(Frozen):
-    """What a point of the grid means beyond its own keys, such as all that a preset sets.
-
-    Attributes:
-        where: The point, without the strategy: dotted key to value.
-        base: Dotted key to value.
-    """
-
-    where: dict[str, Any]
-    base: dict[str, Any]
-
-
-class RecordedSetting(Frozen):
-    """What a named setting was when it was resolved.
-
-    Attributes:
-        name: Of the setting.
-        dataset_fingerprint: Of the dataset that it is on.
-        trajectories: Ids, in the order of points and seeds.
-    """
-
-    name: str
-    dataset_fingerprint: str
-    trajectories: tuple[str, ...]
-
-
-class Provenance(Frozen):
-    """Where a resolved sweep comes from; written into RUN/sweep.yaml by alsweep alone.
-
-    Attributes:
-        dataset_fingerprint: Of the one dataset; None where settings are on several.
-        settings: Where there are named ones; they hold all trajectories.
-        draws: Of the sample, with all that they mean.
-        study: Name of the search's study.
-    """
-
-    version: str
-    schema_version: int = added(SCHEMA_VERSION, neutral=1)
-    dataset_fingerprint: str | None
-    trajectories: tuple[Name, ...] = Field(description="ids: settings, points, seeds innermost")
-    implied: tuple[Implied, ...] = added((), neutral=())
-    settings: tuple[RecordedSetting, ...] = added((), neutral=())
-    draws: tuple[dict[str, Any], ...] = added((), neutral=())
-    study: str | None = added(None, neutral=None)
-
-    def fingerprint_of(self, setting: str | None) -> str | None:
-        """Of the dataset that a setting is on; None where the setting was not there then."""
-        if setting is None:
-            return self.dataset_fingerprint
-        named = (one.dataset_fingerprint for one in self.settings if one.name == setting)
-        return next(named, None)
-
-    @property
-    def fingerprints(self) -> tuple[str, ...]:
-        """Of all datasets, each once."""
-        found = [self.dataset_fingerprint, *(one.dataset_fingerprint for one in self.settings)]
-        return tuple(dict.fromkeys(print_ for print_ in found if print_ is not None))
 
 
 class SweepConfig(Frozen):

@@ -23,11 +23,14 @@ class Compute:
         precision: Resolved; part of every member's key, since it changes the weights.
         loaders: Processes that make training batches while the device computes; with none they are
             made in between. Changes no result.
+        allowed: Bytes of the device's memory that this process may hold while it predicts; None for
+            as many as there are. Changes no result.
     """
 
     device: torch.device
     precision: Precision
     loaders: int = 0
+    allowed: int | None = None
 
     def autocast(self) -> AbstractContextManager[object]:
         """Mixed precision for forward passes; nothing at fp32."""

@@ -8,6 +8,7 @@ from alsweep.query.maps import minus_p_log_p
 from alsweep.query.pool import Prediction
 
 if TYPE_CHECKING:
+    import torch
     from jaxtyping import Float
     from torch import Tensor
 
@@ -18,6 +19,9 @@ if TYPE_CHECKING:
 
 _CACHED_VALUES = 1 << 18
 """Values that are worked on at once on a CPU: more leave its cache, fewer pay for the calls."""
+
+_VALUES_ON_CARD = 1 << 25
+"""Likewise on a card, where a few volumes of so many are made in between: 128 MiB each."""
 
 
 class EnsembleMean:
@@ -107,9 +111,18 @@ def _softmax_entropy(logits: "Slab", probs: "Slab") -> "Entropies":
     return below.sum(dim=0).sub_(probs.amax(dim=0).log_())
 
 
+def temporary_bytes(device: "torch.device") -> int:
+    """What is made in between while a member is counted in, at most."""
+    return 4 * 4 * _values_at_once(device)
+
+
+def _values_at_once(device: "torch.device") -> int:
+    return _CACHED_VALUES if device.type == "cpu" else _VALUES_ON_CARD
+
+
 def _slabs(flat: "Slab") -> list[slice]:
-    """Cut the voxels so that a part stays in a CPU's cache; one part elsewhere."""
+    """Cut the voxels so that a part stays in a CPU's cache, or leaves a card's memory free."""
     voxels = flat.shape[1]
-    parts = max(1, round(flat.numel() / _CACHED_VALUES)) if flat.device.type == "cpu" else 1
+    parts = max(1, round(flat.numel() / _values_at_once(flat.device)))
     step = -(-voxels // parts)
     return [slice(first, first + step) for first in range(0, voxels, step)]

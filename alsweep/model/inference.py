@@ -1,64 +1,36 @@
 """Predict one case at a time: sliding window, mirroring, members folded into running sums."""
 
 import itertools
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+import logging
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from functools import partial
+from math import prod
 from typing import TYPE_CHECKING, Any
 
 import torch
-from monai.inferers import sliding_window_inference
 from torch import nn
 
-from alsweep.geometry import Triple, triple
-from alsweep.model.device import Compute, enough_memory
+from alsweep.geometry import triple
+from alsweep.model.cut import CutPrediction, give_back
+from alsweep.model.device import enough_memory
 from alsweep.model.embedding import FeatureMean, outputs_of
-from alsweep.model.ensemble_mean import EnsembleMean
+from alsweep.model.ensemble_mean import EnsembleMean, temporary_bytes
 from alsweep.model.gradients import GradientMean, inputs_of, targets_of
+from alsweep.model.lattice import Box, Lattice, whole
+from alsweep.model.memory import FLOAT, Need, extra_bytes, free_bytes
+from alsweep.model.sliding import OnWindows, Tiling, forward, passes, slide
 from alsweep.query.pool import Embedding, Prediction
 
 if TYPE_CHECKING:
     from alsweep.types import Probs, Volume
 
-_WINDOWS, _WINDOWS_ON_CARD = 2, 4
-"""Windows per forward pass. One alone is up to 13 times slower on a CPU: oneDNN's fast path needs
-more. On an H200 four of 128x128x128 take 0.8 of the time of two, and eight no less than 0.76."""
+__all__ = ["Tiling", "predict"]
 
-_OnWindows = Callable[[torch.Tensor, Sequence[Triple]], None]
-"""Called after each forward pass with the windows' logits and their lowest corners."""
+_log = logging.getLogger(__name__)
 
-
-Encoder = Callable[[nn.Module], nn.Module]
-"""The part of a network that embeddings are taken from."""
-
-Head = Callable[[nn.Module], nn.Module]
-"""The last layer of a network, that gradients are taken by."""
-
-
-@dataclass(frozen=True)
-class Tiling:
-    """How a case is cut into windows and predicted.
-
-    Attributes:
-        window: Size of the sliding window, ``(z, y, x)``: the training patch.
-        step: Distance of neighbouring windows as a share of the window, in (0, 1].
-        axes: Axes (0 = z) to mirror for test-time augmentation; empty for none.
-        compute: Device and precision.
-        regions: Whether each output goes through a sigmoid of its own, instead of a softmax.
-        encoder: Of the learner; needed for ``embedding`` alone.
-        head: Of the learner; needed for ``gradient`` and ``soft_gradient`` alone.
-        gaussian: Whether the middle of a window counts more than its rim, where windows overlap.
-    """
-
-    window: Triple
-    step: float
-    axes: tuple[int, ...]
-    compute: Compute
-    regions: bool = False
-    encoder: Encoder | None = None
-    head: Head | None = None
-    gaussian: bool = True
+_WHOLE = frozenset({"members", "gradient", "soft_gradient"})
+"""Needs that want all of a case at once; whatever else is needed can be had of parts."""
 
 
 @torch.no_grad()
@@ -81,7 +53,8 @@ def predict(
     Returns:
         Float32 tensors on ``tiling.compute.device``, float16 for features; probabilities sum to 1
         over ``class`` unless ``tiling.regions``. Memory grows with the number of members for
-        ``embedding`` and ``members`` alone.
+        ``embedding`` and ``members`` alone. A case that the memory does not suffice for is
+        predicted slab by slab when it is read, unless ``needs`` name what must be there as a whole.
 
     Raises:
         TrajectoryFailedError: The device's memory does not suffice.
@@ -89,82 +62,182 @@ def predict(
     Source: Isensee et al. 2021 (nnU-Net): Gaussian importance with sigma = 1/8 of the window.
     """
     # A copy: the image is a read-only memory map, which torch must not be handed.
-    volume = torch.from_numpy(image.copy())[None]
-    with enough_memory(f"to predict a case of {tuple(image.shape)} voxels"):
-        volume = volume.to(tiling.compute.device)
-        found = _fold(networks, volume, tiling, needs)
-        return replace(found, **_gradients(networks, volume, tiling, needs, found.mean_probs))
+    source = _Source(networks, torch.from_numpy(image.copy()), tiling, frozenset(needs))
+    if not source.can_be_cut:
+        with enough_memory(f"to predict a case of {tuple(image.shape)} voxels"):
+            return source.all()
+    planes, depth = source.planes(), image.shape[1]
+    if planes >= depth:
+        try:
+            return source.all()
+        except torch.OutOfMemoryError as error:
+            _log.info("%s; once more with half of the planes", error)
+        # Behind the handler: what failed held its tensors.
+        give_back(source.device)
+        return CutPrediction(source, -(-depth // 2), again=False)
+    return CutPrediction(source, planes)
 
 
-def _fold(
-    networks: Sequence[nn.Module], volume: torch.Tensor, tiling: Tiling, needs: Collection[str]
-) -> Prediction:
-    fold = EnsembleMean(len(networks), needs, tiling.regions)
-    if "embedding" not in needs:
-        for network in networks:
-            _fold_member(fold, network, volume, tiling)
+@dataclass(frozen=True)
+class _Source:
+    """An ensemble and the case that it predicts.
+
+    Attributes:
+        networks: The members.
+        image: ``(channel, z, y, x)``.
+        tiling: Windows, mirroring, device.
+        needs: What is wanted.
+    """
+
+    networks: Sequence[nn.Module]
+    image: torch.Tensor
+    tiling: Tiling
+    needs: frozenset[str]
+
+    @property
+    def lattice(self) -> Lattice:
+        """Where the windows lie."""
+        return self.tiling.lattice(triple(self.image.shape[1:]))
+
+    @property
+    def device(self) -> torch.device:
+        """Where predictions are."""
+        return self.tiling.compute.device
+
+    @property
+    def channels(self) -> int:
+        """Of the probabilities."""
+        assert self.tiling.outputs is not None, "who cuts a case knows its channels"
+        return self.tiling.outputs
+
+    @property
+    def regions(self) -> bool:
+        """Whether channels are regions."""
+        return self.tiling.regions
+
+    @property
+    def can_be_cut(self) -> bool:
+        """Whether all that is needed of the case can be had of parts."""
+        return self.tiling.outputs is not None and not self.needs & _WHOLE
+
+    def planes(self) -> int:
+        """How many the device has the room for now."""
+        free, shape = free_bytes(self.tiling.compute), self.lattice.shape
+        if free is None:
+            return shape[0]
+        beside = self._logits_of_a_pass + temporary_bytes(self.device)
+        volumes = 4 if self.tiling.axes else 2
+        need = Need(shape, self.channels, volumes, self.image.nbytes + beside)
+        # What a forward pass takes is looked at where it could matter.
+        if need.planes_in(free // 2) == shape[0]:
+            return shape[0]
+        beside += extra_bytes(self.tiling.compute, self._one_pass)
+        planes = replace(need, beside=self.image.nbytes + beside).planes_in(free)
+        # The image goes over window by window where the case is cut.
+        there = self.image.nbytes if self.device.type == "cpu" else 0
+        cut = replace(need, beside=there + beside).planes_in(free)
+        return planes if planes == shape[0] else min(cut, shape[0] - 1)
+
+    @property
+    def _logits_of_a_pass(self) -> int:
+        """Bytes, as they come and weighted."""
+        at_once = self.tiling.windows_at_once(self.lattice.shape)
+        return 2 * FLOAT * at_once * self.channels * prod(self.tiling.window)
+
+    @torch.no_grad()
+    def _one_pass(self) -> None:
+        at_once = self.tiling.windows_at_once(self.lattice.shape)
+        windows = torch.zeros(at_once, len(self.image), *self.tiling.window, device=self.device)
+        forward(self.networks[0].eval(), windows, self.tiling.compute, at_once).float().mul_(1)
+
+    def all(self) -> Prediction:
+        """The prediction of the whole, embedding included."""
+        there = replace(self, image=self.image.to(self.device))
+        found = there._means()
+        return replace(found, **there._gradients(found.mean_probs))
+
+    def _means(self) -> Prediction:
+        """The sums over members, and their features."""
+        there = self
+        if "embedding" not in self.needs:
+            return there.box(whole(self.lattice.shape))
+        fold = there._fold()
+        features = []
+        for network in self.networks:
+            mean = FeatureMean(self.lattice.shape, self.tiling.window)
+            there._fold_member(fold, network, whole(self.lattice.shape), mean)
+            features.append(mean.mean())
+        return replace(fold.means(), embedding=Embedding(torch.cat(features), mean.cell))
+
+    @torch.no_grad()
+    def box(self, box: Box) -> Prediction:
+        """The prediction of a part, as it is in the whole; without its embedding."""
+        fold = self._fold()
+        for network in self.networks:
+            self._fold_member(fold, network, box)
         return fold.means()
-    features = []
-    for network in networks:
-        mean = FeatureMean(triple(volume.shape[2:]), tiling.window)
-        _fold_member(fold, network, volume, tiling, mean)
-        features.append(mean.mean())
-    return replace(fold.means(), embedding=Embedding(torch.cat(features), mean.cell))
 
+    @torch.no_grad()
+    def embedding(self) -> Embedding | None:
+        """Features of the case, plane by plane, so that nothing but them is held."""
+        if "embedding" not in self.needs:
+            return None
+        features = []
+        for network in self.networks:
+            mean = FeatureMean(self.lattice.shape, self.tiling.window)
+            for flips in _subsets(self.tiling.axes):
+                self._see(network, mean, flips)
+            features.append(mean.mean())
+        return Embedding(torch.cat(features), mean.cell)
 
-def _gradients(
-    networks: Sequence[nn.Module],
-    volume: torch.Tensor,
-    tiling: Tiling,
-    needs: Collection[str],
-    probs: "Probs",
-) -> dict[str, Any]:
-    """The gradients that are needed, of the first member as it is, without mirroring."""
-    targets = targets_of(probs, tiling.regions, alone=len(networks) == 1 and not tiling.axes)
-    means = {
-        need: GradientMean(target(), tiling.window, tiling.regions)
-        for need, target in targets.items()
-        if need in needs
-    }
-    if not means:
-        return {}
-    assert tiling.head is not None
-    with inputs_of(tiling.head(networks[0])) as seen:
+    def _gradients(self, probs: "Probs") -> dict[str, Any]:
+        """The gradients that are needed, of the first member as it is, without mirroring."""
+        alone = len(self.networks) == 1 and not self.tiling.axes
+        targets = targets_of(probs, self.regions, alone=alone)
+        means = {
+            need: GradientMean(target(), self.tiling.window, self.regions)
+            for need, target in targets.items()
+            if need in self.needs
+        }
+        if not means:
+            return {}
+        assert self.tiling.head is not None
+        with inputs_of(self.tiling.head(self.networks[0])) as seen:
+            for corners, logits in passes(self.networks[0], self.image, self.tiling):
+                features = seen.pop()[: len(corners)]
+                for mean in means.values():
+                    mean.add(logits, features, corners)
+        return {need: mean.mean() for need, mean in means.items()}
 
-        def on_windows(logits: torch.Tensor, corners: Sequence[Triple]) -> None:
-            features = seen.pop()[: len(corners)]
-            for mean in means.values():
-                mean.add(logits, features, corners)
+    def _fold(self) -> EnsembleMean:
+        return EnsembleMean(len(self.networks), self.needs, self.regions)
 
-        _slide(networks[0], volume, tiling, on_windows)
-    return {need: mean.mean() for need, mean in means.items()}
+    def _fold_member(
+        self, fold: EnsembleMean, network: nn.Module, box: Box, features: FeatureMean | None = None
+    ) -> None:
+        """Count one member in; its probabilities are averaged over the mirrored inputs first."""
+        network.eval()
+        mirrored = list(_subsets(self.tiling.axes))
+        # The entropy is that of the average: only without mirroring it can come from the logits.
+        own = EnsembleMean(len(mirrored), regions=self.regions) if self.tiling.axes else fold
+        for flips in mirrored:
+            with _gathering(network, self.tiling, features, flips) as on_windows:
+                own.add_logits(slide(network, self.image, self.tiling, on_windows, flips, box))
+        if self.tiling.axes:
+            fold.add(own.means().mean_probs)
 
-
-def _fold_member(
-    fold: EnsembleMean,
-    network: nn.Module,
-    volume: torch.Tensor,
-    tiling: Tiling,
-    features: FeatureMean | None = None,
-) -> None:
-    """Count one member in; its probabilities are averaged over the mirrored inputs first."""
-    network.eval()
-    mirrored = list(_subsets(tiling.axes))
-    # The entropy is that of the average: only without mirroring it can come from the logits.
-    own = EnsembleMean(len(mirrored), regions=tiling.regions) if tiling.axes else fold
-    for flips in mirrored:
-        dims = [axis + 2 for axis in flips]
-        with _gathering(network, tiling, features, flips) as on_windows:
-            logits = _slide(network, volume.flip(dims) if dims else volume, tiling, on_windows)
-        own.add_logits((logits.flip(dims) if dims else logits)[0])
-    if tiling.axes:
-        fold.add(own.means().mean_probs)
+    def _see(self, network: nn.Module, mean: FeatureMean, flips: tuple[int, ...]) -> None:
+        """Let a member go over the case for its features alone."""
+        network.eval()
+        with _gathering(network, self.tiling, mean, flips) as on_windows:
+            for corners, logits in passes(network, self.image, self.tiling, flips):
+                on_windows(logits, corners)
 
 
 @contextmanager
 def _gathering(
     network: nn.Module, tiling: Tiling, features: FeatureMean | None, flips: tuple[int, ...]
-) -> Iterator[_OnWindows]:
+) -> Iterator[OnWindows]:
     """What to do after each forward pass: hand its encoder features on, or nothing."""
     if features is None:
         yield lambda logits, corners: None
@@ -172,48 +245,6 @@ def _gathering(
     assert tiling.encoder is not None
     with outputs_of(tiling.encoder(network)) as seen:
         yield lambda logits, corners: features.add(seen.pop()[: len(corners)], corners, flips)
-
-
-def _slide(
-    network: nn.Module, volume: torch.Tensor, tiling: Tiling, on_windows: _OnWindows
-) -> torch.Tensor:
-    """Logits of the whole volume, ``(1, class, z, y, x)``."""
-    # A small volume is padded on both sides, and window places are those in the padded one.
-    padding = triple(
-        max(w - n, 0) // 2 for w, n in zip(tiling.window, volume.shape[2:], strict=True)
-    )
-    logits: torch.Tensor = sliding_window_inference(
-        volume,
-        roi_size=tiling.window,
-        sw_batch_size=_WINDOWS_ON_CARD if volume.is_cuda else _WINDOWS,
-        predictor=partial(_forward, network, tiling.compute, padding, on_windows),
-        overlap=1 - tiling.step,
-        mode="gaussian" if tiling.gaussian else "constant",
-        sigma_scale=0.125,
-        with_coord=True,
-    )
-    return logits
-
-
-def _forward(
-    network: nn.Module,
-    compute: Compute,
-    padding: Triple,
-    on_windows: _OnWindows,
-    windows: torch.Tensor,
-    places: Sequence[Sequence[slice]],
-) -> torch.Tensor:
-    alone = windows.shape[0] == 1
-    with compute.autocast():
-        # See _WINDOWS: a lone window is sent twice, which is still faster than once.
-        logits = network(windows.repeat(2, 1, 1, 1, 1) if alone else windows)
-    corners = [
-        triple(axis.start - before for axis, before in zip(place[2:], padding, strict=True))
-        for place in places
-    ]
-    found = logits[:1] if alone else logits
-    on_windows(found, corners)
-    return found.float()
 
 
 def _subsets(axes: Iterable[int]) -> Iterable[tuple[int, ...]]:

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+import numpy as np
 import torch
 
 from alsweep.label_codes import IGNORE
@@ -12,12 +13,25 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from alsweep.data.case import Region
+    from alsweep.query.pool import Prediction
     from alsweep.types import LabelMap, Probs
 
 
 def activate(logits: "Probs", regions: bool) -> "Probs":
-    """Probabilities from logits ``(class, z, y, x)``: softmax, or a sigmoid for each region."""
-    return logits.sigmoid() if regions else logits.softmax(dim=0)
+    """Probabilities from logits ``(class, ...)``: softmax, or a sigmoid for each region.
+
+    A voxel's do not depend on what lies beside it. On a CPU that would not go without saying: torch
+    takes the ends of a row another way there than its middle, with other last bits.
+    """
+    if logits.device.type != "cpu":
+        return logits.sigmoid() if regions else logits.softmax(dim=0)
+    if regions:
+        return logits.neg().exp_().add_(1).reciprocal_()
+    shares = (logits - logits.amax(dim=0)).exp_()
+    total = shares[0].clone()
+    for share in shares[1:]:
+        total += share
+    return shares.div_(total)
 
 
 def membership(regions: "Sequence[Region]") -> "Bool[Tensor, 'region label']":
@@ -51,3 +65,9 @@ def label_map(probs: "Probs", order: Sequence[int]) -> "LabelMap":
             torch.maximum(best, channel, out=best)
     painted: LabelMap = labels.to("cpu").numpy()
     return painted
+
+
+def predicted_labels(prediction: "Prediction", order: Sequence[int]) -> "LabelMap":
+    """:func:`label_map` of a case, of which no more planes are read at once than are there."""
+    parts = (prediction.part(planes, slice(None)) for planes in prediction.slabs)
+    return np.concatenate([label_map(part.mean_probs, order) for part in parts])

@@ -1,6 +1,7 @@
 """From probabilities on the resampled grid to labels on the grid of the source."""
 
 from collections.abc import Iterator, Sequence
+from math import prod
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from alsweep.data.case import Box, CaseInfo, Spacing
+    from alsweep.query.pool import Prediction
     from alsweep.types import LabelMap, Probs
 
 _VALUES_AT_ONCE = 1 << 24
@@ -32,9 +34,18 @@ class _Axis(NamedTuple):
     def part(self, planes: slice) -> "_Axis":
         return _Axis(self.low[planes], self.high[planes], self.share[planes])
 
+    @property
+    def between(self) -> slice:
+        """The old planes that the new ones are made of; both ascend."""
+        return slice(int(self.low[0]), int(self.high[-1]) + 1)
+
+    def less(self, first: int) -> "_Axis":
+        """The same where the old planes before ``first`` are not there."""
+        return _Axis(self.low - first, self.high - first, self.share)
+
 
 def original_labels(
-    probs: "Probs", case: "CaseInfo", spacing: "Spacing", order: Sequence[int]
+    prediction: "Prediction", case: "CaseInfo", spacing: "Spacing", order: Sequence[int]
 ) -> "LabelMap":
     """The predicted label of each voxel of the source, uint8 ``(z, y, x)``, on the CPU.
 
@@ -43,7 +54,7 @@ def original_labels(
     than the labels is ever as large as the source.
 
     Args:
-        probs: On the resampled grid, ``(class, z, y, x)``.
+        prediction: On the resampled grid.
         case: Says how that grid lies in the source's.
         spacing: Of the resampled grid ``(z, y, x)``, mm.
         order: As for :func:`alsweep.model.outputs.label_map`.
@@ -55,11 +66,15 @@ def original_labels(
     inside = labels[case.crop.slices]
     coarse = coarse_axis(spacing, case.original_spacing)
     axes = [
-        _axis(old, new, nearest=axis == coarse, device=probs.device)
-        for axis, (old, new) in enumerate(zip(probs.shape[1:], inside.shape, strict=True))
+        _axis(old, new, nearest=axis == coarse, device=prediction.device)
+        for axis, (old, new) in enumerate(zip(prediction.shape, inside.shape, strict=True))
     ]
-    for planes in _slabs(len(inside), len(probs) * max(inside[0].size, probs[0, 0].numel())):
-        part = _resampled(probs, axes[0].part(planes), dim=1)
+    plane = max(inside[0].size, prod(prediction.shape[1:]))
+    for planes in _slabs(len(inside), prediction.channels * plane):
+        along_z = axes[0].part(planes)
+        old = along_z.between
+        there = prediction.part(old, slice(None)).mean_probs
+        part = _resampled(there, along_z.less(old.start), dim=1)
         if coarse in (1, 2):
             part = _resampled(_resampled(part, axes[1], dim=2), axes[2], dim=3)
         else:

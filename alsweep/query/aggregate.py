@@ -55,7 +55,7 @@ class Mean(Aggregate):
 
     def __call__(self, scores: VoxelScores, windows: Windows) -> "ChannelScores":
         """In the unit of the map."""
-        matrices = windows.matrices(scores.prediction.mean_probs.device)
+        matrices = windows.matrices(scores.prediction.device)
         small = prod(windows.shape) <= CACHED_VOXELS
         sums = (_sums_at_once if small else _sums_by_block)(scores, windows, *matrices)
         return sums.div_(windows.voxels)
@@ -250,7 +250,6 @@ class ForegroundNormalised(Aggregate):
 
     def __call__(self, scores: VoxelScores, windows: Windows) -> "ChannelScores":
         """In the unit of the map, per foreground voxel."""
-        foreground = scores.prediction.foreground.sum(dim=0).clamp_max(1)
-        share = box_mean(foreground, windows.size, windows.strides)
+        share = box_mean(scores.foreground(), windows.size, windows.strides)
         scored: Tensor = Mean()(scores, windows) / share.clamp_min(self.floor)
         return scored

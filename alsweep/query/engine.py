@@ -180,7 +180,8 @@ def _each_case(
     """Apply ``work`` to every case; results come in the order of cases, whatever the workers.
 
     Prediction stays in this thread; at most ``workers`` cases wait beside it, so that memory stays
-    bounded.
+    bounded. A case that the device cannot hold is predicted while it is scored, and nothing beside
+    it.
     """
     if pool.workers <= 1:
         for case, prediction in pool.predictions():
@@ -192,6 +193,14 @@ def _each_case(
     waiting: deque[Future[_CaseResult]] = deque()
     with ThreadPoolExecutor(pool.workers) as threads:
         for case, prediction in pool.predictions():
+            alone = len(prediction.slabs) > 1
+            while alone and waiting:
+                yield waiting.popleft().result()
+            if alone:
+                result = work(case, prediction)
+                del prediction
+                yield result
+                continue
             waiting.append(threads.submit(work, case, prediction))
             del prediction
             while len(waiting) >= pool.workers:

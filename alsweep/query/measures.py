@@ -40,13 +40,13 @@ def class_volumes(prediction: "Prediction", patches: "Sequence[Patch]") -> np.nd
     import torch
 
     if not patches:
-        return np.zeros((0, len(prediction.foreground)), dtype=np.int64)
+        return np.zeros((0, prediction.foreground_channels), dtype=np.int64)
     counts = torch.stack([_class_counts(prediction, patch) for patch in patches])
     return np.asarray(counts.cpu().numpy())
 
 
 def _class_counts(prediction: "Prediction", patch: "Patch") -> "Tensor":
-    probs = prediction.mean_probs[(slice(None), *patch.slices)]
+    probs = prediction.box(patch.slices).mean_probs
     if prediction.regions:
         return (probs > 0.5).sum(dim=(1, 2, 3))
     return probs.argmax(dim=0).flatten().bincount(minlength=probs.shape[0])[1:]
@@ -55,10 +55,9 @@ def _class_counts(prediction: "Prediction", patch: "Patch") -> "Tensor":
 def _class_probs(prediction: "Prediction", patches: "Sequence[Patch]") -> np.ndarray:
     import torch
 
-    probs = prediction.mean_probs
     if not patches:
-        return np.zeros((0, len(probs)))
-    means = [probs[(slice(None), *patch.slices)].mean(dim=(1, 2, 3)) for patch in patches]
+        return np.zeros((0, prediction.channels))
+    means = [prediction.box(patch.slices).mean_probs.mean(dim=(1, 2, 3)) for patch in patches]
     return np.asarray(torch.stack(means).cpu().numpy())
 
 

@@ -8,6 +8,7 @@ from alsweep.geometry import Patch, QueriedPatch, Triple
 
 if TYPE_CHECKING:
     import numpy as np
+    import torch
     from jaxtyping import Float, Int64
     from torch import Tensor
 
@@ -77,6 +78,9 @@ class Embedding:
 class Prediction:
     """What the ensemble says of one case, folded over members; never on disk.
 
+    Where the device has not the room for all of a case, it is one whose tensors are made when they
+    are read: by :meth:`part` and :meth:`box` no more of them than is asked for.
+
     Attributes:
         mean_probs: Mean probability, ``(class, z, y, x)``; sums to 1 over ``class`` unless
             ``regions``.
@@ -112,14 +116,38 @@ class Prediction:
         return z, y, x
 
     @property
+    def device(self) -> "torch.device":
+        """Where the tensors are."""
+        return self.mean_probs.device
+
+    @property
+    def slabs(self) -> Sequence[slice]:
+        """Planes along z that are best read together: all, where all of the case is there."""
+        return (slice(0, self.shape[0]),)
+
+    @property
     def foreground(self) -> "Probs":
         """Mean probabilities of the foreground: every class but 0, or every region."""
         return self.mean_probs if self.regions else self.mean_probs[1:]
 
+    @property
+    def channels(self) -> int:
+        """How many there are: classes, or regions."""
+        return self.mean_probs.shape[0]
+
+    @property
+    def foreground_channels(self) -> int:
+        """How many channels are foreground."""
+        return self.channels if self.regions else self.channels - 1
+
     def part(self, planes: slice, rows: slice) -> "Prediction":
         """The voxelwise part of the prediction for some planes along z and rows along y."""
-        entropy = None if self.mean_entropy is None else self.mean_entropy[planes, rows]
-        return Prediction(self.mean_probs[:, planes, rows], entropy, regions=self.regions)
+        return self.box((planes, rows, slice(None)))
+
+    def box(self, place: tuple[slice, slice, slice]) -> "Prediction":
+        """The voxelwise part of the prediction in a box ``(z, y, x)``, such as a patch."""
+        entropy = None if self.mean_entropy is None else self.mean_entropy[place]
+        return Prediction(self.mean_probs[:, *place], entropy, regions=self.regions)
 
 
 class Facts(Protocol):

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from alsweep.query.cache import CACHED_VOXELS, planes_at_once
+from alsweep.query.cache import CACHED_VOXELS
 
 if TYPE_CHECKING:
     from jaxtyping import Float
@@ -37,7 +37,7 @@ class VoxelScores:
     @property
     def channels(self) -> int:
         """1, or with ``by_class`` one more than there are foreground classes."""
-        return 1 + (self.prediction.foreground.shape[0] if self.by_class else 0)
+        return 1 + (self.prediction.foreground_channels if self.by_class else 0)
 
     def tiles(self, begin: int, stop: int) -> "Iterator[Tile]":
         """Yield planes, rows and channels of each tile of the planes ``[begin, stop)``.
@@ -55,7 +55,7 @@ class VoxelScores:
 
     def _tile(self, planes: int, height: int, width: int) -> tuple[int, int]:
         """Planes and rows of a tile: few enough voxels for a CPU's cache, else all."""
-        if self.prediction.mean_probs.device.type != "cpu":
+        if self.prediction.device.type != "cpu":
             return max(1, planes), height
         whole = max(1, CACHED_VOXELS // (height * width))
         most = min(planes, max(_PLANES, whole))
@@ -63,6 +63,8 @@ class VoxelScores:
 
     def _times_classes(self, general: "Tensor", part: "Prediction") -> "Iterator[Tensor]":
         """One channel at a time: all of them would not stay in the cache.
+
+        Foreground is read only once the general channel was.
 
         The channels of classes are one tensor, which the next one overwrites.
         """
@@ -87,7 +89,26 @@ class VoxelScores:
         """Yield the channels, each of the whole case, ``(z, y, x)``; read each before the next."""
         import torch
 
-        depth, step = self.prediction.shape[0], planes_at_once(self.prediction.mean_probs)
-        slabs = [slice(first, first + step) for first in range(0, depth, step)]
-        parts = [self.voxel_map(self.prediction.part(slab, slice(None))) for slab in slabs]
+        parts = [self.voxel_map(part) for part in self._parts()]
         yield from self._times_classes(torch.cat(parts), self.prediction)
+
+    def foreground(self) -> "Float[Tensor, 'z y x']":
+        """Probability of any foreground, of the whole case."""
+        import torch
+
+        return torch.cat([part.foreground.sum(dim=0).clamp_max_(1) for part in self._parts()])
+
+    def _parts(self) -> "Iterator[Prediction]":
+        """Some planes of the case after the other: no more than are there, or fit a cache."""
+        for slab in self.prediction.slabs:
+            step = self._planes_at_once(slab)
+            for first in range(slab.start, slab.stop, step):
+                planes = slice(first, min(first + step, slab.stop))
+                yield self.prediction.part(planes, slice(None))
+
+    def _planes_at_once(self, slab: slice) -> int:
+        planes: int = slab.stop - slab.start
+        if self.prediction.device.type != "cpu":
+            return planes
+        _, height, width = self.prediction.shape
+        return max(1, CACHED_VOXELS // (height * width))

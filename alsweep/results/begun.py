@@ -12,7 +12,8 @@ from alsweep.errors import RunFolderError
 from alsweep.layout import space_path
 
 if TYPE_CHECKING:
-    from alsweep.config.sweep import Provenance, SweepConfig
+    from alsweep.config.provenance import Provenance
+    from alsweep.config.sweep import SweepConfig
 
 
 @dataclass(frozen=True)

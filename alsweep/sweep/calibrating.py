@@ -15,7 +15,7 @@ from alsweep.errors import AlsweepError
 from alsweep.sweep.costing import Rates, Timed, window_of
 from alsweep.sweep.environment import hide_cards
 from alsweep.sweep.throughputs import stated_step
-from alsweep.trajectory.timed import TimedCase, TimedSteps
+from alsweep.trajectory.timed import Held, TimedCase, TimedSteps
 
 if TYPE_CHECKING:
     from multiprocessing.connection import Connection
@@ -41,6 +41,7 @@ class _Heard:
 
     steps: TimedSteps | None = None
     case: TimedCase | None = None
+    held: Held | None = None
 
 
 @dataclass(frozen=True)
@@ -67,6 +68,15 @@ class Calibration:
         heard = [self._time(recipe, self.seconds / len(chosen)) for recipe in chosen]
         timed = {place: self._timed(recipes[place], one) for place, one in enumerate(heard)}
         return {place: one for place, one in timed.items() if one is not None}
+
+    def held_gib(self, recipe: Recipe) -> float | None:
+        """What a worker takes of a card's memory; None on a CPU, and where no step was in time.
+
+        Raises:
+            AlsweepError: A training could not begin, as it could not in the run.
+        """
+        held = self._time(recipe, self.seconds).held
+        return None if held is None else held.gib
 
     def _time(self, recipe: Recipe, seconds: float) -> _Heard:
         """What a process says of a recipe before its time is up."""
@@ -128,6 +138,8 @@ def _hear(pipe: Connection, seconds: float) -> _Heard:
                 raise said
             if isinstance(said, TimedCase):
                 heard.case = said
+            elif isinstance(said, Held):
+                heard.held = said
             elif said.steps:
                 heard.steps = said
             else:

@@ -6,7 +6,8 @@ from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from alsweep.config.sweep import Provenance, SweepConfig
+from alsweep.config.provenance import Provenance
+from alsweep.config.sweep import SweepConfig
 from alsweep.errors import ConfigError, DatasetError
 from alsweep.layout import space_path
 from alsweep.storage.place import absolute, is_remote
@@ -28,6 +29,7 @@ def plan_read(
     tell: Tell = log,
     *,
     people: bool = False,
+    private: bool = True,
 ) -> Plan:
     """Resolve a sweep that was read from a file.
 
@@ -38,14 +40,28 @@ def plan_read(
         overrides: ``PATH=VALUE``, as on the command line.
         tell: Hears warnings.
         people: Whether there are any to ask.
+        private: Whether it is made on this machine, and not on a cluster.
 
     Raises:
         ConfigError: It cannot work on its dataset.
         DatasetError: Its dataset cannot be opened.
     """
     recorded = _recorded_run(sweep, space, run, overrides)
-    moved = _moved(sweep, overrides)
-    return plan_of(sweep, space, recorded, tell, moved=moved, people=people)
+    plan = plan_of(sweep, space, recorded, tell, moved=_moved(sweep, overrides), people=people)
+    return with_fraction(plan, private=private, tell=tell)
+
+
+def with_fraction(plan: Plan, *, private: bool, tell: Tell) -> Plan:
+    """The plan with a number where its sweep says ``gpus: auto``, which is tried out on the card.
+
+    Raises:
+        ConfigError: It is to be made on a cluster, whose cards are not here, or no worker fits one.
+    """
+    if not plan.sweep.resources.gpus_to_find:
+        return plan
+    from alsweep.sweep.fraction import with_gpus
+
+    return with_gpus(plan, private=private, tell=tell)
 
 
 def _recorded_run(

@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
 from alsweep.config.load import load_sweep
-from alsweep.config.sweep import Provenance, SweepConfig
+from alsweep.config.provenance import Provenance
+from alsweep.config.sweep import SweepConfig
 from alsweep.data.inside import refuse_inside_dataset
 from alsweep.disk import full_disk
 from alsweep.errors import AlsweepError, RunFolderError

@@ -28,7 +28,7 @@ from alsweep.sweep.environment import (
 from alsweep.sweep.fulldata import refuse_search_without_references
 from alsweep.sweep.order import Order
 from alsweep.sweep.plan import Plan
-from alsweep.sweep.planning import plan_of, plan_read
+from alsweep.sweep.planning import plan_of, plan_read, with_fraction
 from alsweep.sweep.retry import Retry
 from alsweep.sweep.run_folder import check_same_sweep, driver_lock, refresh_configs, write_space
 from alsweep.sweep.stops import stops_raise
@@ -109,7 +109,7 @@ def run_sweep(
     """
     audience, run = audience or Listener(on_loop), Path(run).absolute()
     address = cluster_address(address)
-    plan = _plan(sweep, run, audience)
+    plan = _plan(sweep, run, audience, private=address is None)
     wandb = wandb_settings(plan.sweep.wandb)
     if (unheeded := unset_which_run(wandb)) is not None:
         audience.tell(unheeded)
@@ -236,14 +236,17 @@ def _written_down(run: Path, plan: Plan, taken: Iterable[TakenOver]) -> Plan:
     return plan
 
 
-def _plan(sweep: SweepConfig | Plan | Path | str, run: Path, audience: Audience) -> Plan:
+def _plan(
+    sweep: SweepConfig | Plan | Path | str, run: Path, audience: Audience, *, private: bool
+) -> Plan:
     if isinstance(sweep, Plan):
         return sweep
     if isinstance(sweep, SweepConfig):
         own = run if sweep.provenance is not None and space_path(run).exists() else None
-        return plan_of(sweep, sweep.name, own, audience.tell)
+        plan = plan_of(sweep, sweep.name, own, audience.tell)
+        return with_fraction(plan, private=private, tell=audience.tell)
     space = Path(sweep)
-    return plan_read(load_sweep(space), space, run, tell=audience.tell)
+    return plan_read(load_sweep(space), space, run, tell=audience.tell, private=private)
 
 
 @contextmanager

@@ -10,7 +10,8 @@ from ruamel.yaml import YAML
 
 from alsweep import __version__
 from alsweep.config.expansion import Cell, SettingConfig
-from alsweep.config.sweep import Implied, Provenance, RecordedSetting, SweepConfig
+from alsweep.config.provenance import Implied, Provenance, RecordedSetting
+from alsweep.config.sweep import SweepConfig
 from alsweep.config.trajectory import TrajectoryConfig
 from alsweep.files import canonical_json
 from alsweep.layout import PLUGINS

@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 
 from alsweep.config.expansion import Cell
-from alsweep.config.sweep import Provenance, SweepConfig
+from alsweep.config.provenance import Provenance
+from alsweep.config.sweep import SweepConfig
 from alsweep.config.trajectory import TrajectoryConfig
 from alsweep.errors import RunFolderError
 from alsweep.layout import space_path, starts_folder

@@ -60,7 +60,7 @@ class ArrayPool:
     def foreground(self) -> int:
         """Channels of a prediction that are foreground."""
         for prediction in self.given.values():
-            return len(prediction.foreground)
+            return prediction.foreground_channels
         return len(self.classes) - 1
 
     @property

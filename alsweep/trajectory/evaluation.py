@@ -8,17 +8,18 @@ from alsweep.config.trajectory import EvaluationConfig, SurfaceConfig
 from alsweep.data.annotator import ReferenceLabels
 from alsweep.data.case import Dataset
 from alsweep.model.evaluation import case_dice, mean_over_cases
-from alsweep.model.outputs import label_map
+from alsweep.model.outputs import predicted_labels
 from alsweep.model.regrid import original_labels
 from alsweep.results.loops import PartScores, SurfaceScores
 
 if TYPE_CHECKING:
     from alsweep.data.case import Spacing
     from alsweep.model.surfaces import SurfaceDistance
-    from alsweep.types import LabelMap, Probs
+    from alsweep.query.pool import Prediction
+    from alsweep.types import LabelMap
 
-Predict = Callable[[str], "Probs"]
-"""Mean probability of a case, ``(class, z, y, x)``."""
+Predict = Callable[[str], "Prediction"]
+"""What the ensemble says of a case."""
 
 
 @dataclass(frozen=True)
@@ -88,10 +89,10 @@ class Evaluator:
         """What is held against what, on the grid that the protocol names."""
         info, spacing = self.dataset.case(case), self.dataset.manifest.spacing
         order = self.dataset.manifest.regions_class_order
-        reference, probs = ReferenceLabels(self.dataset), self.predict(case)
+        reference, found = ReferenceLabels(self.dataset), self.predict(case)
         if self.config.grid == "resampled" or info.is_original:
-            return _Labels(label_map(probs, order), reference.volume(case), spacing)
-        predicted = original_labels(probs, info, spacing, order)
+            return _Labels(predicted_labels(found, order), reference.volume(case), spacing)
+        predicted = original_labels(found, info, spacing, order)
         return _Labels(predicted, reference.original(case), info.original_spacing)
 
     def _surfaces(

@@ -63,14 +63,16 @@ class Predictor:
         return [out / f"{name}{NIFTI}" for name in images]
 
     def _write(self, image: NewImage, folder: Path) -> None:
-        probs = self.networks.of_image(image.volume)
+        prediction = self.networks.of_image(image.volume)
         manifest = self.dataset.manifest
         order = manifest.regions_class_order
-        labels = original_labels(probs, image.info, manifest.spacing, order)
+        labels = original_labels(prediction, image.info, manifest.spacing, order)
         write_volume(folder / f"{image.name}{NIFTI}", image.on_file(labels), image.affine)
         if self.probabilities:
             path = folder / f"{image.name}_probabilities{NIFTI}"
-            write_volume(path, image.on_file(self._on_source(probs, image)), image.affine)
+            write_volume(
+                path, image.on_file(self._on_source(prediction.mean_probs, image)), image.affine
+            )
 
     def _on_source(self, probs: Probs, image: NewImage) -> np.ndarray:
         """Probabilities on the grid of the source; what the crop left out is surely background."""

@@ -19,6 +19,7 @@ from alsweep.model.device import Compute, resolve_compute, set_threads
 from alsweep.model.inference import Tiling, predict
 from alsweep.model.learner import Setup
 from alsweep.model.learners import make_learner
+from alsweep.model.memory import allowed_bytes
 from alsweep.query.base import Prediction, Streams, make_strategy
 from alsweep.query.measures import MEASURES
 from alsweep.query.room import has_room
@@ -75,6 +76,7 @@ class Steps:
         """
         set_threads(resources.threads)
         compute = resolve_compute(resources.device, config.training.precision)
+        compute = replace(compute, allowed=allowed_bytes(compute.device, resources))
         store = ModelStore(models, int(resources.models_gib * _GIB))
         tell = on_progress or (lambda progress: None)
         learner = make_learner(config.training.learner)
@@ -142,7 +144,7 @@ class Steps:
         evaluator = Evaluator(
             self.dataset,
             protocol,
-            lambda case: self.predict(members, case, how).mean_probs,
+            lambda case: self.predict(members, case, how),
             partial(self._tell, loop, "evaluate"),
         )
         validation, test = evaluator.scores()
@@ -190,6 +192,7 @@ class Steps:
             encoder=self.members.learner.encoder,
             head=self.members.learner.head,
             gaussian=how.gaussian,
+            outputs=setup.outputs,
         )
         networks = [member.network for member in members]
         return predict(networks, image, tiling, needs)

@@ -19,7 +19,7 @@ from alsweep.geometry import Patch, QueriedPatch, by_case, union_voxels
 from alsweep.layout import space_path
 from alsweep.model.device import resolve_compute
 from alsweep.model.learner import Setup
-from alsweep.model.outputs import label_map
+from alsweep.model.outputs import predicted_labels
 from alsweep.query.base import make_strategy
 from alsweep.query.maps import PredictiveEntropyMap, VoxelMap
 from alsweep.results.loops import LoopRecord
@@ -33,6 +33,7 @@ from alsweep.trajectory.resolving import resolve
 from alsweep.trajectory.steps import Steps
 
 if TYPE_CHECKING:
+    from alsweep.query.pool import Prediction
     from alsweep.types import LabelMap, Probs, ScoreMap, Volume
 
 
@@ -161,8 +162,9 @@ class StoredNetworks:
         inference = self._steps.config.inference
         prediction = self._steps.predict(self._members, case, inference, score.needs)
         order = self._steps.dataset.manifest.regions_class_order
-        labels = label_map(prediction.mean_probs, order)
-        return labels, score(prediction).float().to("cpu").numpy()
+        labels = predicted_labels(prediction, order)
+        parts = (prediction.part(planes, slice(None)) for planes in prediction.slabs)
+        return labels, np.concatenate([score(part).float().to("cpu").numpy() for part in parts])
 
     def probabilities(self, case: str, score: VoxelMap) -> "tuple[Probs, ScoreMap]":
         """Mean probabilities and voxel scores of a pool case, as the query saw them."""
@@ -170,11 +172,11 @@ class StoredNetworks:
         prediction = self._steps.predict(self._members, case, inference, score.needs)
         return prediction.mean_probs, score(prediction).float()
 
-    def of_image(self, image: "Volume") -> "Probs":
-        """Mean probabilities of an image, by the protocol that Dice is measured with."""
+    def of_image(self, image: "Volume") -> "Prediction":
+        """What the ensemble says of an image, by the protocol that Dice is measured with."""
         config = self._steps.config.evaluation
         how = InferenceConfig(tta=config.tta, step=config.step)
-        return self._steps.predict_image(self._members, image, how).mean_probs
+        return self._steps.predict_image(self._members, image, how)
 
     def _asking(self, strategy: StrategySpec) -> Steps:
         config = self._steps.config.model_copy(update={"strategy": strategy})

@@ -20,6 +20,17 @@ class TimedSteps:
 
 
 @dataclass(frozen=True)
+class Held:
+    """What a worker took of its card while it trained and predicted.
+
+    Attributes:
+        gib: Most memory, with what CUDA itself takes.
+    """
+
+    gib: float
+
+
+@dataclass(frozen=True)
 class TimedCase:
     """A case that one member predicted.
 

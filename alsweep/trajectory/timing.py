@@ -13,15 +13,18 @@ from alsweep.config.trajectory import TrajectoryConfig
 from alsweep.data.case import Dataset
 from alsweep.model.device import set_threads
 from alsweep.model.learner import TrainingData
+from alsweep.model.memory import held_bytes
 from alsweep.trajectory.budget import draw_start
 from alsweep.trajectory.members import Member
 from alsweep.trajectory.steps import Steps
-from alsweep.trajectory.timed import TimedCase, TimedSteps
+from alsweep.trajectory.timed import Held, TimedCase, TimedSteps
 
 _NO_END = 1_000_000
 
 
-OnTimed = Callable[[TimedSteps | TimedCase], None]
+_GIB = 1 << 30
+
+OnTimed = Callable[[TimedSteps | TimedCase | Held], None]
 
 
 def time_recipe(
@@ -40,7 +43,8 @@ def time_recipe(
         resources: Threads and device.
         epoch: Steps between two looks at the clock.
         seconds: When to be done with steps, after two epochs at least.
-        on_timed: Hears of no steps when all is ready, then of each epoch and of the case.
+        on_timed: Hears of no steps when all is ready, then of each epoch and of the case, and on a
+            card of its memory.
 
     Raises:
         PoolExhaustedError: The starting budget does not fit.
@@ -50,8 +54,16 @@ def time_recipe(
     with TemporaryDirectory(prefix="alsweep-timing-") as models:
         steps = Steps.make(config, dataset, Path(models), resources, "calibration", None)
         _time_steps(steps, epoch, seconds, on_timed)
+        _tell_held(steps, on_timed)
         set_threads(resources.threads)
         _time_case(steps, resources.threads, on_timed)
+        _tell_held(steps, on_timed)
+
+
+def _tell_held(steps: Steps, on_timed: OnTimed) -> None:
+    held = held_bytes(steps.compute.device)
+    if held is not None:
+        on_timed(Held(held / _GIB))
 
 
 class _EnoughError(Exception):
@@ -106,6 +118,8 @@ def _time_case(steps: Steps, threads: int, on_timed: OnTimed) -> None:
     case, member = pool[len(pool) // 2], Member("", network, 0.0, cached=False)
     for _ in range(2):
         began = time.monotonic()
+        prediction = steps.predict([member], case, steps.config.inference)
         # Read, so that a card has finished.
-        steps.predict([member], case, steps.config.inference).mean_probs.sum().item()
+        for planes in prediction.slabs:
+            prediction.part(planes, slice(None)).mean_probs.sum().item()
         on_timed(TimedCase(case, time.monotonic() - began, threads))

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from alsweep.model import ensemble_mean
 from alsweep.model.ensemble_mean import EnsembleMean
+from alsweep.model.outputs import activate
 
 NEEDS = ("probs", "mean_entropy", "members")
 SHAPE = (3, 5, 4)
@@ -69,7 +70,7 @@ def test_slabs_of_probabilities_do_not_change_a_bit(count, seed, at_once):
 @pytest.mark.parametrize("regions", [False, True])
 def test_logits_and_probabilities_are_folded_alike(regions):
     members = [logits_of(i) for i in range(3)]
-    probs = [m.sigmoid() if regions else m.softmax(dim=0) for m in members]
+    probs = [activate(m, regions) for m in members]
     one = folded(members, logits=True, regions=regions)
     other = folded(probs, logits=False, regions=regions)
     assert torch.equal(one.mean_probs, other.mean_probs)

@@ -1,4 +1,7 @@
+import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 
 from alsweep.data.case import Region
 from alsweep.model.outputs import activate, label_map, membership
@@ -31,3 +34,19 @@ def test_what_is_not_annotated_is_in_no_region():
     table = membership([Region(name="whole", labels=(1, 2)), Region(name="core", labels=(2,))])
     assert table[:, 255].tolist() == [False, False]
     assert table[:, :3].tolist() == [[False, True, True], [False, False, True]]
+
+
+@given(st.integers(0, 99), st.booleans(), st.integers(1, 300), st.integers(1, 300))
+def test_a_voxels_probabilities_do_not_depend_on_those_beside_it(seed, regions, first, count):
+    logits = torch.randn(3, 700, generator=torch.Generator().manual_seed(seed)) * 5
+    part = activate(logits[:, first : first + count], regions)
+    assert torch.equal(part, activate(logits, regions)[:, first : first + count])
+
+
+@pytest.mark.parametrize("size", [1, 20, 1e9])
+def test_probabilities_are_torchs(size):
+    logits = torch.randn(4, 500, generator=torch.Generator().manual_seed(1)) * size
+    for regions, expected in ((False, logits.softmax(dim=0)), (True, logits.sigmoid())):
+        found = activate(logits, regions)
+        torch.testing.assert_close(found, expected, atol=1e-7, rtol=3e-7)
+        assert found.isfinite().all()

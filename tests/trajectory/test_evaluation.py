@@ -7,6 +7,7 @@ import torch
 from alsweep import Dataset, Trajectory
 from alsweep.config.trajectory import EvaluationConfig
 from alsweep.data.annotator import ReferenceLabels
+from alsweep.query import Prediction
 from alsweep.results import collect
 from alsweep.trajectory.evaluation import Evaluator
 from tests.trajectory.conftest import log_bytes, make_config, untimed
@@ -27,7 +28,7 @@ def truth(dataset, shift=0):
     def predict(case):
         labels = torch.from_numpy(np.array(ReferenceLabels(dataset).volume(case)))
         moved = labels.roll(shift, dims=0).long()
-        return torch.nn.functional.one_hot(moved, 3).movedim(-1, 0).float()
+        return Prediction(torch.nn.functional.one_hot(moved, 3).movedim(-1, 0).float())
 
     return predict
 

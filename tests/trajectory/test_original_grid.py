@@ -22,6 +22,7 @@ from alsweep.data.phantom import write_phantom
 from alsweep.errors import ConfigError, DatasetError
 from alsweep.model.regrid import original_labels
 from alsweep.model.surfaces import case_surfaces
+from alsweep.query import Prediction
 from alsweep.trajectory.evaluation import Evaluator
 from alsweep.trajectory.resolving import resolve
 from tests.data.raws import describe, volume
@@ -138,7 +139,7 @@ def test_labels_lie_where_itk_puts_them(made):
     dataset, _, grids = made
     for case in (dataset.cases[name] for name in dataset.validation):
         probs = probabilities(case.shape, seed=3)
-        found = original_labels(probs, case, dataset.manifest.spacing, ())
+        found = original_labels(Prediction(probs), case, dataset.manifest.spacing, ())
         expected = by_itk(probs, case, grids)
         # Where two classes are as good as equal, rounding decides.
         assert (found != expected).mean() < 1e-3
@@ -151,11 +152,11 @@ def test_dice_is_that_of_the_raw_label_files(made):
     config = EvaluationConfig(grid="original", surface={"tolerance_mm": 1.5})
 
     def predict(case):
-        return probabilities(dataset.cases[case].shape, seed=5)
+        return Prediction(probabilities(dataset.cases[case].shape, seed=5))
 
     scores, _ = Evaluator(dataset, config, predict, lambda *where: None).scores()
     for case, dice in scores.case_dice.items():
-        predicted = by_itk(predict(case), dataset.cases[case], grids).astype(np.uint8)
+        predicted = by_itk(predict(case).mean_probs, dataset.cases[case], grids).astype(np.uint8)
         true = raw_labels(raw, case)
         for label, name in ((1, "organ"), (2, "lesion")):
             both = ((predicted == label) & (true == label)).sum()
@@ -180,7 +181,7 @@ def test_labels_that_are_kept_are_those_of_the_raw_files(made):
 def test_a_few_planes_at_a_time_give_what_all_give(made, monkeypatch):
     dataset, _, _ = made
     case, spacing = dataset.cases[dataset.validation[0]], dataset.manifest.spacing
-    probs = probabilities(case.shape, seed=7)
+    probs = Prediction(probabilities(case.shape, seed=7))
     for order in ((), (1, 2, 1)):
         whole = original_labels(probs, case, spacing, order)
         with monkeypatch.context() as patching:
@@ -244,7 +245,7 @@ def test_where_nothing_was_resampled_both_grids_are_one(tmp_path):
     assert all(case.original_sha256 is None for case in dataset.cases.values())
 
     def predict(case):
-        return probabilities(dataset.cases[case].shape, seed=11)
+        return Prediction(probabilities(dataset.cases[case].shape, seed=11))
 
     resampled, original = (
         Evaluator(dataset, EvaluationConfig(grid=grid), predict, lambda *where: None).scores()
