@@ -1,7 +1,7 @@
 """alsweep's own learner: nnU-Net's recipe on MONAI."""
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Collection, Sequence
+from typing import TYPE_CHECKING, ClassVar
 
 from alsweep.data.patches import PatchSampler
 from alsweep.model.learner import Checkpoint, Learner, OnEpoch, Setup, TrainingData
@@ -24,7 +24,7 @@ class MonaiLearner(Learner):
     Source: Isensee et al. 2021 (nnU-Net).
     """
 
-    heeds = (
+    heeds: ClassVar[Collection[str]] = (
         "iterations_per_epoch",
         "batch_size",
         "features",
