@@ -1,6 +1,6 @@
 """alsweep's own learner: nnU-Net's recipe on MONAI."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING, ClassVar
 
 from alsweep.data.patches import PatchSampler
@@ -24,7 +24,7 @@ class MonaiLearner(Learner):
     Source: Isensee et al. 2021 (nnU-Net).
     """
 
-    heeds: ClassVar[tuple[str, ...]] = (
+    heeds: ClassVar[Collection[str]] = (
         "iterations_per_epoch",
         "batch_size",
         "features",
@@ -64,11 +64,6 @@ class MonaiLearner(Learner):
         """
         stage: nn.Module = network.downsamples[-1]  # type: ignore[index, assignment]
         return stage
-
-    def head(self, network: "nn.Module") -> "nn.Module":
-        """The block that makes logits of full resolution."""
-        block: nn.Module = network.output_block  # type: ignore[assignment]
-        return block
 
     def objective(self, setup: Setup, network: "nn.Module") -> "Objective":
         """What is minimised.

@@ -78,10 +78,12 @@ class SemiObjective(Objective):
         """Count the step."""
         self.steps += 1
 
-    def outputs(self, network: nn.Module, images: torch.Tensor) -> torch.Tensor:
+    def outputs(
+        self, network: nn.Module, images: torch.Tensor
+    ) -> torch.Tensor | tuple[torch.Tensor, ...]:
         """What a network puts out, in the precision of the training."""
         with self.setup.compute.autocast():
-            found: torch.Tensor = network(images)
+            found: torch.Tensor | tuple[torch.Tensor, ...] = network(images)
         return found
 
     def predicted(self, network: nn.Module, images: torch.Tensor) -> torch.Tensor:
