@@ -26,7 +26,7 @@ class Table:
 
 
 MARKS = (
-    "Bold: the best mean of a column. Underlined: not told apart from it (paired t-test over "
+    "Bold: the leading mean of a column. Underlined: not told apart from it (paired t-test over "
     "common seeds, Holm over the column, 5 %)."
 )
 

@@ -237,4 +237,4 @@ def test_the_best_of_a_column_is_bold_and_its_equals_are_underlined(finished, ta
         assert (f"| {named} | **{cell}** |" in markdown) is best
         assert (f'<td class="best">{cell}</td>' in page) is best
     assert r"Underlined: not told apart" in tex
-    assert "Bold: the best mean of a column." in visible(finished)
+    assert "Bold: the leading mean of a column." in visible(finished)
