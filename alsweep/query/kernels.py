@@ -216,7 +216,7 @@ class _Proxy:
             by_errors = _drawn((errors[0].numel(), SKETCH), rng)
             by_inputs = _drawn((inputs.shape[1], SKETCH), rng)
             total += (errors.flatten(1) @ by_errors) * (inputs @ by_inputs)
-        return total / np.sqrt(SKETCH)
+        return total / float(np.sqrt(SKETCH))
 
 
 def _with_one(inputs: "Tensor") -> "Tensor":
