@@ -211,12 +211,12 @@ class _Proxy:
         """The sketched gradients of all layers, ``(patch, SKETCH)``."""
         import torch
 
-        total: Tensor = torch.zeros(len(features), SKETCH)
+        total = torch.zeros(len(features), SKETCH)
         for errors, inputs in self.factors(features):
             by_errors = _drawn((errors[0].numel(), SKETCH), rng)
             by_inputs = _drawn((inputs.shape[1], SKETCH), rng)
             total += (errors.flatten(1) @ by_errors) * (inputs @ by_inputs)
-        return total / float(SKETCH**0.5)
+        return total / float(np.sqrt(SKETCH))
 
 
 def _with_one(inputs: "Tensor") -> "Tensor":

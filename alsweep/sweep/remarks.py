@@ -26,6 +26,7 @@ def of_data(plan: Plan, dataset: Dataset) -> Iterator[str]:
     yield from small_cases(plan, dataset)
     yield from clipped(plan, dataset)
     yield from unjudged(dataset)
+    yield from without_mean(plan, dataset)
     yield from (f"warning: {text}" for text in infeasible(plan, dataset))
 
 
@@ -62,6 +63,24 @@ def clipped(plan: Plan, dataset: Dataset) -> Iterator[str]:
                 f"{' and '.join(over)} than any case of the pool ({'x'.join(map(str, largest))}); "
                 "they are clipped to each case"
             )
+
+
+def without_mean(plan: Plan, dataset: Dataset) -> Iterator[str]:
+    """Name the strategies that hold a member against a mean which is nothing but its own."""
+    from alsweep.query.base import make_strategy
+
+    alone = {
+        planned.config.strategy.shown: planned.config.strategy
+        for planned in _on(dataset, plan)
+        if planned.config.training.members == 1 and not planned.config.inference.tta
+    }
+    names = [name for name, one in alone.items() if "soft_gradient" in make_strategy(one).needs]
+    if names:
+        yield (
+            f"warning: {', '.join(sorted(names))}: one member without inference.tta has no mean "
+            "probability to be held against but its own, and the likeliest class takes its place; "
+            "training.members: 2 gives it one"
+        )
 
 
 def unjudged(dataset: Dataset) -> Iterator[str]:

@@ -273,6 +273,19 @@ def test_a_dry_run_says_that_patches_are_clipped(
     assert warnings(capsys) == []
 
 
+def test_a_dry_run_says_that_one_member_has_no_mean_to_be_held_against(
+    space: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+) -> None:
+    alone = ("grid.strategy=[crb, badge]", "base.training.members=1", "base.training.folds=2")
+    command = ("run", space, "--out", tmp_path / "run", "--dry-run")
+    told = [part for one in alone for part in ("--set", one)]
+    assert call(monkeypatch, *command, *told) == 0
+    (warning,) = [one for one in warnings(capsys) if "has no mean" in one]
+    assert warning.startswith("warning: crb: one member without inference.tta has no mean")
+    assert call(monkeypatch, *command, *told, "--set", "base.inference.tta=true") == 0
+    assert not [one for one in warnings(capsys) if "has no mean" in one]
+
+
 def test_a_dry_run_names_classes_that_no_validation_case_can_judge(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
 ) -> None:
