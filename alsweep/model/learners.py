@@ -12,6 +12,7 @@ from alsweep.config.learner import RESERVED, LearnerSpec
 from alsweep.config.trajectory import PRESETS, TrainingConfig
 from alsweep.errors import ConfigError, StrategyError
 from alsweep.model.learner import FRAME, Learner
+from alsweep.model.options.base import resolve_options
 from alsweep.query.parameters import checked, neutral_values, telling
 
 GROUP = "alsweep.learners"
@@ -27,15 +28,15 @@ _PLACE = "base.training.learner"
 
 
 def resolve_learner(training: TrainingConfig, needs: Collection[str] = ()) -> TrainingConfig:
-    """Write out the learner's options, and see to it that it heeds all that it is told.
+    """Write out all options, and see to it that the learner heeds all that it is told.
 
     Args:
         training: As the user wrote it.
         needs: What the strategy reads of a prediction.
 
     Raises:
-        ConfigError: The learner cannot be made, has its own way where the config has another, or
-            has no embeddings where they are needed; names the mend.
+        ConfigError: The learner or an option cannot be made, or the learner has its own way where
+            the config has another, or has no embeddings where they are needed; names the mend.
     """
     learner = make_learner(training.learner)
     if not training.learner.stored:
@@ -49,7 +50,7 @@ def resolve_learner(training: TrainingConfig, needs: Collection[str] = ()) -> Tr
             )
     options: dict[str, Any] = telling(learner) if is_dataclass(learner) else {}
     spec = LearnerSpec(name=training.learner.name, options=options, stored=True)
-    return training.model_copy(update={"learner": spec})
+    return resolve_options(training.model_copy(update={"learner": spec}))
 
 
 def _missing(learner: Learner) -> dict[str, set[str]]:

@@ -11,7 +11,6 @@ from alsweep.data.case import Dataset
 from alsweep.errors import ConfigError, StrategyError
 from alsweep.label_codes import MOST_BOXED_CLASSES
 from alsweep.model.learners import make_learner, resolve_learner
-from alsweep.model.options.base import resolve_options
 from alsweep.query.base import label_of, make_strategy, parameters, plugins_of, strategy_name
 from alsweep.trajectory.pool import DatasetFacts
 
@@ -52,7 +51,7 @@ def written_out(config: TrajectoryConfig) -> TrajectoryConfig:
         }
     )
     needs = make_strategy(resolved.strategy).needs
-    training = resolve_options(resolve_learner(resolved.training, needs))
+    training = resolve_learner(resolved.training, needs)
     return resolved.model_copy(update={"training": training})
 
 

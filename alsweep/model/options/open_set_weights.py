@@ -57,7 +57,7 @@ class OpenSetWeights(SemiSupervised):
         0.0, low=0.0, high=1.0, help="share of the training that the weight then rises in"
     )
     confidence: float = searchable(0.9, low=0.0, high=1.0, help="of a voxel, at least")
-    rate: float = searchable(0.1, low=0.0, high=100.0, help="of the weights' steps")
+    rate: float = searchable(2.0, low=0.0, high=100.0, help="of the weights' steps")
     pull: float = searchable(0.01, low=0.0, high=1.0, help="share of the way back to the prior")
     entropy: float = searchable(
         0.0, low=0.0, high=1.0, help="of the weights' own entropy, which keeps them off 0 and 1"
