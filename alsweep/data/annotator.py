@@ -7,7 +7,7 @@ from weakref import WeakValueDictionary
 
 import numpy as np
 
-from alsweep.data.case import ORIGINAL_CHUNK, REFERENCE_CHUNK, chunk_file
+from alsweep.data.case import BEFORE_CHUNK, ORIGINAL_CHUNK, REFERENCE_CHUNK, chunk_file
 from alsweep.errors import DatasetError
 from alsweep.geometry import box_slices
 
@@ -93,6 +93,20 @@ class ReferenceLabels:
     def open_cases(self) -> int:
         """How many cases' files are open, because somebody holds labels of them."""
         return len(self._open)
+
+
+def labels_before(dataset: Dataset, case: str) -> np.memmap[Any, np.dtype[np.uint8]] | None:
+    """What people labelled of a case before anybody was asked, uint8 ``(z, y, x)``, 255 elsewhere.
+
+    Read-only and memory-mapped; None where that is nothing.
+
+    Raises:
+        DatasetError: There is no such case.
+    """
+    info = dataset.case(case)
+    if info.before_sha256 is None:
+        return None
+    return np.memmap(chunk_file(dataset, case, BEFORE_CHUNK), np.uint8, "r", shape=info.shape)
 
 
 class Oracle:

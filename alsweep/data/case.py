@@ -326,13 +326,6 @@ class Dataset:
             return None
         return np.memmap(self._file(case, FREE_CHUNK), np.uint8, "r", shape=info.shape)
 
-    def before(self, case: str) -> "np.memmap[Any, np.dtype[np.uint8]] | None":
-        """What was labelled of a case before anybody was asked, as :meth:`free` gives it."""
-        info = self.case(case)
-        if info.before_sha256 is None:
-            return None
-        return np.memmap(self._file(case, BEFORE_CHUNK), np.uint8, "r", shape=info.shape)
-
     def case(self, case: str) -> CaseInfo:
         """What is known of a case.
 

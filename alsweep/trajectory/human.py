@@ -7,7 +7,7 @@ import numpy as np
 from scipy import ndimage
 
 from alsweep.config.base import Frozen
-from alsweep.data.annotator import Annotator
+from alsweep.data.annotator import Annotator, labels_before
 from alsweep.data.case import Dataset
 from alsweep.data.labels.human import HumanLabels
 from alsweep.errors import RunFolderError
@@ -70,7 +70,7 @@ def patches_before(dataset: Dataset) -> list[QueriedPatch]:
     """
     found = []
     for case in dataset.pool:
-        before = dataset.before(case)
+        before = labels_before(dataset, case)
         if before is None:
             continue
         pieces, _ = ndimage.label(before != IGNORE)
@@ -84,7 +84,7 @@ def patches_before(dataset: Dataset) -> list[QueriedPatch]:
 def keep_before(dataset: Dataset, crops: HumanLabels, queried: Sequence[QueriedPatch]) -> None:
     """Store the labels of :func:`patches_before`, as if a person had given them now."""
     for one in queried:
-        before = dataset.before(one.patch.case)
+        before = labels_before(dataset, one.patch.case)
         assert before is not None
         crops.save(one.patch, np.array(before[one.patch.slices]))
 

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from alsweep.cli.main import _exit_code
+from alsweep.data.annotator import labels_before
 from alsweep.data.case import Dataset
 from alsweep.data.ingest.conversion import IngestOptions, ingest
 from alsweep.errors import IngestError
@@ -58,8 +59,8 @@ def test_labels_given_before_are_kept_with_what_was_left_out(raw, tmp_path):
     save(tmp_path / "given/case_3.nii.gz", given)
     options = IngestOptions(unlabelled=True, labels_from=tmp_path / "given", workers=1)
     dataset = ingest(raw, tmp_path / "d", options).dataset
-    assert np.array_equal(dataset.before("case_3"), given)
-    assert dataset.before("case_2") is None
+    assert np.array_equal(labels_before(dataset, "case_3"), given)
+    assert labels_before(dataset, "case_2") is None
     assert dataset.fingerprint != ingest(raw, tmp_path / "e", UNLABELLED).dataset.fingerprint
 
 
@@ -69,7 +70,7 @@ def test_what_is_labelled_in_part_belongs_to_the_pool(raw, tmp_path):
     save(raw / "labelsTr/case_0.nii.gz", labels)
     dataset = ingest(raw, tmp_path / "d", UNLABELLED).dataset
     assert dataset.validation == ("case_1",)
-    assert np.array_equal(dataset.before("case_0"), labels)
+    assert np.array_equal(labels_before(dataset, "case_0"), labels)
 
 
 def test_a_ct_is_normalised_by_what_is_no_air(raw, tmp_path):
