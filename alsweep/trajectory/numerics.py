@@ -9,5 +9,5 @@ spacing. 3: regions through sigmoids. 4: unforced windows spread evenly over a c
 channels_last_3d on a CPU. 6: Dice of each sample by itself; nnU-Net's own learner blurs in one
 way, not in whichever was quicker. 7: each batch has draws of its own. 8: on a CPU a voxel's
 probabilities are the same wherever in a row it lies, so that a case can be predicted in parts; they
-differ in the last bits.
+differ in the last bits; distances between features come from matrix products.
 """
