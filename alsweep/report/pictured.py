@@ -56,18 +56,28 @@ def first_picture(section: Section, blocks: Iterable[Block], kind: Kind) -> byte
 def _pictures(name: str, blocks: Iterable[Block], *, every: bool) -> Iterator[tuple[str, Panels]]:
     """Figures with their names, in all that their section's switches make of them."""
     flat = list(_flat(blocks))
-    groups = [block.panels for block in flat if isinstance(block, Figures) and block.panels]
+    groups = [block for block in flat if isinstance(block, Figures) and block.panels]
+    if not every:
+        groups = [block for block in groups if not block.name][:1]
     switches = [one for block in flat if isinstance(block, Controls) for one in block.switches]
     asked = [one for one in switches if isinstance(one, Switch)][:1] if every else []
-    for number, panels in enumerate(groups[: None if every else 1], start=1):
-        own = name if number == 1 else f"{name}_{number}"
-        first = _settled(panels, {})
+    for block, own in zip(groups, _names(name, groups), strict=True):
+        first = _settled(block.panels, {})
         yield own, first
-        for switch in asked if len(panels) <= _MOST_SETTINGS else ():
+        for switch in asked if len(block.panels) <= _MOST_SETTINGS else ():
             for ending, value in _endings(switch).items():
-                other = _settled(panels, {switch.name: value})
+                other = _settled(block.panels, {switch.name: value})
                 if other != first:
                     yield f"{own}_{ending}", other
+
+
+def _names(section: str, groups: Sequence[Figures]) -> Iterator[str]:
+    """Of the picture of each: the section's, with a number from the second on, or a name."""
+    number = 0
+    for block in groups:
+        number += not block.name
+        ending = block.name or (str(number) if number > 1 else "")
+        yield f"{section}_{ending}" if ending else section
 
 
 def _flat(blocks: Iterable[Block]) -> Iterator[Block]:

@@ -141,7 +141,8 @@ def win_blocks(study: Study) -> Iterator[Block]:
                 panels.setdefault(title, _heat_map(wins))
                 captions.setdefault(title, comparable(layer))
     if panels:
-        yield Figures(tuple((plain(title), figure) for title, figure in panels.items()))
+        shown = tuple((plain(title), figure) for title, figure in panels.items())
+        yield Figures(shown, name="published")
         yield Caption(
             "Grey: win matrices as published, share of budgets at which the row beats the column "
             "significantly, by their own tests (nnActive's take in loop 0), over their own seeds "

@@ -122,10 +122,14 @@ class Tables:
 
 @dataclass(frozen=True)
 class Figures:
-    """Interactive figures beside each other, each with a title, which may be empty."""
+    """Interactive figures beside each other, each with a title, which may be empty.
+
+    Their picture is called by the section, and has a name where it shows something of its own.
+    """
 
     kind: ClassVar[str] = "figures"
     panels: tuple[tuple[str, Figure], ...]
+    name: str = ""
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,7 @@ from dataclasses import replace
 import pandas as pd
 import pytest
 
+from alsweep.report.pictured import first_picture
 from alsweep.report.section import Beside, Caption, Controls, Figures, Material
 from alsweep.report.sections import curves, efficiency, ranking, results, wins
 from alsweep.results import win_matrix
@@ -106,7 +107,7 @@ def test_loop_0_is_the_same_only_where_it_is(study):
 def test_with_one_strategy_there_is_neither_matrix_nor_ranking(study):
     single = replace(study, table=study.table[study.table["strategy"] == "random"])
     assert blocks(wins, single) == blocks(ranking, single) == []
-    assert wins.SECTION.files["win_matrix.png"](Material(single, {})) is None
+    assert first_picture(wins.SECTION, wins.SECTION.blocks(Material(single, {})), "png") is None
 
 
 def test_without_a_test_there_is_a_sentence_and_no_matrix(study):
@@ -211,9 +212,8 @@ def test_holm_asks_for_more(study):
 
 def test_without_a_test_there_is_no_picture_of_the_matrix(study):
     unfinished = replace(study, table=study.table.assign(status="running"))
-    assert wins.SECTION.files["win_matrix.png"](Material(unfinished, {})) is None
-    made = wins.SECTION.files["win_matrix.png"](Material(study, {}))
-    assert made.startswith(b"\x89PNG")
+    shown = wins.SECTION.blocks(Material(unfinished, {}))
+    assert first_picture(wins.SECTION, shown, "png") is None
     csv = wins.SECTION.files["win_matrix.csv"](Material(unfinished, {}))
     assert csv.decode().split() == ["strategy"]
 

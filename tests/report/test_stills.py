@@ -10,11 +10,12 @@ from alsweep.report import pictured
 from alsweep.report.drawing import colour, plain, words
 from alsweep.report.figures import axis, layout
 from alsweep.report.pictured import _pictures, first_picture, picture_files
-from alsweep.report.section import Material, settled
+from alsweep.report.section import Figures, Material, settled
 from alsweep.report.sections import curves, over_settings, ranking, sections, wins
 from alsweep.report.sections.curves import curve_table
 from alsweep.report.stills import png, rendered, still
 from alsweep.report.study import read_study
+from alsweep.report.volumes import open_datasets
 from alsweep.testing.runs import trajectory_config, write_reference, write_run
 
 
@@ -30,7 +31,8 @@ def two(tmp_path_factory):
     """Two settings, three strategies, three seeds; read only."""
     run = tmp_path_factory.mktemp("two") / "run"
     write_run(run, seeds=(0, 1, 2), patch_sizes=((8, 8, 8), (4, 8, 8)))
-    return Material(read_study([run]), {})
+    study = read_study([run])
+    return Material(study, open_datasets(study))
 
 
 def pictures(section, material):
@@ -188,6 +190,17 @@ def test_pictures_have_their_kind_and_the_same_figure_gives_the_same_bytes(study
     assert first == second
     assert b"<svg" in first
     assert b"matplotlib" not in png(still(panels)).lower()
+
+
+def test_what_others_published_is_never_taken_for_the_own_matrix():
+    figure = {"data": [], "layout": {}}
+    theirs, own = Figures((("", figure),), name="published"), Figures((("", figure),))
+    assert [name for name, _ in _pictures("m", [theirs, own, own], every=True)] == [
+        "m_published",
+        "m",
+        "m_2",
+    ]
+    assert list(_pictures("m", [theirs], every=False)) == []
 
 
 def test_what_a_figure_lacks_for_an_option_is_not_shown():
