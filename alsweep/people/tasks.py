@@ -74,6 +74,11 @@ def prediction_path(folder: Path, id_: str) -> Path:
     return folder / f"{id_}_prediction{NIFTI}"
 
 
+def box_path(folder: Path, id_: str) -> Path:
+    """Where the box lies, for programs that do not show it: 1 inside, 0 outside."""
+    return folder / f"{id_}_box{NIFTI}"
+
+
 def image_paths(folder: Path, id_: str, channels: int) -> list[Path]:
     """The image, a file a channel."""
     if channels == 1:
@@ -263,6 +268,9 @@ def _write_files(labelling: Labelling, page: PageTask, folder: Path, options: Ta
         write_volume(prediction_path(folder, page.id), inside, page.affine, mark(page.id))
         score = page.score.astype(np.float32)
         write_volume(folder / f"{page.id}_score{NIFTI}", score, page.affine, mark(page.id))
+    inside = np.zeros(page.label.shape, dtype=np.uint8)
+    inside[page.box.slices] = 1
+    write_volume(box_path(folder, page.id), inside, page.affine, mark(page.id))
     # Somebody may have painted in it already.
     if not (path := label_path(folder, page.id)).exists():
         write_volume(path, page.label, page.affine, mark(page.id))
