@@ -127,6 +127,13 @@ def people_plan(run: Path) -> "Plan":
 
 def _meant_for_people(sweep: "SweepConfig") -> list[str]:
     """What a search space means in front of people, where it says nothing of it itself."""
+    from alsweep.cli.run import tell
+    from alsweep.errors import ConfigError
+
+    if asked := [key for key in sweep.grid if key.split(".")[0] == "annotator"]:
+        raise ConfigError(
+            f"grid.{asked[0]}: people label whatever is written here; take it out of the grid"
+        )
 
     def says(*keys: str) -> bool:
         value: Any = sweep.base
@@ -137,7 +144,9 @@ def _meant_for_people(sweep: "SweepConfig") -> list[str]:
         return True
 
     meant = []
-    if sweep.base.get("annotator", {}).get("kind") != "human":
+    if (said := sweep.base.get("annotator", {}).get("kind")) != "human":
+        if said is not None:
+            tell(f"warning: base.annotator: people label in place of the {said}")
         meant.append("base.annotator={kind: human}")
     if not says("starting_budget", "strategy"):
         # No other start does without labels.

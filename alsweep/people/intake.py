@@ -44,6 +44,9 @@ NOBODY = "somebody"
 
 _FEW = 3
 
+_MOST = 10_000_000
+"""Seconds or prompts that a patch may have taken: what is stored stays, and is added up."""
+
 _GIVEN_OUT = re.compile(r"_(image(_\d{4})?|prediction|score|box)(?![\w-])")
 """What follows a patch's id in the names of files that nobody paints in."""
 
@@ -55,9 +58,9 @@ class Told(Frozen):
 
     patch: str
     annotator: str = Field("", max_length=200)
-    seconds: float | None = Field(None, ge=0)
-    prompts: int | None = Field(None, ge=0)
-    corrections: int | None = Field(None, ge=0)
+    seconds: float | None = Field(None, ge=0, le=_MOST)
+    prompts: int | None = Field(None, ge=0, le=_MOST)
+    corrections: int | None = Field(None, ge=0, le=MOST_VOXELS)
 
 
 @dataclass(frozen=True)
@@ -135,7 +138,7 @@ def _take(path: Path, known: dict[str, tuple[Labelling, Task]], annotator: str |
     shown = _shown(labelling, task, crop)
     corrections = told.corrections if shown is None else _corrections(labels, shown)
     annotation = Annotation(
-        annotator=told.annotator.strip() or (annotator or "").strip() or NOBODY,
+        annotator=_one_line(told.annotator) or _one_line(annotator or "") or NOBODY,
         labels=labels,
         time=datetime.now(UTC).isoformat(),
         effort=Effort(told.seconds, told.prompts, corrections),
@@ -144,6 +147,11 @@ def _take(path: Path, known: dict[str, tuple[Labelling, Task]], annotator: str |
     new = labelling.annotations.add(task.id, annotation)
     late = not labelling.crops.missing([task.patch])
     return Taken(path, task, annotation, new, late)
+
+
+def _one_line(name: str) -> str:
+    """A name as a terminal and a table can show it."""
+    return " ".join("".join(c if c.isprintable() else " " for c in name).split())
 
 
 # Which files

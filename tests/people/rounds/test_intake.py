@@ -293,3 +293,28 @@ def test_the_box_is_a_file_that_programs_show(begun):
         assert np.allclose(found.affine, crop.affine, atol=1e-4)
         assert found.array[crop.box.slices].all()
         assert found.array.sum() == np.prod(crop.box.size)
+
+
+@pytest.mark.parametrize(
+    "told", [{"seconds": float("inf")}, {"seconds": float("nan")}, {"prompts": 10**30}]
+)
+def test_what_could_not_be_added_up_is_refused(person, tmp_path, told):
+    task = person.labelling.open_tasks()[0]
+    path = painted(lambda c, a, crop: (c, a))(person, task, tmp_path)
+    about = path.with_name(f"{task.id}_label.json")
+    about.write_text(json.dumps({"patch": task.id, **told}))
+    (found,) = person.hand_in([path])
+    assert isinstance(found, Refused)
+    assert found.why.startswith(f"{about}: cannot be used")
+
+
+@pytest.mark.parametrize(
+    ("name", "kept"), [(" Ada\n|\x1b[31m Byron ", "Ada | [31m Byron"), (" \n", "somebody")]
+)
+def test_a_name_is_one_line(person, tmp_path, name, kept):
+    task = person.labelling.open_tasks()[0]
+    path = painted(lambda c, a, crop: (c, a))(person, task, tmp_path)
+    about = {"patch": task.id, "annotator": name}
+    path.with_name(f"{task.id}_label.json").write_text(json.dumps(about))
+    (found,) = person.hand_in([path])
+    assert found.annotation.annotator == kept
