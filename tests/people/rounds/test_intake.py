@@ -13,6 +13,7 @@ import SimpleITK as sitk  # noqa: N813
 from alsweep.cli.main import _exit_code
 from alsweep.data.exchange.volumes import read_labels, write_segmentation, write_volume
 from alsweep.data.labels.annotations import latest
+from alsweep.errors import IngestError
 from alsweep.label_codes import IGNORE
 from alsweep.people.intake import Refused, Taken, take_in
 from alsweep.people.labelling import mark
@@ -318,3 +319,20 @@ def test_a_name_is_one_line(person, tmp_path, name, kept):
     path.with_name(f"{task.id}_label.json").write_text(json.dumps(about))
     (found,) = person.hand_in([path])
     assert found.annotation.annotator == kept
+
+
+def test_images_that_are_found_again_take_the_place_of_what_networks_see(person, tmp_path):
+    folder, raw = person.labelling.tasks_folder(0), person.truth.parent / "raw"
+    names = [f"{task.id}_image.nii.gz" for task in person.labelling.open_tasks()]
+    right = [(folder / name).read_bytes() for name in names]
+    shutil.rmtree(folder)
+    moved = raw.rename(tmp_path / "moved")
+    try:
+        person.suggest()
+        assert right != [(folder / name).read_bytes() for name in names]
+        with pytest.raises(IngestError, match="nowhere"):
+            person.suggest(Wishes(report=False, tasks=TaskOptions(raw=tmp_path / "nowhere")))
+        person.suggest(Wishes(report=False, tasks=TaskOptions(raw=moved)))
+        assert right == [(folder / name).read_bytes() for name in names]
+    finally:
+        moved.rename(raw)
