@@ -67,7 +67,9 @@ def suggest(
     try:
         found = go_on_with(plan, run, trajectory, Terminal(), wishes, address=_cluster(address))
     except KeyboardInterrupt:
-        tell(f"interrupted; what was finished is saved. Go on with: alsweep suggest {_said(run)}")
+        again = "" if trajectory is None else f" --trajectory {trajectory}"
+        told = f"alsweep suggest {_said(run)}{again}"
+        tell(f"interrupted; what was finished is saved. Go on with: {told}")
         return INTERRUPTED
     _tell(found, run, explain=explain)
     return 0
@@ -179,7 +181,9 @@ def _tell(found: "Suggested", run: Path, *, explain: bool) -> None:
     else:
         names = ", ".join(task.id for task in found.waiting[:3])
         tell(f"{waiting} of {every} patches wait for labels ({names}{'...' * (waiting > 3)})")
-    tell(f"then: alsweep ingest-labels {_said(run)} FILES; and again: alsweep suggest {_said(run)}")
+    again = f" --trajectory {found.labelling.id}" if found.labelling.several else ""
+    handed = f"alsweep ingest-labels {_said(run)} FILES"
+    tell(f"then: {handed}; and again: alsweep suggest {_said(run)}{again}")
 
 
 def _explain(found: "Suggested") -> None:

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from alsweep.config.base import canonical_json
 from alsweep.data.case import Box
+from alsweep.files import canonical_json
 from alsweep.geometry import triple
 from alsweep.people.packing import coarsened, label_text, pack, volume_text
 

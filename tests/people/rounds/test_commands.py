@@ -95,6 +95,8 @@ def test_several_trajectories_have_tasks_of_their_own(space, tmp_path, capsys):
         wanted = f"predictive_entropy-p8x8x8-s{seed}"
         assert alsweep("suggest", space, "--out", run, "--trajectory", wanted) == 0
     one, other = open_labellings(run)
+    said = capsys.readouterr().err.strip().splitlines()[-1]
+    assert said.endswith(f"alsweep suggest {run} --trajectory {other.id}"), "it can be called so"
     assert one.tasks_folder(0) != other.tasks_folder(0)
     assert one.tasks_folder(0).parent.parent == run / "tasks"
     ids = [[task.id for task in labelling.open_tasks()] for labelling in (one, other)]
