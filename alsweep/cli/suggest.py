@@ -67,7 +67,9 @@ def suggest(
     try:
         found = go_on_with(plan, run, trajectory, Terminal(), wishes, address=_cluster(address))
     except KeyboardInterrupt:
-        tell(f"interrupted; what was finished is saved. Go on with: alsweep suggest {_said(run)}")
+        again = "" if trajectory is None else f" --trajectory {trajectory}"
+        told = f"alsweep suggest {_said(run)}{again}"
+        tell(f"interrupted; what was finished is saved. Go on with: {told}")
         return INTERRUPTED
     _tell(found, run, explain=explain)
     return 0
@@ -127,6 +129,13 @@ def people_plan(run: Path) -> "Plan":
 
 def _meant_for_people(sweep: "SweepConfig") -> list[str]:
     """What a search space means in front of people, where it says nothing of it itself."""
+    from alsweep.cli.run import tell
+    from alsweep.errors import ConfigError
+
+    if asked := [key for key in sweep.grid if key.split(".")[0] == "annotator"]:
+        raise ConfigError(
+            f"grid.{asked[0]}: people label whatever is written here; take it out of the grid"
+        )
 
     def says(*keys: str) -> bool:
         value: Any = sweep.base
@@ -137,7 +146,9 @@ def _meant_for_people(sweep: "SweepConfig") -> list[str]:
         return True
 
     meant = []
-    if sweep.base.get("annotator", {}).get("kind") != "human":
+    if (said := sweep.base.get("annotator", {}).get("kind")) != "human":
+        if said is not None:
+            tell(f"warning: base.annotator: people label in place of the {said}")
         meant.append("base.annotator={kind: human}")
     if not says("starting_budget", "strategy"):
         # No other start does without labels.
@@ -170,7 +181,9 @@ def _tell(found: "Suggested", run: Path, *, explain: bool) -> None:
     else:
         names = ", ".join(task.id for task in found.waiting[:3])
         tell(f"{waiting} of {every} patches wait for labels ({names}{'...' * (waiting > 3)})")
-    tell(f"then: alsweep ingest-labels {_said(run)} FILES; and again: alsweep suggest {_said(run)}")
+    again = f" --trajectory {found.labelling.id}" if found.labelling.several else ""
+    handed = f"alsweep ingest-labels {_said(run)} FILES"
+    tell(f"then: {handed}; and again: alsweep suggest {_said(run)}{again}")
 
 
 def _explain(found: "Suggested") -> None:

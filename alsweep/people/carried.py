@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from alsweep.data.case import Box
+from alsweep.files import canonical_json
 from alsweep.geometry import triple
 from alsweep.people.packing import coarsened, label_text, pack, volume_text
 
@@ -46,11 +48,15 @@ class Carried:
     def description(self) -> dict[str, Any]:
         """Everything but the voxels, which it refers to; axes are in the order of the files."""
         task = self.task
-        return {
-            **{"id": task.id, "case": task.case, "why": task.why},
+        place = {
+            **{"id": task.id, "case": task.case},
             **{"shape": _xyz(task.label.shape), "affine": np.asarray(task.affine).tolist()},
             "box": _plain(task.box),
-            "channels": [self._channel(name) for name in task.channels],
+        }
+        channels = [self._channel(name) for name in task.channels]
+        return {
+            **place,
+            **{"key": _key([place, *self.blocks.values()]), "why": task.why, "channels": channels},
             "label": self._block(label_text(task.label)),
             "prediction": self._prediction(),
             "score": self._score(),
@@ -93,6 +99,14 @@ class Carried:
         codes[self.task.box.slices] = inside.codes
         numbers = {"slope": inside.slope, "offset": inside.offset, "levels": int(codes.max()) + 1}
         return numbers | {"block": self._block(volume_text(codes)), "far": None}
+
+
+def _key(seen: object) -> str:
+    """What a browser keeps a patch's progress under: the image and the box, whatever else is asked.
+
+    So it is there again where another patch was put in the place of one that cannot be labelled.
+    """
+    return hashlib.sha256(canonical_json(seen).encode()).hexdigest()[:16]
 
 
 def near_box(task: PageTask) -> Box:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
+import re
 import tempfile
 import zipfile
+import zlib
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -43,6 +44,12 @@ NOBODY = "somebody"
 
 _FEW = 3
 
+_MOST = 10_000_000
+"""Seconds or prompts that a patch may have taken: what is stored stays, and is added up."""
+
+_GIVEN_OUT = re.compile(r"_(image(_\d{4})?|prediction|score|box)(?![\w-])")
+"""What follows a patch's id in the names of files that nobody paints in."""
+
 
 class Told(Frozen):
     """What the page says of a patch, in ``PATCH_label.json``."""
@@ -51,9 +58,9 @@ class Told(Frozen):
 
     patch: str
     annotator: str = Field("", max_length=200)
-    seconds: float | None = Field(None, ge=0)
-    prompts: int | None = Field(None, ge=0)
-    corrections: int | None = Field(None, ge=0)
+    seconds: float | None = Field(None, ge=0, le=_MOST)
+    prompts: int | None = Field(None, ge=0, le=_MOST)
+    corrections: int | None = Field(None, ge=0, le=MOST_VOXELS)
 
 
 @dataclass(frozen=True)
@@ -102,15 +109,23 @@ def take_in(
     """
     found: list[Taken | Refused] = []
     known = {task.id: (one, task) for one in labellings for task in one.every_task()}
-    with _unpacked(files) as paths:
-        for path in paths:
-            try:
-                one: Taken | Refused = _take(path, known, annotator)
-            except IngestError as error:
-                one = Refused(path, str(error))
+    with tempfile.TemporaryDirectory(prefix="alsweep-labels-") as place:
+        for path in _label_files(files, Path(place)):
+            one = path if isinstance(path, Refused) else _taken(path, known, annotator)
+            if isinstance(one, Refused):
+                one = _as_named(one, files, Path(place))
             found.append(one)
             on_file(one)
     return found
+
+
+def _taken(
+    path: Path, known: dict[str, tuple[Labelling, Task]], annotator: str | None
+) -> Taken | Refused:
+    try:
+        return _take(path, known, annotator)
+    except IngestError as error:
+        return Refused(path, str(error))
 
 
 def _take(path: Path, known: dict[str, tuple[Labelling, Task]], annotator: str | None) -> Taken:
@@ -123,7 +138,7 @@ def _take(path: Path, known: dict[str, tuple[Labelling, Task]], annotator: str |
     shown = _shown(labelling, task, crop)
     corrections = told.corrections if shown is None else _corrections(labels, shown)
     annotation = Annotation(
-        annotator=(told.annotator or annotator or NOBODY).strip(),
+        annotator=_one_line(told.annotator) or _one_line(annotator or "") or NOBODY,
         labels=labels,
         time=datetime.now(UTC).isoformat(),
         effort=Effort(told.seconds, told.prompts, corrections),
@@ -134,22 +149,40 @@ def _take(path: Path, known: dict[str, tuple[Labelling, Task]], annotator: str |
     return Taken(path, task, annotation, new, late)
 
 
+def _one_line(name: str) -> str:
+    """A name as a terminal and a table can show it."""
+    return " ".join("".join(c if c.isprintable() else " " for c in name).split())
+
+
 # Which files
 
 
-@contextmanager
-def _unpacked(files: Sequence[Path]) -> Iterator[list[Path]]:
-    """All label files that are named, those in folders and archives among them."""
-    with tempfile.TemporaryDirectory(prefix="alsweep-labels-") as place:
-        found: list[Path] = []
-        for index, path in enumerate(files):
-            if path.name.endswith(".zip") and path.is_file():
-                path = _extracted(path, Path(place) / str(index))
-            if path.is_dir():
-                found += [one for one in sorted(path.rglob("*")) if _is_label(one)]
-            elif not path.name.endswith(".json"):
-                found.append(path)
-        yield found
+def _label_files(files: Sequence[Path], place: Path) -> Iterator[Path | Refused]:
+    """All label files that are named, those in folders and archives among them.
+
+    Args:
+        files: See :func:`take_in`.
+        place: Where archives are unpacked, each in the folder that is called as its number.
+    """
+    for index, path in enumerate(files):
+        if path.name.endswith(".zip") and path.is_file():
+            try:
+                path = _extracted(path, place / str(index))
+            except IngestError as error:
+                yield Refused(path, str(error))
+                continue
+        if path.is_dir():
+            yield from (one for one in sorted(path.rglob("*")) if _is_label(one))
+        elif not path.name.endswith(".json"):
+            yield path
+
+
+def _as_named(one: Refused, files: Sequence[Path], place: Path) -> Refused:
+    """The same with the archive's name in place of the folder that it was unpacked in."""
+    if not one.path.is_relative_to(place):
+        return one
+    index = one.path.relative_to(place).parts[0]
+    return Refused(one.path, one.why.replace(str(place / index), str(files[int(index)])))
 
 
 def _is_label(path: Path) -> bool:
@@ -164,7 +197,7 @@ def _extracted(path: Path, place: Path) -> Path:
             if sum(one.file_size for one in archive.infolist()) > MOST_VOXELS:
                 raise IngestError(f"{path}: is too large once unpacked; unpack it yourself")
             archive.extractall(place)
-    except (zipfile.BadZipFile, OSError, RuntimeError) as error:
+    except (zipfile.BadZipFile, zlib.error, EOFError, OSError, RuntimeError) as error:
         raise IngestError(f"{path}: cannot be unpacked ({error}); download it again") from None
     return place
 
@@ -178,6 +211,11 @@ def _meant(path: Path, known: dict[str, tuple[Labelling, Task]]) -> tuple[Labell
             f"gives it, such as {min(known, default='PATCH')}_label.nii.gz"
         )
     labelling, task = known[max(named, key=len)]
+    if _GIVEN_OUT.match(path.name.removeprefix(task.id)):
+        raise IngestError(
+            f"{path}: is what people were given, not what anybody painted; correct it and save it "
+            f"as {task.id}_label.nii.gz"
+        )
     if task.status == "skipped":
         raise IngestError(f"{path}: patch {task.id} was skipped; another one stands in its place")
     return labelling, task

@@ -45,8 +45,8 @@ def write_page(
 ) -> Path:
     """Write ``folder/annotate.html``, on which the tasks are labelled.
 
-    Progress is kept in the browser under a key that follows from the tasks, so a page that is
-    written again, of the same tasks, goes on where it was.
+    Progress is kept in the browser by patch, so a page that is written again goes on where it was,
+    whatever other patches it has.
 
     Args:
         folder: Made where it is not there.

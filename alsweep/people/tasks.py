@@ -28,6 +28,7 @@ from alsweep.people.page_task import PageTask
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from alsweep.data.case import Dataset
     from alsweep.geometry import Patch
     from alsweep.people.grid import Crop
     from alsweep.people.labelling import Labelling, Task
@@ -53,6 +54,15 @@ class TaskOptions:
     raw: Path | None = None
     segmentations: bool = False
 
+    def check(self, dataset: Dataset) -> None:
+        """Refuse a folder that holds no images, before anybody has waited for networks.
+
+        Raises:
+            IngestError: It was named, and is no raw dataset.
+        """
+        if self.raw is not None:
+            SourceImages(dataset, self.raw)
+
 
 PLAIN = TaskOptions()
 
@@ -72,6 +82,11 @@ def label_path(folder: Path, id_: str) -> Path:
 def prediction_path(folder: Path, id_: str) -> Path:
     """What the networks would paint in the box; unpainted outside of it."""
     return folder / f"{id_}_prediction{NIFTI}"
+
+
+def box_path(folder: Path, id_: str) -> Path:
+    """Where the box lies, for programs that do not show it: 1 inside, 0 outside."""
+    return folder / f"{id_}_box{NIFTI}"
 
 
 def image_paths(folder: Path, id_: str, channels: int) -> list[Path]:
@@ -141,7 +156,7 @@ def read_explained(folder: Path) -> list[Explained]:
 def _is_written(folder: Path, tasks: Sequence[Task], options: TaskOptions) -> bool:
     """Whether all is there: the explanation is written last."""
     path = task_explanation(folder)
-    if not path.exists():
+    if not path.exists() or (options.raw is not None and read_json(path).get("resampled")):
         return False
     told = [one.patch for one in read_explained(folder)]
     labels = [label_path(folder, task.id) for task in tasks]
@@ -161,7 +176,8 @@ def _write_all(
     networks: Networks | None,
     options: TaskOptions,
 ) -> None:
-    image, before = _images(labelling, options.raw), _before(labelling)
+    image, resampled = _images(labelling, options.raw)
+    before = _before(labelling)
     pages: dict[str, PageTask] = {}
     explained: dict[str, Explained] = {}
     # Case by case, since each is read, and predicted, once.
@@ -178,39 +194,48 @@ def _write_all(
     write_page(folder, ordered, labelling.classes, title)
     write_bytes(task_overview(folder), overview(ordered))
     told = [explained[task.id].plain() for task in tasks]
-    write_json(task_explanation(folder), {"patches": told})
+    write_json(task_explanation(folder), {"patches": told, "resampled": resampled})
 
 
 def _before(labelling: Labelling) -> tuple[Patch, ...]:
     return labelling.log.patches(labelling.loop - 1)
 
 
-def _images(
-    labelling: Labelling, raw: Path | None
-) -> Callable[[Crop], dict[str, np.ndarray[Any, Any]]]:
-    """What gives the image of a crop: from its files, or where these are gone from the Dataset."""
+_Images = Callable[["Crop"], dict[str, np.ndarray[Any, Any]]]
+
+
+def _images(labelling: Labelling, raw: Path | None) -> tuple[_Images, bool]:
+    """What gives the image of a crop, and whether that is the Dataset's, since its files are gone.
+
+    Raises:
+        IngestError: Where the files are was said, and they are not there.
+    """
     try:
         source = SourceImages(labelling.dataset, raw)
     except IngestError as error:
-        return _resampled_images(labelling, error)
+        if raw is not None:
+            raise
+        return _resampled_images(labelling, error), True
     read = cache(source.channels)
 
     def image(crop: Crop) -> dict[str, np.ndarray[Any, Any]]:
         channels = read(crop.info.id)
         return {name: channel[crop.context.slices] for name, channel in channels.items()}
 
-    return image
+    return image, False
 
 
-def _resampled_images(
-    labelling: Labelling, error: IngestError
-) -> Callable[[Crop], dict[str, np.ndarray[Any, Any]]]:
+def _resampled_images(labelling: Labelling, error: IngestError) -> _Images:
     import torch
 
     from alsweep.data.raw.layout import distinct
     from alsweep.model.regrid import on_source
 
-    _log.warning("warning: people are shown the images that networks see: %s", error)
+    _log.warning(
+        "warning: people are shown the images that networks see, not their own: %s; say where they "
+        "are by --raw FOLDER",
+        error,
+    )
     dataset = labelling.dataset
 
     def image(crop: Crop) -> dict[str, np.ndarray[Any, Any]]:
@@ -263,6 +288,9 @@ def _write_files(labelling: Labelling, page: PageTask, folder: Path, options: Ta
         write_volume(prediction_path(folder, page.id), inside, page.affine, mark(page.id))
         score = page.score.astype(np.float32)
         write_volume(folder / f"{page.id}_score{NIFTI}", score, page.affine, mark(page.id))
+    inside = np.zeros(page.label.shape, dtype=np.uint8)
+    inside[page.box.slices] = 1
+    write_volume(box_path(folder, page.id), inside, page.affine, mark(page.id))
     # Somebody may have painted in it already.
     if not (path := label_path(folder, page.id)).exists():
         write_volume(path, page.label, page.affine, mark(page.id))

@@ -132,6 +132,11 @@ def _open(run: RunFolder, trajectory: TrajectoryFolder) -> Opened:
 
 
 def _notice(dataset: Dataset) -> str | None:
+    if not dataset.validation:
+        return (
+            f"Warning: no case of {dataset.name} validates, so that there is no Dice. How far the "
+            "members of an ensemble agree says how sure they are, not how right."
+        )
     names = dataset.unreferenced("validation")
     if not names:
         return None

@@ -179,6 +179,7 @@ def skip(
 
     Raises:
         RunFolderError: Nobody is asked for one of them, or it is labelled already.
+        IngestError: The images are not where they are said to be.
         PoolExhaustedError: Nothing is left to label.
     """
     with at_work(run, plan, None) as plan:
@@ -219,6 +220,7 @@ class _Turn:
     def take(self) -> Suggested:
         """See :func:`suggest`."""
         dataset = Dataset.open(self.planned.config.dataset)
+        self.wishes.tasks.check(dataset)
         labelling, left, trained = self._labelling(dataset), [], False
         self._ask(labelling)
         trajectory = self._trajectory(labelling)
@@ -251,6 +253,7 @@ class _Turn:
     def skip(self, ids: Sequence[str], reason: str) -> Labelling:
         """See :func:`skip`."""
         labelling = self.now()
+        self.wishes.tasks.check(labelling.dataset)
         tasks = [task for task in labelling.open_tasks() if task.id in ids]
         if done := [task.id for task in tasks if task.status == "labelled"]:
             raise RunFolderError(f"{done[0]}: is labelled already; nothing is skipped")

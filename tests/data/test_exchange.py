@@ -14,11 +14,12 @@ from alsweep import PartialLabels, Patch
 from alsweep.data.annotator import Oracle, ReferenceLabels
 from alsweep.data.case import CaseInfo
 from alsweep.data.exchange import read_loops, write_loops, write_raw_dataset
+from alsweep.data.exchange.images import images_in
 from alsweep.data.exchange.nnunet import grid_affine
 from alsweep.data.ingest.conversion import ingest
 from alsweep.data.ingest.resample import resampled_shape
 from alsweep.data.label_store import IGNORE
-from alsweep.errors import DatasetError
+from alsweep.errors import DatasetError, IngestError
 from tests.data.raws import describe, nnunet
 from tests.data.raws import volume as made_volume
 
@@ -280,3 +281,8 @@ def test_stock_nnunet_accepts_the_raw_dataset(exported):
     told = subprocess.run(command, capture_output=True, text=True, check=False)
     assert told.returncode == 0, told.stdout + told.stderr
     assert "accepted 4 cases, ignore label 3" in told.stdout
+
+
+def test_an_image_to_predict_that_is_not_there_is_named(tmp_path):
+    with pytest.raises(IngestError, match=r"new\.nii\.gz: no such file; name images"):
+        images_in([tmp_path / "new.nii.gz"], 1)

@@ -29,8 +29,27 @@ def key_of(path) -> str:
     return re.search('"key":"([0-9a-f]+)"', path.read_text("utf-8"))[1]
 
 
-def test_progress_is_kept_for_the_same_tasks_and_no_others(tmp_path):
-    """The key under which a browser keeps it follows from all that is shown."""
+def keys_of(path) -> list[str]:
+    """Of the patches."""
+    return re.findall('"key":"([0-9a-f]+)"', path.read_text("utf-8"))[1:]
+
+
+def test_progress_is_kept_by_patch_whatever_else_is_on_the_page(tmp_path):
+    """A patch that was skipped moves those below it up, and they say another rank."""
+    flat, plain = keys_of(write_page(tmp_path / "a", [task("flat"), task("plain")], CLASSES, "one"))
+    moved = [task("oblique"), task("plain", why="rank 1"), task("flat", why="rank 2")]
+    assert keys_of(write_page(tmp_path / "b", moved, CLASSES, "one"))[1:] == [plain, flat]
+    others = [
+        task("flat", id="loop_002-flat"),
+        task("flat", affine=AFFINES["oblique"]),
+        task("flat", box=Box(start=(3, 4, 2), size=(8, 9, 8))),
+        task("flat", channels={"CT": task("flat").channels["CT"]}),
+    ]
+    keys = [keys_of(write_page(tmp_path / "c", [one], CLASSES, "one"))[0] for one in others]
+    assert len({flat, *keys}) == len(others) + 1
+
+
+def test_the_key_of_a_page_follows_from_all_that_it_shows(tmp_path):
     first = key_of(write_page(tmp_path / "a", [task("flat")], CLASSES, "one"))
     assert key_of(write_page(tmp_path / "b", [task("flat")], CLASSES, "two")) == first
     others = [

@@ -50,7 +50,10 @@ def test_classes_that_no_validation_case_has_are_told(phantom_run, dataset, monk
     }
     assert without.unreferenced("validation") == ("lesion",)
     assert without.unreferenced("pool") == dataset.unreferenced("validation") == ()
-    for opened, notice in ((dataset, None), (without, "has a voxel of lesion. Mean Dice is over")):
+    unjudged = copy(dataset)
+    unjudged.validation = ()
+    told = (without, "has a voxel of lesion. Mean Dice is over"), (unjudged, "there is no Dice.")
+    for opened, notice in ((dataset, None), *told):
         monkeypatch.setattr(module, "open_dataset", lambda *_, opened=opened: opened)
         (one, *_) = open_datasets(read_study([phantom_run])).values()
         assert one.notice is None if notice is None else notice in one.notice

@@ -63,13 +63,15 @@ def images_in(paths: Sequence[Path], channels: int) -> dict[str, list[Path]]:
         channels: How many an image has.
 
     Raises:
-        IngestError: There is none, one has no channel's number, or a channel is missing.
+        IngestError: There is none, one has no channel's number, or a file or channel is missing.
     """
     files = [one for path in paths for one in (_within(path) if path.is_dir() else [path])]
     if not files:
         raise IngestError(f"{paths[0]}: holds no volume that alsweep reads; name images")
     found: dict[str, dict[int, Path]] = {}
     for path in files:
+        if not path.is_file():
+            raise IngestError(f"{path}: no such file; name images, or folders of them")
         ending = next((e for e in ENDINGS if path.name.endswith(e)), None)
         if ending is None:
             raise IngestError(f"{path}: is no volume that alsweep reads ({', '.join(ENDINGS)})")

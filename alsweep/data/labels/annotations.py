@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from alsweep.config.base import fingerprint
 from alsweep.data.labels.human import DAMAGE, UNKNOWN, Effort
 from alsweep.errors import DatasetError
 from alsweep.files import write_bytes
@@ -68,17 +69,24 @@ class Annotations:
             annotation: What was painted.
 
         Returns:
-            False where the same person painted the same before: then nothing changes.
+            False where this is what the same person painted last: then nothing changes.
         """
         path = self._folder / task / f"{annotation.digest}.npz"
         if path.exists():
-            return False
+            if self._said_last(task, annotation):
+                return False
+            # They have changed their mind, and have changed it back since.
+            path = path.with_stem(f"{annotation.digest}-{fingerprint([annotation.time])[:8]}")
         told = {key: getattr(annotation, key) for key in ("annotator", "time", "file")}
         about = json.dumps({**told, "effort": asdict(annotation.effort)})
         content = io.BytesIO()
         np.savez_compressed(content, labels=annotation.labels, about=about)
         write_bytes(path, content.getvalue())
         return True
+
+    def _said_last(self, task: str, annotation: Annotation) -> bool:
+        own = [one for one in self.of(task) if one.annotator == annotation.annotator]
+        return bool(own) and own[-1].digest == annotation.digest
 
     def tasks(self) -> list[str]:
         """Ids of the patches that somebody painted in, ascending."""

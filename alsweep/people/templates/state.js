@@ -106,11 +106,13 @@ function count() {
   app.open.counts = tally(app.open, app.open.prediction);
 }
 
-const labelKey = (task) => `${page.key} ${task.id} label`;
-const progressKey = () => `alsweep annotate ${page.key} progress`;
+/* By patch, not by page: another page may have the same patch beside others. */
+const labelKey = (task) => `${task.key} label`;
+const progressKey = (task) => `alsweep annotate ${task.key} progress`;
 const settingsKey = "alsweep annotate settings";
 
-const keepProgress = () => tried(() => keepSmall(progressKey(), Object.fromEntries(app.progress)));
+const keepProgress = () =>
+  tried(() => page.tasks.forEach((task) => keepSmall(progressKey(task), progressOf(task))));
 const keepSettings = () => tried(() => keepSmall(settingsKey, app.settings));
 const keepLabel = () =>
   tried(() => keepCodes(app.store, labelKey(app.open.task), boxCodes(app.open)));
@@ -135,8 +137,7 @@ async function restore() {
   page.tasks.forEach((task) => app.progress.set(task.id, freshProgress()));
   try {
     app.store = await openStore();
-    const known = keptSmall(progressKey());
-    page.tasks.forEach((t) => app.progress.set(t.id, { ...freshProgress(), ...known[t.id] }));
+    for (const task of page.tasks) Object.assign(progressOf(task), keptSmall(progressKey(task)));
     Object.assign(app.settings, keptSmall(settingsKey));
   } catch {
     storeFailed();

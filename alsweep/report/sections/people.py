@@ -85,7 +85,7 @@ def _loops(one: TrajectoryFolder) -> NamedTable:
                 _percent(record.mean_dice),
                 _percent(record.agreement),
                 f"{effort.minutes:.1f}" if effort is not None and known else _UNKNOWN,
-                f"{effort.corrections:,}" if effort is not None and known else _UNKNOWN,
+                f"{effort.corrections:,}" if effort and (known or effort.corrections) else _UNKNOWN,
             )
         )
     headings = ("Patches", "Dice [%]", "Members agree [%]", "Minutes", "Voxels corrected")

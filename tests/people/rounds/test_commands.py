@@ -2,8 +2,11 @@ import json
 from itertools import pairwise
 
 import pytest
+import yaml
 
 from alsweep.cli.main import _exit_code
+from alsweep.cli.suggest import _meant_for_people
+from alsweep.config.sweep import SweepConfig
 from alsweep.layout import tasks_folder
 from alsweep.people.labelling import open_labellings
 from alsweep.results.records import read_config
@@ -92,7 +95,24 @@ def test_several_trajectories_have_tasks_of_their_own(space, tmp_path, capsys):
         wanted = f"predictive_entropy-p8x8x8-s{seed}"
         assert alsweep("suggest", space, "--out", run, "--trajectory", wanted) == 0
     one, other = open_labellings(run)
+    said = capsys.readouterr().err.strip().splitlines()[-1]
+    assert said.endswith(f"alsweep suggest {run} --trajectory {other.id}"), "it can be called so"
     assert one.tasks_folder(0) != other.tasks_folder(0)
     assert one.tasks_folder(0).parent.parent == run / "tasks"
     ids = [[task.id for task in labelling.open_tasks()] for labelling in (one, other)]
     assert all(a != b for a, b in pairwise(ids))
+
+
+def test_people_stand_in_for_whoever_else_was_to_label(space, tmp_path, capsys):
+    text = space.read_text()
+    other = text.replace("base:\n", "base:\n  annotator: {kind: noisy_oracle, boundary: 1.0}\n")
+    meant = _meant_for_people(SweepConfig.model_validate(yaml.safe_load(other)))
+    assert "base.annotator={kind: human}" in meant
+    assert "warning: base.annotator: people label in place of the noisy_oracle" in (
+        capsys.readouterr().err
+    )
+    space.write_text(text + "grid: {annotator.kind: [oracle, noisy_oracle]}\n")
+    assert alsweep("suggest", space, "--out", tmp_path / "run") == 2
+    said = capsys.readouterr().err.strip().splitlines()[-1]
+    assert "grid.annotator.kind: people label whatever is written here" in said
+    assert not (tmp_path / "run").exists()

@@ -12,6 +12,8 @@ import SimpleITK as sitk  # noqa: N813
 
 from alsweep.cli.main import _exit_code
 from alsweep.data.exchange.volumes import read_labels, write_segmentation, write_volume
+from alsweep.data.labels.annotations import latest
+from alsweep.errors import IngestError
 from alsweep.label_codes import IGNORE
 from alsweep.people.intake import Refused, Taken, take_in
 from alsweep.people.labelling import mark
@@ -235,3 +237,102 @@ def test_the_command_line_says_what_was_taken_and_what_was_not(person, tmp_path,
     assert _exit_code(again, debug=False) == 0
     assert "by Ines" in capsys.readouterr().out
     assert _exit_code(["ingest-labels", str(tmp_path), str(good)], debug=False) == 2
+
+
+@pytest.mark.parametrize("kind", ["image", "prediction", "score", "box", "prediction (1)"])
+def test_what_was_given_out_is_nobodys_opinion(person, tmp_path, kind):
+    task = person.labelling.open_tasks()[0]
+    path = painted(lambda c, a, crop: (c, a))(person, task, tmp_path)
+    path = path.rename(tmp_path / f"{task.id}_{kind}.nii.gz")
+    (found,) = person.hand_in([path])
+    assert isinstance(found, Refused)
+    assert f"save it as {task.id}_label.nii.gz" in found.why
+    assert not person.labelling.annotations.tasks()
+    drawn = path.rename(tmp_path / f"{task.id}_image-label.nii.gz")
+    assert isinstance(person.hand_in([drawn])[0], Taken), "as 3D Slicer calls what was drawn"
+
+
+def test_an_archive_that_is_wrong_takes_no_other_file_along(person, tmp_path):
+    task = person.labelling.open_tasks()[0]
+    good = painted(lambda c, a, crop: (c, a))(person, task, tmp_path)
+    junk, holed, mixed = (tmp_path / f"{name}.zip" for name in ("junk", "holed", "mixed"))
+    junk.write_bytes(b"no archive")
+    with zipfile.ZipFile(holed, "w", zipfile.ZIP_DEFLATED) as made:
+        made.writestr("labels.txt", "nothing " * 400)
+    torn = bytearray(holed.read_bytes())
+    torn[42:52] = b"\xff" * 10
+    holed.write_bytes(torn)
+    with zipfile.ZipFile(mixed, "w") as made:
+        made.writestr(f"../../{task.id}_label.nii.gz", b"junk")
+    *wrong, taken = person.hand_in([junk, holed, mixed, good])
+    assert [isinstance(one, Refused) for one in wrong] == [True] * 3
+    for path, one in zip((junk, holed, mixed), wrong, strict=True):
+        assert one.why.startswith(str(path)), "not the folder in which it was unpacked"
+    assert isinstance(taken, Taken)
+    assert not list(tmp_path.parent.glob("*_label.nii.gz"))
+
+
+def test_who_changes_their_mind_and_changes_it_back_is_heard(person, tmp_path):
+    task = person.labelling.open_tasks()[0]
+    said = []
+    for code in (1, 2, 1, 1):
+        path = painted(lambda c, a, crop, k=code: (np.where(c == 1, k, c).astype(np.uint8), a))(
+            person, task, tmp_path
+        )
+        said += person.hand_in([path])
+    assert [one.new for one in said] == [True, True, True, False]
+    (last,) = latest(person.labelling.annotations.of(task.id))
+    assert (last.labels == 1).all()
+
+
+def test_the_box_is_a_file_that_programs_show(begun):
+    """A first query has no prediction to tell where to paint."""
+    folder = begun.labelling.tasks_folder(0)
+    for task in begun.labelling.open_tasks():
+        crop = begun.labelling.crop(task.patch)
+        found = read_labels(folder / f"{task.id}_box.nii.gz", begun.labelling.classes)
+        assert np.allclose(found.affine, crop.affine, atol=1e-4)
+        assert found.array[crop.box.slices].all()
+        assert found.array.sum() == np.prod(crop.box.size)
+
+
+@pytest.mark.parametrize(
+    "told", [{"seconds": float("inf")}, {"seconds": float("nan")}, {"prompts": 10**30}]
+)
+def test_what_could_not_be_added_up_is_refused(person, tmp_path, told):
+    task = person.labelling.open_tasks()[0]
+    path = painted(lambda c, a, crop: (c, a))(person, task, tmp_path)
+    about = path.with_name(f"{task.id}_label.json")
+    about.write_text(json.dumps({"patch": task.id, **told}))
+    (found,) = person.hand_in([path])
+    assert isinstance(found, Refused)
+    assert found.why.startswith(f"{about}: cannot be used")
+
+
+@pytest.mark.parametrize(
+    ("name", "kept"), [(" Ada\n|\x1b[31m Byron ", "Ada | [31m Byron"), (" \n", "somebody")]
+)
+def test_a_name_is_one_line(person, tmp_path, name, kept):
+    task = person.labelling.open_tasks()[0]
+    path = painted(lambda c, a, crop: (c, a))(person, task, tmp_path)
+    about = {"patch": task.id, "annotator": name}
+    path.with_name(f"{task.id}_label.json").write_text(json.dumps(about))
+    (found,) = person.hand_in([path])
+    assert found.annotation.annotator == kept
+
+
+def test_images_that_are_found_again_take_the_place_of_what_networks_see(person, tmp_path):
+    folder, raw = person.labelling.tasks_folder(0), person.truth.parent / "raw"
+    names = [f"{task.id}_image.nii.gz" for task in person.labelling.open_tasks()]
+    right = [(folder / name).read_bytes() for name in names]
+    shutil.rmtree(folder)
+    moved = raw.rename(tmp_path / "moved")
+    try:
+        person.suggest()
+        assert right != [(folder / name).read_bytes() for name in names]
+        with pytest.raises(IngestError, match="nowhere"):
+            person.suggest(Wishes(report=False, tasks=TaskOptions(raw=tmp_path / "nowhere")))
+        person.suggest(Wishes(report=False, tasks=TaskOptions(raw=moved)))
+        assert right == [(folder / name).read_bytes() for name in names]
+    finally:
+        moved.rename(raw)
