@@ -30,9 +30,9 @@ class LearnerSpec(Frozen):
     def _from_flat(cls, value: Any, info: ValidationInfo) -> Any:
         if isinstance(value, str):
             value = {"name": value}
-        if not isinstance(value, dict):
+        if not isinstance(value, dict) or "name" not in value:
             raise ValueError("write a name, or {name: NAME, OPTION: VALUE}")
-        if "name" not in value or "options" in value:
+        if "options" in value:
             return value
         return {
             "name": value["name"],

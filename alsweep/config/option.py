@@ -27,9 +27,9 @@ class OptionSpec(Frozen):
     def _from_flat(cls, value: Any, info: ValidationInfo) -> Any:
         if isinstance(value, str):
             value = {"kind": value}
-        if not isinstance(value, dict):
+        if not isinstance(value, dict) or "kind" not in value:
             raise ValueError("write a kind, or {kind: KIND, PARAMETER: VALUE}")
-        if "kind" not in value or "parameters" in value:
+        if "parameters" in value:
             return value
         return {
             "kind": value["kind"],

@@ -65,6 +65,11 @@ class MonaiLearner(Learner):
         stage: nn.Module = network.downsamples[-1]  # type: ignore[index, assignment]
         return stage
 
+    def head(self, network: "nn.Module") -> "nn.Module":
+        """The block that makes logits of full resolution."""
+        block: nn.Module = network.output_block  # type: ignore[assignment]
+        return block
+
     def objective(self, setup: Setup, network: "nn.Module") -> "Objective":
         """What is minimised.
 

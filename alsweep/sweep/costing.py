@@ -12,7 +12,7 @@ from alsweep.results.records import read_records
 from alsweep.sweep.amounts import Amount, Measure, Recipe, left_to_do
 from alsweep.sweep.missing import Snapshot, loops_done
 from alsweep.sweep.taking_over import looked_ahead
-from alsweep.sweep.throughputs import FORWARD, stated_step
+from alsweep.sweep.throughputs import FORWARD, stated_step, times_of
 
 if TYPE_CHECKING:
     from alsweep.config.sweep import ResourcesConfig
@@ -170,7 +170,7 @@ def cost_of(
 def _stated(recipe: Recipe, resources: ResourcesConfig) -> Rates:
     step = stated_step(recipe.config.training, recipe.dataset, resources).device
     window = window_of(step, recipe)
-    return Rates(step, window, window)
+    return Rates(step * times_of(recipe.config.training), window, window)
 
 
 def window_of(step: float, recipe: Recipe) -> float:

@@ -5,6 +5,7 @@ from pydantic import ValidationError
 
 from alsweep.config.base import STORED
 from alsweep.config.learner import LearnerSpec
+from alsweep.config.option import OptionSpec
 
 FLAT = {"name": "mean_teacher", "consistency_weight": 0.1, "rampup": 4}
 
@@ -30,12 +31,13 @@ def test_what_alsweep_wrote_is_known_as_such_and_says_no_more():
     assert user.model_dump() == stored.model_dump()
 
 
-@pytest.mark.parametrize("written", [3, ["monai"], None, True])
+@pytest.mark.parametrize("written", [3, ["monai"], None, True, {}, {"rampup": 4}])
 def test_neither_name_nor_mapping_is_told(written):
     with pytest.raises(ValidationError, match=r"write a name, or \{name: NAME, OPTION: VALUE\}"):
         LearnerSpec.model_validate(written)
 
 
-def test_a_mapping_needs_a_name():
-    with pytest.raises(ValidationError, match=r"name\n  Field required"):
-        LearnerSpec.model_validate({"options": {"a": 1}})
+@pytest.mark.parametrize("written", [3, None, {}, {"weight": 1.0}])
+def test_neither_kind_nor_mapping_of_a_training_option_is_told(written):
+    with pytest.raises(ValidationError, match=r"write a kind, or \{kind: KIND, PARAMETER: VALUE\}"):
+        OptionSpec.model_validate(written)

@@ -234,6 +234,11 @@ def test_what_was_stored_was_held_to_the_defaults_of_then(bring, monkeypatch):
     assert refusal(**then).startswith("base.training.learning_rate: learner mine has its own")
 
 
+def test_our_learner_meets_every_need_of_a_strategy():
+    needs = ("probs", "embedding", "gradient", "soft_gradient")
+    assert resolve_learner(TrainingConfig.model_validate({}), needs).learner.name == "monai"
+
+
 def test_a_strategy_that_embeds_is_refused_with_a_learner_that_does_not(bring):
     bring(mine=f"{HERE}:Simple")
     training = TrainingConfig.model_validate({"learner": "mine"})

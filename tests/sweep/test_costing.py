@@ -81,6 +81,13 @@ def test_without_anything_known_the_table_tells(
     assert found.evaluate == pytest.approx(20 * step.device / 3 / 3 / 3600)
     assert found.query == pytest.approx(24 * step.device / 3 / 3 / 3600)
     assert found.money == pytest.approx(found.hours / 2)
+    taught = plan_of(base=plan_of().sweep.base | {"training": {"semi_supervised": "mean_teacher"}})
+    beside, alone = (
+        costed(run, taught),
+        costed(run, plan_of(base={**taught.sweep.base, "training": {}})),
+    )
+    assert beside.train == pytest.approx(1.67 * alone.train)
+    assert (beside.evaluate, beside.query) == pytest.approx((alone.evaluate, alone.query))
     # 5 members in place of 2, and 8 epochs in place of 4.
     assert costed(run, longer).train == pytest.approx(5 * found.train)
     assert costed(run, plan_of(resources={"gpus": 1})).unit == "GPU"
