@@ -162,7 +162,7 @@ class TrajectoryTrainable(tune.Trainable):
             self._stepper = None
         if self._held is not None:
             self._held.close()
-            self._held = None
+            self._held = self._beat = None
             self._slate.wipe()
 
     def _loops_done(self) -> int:

@@ -1,13 +1,11 @@
 """Which numbers equal configs give: a count of the changes to them."""
 
-NUMERICS = 8
+NUMERICS = 7
 """In every member's key and in every record: raised when equal configs would give other weights
-or queries than before.
+than before.
 
 2: biased transposed convolutions, lower scales supervised at their own resolution, levels by
 spacing. 3: regions through sigmoids. 4: unforced windows spread evenly over a case. 5: trained in
 channels_last_3d on a CPU. 6: Dice of each sample by itself; nnU-Net's own learner blurs in one
-way, not in whichever was quicker. 7: each batch has draws of its own. 8: on a CPU a voxel's
-probabilities are the same wherever in a row it lies, so that a case can be predicted in parts; they
-differ in the last bits; distances between features come from matrix products.
+way, not in whichever was quicker. 7: each batch has draws of its own.
 """

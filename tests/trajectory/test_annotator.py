@@ -149,7 +149,7 @@ def sweep(dataset, **base):
     [
         ({"kind": "nobody"}, "base.annotator.kind: .* 'oracle', 'noisy_oracle' or 'human'"),
         ({"kind": "human", "missed": 0.1}, "base.annotator: missed is of kind: noisy_oracle"),
-        ({"reveal": "box"}, "base.annotator.reveal: .* 'dense'"),
+        ({"reveal": "all"}, "base.annotator.reveal: .* 'dense', 'box', 'points' or 'scribbles'"),
     ],
 )
 def test_an_annotator_that_there_is_not_is_refused_with_those_that_there_are(
