@@ -5,7 +5,8 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 # Two processes that each start a thread per core get in each other's way.
 export OMP_NUM_THREADS ?= 1
-PYTEST := $(BIN)/pytest -n 2 --dist loadfile -m "not slow and not gpu"
+# Three processes on two cores: tests that start others wait for them half of the time.
+PYTEST := $(BIN)/pytest -n 3 --dist loadfile -m "not slow and not gpu"
 # Rooms of pure functions, whose own tests must reach nine lines in ten.
 PURE := tests/config tests/query tests/results tests/report
 
