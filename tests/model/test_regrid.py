@@ -7,6 +7,7 @@ from alsweep.data.case import Box
 from alsweep.geometry import box_slices, intersection
 from alsweep.model.outputs import label_map
 from alsweep.model.regrid import on_source, original_labels
+from alsweep.query.pool import Prediction
 from alsweep.rng import stream
 from tests.people.test_grid import SPACINGS, case
 
@@ -19,7 +20,7 @@ def test_a_part_of_the_source_is_what_the_whole_has_there(seed, spacing, target)
     info = case(rng, spacing, target)
     probs = torch.from_numpy(rng.dirichlet(np.ones(3), info.shape).astype(np.float32))
     probs = probs.permute(3, 0, 1, 2).contiguous()
-    whole = original_labels(probs, info, target, ())
+    whole = original_labels(Prediction(probs), info, target, ())
     start = tuple(int(rng.integers(0, n)) for n in info.original_shape)
     size = tuple(
         int(rng.integers(1, n - a + 1)) for n, a in zip(info.original_shape, start, strict=True)
