@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 LEASE = 60.0
 """Seconds without a sign of life after which a claim of another machine is free."""
@@ -27,9 +27,19 @@ class Held(Protocol):
         """Give it back; where that cannot be told, others wait for the lease to end."""
 
 
+_Claim = TypeVar("_Claim", bound=Held)
+
+
 @contextmanager
-def kept(claim: Held, seconds: float) -> Iterator[None]:
-    """Give signs of life of a claim, so many seconds apart; then give it back."""
+def kept(claim: _Claim | None, seconds: float) -> Iterator[_Claim | None]:
+    """Give signs of life of a claim, so many seconds apart; then give it back.
+
+    Yields:
+        The claim; None where there is none to be kept.
+    """
+    if claim is None:
+        yield None
+        return
     done = threading.Event()
 
     def keep() -> None:
@@ -39,7 +49,7 @@ def kept(claim: Held, seconds: float) -> Iterator[None]:
     beating = threading.Thread(target=keep, name="claim", daemon=True)
     beating.start()
     try:
-        yield
+        yield claim
     finally:
         done.set()
         beating.join()

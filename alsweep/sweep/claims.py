@@ -14,8 +14,8 @@ import os
 import secrets
 import socket
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import ClassVar
@@ -163,15 +163,9 @@ class Claims:
     def __post_init__(self) -> None:
         self._watch = Watch(self.beat, self.lease, self.clock)
 
-    @contextmanager
-    def taken(self, name: str) -> Iterator[Claim | None]:
-        """Hold a claim; yields None where somebody else has it."""
-        claim = self.take(name)
-        if claim is None:
-            yield None
-            return
-        with kept(claim, self.beat):
-            yield claim
+    def taken(self, name: str) -> AbstractContextManager[Claim | None]:
+        """Hold a claim; the context is of None where somebody else has it."""
+        return kept(self.take(name), self.beat)
 
     def take(self, name: str) -> Claim | None:
         """Make a claim, which the caller keeps alive; None where somebody else has it."""

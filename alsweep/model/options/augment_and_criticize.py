@@ -9,19 +9,18 @@ from torch import nn
 
 from alsweep.model.learner import Setup
 from alsweep.model.options.alignment import cosine, gradient, last_layer
-from alsweep.model.options.base import SemiSupervised
+from alsweep.model.options.labelling import PlaceLabelling
 from alsweep.model.options.objective import SemiObjective
 from alsweep.model.options.pseudo import Pseudo, pseudo
-from alsweep.model.options.windows import UnlabelledViews, Views
+from alsweep.model.options.windows import Views
 from alsweep.query.parameters import searchable
 
 if TYPE_CHECKING:
-    from alsweep.model.loading import Unlabelled
     from alsweep.model.options.base import Encoder
 
 
 @dataclass(frozen=True)
-class AugmentAndCriticize(SemiSupervised):
+class AugmentAndCriticize(PlaceLabelling):
     """Learn from what four views of a window agree on, unless it goes against the labels.
 
     Augment: the network predicts a window as it is, mirrored, with other intensities, and both;
@@ -37,30 +36,15 @@ class AugmentAndCriticize(SemiSupervised):
     Source: Augment and Criticize (semi-supervised monocular 3D detection), arXiv:2303.11243.
     """
 
-    weight: float = searchable(
-        1.0, low=0.0, high=100.0, help="of the loss over pseudo labels, once it has risen"
-    )
-    begin: float = searchable(
-        0.5, low=0.0, high=1.0, help="share of the training that is on labels alone, before"
-    )
-    ramp: float = searchable(
-        0.0, low=0.0, high=1.0, help="share of the training that the weight then rises in"
-    )
     agreement: float = searchable(0.75, low=0.0, high=1.0, help="share of views, at least")
     memory: float = searchable(0.9, low=0.0, high=1.0, help="of the running mean of scores")
     every: int = searchable(1, low=1, high=1000, help="steps between two criticisms")
-    windows: int = searchable(2, low=1, high=64, help="windows without labels a step")
-    places: int = searchable(64, low=64, high=4096, help="places that the windows are drawn from")
 
     def objective(
         self, setup: Setup, network: nn.Module, encoder: "Encoder"
     ) -> "CriticizedObjective":
-        """See :class:`SemiSupervised`."""
+        """See :class:`~alsweep.model.options.base.SemiSupervised`."""
         return CriticizedObjective(setup, network, self)
-
-    def unlabelled(self, setup: Setup) -> "Sequence[Unlabelled]":
-        """See :class:`SemiSupervised`."""
-        return (UnlabelledViews(setup, self.windows, self.places),)
 
 
 class CriticizedObjective(SemiObjective):

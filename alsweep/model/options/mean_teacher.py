@@ -10,19 +10,18 @@ import torch
 from torch import nn
 
 from alsweep.model.learner import Setup
-from alsweep.model.options.base import SemiSupervised
+from alsweep.model.options.labelling import PseudoLabelling
 from alsweep.model.options.objective import SemiObjective
 from alsweep.model.options.pseudo import believed_pieces, pseudo
-from alsweep.model.options.windows import UnlabelledViews, Views
+from alsweep.model.options.windows import Views
 from alsweep.query.parameters import searchable
 
 if TYPE_CHECKING:
-    from alsweep.model.loading import Unlabelled
     from alsweep.model.options.base import Encoder
 
 
 @dataclass(frozen=True)
-class MeanTeacher(SemiSupervised):
+class MeanTeacher(PseudoLabelling):
     """Learn from the confident part of what the student's running mean predicts.
 
     The teacher sees a window as it is and mirrored; voxels that it is sure of, and whose piece both
@@ -39,24 +38,13 @@ class MeanTeacher(SemiSupervised):
     weight: float = searchable(
         2.0, low=0.0, high=100.0, help="of the loss over pseudo labels, once it has risen"
     )
-    begin: float = searchable(
-        0.5, low=0.0, high=1.0, help="share of the training that is on labels alone, before"
-    )
-    ramp: float = searchable(
-        0.0, low=0.0, high=1.0, help="share of the training that the weight then rises in"
-    )
     decay: float = searchable(0.999, low=0.0, high=1.0, help="of the running mean, at most")
     confidence: float = searchable(0.9, low=0.0, high=1.0, help="of a voxel, at least")
     quality: float = searchable(0.25, low=0.0, high=1.0, help="of a piece, above which it counts")
-    windows: int = searchable(2, low=1, high=64, help="windows without labels a step")
 
     def objective(self, setup: Setup, network: nn.Module, encoder: "Encoder") -> "TeacherObjective":
-        """See :class:`SemiSupervised`."""
+        """See :class:`~alsweep.model.options.base.SemiSupervised`."""
         return TeacherObjective(setup, network, self)
-
-    def unlabelled(self, setup: Setup) -> "Sequence[Unlabelled]":
-        """See :class:`SemiSupervised`."""
-        return (UnlabelledViews(setup, self.windows),)
 
 
 class TeacherObjective(SemiObjective):

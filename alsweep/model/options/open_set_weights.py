@@ -1,7 +1,6 @@
 """A weight for each place without labels, learnt by whether it helps held-out labels."""
 
 import logging
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -10,17 +9,16 @@ from torch import nn
 
 from alsweep.model.learner import Setup
 from alsweep.model.options.alignment import gradient, last_layer
-from alsweep.model.options.base import SemiSupervised
+from alsweep.model.options.labelling import PlaceLabelling
 from alsweep.model.options.objective import SemiObjective
 from alsweep.model.options.pseudo import pseudo
-from alsweep.model.options.windows import UnlabelledViews, Views
+from alsweep.model.options.windows import Views
 from alsweep.query.parameters import searchable
 
 if TYPE_CHECKING:
     from jaxtyping import Float
     from torch import Tensor
 
-    from alsweep.model.loading import Unlabelled
     from alsweep.model.options.base import Encoder
 
 _PRIOR = 0.5
@@ -30,7 +28,7 @@ _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class OpenSetWeights(SemiSupervised):
+class OpenSetWeights(PlaceLabelling):
     """Learn from confident predictions, each place weighted by whether it lowers another loss.
 
     In every step one sample of the batch is held out: it is not learnt from. The weight of a place
@@ -47,15 +45,6 @@ class OpenSetWeights(SemiSupervised):
     problem; open-set sample weighting with regularisers, abstract only.
     """
 
-    weight: float = searchable(
-        1.0, low=0.0, high=100.0, help="of the loss over pseudo labels, once it has risen"
-    )
-    begin: float = searchable(
-        0.5, low=0.0, high=1.0, help="share of the training that is on labels alone, before"
-    )
-    ramp: float = searchable(
-        0.0, low=0.0, high=1.0, help="share of the training that the weight then rises in"
-    )
     confidence: float = searchable(0.9, low=0.0, high=1.0, help="of a voxel, at least")
     rate: float = searchable(2.0, low=0.0, high=100.0, help="of the weights' steps")
     pull: float = searchable(0.01, low=0.0, high=1.0, help="share of the way back to the prior")
@@ -63,18 +52,12 @@ class OpenSetWeights(SemiSupervised):
         0.0, low=0.0, high=1.0, help="of the weights' own entropy, which keeps them off 0 and 1"
     )
     memory: float = searchable(0.5, low=0.0, high=1.0, help="of the running mean of weights")
-    windows: int = searchable(2, low=1, high=64, help="windows without labels a step")
-    places: int = searchable(64, low=64, high=4096, help="places that the windows are drawn from")
 
     def objective(
         self, setup: Setup, network: nn.Module, encoder: "Encoder"
     ) -> "WeightedObjective":
-        """See :class:`SemiSupervised`."""
+        """See :class:`~alsweep.model.options.base.SemiSupervised`."""
         return WeightedObjective(setup, network, self)
-
-    def unlabelled(self, setup: Setup) -> "Sequence[Unlabelled]":
-        """See :class:`SemiSupervised`."""
-        return (UnlabelledViews(setup, self.windows, self.places),)
 
 
 class WeightedObjective(SemiObjective):
