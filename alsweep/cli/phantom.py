@@ -27,11 +27,15 @@ def phantom(
     noise: Annotated[
         float, typer.Option(min=0, help="Standard deviation; a lesion is 1 brighter than air.")
     ] = 0.12,
+    lesion_share: Annotated[
+        float,
+        typer.Option(min=0.001, max=0.05, help="Of a case's voxels, of all its lesions together."),
+    ] = 0.007,
     margin: Annotated[
         int, typer.Option(min=0, help="Voxels of further air on each side, part of --shape.")
     ] = 0,
 ) -> None:
-    """Make a synthetic Dataset: an organ (3 % of the voxels) and small lesions (0.7 %) in a body.
+    """Make a synthetic Dataset: an organ (3 % of the voxels) and small lesions in a body.
 
     Example: alsweep phantom --out data/phantom --cases 16 --shape 48 48 48
     """
@@ -49,6 +53,7 @@ def phantom(
             classes=classes,
             free_air=free_air,
             noise=noise,
+            lesion_share=lesion_share,
             margin=margin,
             on_case=lambda done: progress.show("drawing", done, cases),
         )

@@ -26,10 +26,12 @@ def test_phantom_makes_what_was_asked_for(monkeypatch, capfd, tmp_path):
     assert stderr == ""
 
 
-def test_phantom_with_a_margin_is_that_of_python(monkeypatch, tmp_path):
-    arguments = ["--cases", 2, "--shape", 20, 20, 20, "--margin", 2]
+def test_phantom_draws_what_python_draws(monkeypatch, tmp_path):
+    arguments = ["--cases", 2, "--shape", 20, 20, 20, "--margin", 2, "--lesion-share", 0.02]
     assert run(monkeypatch, "phantom", "--out", tmp_path / "cli", *arguments) == 0
-    same = write_phantom(tmp_path / "python", cases=2, shape=(20, 20, 20), margin=2)
+    same = write_phantom(
+        tmp_path / "python", cases=2, shape=(20, 20, 20), margin=2, lesion_share=0.02
+    )
     assert Dataset.open(tmp_path / "cli").fingerprint == same.fingerprint
 
 
@@ -40,6 +42,7 @@ def test_phantom_with_a_margin_is_that_of_python(monkeypatch, tmp_path):
         (["--shape", 8, 48, 48], "--shape 8 48 48: a lesion needs at least 16"),
         (["--seed", -1], "--seed"),
         (["--margin", -1], "--margin"),
+        (["--lesion-share", 0.2], "--lesion-share"),
         (["--classes", 1], "--classes 1: a phantom has 2 to 30 classes beside the background"),
     ],
 )
