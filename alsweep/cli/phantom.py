@@ -31,6 +31,9 @@ def phantom(
         float,
         typer.Option(min=0.001, max=0.05, help="Of a case's voxels, of all its lesions together."),
     ] = 0.007,
+    name: Annotated[
+        str, typer.Option(help="What tables and figures call it; changes no result.")
+    ] = "phantom",
     margin: Annotated[
         int, typer.Option(min=0, help="Voxels of further air on each side, part of --shape.")
     ] = 0,
@@ -55,6 +58,7 @@ def phantom(
             noise=noise,
             lesion_share=lesion_share,
             margin=margin,
+            name=name,
             on_case=lambda done: progress.show("drawing", done, cases),
         )
         dataset = made.placed(dataset)

@@ -78,6 +78,7 @@ def write_phantom(
     noise: float = NOISE,
     lesion_share: float = LESION_SHARE,
     margin: int = 0,
+    name: str = _HEAD.name,
     on_case: Callable[[int], None] | None = None,
 ) -> Dataset:
     """Write a phantom Dataset; equal arguments give equal voxels.
@@ -99,6 +100,7 @@ def write_phantom(
         lesion_share: Of a case's voxels, of all its lesions together, on average.
         margin: Voxels of air on each side beside those that surround the body anyway, as round a
             patient in a wide field of view; ``shape`` holds them, all shares are of what is within.
+        name: Of the Dataset, which tables and figures show; no part of its fingerprint.
         on_case: Called with the number of finished cases.
 
     Raises:
@@ -115,9 +117,11 @@ def write_phantom(
             f"--classes {classes}: a phantom has {FEWEST_CLASSES} to {MOST_CLASSES} classes beside "
             "the background"
         )
-    head = _head(classes)
-    names = [f"phantom_{index:03d}" for index in range(cases)]
-    validation = draw_validation({name: name for name in names})
+    if not name.strip() or not name.isprintable():
+        raise DatasetError(f"--name {name!r}: write a name of one line")
+    head = replace(_head(classes), name=name)
+    ids = [f"phantom_{index:03d}" for index in range(cases)]
+    validation = draw_validation({one: one for one in ids})
     source = Source(
         shape=shape,
         spacing=(1.0, 1.0, 1.0),
@@ -127,14 +131,14 @@ def write_phantom(
     )
     with new_dataset(out) as root:
         infos = []
-        for name in names:
-            drawn = stream(seed, "phantom", name)
+        for case in ids:
+            drawn = stream(seed, "phantom", case)
             image, labels = make_case(
                 drawn, shape, classes, noise=noise, lesion_share=lesion_share, margin=margin
             )
-            part: Part = "validation" if name in validation else "pool"
+            part: Part = "validation" if case in validation else "pool"
             free = _free(image, labels) if free_air and part == "pool" else None
-            prepared = PreparedCase(name, part, zscore(image)[None], labels, source, free)
+            prepared = PreparedCase(case, part, zscore(image)[None], labels, source, free)
             infos.append(write_case(root, head, prepared))
             if on_case is not None:
                 on_case(len(infos))

@@ -42,6 +42,7 @@ def test_phantom_draws_what_python_draws(monkeypatch, tmp_path):
         (["--shape", 8, 48, 48], "--shape 8 48 48: a lesion needs at least 16"),
         (["--seed", -1], "--seed"),
         (["--margin", -1], "--margin"),
+        (["--name", "a\nb"], "--name 'a\\nb': write a name of one line"),
         (["--lesion-share", 0.2], "--lesion-share"),
         (["--classes", 1], "--classes 1: a phantom has 2 to 30 classes beside the background"),
     ],

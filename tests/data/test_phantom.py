@@ -87,6 +87,13 @@ def test_a_case_does_not_change_when_more_are_drawn(tmp_path):
     assert np.array_equal(first, second)
 
 
+def test_a_name_is_shown_and_changes_no_voxel(tmp_path):
+    named = write_phantom(tmp_path / "a", cases=2, shape=(16, 16, 16), name="easy")
+    other = write_phantom(tmp_path / "b", cases=2, shape=(16, 16, 16))
+    assert (named.name, other.name) == ("easy", "phantom")
+    assert named.fingerprint == other.fingerprint
+
+
 def test_sixteen_cases_are_twelve_to_annotate_and_four_to_validate(tmp_path):
     dataset = write_phantom(tmp_path / "out", shape=(16, 16, 16))
     assert (len(dataset.pool), len(dataset.validation)) == (12, 4)
