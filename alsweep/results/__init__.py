@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from alsweep.results.rank_tests import critical_difference, friedman, nemenyi, rank_groups
     from alsweep.results.ranks import kendall_tau, rank_stability, ranking
     from alsweep.results.records import read_run
+    from alsweep.results.strength import learned
     from alsweep.results.table import collect, write_results
 
 __all__ = [
@@ -49,6 +50,7 @@ __all__ = [
     "hypervolume",
     "improvement",
     "kendall_tau",
+    "learned",
     "load_results",
     "minimal_difference",
     "money",
@@ -111,6 +113,7 @@ _HOMES = {
     "rank_stability": "ranks",
     "ranking": "ranks",
     "read_run": "records",
+    "learned": "strength",
     "collect": "table",
     "write_results": "table",
 }

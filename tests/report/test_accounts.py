@@ -301,3 +301,21 @@ def test_numbers_that_differ_are_spans(study):
     assert dict(_cards(replace(study, table=lacking)))["seeds"] == "1 to 3"
     empty = dict(_cards(replace(study, trajectories=())))
     assert (empty["loops"], empty["seeds"]) == ("—", "0")
+
+
+def test_what_networks_have_not_learned_is_said(study):
+    done = study.table.copy()
+    names = study.classes_of(next(iter(study.settings)))
+    done[[f"dice_{name}" for name in names]] = 0.9
+    strong = replace(study, table=done)
+    assert said(strong)["Strength of the learner"].startswith(
+        "Every class is above 50 % with every strategy and seed."
+    )
+    weak = done.copy()
+    last = weak["loop"] == weak["loop"].max()
+    one = last & (weak["seed"] == 0) & (weak["strategy"] == "random")
+    weak.loc[one, f"dice_{names[0]}"] = 0.1
+    assert said(replace(study, table=weak))["Strength of the learner"].startswith(
+        f"NOT every class is above 50 % with every strategy and seed: {names[0]} in "
+        f"{last.sum() - 1} of {last.sum()} (lowest 10.00 %)."
+    )

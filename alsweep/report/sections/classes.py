@@ -8,12 +8,45 @@ import pandas as pd
 from alsweep.report.captions import over_seeds
 from alsweep.report.section import Block, Caption, Material, Section, Tables
 from alsweep.report.study import Study
-from alsweep.report.tables import NamedTable, last_rows, mean_and_std, per_setting, with_best
+from alsweep.report.tables import (
+    NamedTable,
+    last_rows,
+    mean_and_std,
+    per_setting,
+    percent,
+    with_best,
+)
+from alsweep.results.strength import LEARNED, learned
 
 
 def _blocks(material: Material) -> Iterator[Block]:
     yield Tables(_tables(material.study))
-    yield Caption(f"After the last loop. {over_seeds(material.study)}")
+    study = material.study
+    yield Caption(f"After the last loop. {over_seeds(study)} {what_is_learned(study)}")
+
+
+def what_is_learned(study: Study) -> str:
+    """Say which classes are not known by all networks of the last loops, if any."""
+    rows = learned(study.done)
+    if rows.empty:
+        return ""
+    above = f"above {100 * LEARNED:g} % with every strategy and seed"
+    weak = rows[rows["learned"] < rows["trajectories"]]
+    if weak.empty:
+        return f"Every class is {above}."
+    parts = [
+        f"{row['class']}{_place(study, row['setting'])} in {row['learned']} of "
+        f"{row['trajectories']} (lowest {percent(row['lowest'])} %)"
+        for _, row in weak.iterrows()
+    ]
+    return (
+        f"NOT every class is {above}: {', '.join(parts)}. Differences between strategies are there "
+        "partly those of trainings that failed."
+    )
+
+
+def _place(study: Study, setting: str) -> str:
+    return f" ({study.settings[setting]})" if len(study.settings) > 1 else ""
 
 
 def _tables(study: Study) -> tuple[NamedTable, ...]:
