@@ -10,7 +10,7 @@ PYTEST := $(BIN)/pytest -n 3 --dist loadfile -m "not slow and not gpu"
 # Rooms of pure functions, whose own tests must reach nine lines in ten.
 PURE := tests/config tests/query tests/results tests/report
 
-.PHONY: setup demo test lint clean
+.PHONY: setup demo test lint study clean
 
 setup: $(STAMP)
 
@@ -34,6 +34,10 @@ lint: $(STAMP)
 test: lint
 	$(PYTEST) --cov --cov-report=term $(PURE)
 	$(PYTEST) $(addprefix --ignore=,$(PURE)) tests
+
+# Hours; goes on where it was broken off (docs/study.md).
+study: $(STAMP)
+	bash analysis/study.sh $(BIN)
 
 clean:
 	rm -rf $(VENV) runs

@@ -247,14 +247,12 @@ def _tell(found: "Outlook", asked: Asked) -> None:
 
     if found.lines:
         print_table(found, each=asked.each)
-    counted = found.counted
-    lines = [
-        f"{found.name} on {', '.join(found.datasets)} in {shown(Path(found.run))}: "
-        f"{len(found.lines)} {'trajectory' if len(found.lines) == 1 else 'trajectories'}, "
-        f"{counted.finished} done, "
-        f"{counted.unfinished} to do with {counted.loops} loops",
-        _trainings(counted, f", {found.stored} of them stored already" if found.stored else ""),
-    ]
+    lines = [f"{found.name} on {', '.join(found.datasets)} in {shown(Path(found.run))}: "]
+    if found.lines or found.search is None:
+        stored = f", {found.stored} of them stored already" if found.stored else ""
+        lines = [lines[0] + _to_do(found), _trainings(found.counted, stored)]
+    else:
+        lines[0] += "a search alone"
     if found.cost is not None:
         lines += [str(found.cost), *_money(found.cost)]
     if found.search is not None:
@@ -262,6 +260,14 @@ def _tell(found: "Outlook", asked: Asked) -> None:
         lines += [*found.search.lines(), *(_money(total, "search: ") if total else ())]
     lines += map(str, found.detectable)
     print("\n".join([*lines, _NOTHING_WRITTEN]))
+
+
+def _to_do(found: "Outlook") -> str:
+    number, counted = len(found.lines), found.counted
+    return (
+        f"{number} {'trajectory' if number == 1 else 'trajectories'}, {counted.finished} done, "
+        f"{counted.unfinished} to do with {counted.loops} loops"
+    )
 
 
 def _money(cost: "Cost", of: str = "") -> list[str]:

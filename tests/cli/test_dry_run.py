@@ -233,6 +233,9 @@ def test_a_cap_is_held_against_what_a_search_adds_too(
     alone = ("--set", "grid={}", "--set", f"caps.gpu_hours={0.5 * searched}")
     assert call(monkeypatch, *dry, *alone) == 0
     assert " h ends it after about 6 of 13 trajectories" in capsys.readouterr().err
+    for_people = [argument for argument in (*dry, *alone) if argument != "--json"]
+    assert call(monkeypatch, *for_people) == 0
+    assert capsys.readouterr().out.splitlines()[0].endswith(": a search alone")
 
 
 @pytest.mark.parametrize("there", [True, False])
