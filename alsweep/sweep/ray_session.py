@@ -37,6 +37,9 @@ _LONGEST_TEMPORARY = 35
 
 _SHORT_PLACES = ("/tmp", "/var/tmp", "/dev/shm")
 
+_WAITS_FOR_NO_WORKER = {"prestart_worker_first_driver": False}
+"""Ray starts workers ahead, and ``init`` waits for them, for ever where one is killed then."""
+
 
 @contextmanager
 def ray_session(resources: ResourcesConfig, address: str | None = None) -> Iterator[None]:
@@ -151,6 +154,7 @@ def _start_private(folder: str | None) -> None:
         logging_level=logging.ERROR,
         log_to_driver=False,
         _temp_dir=folder,
+        _system_config=_WAITS_FOR_NO_WORKER,
     )
 
 

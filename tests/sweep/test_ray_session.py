@@ -70,6 +70,7 @@ def test_a_private_ray_has_a_small_store_and_says_nothing(monkeypatch, tmp_path)
     assert options["object_store_memory"] == 200 * 2**20
     assert options["address"] == "local"
     assert not options["include_dashboard"]
+    assert options["_system_config"] == {"prestart_worker_first_driver": False}
     assert not options["log_to_driver"]
 
 
@@ -165,3 +166,36 @@ def test_an_address_that_is_none_of_a_port_is_left_to_ray(monkeypatch):
     ray_session._connect("auto", ResourcesConfig())
     assert asked == ["auto"]
     assert ray_constants.ENABLE_RAY_CLUSTER, "nodes have to reach a driver"
+
+
+KILL_THE_FIRST_WORKER = """
+import psutil, sys, time
+driver = psutil.Process(int(sys.argv[1]))
+while True:
+    for one in driver.children(recursive=True):
+        try:
+            if "ray::IDLE" in one.name() or one.cmdline()[1].endswith("default_worker.py"):
+                one.kill()
+                sys.exit()
+        except (psutil.Error, IndexError):
+            pass
+"""
+
+BEGIN = """
+import os, subprocess, sys
+import ray
+from alsweep.config.sweep import ResourcesConfig
+from alsweep.sweep.ray_session import ray_session
+from alsweep.sweep.stops import stops_raise
+killer = subprocess.Popen([sys.executable, "-c", sys.argv[1], str(os.getpid())])
+with stops_raise(), ray_session(ResourcesConfig()):
+    print(ray.get(ray.remote(lambda: "answered").remote()), file=sys.stderr)
+assert killer.wait() == 0
+"""
+
+
+@pytest.mark.slow
+def test_a_start_of_which_the_first_worker_is_killed_comes_to_an_end():
+    command = [sys.executable, "-c", BEGIN, KILL_THE_FIRST_WORKER]
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=240, check=False)
+    assert (ended.returncode, "answered" in ended.stderr) == (0, True), ended.stderr
