@@ -23,8 +23,8 @@ ask() { # a file of analysis/, a figure, and runs
 }
 
 phantom easy --cases 16 --noise 0.06 --lesion-share 0.015
-phantom medium --cases 16 --noise 0.12 --lesion-share 0.01
-phantom hard --cases 32 --noise 0.18 --lesion-share 0.006
+phantom medium --cases 16 --noise 0.09 --lesion-share 0.01
+phantom hard --cases 32 --noise 0.12 --lesion-share 0.006
 studies=(runs/study-main)
 if [ -e "data/study-brain" ] || [ -e "$maker" ]; then
     studies+=(runs/study-brain)
