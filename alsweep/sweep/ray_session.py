@@ -6,10 +6,11 @@ import shutil
 import socket
 import sys
 import tempfile
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager, redirect_stdout
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager, redirect_stdout, suppress
 from pathlib import Path
 
+import psutil
 import ray
 from ray._private import ray_constants
 
@@ -36,6 +37,8 @@ _LONGEST_TEMPORARY = 35
 """Bytes of a path: a socket may have 107 (103 on a Mac), of which Ray takes 68."""
 
 _SHORT_PLACES = ("/tmp", "/var/tmp", "/dev/shm")
+
+_TOO_LATE = "timed out during startup"
 
 _WAITS_FOR_NO_WORKER = {"prestart_worker_first_driver": False}
 """Ray starts workers ahead, and ``init`` waits for them, for ever where one is killed then."""
@@ -145,17 +148,46 @@ def _start_private(folder: str | None) -> None:
     require_room(Path(folder or tempfile.gettempdir()))  # Ray dies of it without a word
     _keep_to_loopback(True)
     _log.info("starting Ray on this machine")
-    # Workers inherit this process's environment, which the command line has prepared; a
-    # runtime_env would do the same, but then each worker starts seconds later.
-    ray.init(
-        address="local",
-        include_dashboard=False,
-        object_store_memory=_OBJECT_STORE_BYTES,
-        logging_level=logging.ERROR,
-        log_to_driver=False,
-        _temp_dir=folder,
-        _system_config=_WAITS_FOR_NO_WORKER,
-    )
+    with _busy_machine_told():
+        # Workers inherit this process's environment, which the command line has prepared; a
+        # runtime_env would do the same, but then each worker starts seconds later.
+        ray.init(
+            address="local",
+            include_dashboard=False,
+            object_store_memory=_OBJECT_STORE_BYTES,
+            logging_level=logging.ERROR,
+            log_to_driver=False,
+            _temp_dir=folder,
+            _system_config=_WAITS_FOR_NO_WORKER,
+        )
+
+
+@contextmanager
+def _busy_machine_told() -> Iterator[None]:
+    """Tell a start that took Ray too long from others, and leave nothing of it.
+
+    Raises:
+        RayGoneError: It did; Ray waits for 30 s, which a busy machine may need.
+    """
+    before = {one.pid for one in psutil.Process().children()}
+    try:
+        yield
+    except Exception as error:  # Ray's has no class of its own
+        if _TOO_LATE not in str(error):
+            raise
+        _end([one for one in psutil.Process().children() if one.pid not in before])
+        raise RayGoneError(
+            "Ray did not start on this machine within its half minute, as happens where it is busy"
+        ) from error
+
+
+def _end(processes: Sequence[psutil.Process]) -> None:
+    for parent in processes:
+        with suppress(psutil.Error):
+            for one in (*parent.children(recursive=True), parent):
+                with suppress(psutil.Error):
+                    one.kill()
+    psutil.wait_procs(processes, timeout=_SECONDS_TO_ANSWER)
 
 
 def _connect(address: str, resources: ResourcesConfig) -> None:

@@ -1,17 +1,19 @@
 import logging
 import os
+import signal
 import socket
 import subprocess
 import sys
 import tempfile
 from pathlib import Path
 
+import psutil
 import pytest
 import ray
 from ray._private import ray_constants
 
 from alsweep.config.sweep import ResourcesConfig
-from alsweep.errors import ConfigError
+from alsweep.errors import ConfigError, RayGoneError
 from alsweep.sweep import ray_session
 from alsweep.sweep.environment import worker_environment
 
@@ -72,6 +74,32 @@ def test_a_private_ray_has_a_small_store_and_says_nothing(monkeypatch, tmp_path)
     assert not options["include_dashboard"]
     assert options["_system_config"] == {"prestart_worker_first_driver": False}
     assert not options["log_to_driver"]
+
+
+def start_that_ends(monkeypatch, said):
+    """A start of Ray that leaves a process and an error; returns the process."""
+    left = []
+
+    def init(**_):
+        left.append(subprocess.Popen(["sleep", "60"]))
+        raise Exception(said)
+
+    monkeypatch.setattr(ray, "init", init)
+    with pytest.raises(Exception, match="busy" if "timed out" in said else said) as raised:
+        ray_session._start_private(None)
+    return left[0], raised.type
+
+
+def test_a_start_that_takes_too_long_is_a_loss_and_leaves_no_process(monkeypatch):
+    said = "The current node timed out during startup. This could happen because ..."
+    process, kind = start_that_ends(monkeypatch, said)
+    assert (psutil.pid_exists(process.pid), kind) == (False, RayGoneError)
+
+
+def test_any_other_error_of_a_start_stays_what_it_is(monkeypatch):
+    process, kind = start_that_ends(monkeypatch, "something else")
+    process.kill()
+    assert (process.wait(5), kind) == (-signal.SIGKILL, Exception)
 
 
 @pytest.mark.parametrize("kind", [ConnectionError, ValueError])
