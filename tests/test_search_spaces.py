@@ -49,6 +49,7 @@ SIZES = {
     "phantom-openpath": (6 * 2, 12 * 3 * 2, 72 - 2 * 5 * 2),
     "phantom-badge": (5 * 2, 10 * 3 * 2, 60 - 2 * 4 * 2),
     "phantom-cold-starts": (8 * 2 * 2, 32 * 3 * 2, 192 - 16 * 2),
+    "phantom-pretrained-starts": (4 * 2, 8 * 3 * 2, 48),
     "phantom-compute": (10 * 2, 2 * 3 * (8 * 5 + 3 + 1), 2 * 2 * 44 + 6 * 5 + 3 + 1),
 }
 
