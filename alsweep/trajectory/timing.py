@@ -8,6 +8,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+import torch
+
 from alsweep.config.strategy import StrategySpec
 from alsweep.config.sweep import ResourcesConfig
 from alsweep.config.trajectory import TrajectoryConfig
@@ -62,9 +64,11 @@ def time_recipe(
 
 
 def _tell_held(steps: Steps, on_timed: OnTimed) -> None:
-    held = held_bytes(steps.compute.device)
+    device = steps.compute.device
+    held = held_bytes(device)
     if held is not None:
-        on_timed(Held(held / _GIB))
+        card = torch.cuda.get_device_properties(device)
+        on_timed(Held(held / _GIB, card.name, card.total_memory / _GIB))
 
 
 class _EnoughError(Exception):
