@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Everything that wants a card, in less than 8 minutes: the tests marked gpu, training steps, the query beside the plain way,
 # trajectories that share the card, where the seconds of a loop go, cases in slabs, and what `gpus: auto` proposes. At the end a
-# table of the parts with the card's name and the versions: each line that a part begins with "summary:", or its last line.
+# table of the parts with the card's name and the versions: what each says in lines that begin with "summary:", the query all of
+# its lines of figures, the tests their last one.
 # A part that takes too long is ended, so that the rest is still measured; so is all of it after $LIMIT seconds.
 # `--device cpu` runs the same at small sizes, to try the script itself.
 #     [LIMIT=470] [PYTHON=python3] bash benchmarks/on_card.sh [--device cpu]
@@ -17,6 +18,7 @@ scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT
 said=$scratch/said
 table=()
+figures='^(.*, ms: plain = |case  +|(hippocampus|ACDC|KiTS|AMOS|stride 1) .*\/.*\/)'
 
 row() { # TITLE SECONDS ENDED TEXT
     table+=("$(printf '%-24s %5s s  %-9s %s' "$1" "$2" "$3" "$4")")
@@ -35,7 +37,8 @@ part() { # MOST_SECONDS TITLE COMMAND...: its output, its seconds, how it ended;
     status=${PIPESTATUS[0]}
     [ "$status" = 0 ] || { failed=1 && ended=FAILED && echo "FAILED: $*"; }
     [ "$status" = 124 ] && ended="TOO LONG"
-    mapfile -t lines < <(sed -n 's/^summary: //p' "$said")
+    # The query's lines of figures are rows as they are: its parts and limits by case and strategy.
+    mapfile -t lines < <(sed -nE -e 's/^summary: //p' -e "/$figures/p" "$said")
     [ ${#lines[@]} -gt 0 ] || lines=("$(tail -n 1 "$said")")
     row "$title" $((SECONDS - began)) "$ended" "${lines[0]}"
     for line in "${lines[@]:1}"; do table+=("$(printf '%-42s %s' '' "$line")"); done
@@ -45,7 +48,8 @@ auto() { # what a dry run of a sweep of small networks with `gpus: auto` says of
     set -o pipefail
     "$python" -m alsweep phantom --out "$scratch/data" --cases 8 --shape 48 48 48 &&
         "$python" -m alsweep run search_spaces/phantom-cold-starts.yaml --out "$scratch/run" --set "dataset=$scratch/data" \
-            --set resources.gpus=auto --set "base.training.features=[8, 16, 32]" --dry-run 2>&1 | sed 's/^resources.gpus: auto: /summary: &/'
+            --set resources.gpus=auto --set "base.training.features=[8, 16, 32]" --dry-run 2>&1 |
+        sed 's/^resources.gpus: auto: /summary: &/'
 }
 export -f auto
 export python scratch

@@ -62,7 +62,11 @@ def work(pipe: Connection) -> None:
     """Run what comes in, and say how long a training of the last loop took."""
     torch.set_num_threads(1)
     pipe.send("ready")
-    while (asked := pipe.recv()) is not None:
+    while True:
+        try:
+            asked = pipe.recv()
+        except EOFError:
+            return
         trajectory = Trajectory(asked.config, asked.folder, resources=asked.resources)
         record = trajectory.run()[-1]
         trajectory.close()
@@ -129,12 +133,20 @@ def held() -> int:
     return total - free
 
 
-def measure(folder: Path, given: argparse.Namespace) -> dict[int, float]:
-    """Print a line for each number; gives the trainings per hour."""
+@dataclass(frozen=True)
+class Rate:
+    """Trainings per hour, and MiB of the card."""
+
+    per_hour: float
+    mib: float
+
+
+def measure(folder: Path, given: argparse.Namespace) -> dict[int, Rate]:
+    """Print a line for each number."""
     shape = (given.size, given.size, given.size)
     dataset = write_phantom(folder / "data", cases=given.cases, shape=shape).path
     watch, workers = Watch(), Workers.start(max(given.at_once))
-    rates: dict[int, float] = {}
+    rates: dict[int, Rate] = {}
     for at_once in sorted(given.at_once):
         gpus = 1 / at_once if given.device != "cpu" else 0.0
         resources = ResourcesConfig(cpus=1, gpus=gpus, device=given.device, loaders=0)
@@ -149,11 +161,12 @@ def measure(folder: Path, given: argparse.Namespace) -> dict[int, float]:
             print(f"summary: {at_once} at once: a worker died, see above")
             break
         wall = time.perf_counter() - began
-        rates[at_once] = 3600 * at_once * at_once / sum(seconds)
-        share = rates[at_once] / at_once * min(rates) / rates[min(rates)]
+        rate = Rate(3600 * at_once * at_once / sum(seconds), watch.most / (1 << 20))
+        rates[at_once] = rate
+        least = min(rates)
+        share = rate.per_hour / at_once * least / rates[least].per_hour
         print(
-            f"{at_once:8} {rates[at_once]:12.0f} {share:8.2f} {wall:8.1f} "
-            f"{watch.most / (1 << 20):11.0f}",
+            f"{at_once:8} {rate.per_hour:12.0f} {share:8.2f} {wall:8.1f} {rate.mib:11.0f}",
             flush=True,
         )
     return rates
@@ -184,8 +197,9 @@ def main() -> None:
         shutil.rmtree(folder)
     if not rates:
         raise SystemExit(1)
-    enough = next(n for n, rate in rates.items() if rate >= NEAR_BEST * max(rates.values()))
-    told = ", ".join(f"{n}: {rate:.0f}" for n, rate in rates.items())
+    most = NEAR_BEST * max(rate.per_hour for rate in rates.values())
+    enough = next(n for n, rate in rates.items() if rate.per_hour >= most)
+    told = ", ".join(f"{n}: {rate.per_hour:.0f} ({rate.mib:.0f} MiB)" for n, rate in rates.items())
     print(f"summary: trainings/h by how many at once {told}; nearly the most from {enough} on")
 
 
