@@ -31,7 +31,7 @@ import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -47,7 +47,7 @@ from alsweep.data.annotator import Oracle
 from alsweep.data.patches import PatchSampler
 from alsweep.data.phantom import write_phantom
 from alsweep.geometry import Triple
-from alsweep.model import trainer
+from alsweep.model import loading, trainer
 from alsweep.model.augment import Augmentation
 from alsweep.model.compiling import compile_network
 from alsweep.model.device import Compute, _cpu_has_bf16, set_threads
@@ -189,39 +189,53 @@ def load_beside(setup: Setup, training_data: TrainingData, counts: Sequence[int]
 
 @contextmanager
 def timers(parts: dict[str, float], clock: Callable[[], float]) -> Iterator[None]:
-    """Add up the seconds that the parts of a training take."""
+    """Add up the seconds that the parts of a training take, each without what is inside another.
+
+    Processes that make batches are forks, which must not ask a card for the time: what they do is
+    not counted, but that the training waits for them, and copies.
+    """
     timed = [
         ("draw", PatchSampler, "batch"),
         ("augment", Augmentation, "__call__"),
+        ("wait and copy", loading._Loader, "next"),
         ("forward and loss", nn.Module, "__call__"),
         ("backward", torch.Tensor, "backward"),
         ("clip", nn.utils, "clip_grad_norm_"),
         ("optimizer", torch.GradScaler, "step"),
     ]
+    begun = _Begun(os.getpid(), clock)
     with ExitStack() as stack:
         for name, owner, attribute in timed:
-            stack.enter_context(
-                patch.object(owner, attribute, _timed(owner, attribute, parts, name, clock))
-            )
+            counted = begun.around(getattr(owner, attribute), parts, name)
+            stack.enter_context(patch.object(owner, attribute, counted))
         yield
 
 
-def _timed(
-    owner: Any, attribute: str, parts: dict[str, float], name: str, clock: Callable[[], float]
-) -> Callable[..., Any]:
-    original, depth = getattr(owner, attribute), [0]
+@dataclass
+class _Begun:
+    """Whether something is being counted; a network's modules call one another."""
 
-    def timed(*args: Any, **kwargs: Any) -> Any:
-        depth[0] += 1
-        began = clock() if depth[0] == 1 else 0.0  # a network's modules call one another
-        try:
-            return original(*args, **kwargs)
-        finally:
-            depth[0] -= 1
-            if depth[0] == 0:
-                parts[name] += clock() - began
+    process: int
+    clock: Callable[[], float]
+    depth: int = 0
 
-    return timed
+    def around(
+        self, original: Callable[..., Any], parts: dict[str, float], name: str
+    ) -> Callable[..., Any]:
+        """The same function, counted."""
+
+        def timed(*args: Any, **kwargs: Any) -> Any:
+            if self.depth or os.getpid() != self.process:
+                return original(*args, **kwargs)
+            self.depth += 1
+            began = self.clock()
+            try:
+                return original(*args, **kwargs)
+            finally:
+                self.depth -= 1
+                parts[name] += self.clock() - began
+
+        return timed
 
 
 def profile(setup: Setup, training_data: TrainingData, title: str) -> None:
@@ -293,7 +307,10 @@ def on_cpu(scratch: Path, args: argparse.Namespace) -> None:
             "augmentation": augmentation,
         }
         title = f"16 features, augmentation {augmentation}"
-        profile(make_setup(dataset, 16, **long), training_data, title)
+        setup = make_setup(dataset, 16, **long)
+        profile(setup, training_data, title)
+    beside = replace(setup, compute=replace(FP32, loaders=1))
+    profile(beside, training_data, f"{title}, made by another process")
     infer(make_setup(dataset, 8), dataset)
 
 
