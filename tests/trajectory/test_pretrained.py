@@ -13,6 +13,7 @@ from alsweep.layout import weights_path
 from alsweep.model.checkpoint import ModelStore
 from alsweep.model.learner import Learner
 from alsweep.model.monai_learner import MonaiLearner
+from alsweep.model.options.positional_contrastive import PositionalContrastive
 from alsweep.results.compute import pretrained
 from alsweep.results.table import PRETRAINING
 from alsweep.trajectory.budget import draw_start
@@ -79,6 +80,23 @@ def test_pretraining_is_made_once_for_all_seeds(shared):
     # One entry a member, one an evaluation's, and a single one that both began with.
     assert len([p for p in store.root.iterdir() if weights_path(p).exists()]) == 3
     assert store.meta(pretrained_of(shared[1]).key)["owner"] == shared[0].id
+
+
+def test_where_somebody_else_was_faster_theirs_is_what_all_begin_with(
+    shared, tmp_path, monkeypatch
+):
+    mine = replace(pretrained_of(shared[0]), store=ModelStore(tmp_path, 1 << 30))
+
+    def slow(option, network, *more):
+        part = option.part(network).state_dict()
+        theirs = {name: torch.zeros_like(tensor) for name, tensor in part.items()}
+        mine.store.publish(mine.key, {"owner": "they", "seconds": 3.0}, theirs)
+        return 0.5
+
+    monkeypatch.setattr(PositionalContrastive, "fit", slow)
+    part = mine._option.part(mine.network()).state_dict()
+    assert not any(tensor.any() for tensor in part.values())
+    assert mine.cost().seconds == 3.0
 
 
 def test_members_begin_with_the_same_way_down_and_another_way_up(shared):
