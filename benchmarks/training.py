@@ -7,8 +7,8 @@ On a CPU, first ratios: networks of 8 and 16 base features, windows of 32x32x32,
 step in fp32, bf16 (where the CPU has it), channels_last_3d (which training uses there), with an
 optimizer that takes all tensors at once ("foreach") or in one kernel ("fused"), and torch.compile,
 taking turns in one process, so that a busy machine slows all of them. Below 1 is faster than fp32;
-"=" where the weights have the same bits. Then the share of a real training, 16 base features too,
-that is not in forward, backward or optimizer, with and without augmentation, and what a window
+"=" where the weights have the same bits. Then the shares of a real training's parts, with and
+without augmentation, which bound what can be gained outside forward and backward, and what a window
 takes in inference, one, two and four at a time. One thread; seconds are the process's own, without
 those in which others had the core.
 
@@ -300,14 +300,14 @@ def on_cpu(scratch: Path, args: argparse.Namespace) -> None:
         )
         images, targets = sampler.batch(stream(0, "batch"), 2)
         compare(setup, (torch.from_numpy(images), torch.from_numpy(targets)), args)
-    for augmentation in ("none", "nnunet"):
+    for base, augmentation in ((8, "none"), (16, "none"), (16, "nnunet")):
         long = {
             "epochs": 2,
             "iterations_per_epoch": args.iterations,
             "augmentation": augmentation,
         }
-        title = f"16 features, augmentation {augmentation}"
-        setup = make_setup(dataset, 16, **long)
+        title = f"{base} features, augmentation {augmentation}"
+        setup = make_setup(dataset, base, **long)
         profile(setup, training_data, title)
     beside = replace(setup, compute=replace(FP32, loaders=1))
     profile(beside, training_data, f"{title}, made by another process")
