@@ -144,8 +144,17 @@ def main() -> None:
     for name, seconds in spent.wall.items():
         share = 100 * seconds / spent.wall["loops"]
         print(f"{name:30} {seconds:8.2f} {share:7.1f} % {spent.cpu[name]:8.2f}")
+    looked = ""
     if given.device == "cuda":
-        print(f"the card computed nothing at {100 * idle:.0f} % of looks")
+        looked = f"; the card computed nothing at {100 * idle:.1f} % of looks"
+    shares = {name: 100 * spent.wall[name] / spent.wall["loops"] for name in spent.wall}
+    outside = 100 - shares["train"] - shares["evaluate"] - shares["query"]
+    waits = shares["evaluate"] + shares["query"] - shares["predict, of both"]
+    print(
+        f"summary: of {spent.wall['loops']:.0f} s in loops {shares['train']:.1f} % train, "
+        f"{shares['predict, of both']:.1f} % predict, {waits:.1f} % judge and choose, "
+        f"{outside:.1f} % all else; start {spent.wall['start: interpreter, imports']:.0f} s{looked}"
+    )
 
 
 if __name__ == "__main__":

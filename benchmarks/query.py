@@ -53,11 +53,14 @@ ROUNDS = 14
 BUDGET = 5.0
 """CPU seconds after which a way is not run again; whatever takes longer is run once."""
 
+ENOUGH = 10
+"""Times as fast as the plain way, at least, that a query is meant to be."""
+
 MOST_LOGITS = 1 << 31
 """Bytes of all members above which nothing begins at logits on a CPU: plain triples them."""
 
 MOST_WALK = 5.0
-"""Seconds after which the plain way gives a channel's selection up; its ratio is at least that."""
+"""CPU seconds after which the plain way gives a channel up; its ratio is at least that then."""
 
 GAVE_UP = (-1, -1, -1)
 _A_WHILE = 1000
@@ -115,9 +118,9 @@ def members_of(case: Case, count: int, device: torch.device) -> list[torch.Tenso
 
 
 def plain(
-    case: Case, members: list[torch.Tensor], strategy: str, logits: bool = False
+    case: Case, members: list[torch.Tensor], strategy: str, walk: float, logits: bool = False
 ) -> tuple[dict[str, float], list[Triple]]:
-    """Seconds of each part, and the starts chosen."""
+    """Seconds of each part, and the starts chosen; a channel's selection takes ``walk`` at most."""
     clock = Clock(members[0].device)
     stacked = torch.stack([one.softmax(dim=0) for one in members] if logits else members)
     mean = stacked.mean(dim=0)
@@ -134,7 +137,7 @@ def plain(
             noise = np.random.default_rng(index).gumbel(size=scores.shape)
             scores = np.log(np.maximum(scores, 1e-30)) + noise
         share = PATCHES if len(means) == 1 else max(1, PATCHES // (len(means) + 1))
-        chosen += plain_walk(scores, case, share, chosen)
+        chosen += plain_walk(scores, case, share, chosen, time.process_time() + walk)
     clock.lap("select")
     return clock.seconds, chosen
 
@@ -151,9 +154,11 @@ def plain_box_mean(score: torch.Tensor, case: Case) -> np.ndarray:
     return functional.conv3d(score[None, None], kernel, stride=case.stride)[0, 0].cpu().numpy()
 
 
-def plain_walk(scores: np.ndarray, case: Case, n: int, already: list[Triple]) -> list[Triple]:
-    """Sort all, then take from the front what overlaps nothing."""
-    size, stride, end = np.array(case.box), np.array(case.stride), time.process_time() + MOST_WALK
+def plain_walk(
+    scores: np.ndarray, case: Case, n: int, already: list[Triple], end: float
+) -> list[Triple]:
+    """Sort all, then take from the front what overlaps nothing; given up at ``end``."""
+    size, stride = np.array(case.box), np.array(case.stride)
     waiting: list[dict[str, Any]] = []
     for flat in np.argsort(scores, axis=None)[::-1]:
         coords = np.array(np.unravel_index(flat, scores.shape)) * stride
@@ -370,6 +375,7 @@ def main() -> None:
     parser.add_argument("--device", default="cpu", help="cpu or cuda")
     parser.add_argument("--rounds", type=int, default=ROUNDS, help="of three runs each")
     parser.add_argument("--without-plain", action="store_true", help="ours alone")
+    parser.add_argument("--walk", type=float, default=MOST_WALK, help="most seconds of a plain one")
     given = parser.parse_args()
     torch.set_num_threads(1)
     device = torch.device(given.device)
@@ -381,41 +387,58 @@ def main() -> None:
     sides = " ".join(f"{side:>22} {'sum':>8} {'MiB':>5}" for side in ("plain", "ours"))
     limits = f"{'read':>6} {'logs':>6} {'map':>6}"
     print(f"{'case':12} {'strategy':26} {sides} {'ratio':>6} {limits}  same")
+    found: dict[str, float] = {}
     for case in CASES[:-1] if given.quick else CASES:
         if given.only is None or case.name in given.only:
-            measure(case, given, device)
+            found |= {f"{case.name} {way}": r for way, r in measure(case, given, device).items()}
+    if found:
+        summarise(found)
 
 
-def ways_of(case: Case, count: int, device: torch.device) -> tuple[dict[str, Way], dict[str, Way]]:
+def summarise(ratios: dict[str, float]) -> None:
+    """Print how far apart the ways are, from probabilities and from logits."""
+    for start, kind in (("probabilities", False), ("logits", True)):
+        own = {way: ratio for way, ratio in ratios.items() if way.endswith(", logits") == kind}
+        if own:
+            few = ", ".join(f"{way} {ratio:.1f}" for way, ratio in own.items() if ratio < ENOUGH)
+            print(
+                f"summary: from {start} {min(own.values()):.1f} to {max(own.values()):.0f} times "
+                f"as fast as the plain way; less than {ENOUGH} times: {few or 'none'}"
+            )
+
+
+def ways_of(
+    case: Case, given: argparse.Namespace, device: torch.device
+) -> tuple[dict[str, Way], dict[str, Way]]:
     """The plain ways and ours, by strategy."""
-    members = members_of(case, count, device)
-    plain_ways, our_ways = (
-        {name: partial(way, case, members, name) for name in STRATEGIES} for way in (plain, ours)
-    )
+    members, walk = members_of(case, given.members, device), given.walk
+    plain_ways: dict[str, Way] = {n: partial(plain, case, members, n, walk) for n in STRATEGIES}
+    our_ways: dict[str, Way] = {n: partial(ours, case, members, n) for n in STRATEGIES}
     if device.type != "cpu" or sum(member.nbytes for member in members) < MOST_LOGITS:
         # The logarithms of the probabilities are a member's logits, but for a constant.
         logits = [member.log() for member in members]
         for name in STRATEGIES:
-            plain_ways[f"{name}, logits"] = partial(plain, case, logits, name, True)
+            plain_ways[f"{name}, logits"] = partial(plain, case, logits, name, walk, True)
             our_ways[f"{name}, logits"] = partial(ours, case, logits, name, True)
     return plain_ways, our_ways
 
 
-def measure(case: Case, given: argparse.Namespace, device: torch.device) -> None:
-    """Print the lines of one case."""
+def measure(case: Case, given: argparse.Namespace, device: torch.device) -> dict[str, float]:
+    """Print the lines of one case; gives plain over ours by way."""
     count, with_plain = given.members, not given.without_plain
-    plain_ways, our_ways = ways_of(case, count, device)
-    members = our_ways["predictive_entropy"].args[1]
+    plain_ways, our_ways = ways_of(case, given, device)
+    members = our_ways["predictive_entropy"].args[1]  # type: ignore[attr-defined]
     limits = {"read": partial(_read, members), "map": partial(_map, members)} | {
         f"logs {volumes}": partial(_logs, members, volumes) for volumes in (1, count + 1)
     }
     slow_ways = {f"plain {name}": way for name, way in plain_ways.items() if with_plain}
     found = in_turn({**our_ways, **slow_ways, **limits}, given.rounds, device)
     slow = {name: found[f"plain {name}"] for name in plain_ways if with_plain}
+    ratios = {name: slow[name].total / found[name].total for name in slow}
     for name, own in ((name, found[name]) for name in our_ways):
         before, ratio, same = f"{'-':>22} {'-':>8} {'-':>5}", "-", ""
         if name in slow:
-            ratio = f"{'>' * (GAVE_UP in slow[name].starts)}{slow[name].total / own.total:.1f}"
+            ratio = f"{'>' * (GAVE_UP in slow[name].starts)}{ratios[name]:.1f}"
             before = str(slow[name])
             # Agreement is counted, not asked for: float32 convolution rounds differently, and the
             # plain way has no last start that is no multiple of the stride (ACDC, AMOS).
@@ -434,6 +457,7 @@ def measure(case: Case, given: argparse.Namespace, device: torch.device) -> None
         f"{case.name:12} clasp_pe takes {share:.2f} times as long as predictive_entropy; ", end=""
     )
     print(f"load {load}", flush=True)
+    return ratios
 
 
 def _read(members: list[torch.Tensor]) -> Answer:

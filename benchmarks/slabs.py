@@ -9,6 +9,7 @@ most memory that was held, and whether the query is the same to the last bit.
 """
 
 import argparse
+import math
 import time
 from dataclasses import replace
 
@@ -72,11 +73,13 @@ def main() -> None:
     compute = Compute(device, "fp32" if device.type == "cpu" else "fp16")
     window = triple((given.window,) * 3)
     free = Tiling(window, 0.75, (), compute, outputs=given.classes)
+    told = []
     print(
         f"{'strategy':20} {'GiB':>8} {'slabs':>6} {'windows':>8} {'seconds':>8} {'held':>9}  same"
     )
     for strategy in ("mutual_information", "clasp_pe"):
         expected: list[QueriedPatch] | None = None
+        alone = 0.0
         for gib in (None, *given.gib):
             allowed = None if gib is None else int(gib * GIB)
             tiling = replace(free, compute=replace(compute, allowed=allowed))
@@ -86,7 +89,7 @@ def main() -> None:
             began = time.perf_counter()
             found, slabs = ask(members, image, tiling, strategy)
             seconds = time.perf_counter() - began
-            expected = expected or found
+            expected, alone = expected or found, alone or seconds
             most = -(-given.shape[0] // slabs)
             windows = free.lattice(triple(given.shape)).passes(most)
             held = (
@@ -98,6 +101,10 @@ def main() -> None:
                 f"{found == expected}",
                 flush=True,
             )
+            how = "" if math.isnan(held) else f" and {held:.1f} GiB held"
+            same = "same query" if found == expected else "ANOTHER QUERY"
+            told.append(f"{strategy} {shown}: {seconds / alone:.2f} of the time{how}, {same}")
+    print(f"summary: within so many GiB {'; '.join(told)}")
 
 
 if __name__ == "__main__":

@@ -54,6 +54,7 @@ SIZES = {
     "study-compute": (6 * 2 * 5, 2 * 5 * 3 * (1 + 3 + 5 + 1 + 1 + 3), 420 - 5 * 14 - 5),
     "study-search": (10 * 2, 20 * 4, 80),
     "study-annotators": (3 * 3 * 5, 45 * 3, 135 - 15 * 2),
+    "phantom-pretrained-starts": (4 * 2, 8 * 3 * 2, 48),
     "phantom-compute": (10 * 2, 2 * 3 * (8 * 5 + 3 + 1), 2 * 2 * 44 + 6 * 5 + 3 + 1),
 }
 

@@ -25,7 +25,7 @@ from alsweep.query.pool import Embedding, Prediction
 if TYPE_CHECKING:
     from alsweep.types import Probs, Volume
 
-__all__ = ["Tiling", "predict"]
+__all__ = ["Tiling", "encode", "predict"]
 
 _log = logging.getLogger(__name__)
 
@@ -76,6 +76,25 @@ def predict(
         give_back(source.device)
         return CutPrediction(source, -(-depth // 2), again=False)
     return CutPrediction(source, planes)
+
+
+def encode(network: nn.Module, image: "Volume", tiling: Tiling) -> Embedding:
+    """What one network's encoder makes of a case; of its voxels no more than a pass is held.
+
+    Args:
+        network: On ``tiling.compute.device``.
+        image: ``(channel, z, y, x)``, normalised.
+        tiling: Windows, device, encoder.
+
+    Raises:
+        TrajectoryFailedError: The device's memory does not suffice.
+    """
+    needs = frozenset({"embedding"})
+    source = _Source([network], torch.from_numpy(image.copy()), tiling, needs)
+    with enough_memory(f"to look at a case of {tuple(image.shape)} voxels"):
+        found = source.embedding()
+    assert found is not None
+    return found
 
 
 @dataclass(frozen=True)

@@ -32,7 +32,7 @@ def resolve_learner(training: TrainingConfig, needs: Collection[str] = ()) -> Tr
 
     Args:
         training: As the user wrote it.
-        needs: What the strategy reads of a prediction.
+        needs: What the strategy reads of a prediction, and that of the start.
 
     Raises:
         ConfigError: The learner or an option cannot be made, or the learner has its own way where
@@ -57,7 +57,7 @@ def _missing(learner: Learner) -> dict[str, set[str]]:
     """Needs of strategies that the learner cannot meet, by their name for people."""
     found: dict[str, set[str]] = {}
     if type(learner).encoder is Learner.encoder:
-        found["embeddings"] = {"embedding"}
+        found["embeddings"] = {"embedding", "pretrained"}
     if type(learner).head is Learner.head:
         found["gradients"] = {"gradient", "soft_gradient"}
     return found

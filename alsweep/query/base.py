@@ -9,7 +9,7 @@ from alsweep.config.strategy import COMPOSED, StrategySpec
 from alsweep.config.trajectory import TrajectoryConfig
 from alsweep.errors import StrategyError
 from alsweep.geometry import QueriedPatch
-from alsweep.query.checks import check_classes, check_map
+from alsweep.query.checks import check_classes, check_map, check_pretrained
 from alsweep.query.engine import Engine
 from alsweep.query.parameters import (
     adaptation,
@@ -96,7 +96,8 @@ class Strategy:
     def needs(self) -> tuple[str, ...]:
         """What is read: ``probs``, ``mean_entropy``, ``embedding``, ``members`` of a prediction.
 
-        And ``annotated_labels``: the classes in the patches that are annotated already.
+        And ``annotated_labels``: the classes in the patches that are annotated already; ``images``;
+        ``pretrained``: what an encoder that no label taught makes of a case.
         """
         composition = self.composition
         return ("probs",) if composition is None else composition.needs
@@ -146,6 +147,7 @@ class Strategy:
                 it.
         """
         check_needs(self.needs, f"strategy '{config.strategy.name}'")
+        check_pretrained(self.needs, config)
         if self.composition is not None:
             check_map(self.composition.map, config, dataset)
 
@@ -156,6 +158,7 @@ class Strategy:
             raise StrategyError(
                 f"{name} needs a trained network; choose a random start, or one of its images"
             )
+        check_pretrained(self.needs, config)
         if self.all_classes:
             check_classes(name, config, dataset)
 

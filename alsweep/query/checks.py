@@ -1,5 +1,7 @@
 """What a config must leave room for, so that a strategy can query in it."""
 
+from collections.abc import Collection
+
 from alsweep.config.trajectory import TrajectoryConfig
 from alsweep.errors import ConfigError, StrategyError
 from alsweep.query.maps import ScoreMapStage
@@ -25,6 +27,19 @@ def check_map(score_map: ScoreMapStage, config: TrajectoryConfig, dataset: Facts
         raise ConfigError(
             f"base.strategy: map '{score_map.name}' asks for class {score_map.least_classes - 1}, "
             f"but the dataset has the classes 0 to {dataset.foreground}"
+        )
+
+
+def check_pretrained(needs: Collection[str], config: TrajectoryConfig) -> None:
+    """Refuse features of a pretrained encoder where nothing is pretrained.
+
+    Raises:
+        StrategyError: Names the key and the mend.
+    """
+    if "pretrained" in needs and config.training.pretraining.kind == "none":
+        raise StrategyError(
+            "features: pretrained are those of an encoder that training.pretraining gives, which "
+            "is none; write training.pretraining: positional_contrastive, or features: texture"
         )
 
 

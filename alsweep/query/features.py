@@ -6,15 +6,17 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from functools import cache
 from importlib.metadata import EntryPoint, entry_points
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 from scipy import ndimage
 
 from alsweep.errors import StrategyError
+from alsweep.query.candidates import patch_features
 
 if TYPE_CHECKING:
     from alsweep.geometry import Patch
+    from alsweep.query.pool import Pool
     from alsweep.types import Volume
 
 GROUP = "alsweep.features"
@@ -24,12 +26,32 @@ _SCALES = (1.0, 2.0)
 """Of the Gaussians that derivatives are taken at, voxels."""
 
 
-class Features(ABC):
-    """Describes patches by their images alone: no label, and no network trained on any.
+class Describer(ABC):
+    """Describes patches of a pool: by no label, and no network trained on any.
+
+    Attributes:
+        needs: What it reads; see :attr:`Strategy.needs`.
+    """
+
+    needs: ClassVar[tuple[str, ...]]
+
+    @abstractmethod
+    def of(self, pool: "Pool", case: str, patches: "Sequence[Patch]") -> np.ndarray:
+        """Features of patches of one case, ``(patch, feature)``, finite."""
+
+
+class Features(Describer):
+    """Describes patches by their images alone.
 
     Entry-point group ``alsweep.features``; each entry is called without arguments and gives one of
     these. What it says of a patch must follow from the image and the patch alone.
     """
+
+    needs: ClassVar[tuple[str, ...]] = ("images",)
+
+    def of(self, pool: "Pool", case: str, patches: "Sequence[Patch]") -> np.ndarray:
+        """By the image of the case."""
+        return self(pool.image(case), patches)
 
     @abstractmethod
     def __call__(self, image: "Volume", patches: "Sequence[Patch]") -> np.ndarray:
@@ -71,6 +93,21 @@ class Texture(Features):
         return np.concatenate([part.reshape(len(patches), -1) for part in parts], axis=1)
 
 
+@dataclass(frozen=True)
+class Pretrained(Describer):
+    """What the encoder of ``training.pretraining`` makes of a patch, which no label taught.
+
+    The mean over the patch of what its second-deepest stage gives, as strategies that embed have it
+    of trained members.
+    """
+
+    needs: ClassVar[tuple[str, ...]] = ("pretrained",)
+
+    def of(self, pool: "Pool", case: str, patches: "Sequence[Patch]") -> np.ndarray:
+        """``(patch, feature)``, by the encoder of the pool."""
+        return patch_features(pool.pretrained(case), patches)
+
+
 def _statistics(values: np.ndarray) -> list[float]:
     return [*_mean_and_spread(values), *np.quantile(values, _QUANTILES).tolist()]
 
@@ -82,6 +119,7 @@ def _mean_and_spread(values: np.ndarray) -> list[float]:
 _OWN = (
     EntryPoint("intensity", "alsweep.query.features:Intensity", GROUP),
     EntryPoint("texture", "alsweep.query.features:Texture", GROUP),
+    EntryPoint("pretrained", "alsweep.query.features:Pretrained", GROUP),
 )
 
 
@@ -90,7 +128,7 @@ def _points() -> dict[str, EntryPoint]:
     return {point.name: point for point in (*entry_points(group=GROUP), *_OWN)}
 
 
-def features_named(name: str) -> Features:
+def features_named(name: str) -> Describer:
     """Make what describes patches, ours or another package's.
 
     Raises:
@@ -111,7 +149,7 @@ def features_named(name: str) -> Features:
             f"features '{name}' cannot be made from {points[name].value} ({error}); mend the "
             "package that brings them"
         ) from error
-    if not isinstance(made, Features):
+    if not isinstance(made, Describer):
         raise StrategyError(
             f"features '{name}': {points[name].value} gives no alsweep.query.Features; mend the "
             "package that brings them"
@@ -119,13 +157,15 @@ def features_named(name: str) -> Features:
     return made
 
 
-def described_by(features: Features, image: "Volume", patches: "Sequence[Patch]") -> np.ndarray:
+def described_by(
+    features: Describer, pool: "Pool", case: str, patches: "Sequence[Patch]"
+) -> np.ndarray:
     """Features of patches of one case, ``(patch, feature)``.
 
     Raises:
         StrategyError: They have another shape, or are not finite.
     """
-    found = np.asarray(features(image, patches), dtype=np.float64)
+    found = np.asarray(features.of(pool, case, patches), dtype=np.float64)
     name = type(features).__name__
     if found.ndim != 2 or len(found) != len(patches):
         raise StrategyError(

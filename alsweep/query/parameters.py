@@ -151,10 +151,11 @@ NEEDS = (
     "class_probs",
     "annotated_labels",
     "images",
+    "pretrained",
 )
 """What a strategy or a stage can read; see :attr:`Strategy.needs`."""
 
-_UNPREDICTED = {"annotated_labels", "images"}
+_UNPREDICTED = {"annotated_labels", "images", "pretrained"}
 
 
 def reads_predictions(needs: Collection[str]) -> bool:

@@ -205,6 +205,12 @@ class Pool(Protocol):
         That is for strategies whose ``needs`` name them.
         """
 
+    def pretrained(self, case: str) -> Embedding:
+        """What the encoder of ``training.pretraining`` makes of a case; refused without the need.
+
+        That is ``pretrained``. No label taught the encoder.
+        """
+
     def reference(self, case: str) -> "LabelMap":
         """Ground truth of a case; refused unless the strategy declares ``uses_oracle``."""
 

@@ -45,6 +45,7 @@ _COSTS = {
     "soft_gradient": "the first member goes over the pool once more",
     "annotated_labels": "labels of the annotated patches",
     "images": "each image is read; no network",
+    "pretrained": "a pretrained encoder sees the pool",
 }
 
 

@@ -16,6 +16,7 @@ from alsweep.query.base import make_strategy
 from alsweep.query.parameters import reads_predictions
 from alsweep.sweep.missing import loops_done, missing_starts, unfinished
 from alsweep.sweep.plan import opened
+from alsweep.sweep.throughputs import pretraining_steps
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -41,6 +42,10 @@ _OF_THE_COUNT = {
     "mirror_axes",
 }
 """Fields of ``training`` that say how many steps there are, or that no step is longer for."""
+
+
+_OF_A_PRETRAINING = ("pretraining", "features", "patch_size", "blocks", "mirror_axes", "precision")
+"""Fields of ``training`` that say whether two trajectories share what goes before."""
 
 
 @dataclass(frozen=True)
@@ -142,6 +147,11 @@ class Measure:
         share = 1 if members is None else members / training.members
         return Amount(steps=share * training.all_epochs * training.iterations_per_epoch)
 
+    def pretrained(self, planned: Planned) -> Amount:
+        """What goes before the first training of a setting."""
+        cases = len(self._dataset(planned).pool)
+        return Amount(steps=pretraining_steps(planned.config.training, cases))
+
     def judged(self, planned: Planned) -> Amount:
         """The evaluation of a loop."""
         how, dataset = planned.config.evaluation, self._dataset(planned)
@@ -195,6 +205,8 @@ def left_to_do(
         key = measure.keys[planned.id]
         left[key] = sum(amounts, left.get(key, Amount()))
 
+    for planned in _missing_pretrainings(run, plan):
+        add(planned, measure.pretrained(planned))
     for start in missing_starts(run, plan):
         add(start.example, measure.trained(start.example), measure.judged(start.example))
     for planned in unfinished(run, plan):
@@ -205,3 +217,17 @@ def left_to_do(
         if members := stored.get(planned.id):
             add(planned, Amount(steps=-measure.trained(planned, members).steps))
     return left
+
+
+def _missing_pretrainings(run: Path | Snapshot, plan: Plan) -> list[Planned]:
+    """One trajectory for each pretraining that none of those that share it has begun with yet."""
+    sharers: dict[str, list[Planned]] = {}
+    for planned in plan.trajectories:
+        training = planned.config.training
+        if training.pretraining.kind != "none":
+            plain = training.plain()
+            shared = {key: plain[key] for key in _OF_A_PRETRAINING}
+            key = fingerprint([planned.dataset_fingerprint, shared])
+            sharers.setdefault(key, []).append(planned)
+    fresh = (own for own in sharers.values() if not any(loops_done(run, one) for one in own))
+    return [own[0] for own in fresh]

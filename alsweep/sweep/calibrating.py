@@ -69,14 +69,13 @@ class Calibration:
         timed = {place: self._timed(recipes[place], one) for place, one in enumerate(heard)}
         return {place: one for place, one in timed.items() if one is not None}
 
-    def held_gib(self, recipe: Recipe) -> float | None:
+    def held(self, recipe: Recipe) -> Held | None:
         """What a worker takes of a card's memory; None on a CPU, and where no step was in time.
 
         Raises:
             AlsweepError: A training could not begin, as it could not in the run.
         """
-        held = self._time(recipe, self.seconds).held
-        return None if held is None else held.gib
+        return self._time(recipe, self.seconds).held
 
     def _time(self, recipe: Recipe, seconds: float) -> _Heard:
         """What a process says of a recipe before its time is up."""
@@ -139,7 +138,8 @@ def _hear(pipe: Connection, seconds: float) -> _Heard:
             if isinstance(said, TimedCase):
                 heard.case = said
             elif isinstance(said, Held):
-                heard.held = said
+                # Looking at a case forgets what the training held at most.
+                heard.held = max(said, heard.held or said, key=lambda one: one.gib)
             elif said.steps:
                 heard.steps = said
             else:

@@ -132,12 +132,16 @@ def count_loop(
         start: Key of the shared start, where it is known; it may be counted already.
     """
     meter.worked(loop_seconds(record, resources))
-    if record.loop == 0 and record.cached_members:
-        # Settings that differ in their number of loops share a start by its members alone.
-        known = not meter.first_time(" ".join(record.members))
-        known |= bool(start) and not meter.first_time(start)
-        if not known:
-            meter.worked(stored_start_seconds(run, record, resources))
+    if record.loop or not (record.cached_members or record.pretraining):
+        return
+    # Settings that differ in their number of loops share a start by its members alone.
+    again = not meter.first_time(" ".join(record.members))
+    counted = bool(start) and not meter.first_time(start)
+    if record.cached_members and not (again or counted):
+        meter.worked(stored_start_seconds(run, record, resources))
+    # A start that was trained in this call is counted with what went before it.
+    if record.pretraining and not counted and meter.first_time(record.pretraining):
+        meter.worked(record.pretrain_seconds or 0.0)
 
 
 def replaced_records(run: Path, caps: CapsConfig, ids: Collection[str]) -> Iterator[LoopRecord]:

@@ -110,6 +110,12 @@ def hide_cards() -> None:
     os.environ["CUDA_VISIBLE_DEVICES"] = ""
 
 
+def first_visible_card() -> str | None:
+    """Which card is the first that this process sees, as its variables have it; None for all."""
+    seen = os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",")[0].strip()
+    return seen or None
+
+
 def prepare_environment(resources: ResourcesConfig, *, private: bool) -> None:
     """Ray, Tune and the workers' numerical libraries read these when they are imported."""
     for name, value in _OF_RAY.items():

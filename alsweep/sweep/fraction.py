@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 import subprocess
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from alsweep.errors import ConfigError
 from alsweep.sweep.amounts import Measure
 from alsweep.sweep.calibrating import Calibration
+from alsweep.sweep.environment import first_visible_card
 from alsweep.sweep.forecast import workers
 from alsweep.sweep.throughputs import stated_step
 
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from alsweep.config.sweep import ResourcesConfig
     from alsweep.sweep.amounts import Recipe
     from alsweep.sweep.plan import Plan
+    from alsweep.trajectory.timed import Held
 
 Tell = Callable[[str], None]
 
@@ -36,28 +38,15 @@ _FINEST = 10_000
 
 
 @dataclass(frozen=True)
-class Card:
-    """A card of this machine.
-
-    Attributes:
-        name: As its maker has it.
-        gib: Of its memory.
-    """
-
-    name: str
-    gib: float
-
-
-@dataclass(frozen=True)
 class Worker:
     """What one worker took while it trained and predicted, alone on a card.
 
     Attributes:
-        gib: Most memory.
+        held: Most memory, and whose it is.
         busy: Share of the time in which the card computed; None where nobody could tell.
     """
 
-    gib: float
+    held: Held
     busy: float | None
 
 
@@ -79,26 +68,27 @@ class Proposal:
         return (_FINEST // self.at_once) / _FINEST
 
 
-def propose(card: Card, worker: Worker, by_cpus: int) -> Proposal:
-    """As many workers as card and CPUs take: none of them waits for memory, CPUs or the card.
+def propose(worker: Worker, there: Mapping[str, int], cards: int) -> Proposal:
+    """As many workers as a card takes: none of them waits for memory, CPUs or the card.
 
     Args:
-        card: That they share.
         worker: One of them, alone.
-        by_cpus: Workers that the machine's CPUs take.
+        there: How many workers this machine can have at once for other reasons, by reason.
+        cards: That these are spread over.
 
     Raises:
         ConfigError: Not even one fits.
     """
-    if worker.gib > card.gib:
+    held = worker.held
+    if held.gib > held.card_gib:
         raise ConfigError(
-            f"resources.gpus: a worker took {worker.gib:.1f} GiB, and {card.name} has "
-            f"{card.gib:.1f}; lower training.patch_size or training.batch_size"
+            f"resources.gpus: a worker took {held.gib:.1f} GiB, and {held.card} has "
+            f"{held.card_gib:.1f}; lower training.patch_size or training.batch_size"
         )
-    limits = {
-        f"{worker.gib:.2f} of {card.gib:.0f} GiB each": int(_USABLE * card.gib / worker.gib),
-        f"CPUs for {by_cpus}": by_cpus,
-    }
+    over = "" if cards == 1 else f" on {cards} cards"
+    limits = {f"{why}{over}": -(-count // cards) for why, count in there.items()}
+    memory = f"{held.gib:.2f} of {held.card_gib:.0f} GiB each"
+    limits[memory] = int(_USABLE * held.card_gib / held.gib)
     if worker.busy is not None:
         # One that keeps half of the card busy leaves room for one more.
         limits[f"{100 * worker.busy:.0f} % of the card's time each"] = round(
@@ -110,7 +100,7 @@ def propose(card: Card, worker: Worker, by_cpus: int) -> Proposal:
 
 @dataclass(frozen=True)
 class Probe:
-    """Looks at the card of this machine; replaced where there is none.
+    """Looks at the cards of this machine; replaced where there is none.
 
     Attributes:
         seconds: Between two looks.
@@ -118,13 +108,11 @@ class Probe:
 
     seconds: float = 0.5
 
-    def card(self) -> Card | None:
-        """The first card; None where there is none."""
-        found = _nvidia_smi("name,memory.total")
-        if found is None:
-            return None
-        name, mib = found.rsplit(",", 1)
-        return Card(name.strip(), float(mib) / 1024)
+    def cards(self) -> int:
+        """How many workers could see."""
+        import torch
+
+        return torch.cuda.device_count()
 
     @contextmanager
     def watching(self) -> Iterator[Sequence[float]]:
@@ -147,11 +135,13 @@ class Probe:
 
 
 def _nvidia_smi(query: str) -> str | None:
-    """The first card's answer; None where nobody answers."""
+    """What the driver says of the first card that is visible; None where nobody answers."""
     program = shutil.which("nvidia-smi")
     if program is None:
         return None
-    command = [program, f"--query-gpu={query}", "--format=csv,noheader,nounits"]
+    seen = first_visible_card()
+    of = [] if seen is None else [f"--id={seen}"]
+    command = [program, f"--query-gpu={query}", "--format=csv,noheader,nounits", *of]
     with suppress(OSError, subprocess.SubprocessError):
         said = subprocess.run(command, capture_output=True, text=True, timeout=10, check=True)
         return next(iter(said.stdout.splitlines()), None)
@@ -165,12 +155,14 @@ class Finder:
     Attributes:
         resources: Of a worker, which is tried alone on a card.
         plugins: Files that strategies are from.
-        probe: Looks at the card.
+        probe: Looks at the cards.
+        trajectories: Of the sweep; None where nobody knows yet.
     """
 
     resources: ResourcesConfig
     plugins: Sequence[Path] = ()
     probe: Probe = field(default_factory=Probe)
+    trajectories: int | None = None
 
     def worker(self, recipe: Recipe) -> Worker | None:
         """What a worker takes of a card; None where it was not done in time.
@@ -180,12 +172,12 @@ class Finder:
         """
         alone = self.resources.model_copy(update={"gpus": 1.0})
         with self.probe.watching() as shares:
-            gib = Calibration(alone, self.plugins, SECONDS).held_gib(recipe)
-        if gib is None:
+            held = Calibration(alone, self.plugins, SECONDS).held(recipe)
+        if held is None:
             return None
         # While it starts, a card does nothing.
         working = [share for share in shares if share > 0]
-        return Worker(gib, median(working) if working else None)
+        return Worker(held, median(working) if working else None)
 
     def __call__(self, recipe: Recipe, tell: Tell) -> ResourcesConfig:
         """The resources with a number for ``gpus``; a line says which and why.
@@ -193,23 +185,34 @@ class Finder:
         Raises:
             ConfigError: Not even one worker fits a card.
         """
-        card = self.probe.card()
-        if card is None:
+        if self.resources.device not in ("auto", "cuda"):
+            tell(f"resources.gpus: auto: 0, since resources.device is {self.resources.device}")
+            return self._with(0.0)
+        cards = self.probe.cards()
+        if not cards:
             tell("resources.gpus: auto: this machine has no card; all is computed on CPUs")
             return self._with(0.0)
         worker = self.worker(recipe)
         if worker is None:
             tell(
                 f"resources.gpus: auto: a worker did not get through {SECONDS:.0f} s of "
-                f"calibration on {card.name}; each gets a card of its own (gpus: 1)"
+                "calibration; each gets a card of its own (gpus: 1)"
             )
             return self._with(1.0)
-        found = propose(card, worker, workers(self.resources))
+        found = propose(worker, self._there, cards)
         tell(
             f"resources.gpus: auto: {found.gpus:g}, so that {found.at_once} at once share "
-            f"{card.name} ({found.why})"
+            f"{worker.held.card} ({found.why})"
         )
         return self._with(found.gpus)
+
+    @property
+    def _there(self) -> dict[str, int]:
+        by_cpus = workers(self.resources)
+        found = {f"CPUs for {by_cpus}": by_cpus}
+        if self.trajectories is not None:
+            found[f"{self.trajectories} trajectories"] = self.trajectories
+        return found
 
     def _with(self, gpus: float) -> ResourcesConfig:
         return self.resources.model_copy(update={"gpus": gpus, "gpus_to_find": False})
@@ -227,7 +230,8 @@ def with_gpus(plan: Plan, *, private: bool, tell: Tell, probe: Probe | None = No
             "resources.gpus: auto is found out on the machine that computes; write a number for a "
             "cluster, such as the one that 'alsweep run --dry-run' says on one of its nodes"
         )
-    find = Finder(resources, plan.sweep.plugins, probe or Probe())
+    count = None if plan.sweep.search else len(plan.trajectories)
+    find = Finder(resources, plan.sweep.plugins, probe or Probe(), count)
     # The most work takes the most of a card.
     recipes = Measure.of(plan).recipes.values()
     largest = max(

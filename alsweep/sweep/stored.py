@@ -25,7 +25,7 @@ from alsweep.sweep.missing import Snapshot, loops_done, missing_starts, unfinish
 from alsweep.sweep.plan import opened
 from alsweep.sweep.taking_over import looked_ahead
 from alsweep.trajectory.annotator import annotated, make_annotator
-from alsweep.trajectory.budget import draw_start
+from alsweep.trajectory.budget import draw_start, is_encoded
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -92,10 +92,13 @@ def _next_trainings(
 ) -> Iterator[_NextTraining]:
     """Who trains, patches and the loop before's members, for each distinct training to come.
 
-    Left out are those that nobody can have begun, since to look members up takes their labels.
+    Left out are those that nobody can have begun, since to look members up takes their labels, and
+    starts that it takes a pretraining to know.
     """
     for start in missing_starts(made, plan):
         config = start.example.config
+        if is_encoded(config):
+            continue
         drawn = draw_start(config, datasets[config.dataset])
         yield start.example, [queried.patch for queried in drawn], ()
     rest = {planned.id for planned in unfinished(made, plan)}

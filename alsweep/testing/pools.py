@@ -37,9 +37,11 @@ class ArrayPool:
         queried: What another trajectory queried, for strategies that replay.
         free: Case to its free labels, where it has some.
         images: Whether intensities may be asked for.
+        encoder: Whether what a pretrained encoder makes of a case may be asked for.
         reference_reads: How often ground truth was asked for.
         label_reads: How often the classes of an annotated patch were asked for.
         image_reads: How often the intensities of a case were asked for.
+        encoder_reads: How often it was asked what a pretrained encoder makes of a case.
     """
 
     references: Mapping[str, "LabelMap"]
@@ -52,9 +54,11 @@ class ArrayPool:
     queried: Sequence[QueriedPatch] = ()
     free: Mapping[str, "LabelMap"] = field(default_factory=dict)
     images: bool = True
+    encoder: bool = True
     reference_reads: int = 0
     label_reads: int = 0
     image_reads: int = 0
+    encoder_reads: int = 0
 
     @property
     def foreground(self) -> int:
@@ -89,6 +93,23 @@ class ArrayPool:
         labels = self.references[case]
         noise = stream(0, "image", case).normal(size=labels.shape)
         return (labels + noise / 4).astype(np.float32)[None]
+
+    def pretrained(self, case: str) -> Embedding:
+        """Features that are a case's own, and drawn for it.
+
+        Raises:
+            StrategyError: The pool has no encoder.
+        """
+        import torch
+
+        self.encoder_reads += 1
+        if not self.encoder:
+            raise StrategyError(
+                "a strategy asked for a pretrained encoder; let its needs name 'pretrained'"
+            )
+        grid = [max(1, n // _CELL) for n in self.references[case].shape]
+        drawn = stream(0, "encoder", case).normal(size=(_FEATURES, *grid))
+        return Embedding(torch.from_numpy(drawn.astype(np.float32)), (_CELL, _CELL, _CELL))
 
     def reference(self, case: str) -> "LabelMap":
         """Ground truth of a case.

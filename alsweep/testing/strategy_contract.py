@@ -31,7 +31,8 @@ def _pool(strategy: Strategy, taken: Sequence[Patch] = ()) -> ArrayPool:
     pool = make_pool(4, _SHAPE, taken=taken)
     labels = "annotated_labels" in strategy.needs
     images = "images" in strategy.needs
-    pool = replace(pool, oracle=strategy.uses_oracle, labels=labels, images=images)
+    encoder = "pretrained" in strategy.needs
+    pool = replace(pool, oracle=strategy.uses_oracle, labels=labels, images=images, encoder=encoder)
     # Something to replay that fits beside the annotated patches.
     places = [(case.case, z, y) for case in pool.cases for z in (12, 6) for y in (12, 6)]
     queried = [QueriedPatch(Patch(case, (z, y, 8), (5, 5, 5)), None) for case, z, y in places]
@@ -93,13 +94,14 @@ def ignores_the_number_of_workers(strategy: Strategy) -> None:
 
 
 def reads_labels_only_if_declared(strategy: Strategy) -> None:
-    """Labels and images are asked for by strategies that declare it alone.
+    """Labels, images and a pretrained encoder are asked for by who declares it alone.
 
     Ground truth by those with ``uses_oracle = True``, the classes of annotated patches by those
-    whose ``needs`` name ``annotated_labels``, images by those whose name ``images``.
+    whose ``needs`` name ``annotated_labels``, images by those whose name ``images``, an encoder by
+    those whose name ``pretrained``.
     """
     taken = [Patch(f"case_{i}", (0, 0, 0), (6, 6, 8)) for i in range(4)]
-    pool = replace(_pool(strategy, taken), oracle=True, labels=True, images=True)
+    pool = replace(_pool(strategy, taken), oracle=True, labels=True, images=True, encoder=True)
     _ask(strategy, pool, _request())
     declared = strategy.uses_oracle
     assert declared or not pool.reference_reads, "labels were read; declare uses_oracle = True"
@@ -109,6 +111,10 @@ def reads_labels_only_if_declared(strategy: Strategy) -> None:
     )
     declared = "images" in strategy.needs
     assert declared or not pool.image_reads, "images were read; let needs name 'images'"
+    declared = "pretrained" in strategy.needs
+    assert declared or not pool.encoder_reads, (
+        "a pretrained encoder was asked; let needs name 'pretrained'"
+    )
 
 
 def reads_only_what_it_needs(strategy: Strategy) -> None:

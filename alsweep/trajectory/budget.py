@@ -10,11 +10,11 @@ from alsweep.data.annotator import ReferenceLabels
 from alsweep.data.case import Dataset
 from alsweep.errors import PoolExhaustedError
 from alsweep.geometry import Patch, QueriedPatch, by_case
-from alsweep.query.base import Request, Streams, make_strategy
+from alsweep.query.base import Request, Strategy, Streams, make_strategy
 from alsweep.query.placement import Placer
 from alsweep.rng import stream
 from alsweep.trajectory.answers import checked
-from alsweep.trajectory.pool import DatasetPool
+from alsweep.trajectory.pool import DatasetPool, Encode
 from alsweep.trajectory.replay import replayed_start
 
 
@@ -41,17 +41,22 @@ def request_for(config: TrajectoryConfig, loop: int, patches: int | None = None)
 
 
 def draw_start(
-    config: TrajectoryConfig, dataset: Dataset, patches: int | None = None
+    config: TrajectoryConfig,
+    dataset: Dataset,
+    patches: int | None = None,
+    encode: Encode | None = None,
 ) -> list[QueriedPatch]:
     """Draw the patches annotated before the first training.
 
     They follow from seed, dataset, starting budget and patch size alone, so that strategies and
-    compute options stay paired; or they are those of the trajectory that a replay names.
+    compute options stay paired; or they are those of the trajectory that a replay names; or follow
+    from the pretrained encoder too, which all of a setting share.
 
     Args:
         config: Of the trajectory.
         dataset: Whose pool.
         patches: How many beside whole cases, where that is not what the config says.
+        encode: What the pretrained encoder makes of a case; asked by starts that need it alone.
 
     Returns:
         The cases that are annotated whole, then the patches in the others.
@@ -60,7 +65,6 @@ def draw_start(
         PoolExhaustedError: They do not fit.
     """
     start = make_strategy(config.starting_budget.strategy)
-    oracle = ReferenceLabels(dataset) if start.uses_oracle else None
     rng: Streams = partial(stream, config.seed, "start")
     whole = _whole_cases(config.starting_budget.whole_cases, dataset, rng)
     request = _start_request(config)
@@ -68,25 +72,49 @@ def draw_start(
         request = replace(request, patches=patches, per_case=patches)
     if not request.patches:
         return whole
-    taken, replay = [one.patch for one in whole], partial(replayed_start, config, dataset)
-    images = dataset.image if "images" in start.needs else None
-    pool = DatasetPool(dataset, taken, oracle=oracle, images=images, replay=replay)
+    pool = _pool(start, config, dataset, [one.patch for one in whole], encode)
     name = config.starting_budget.strategy.shown
     chosen = checked(start.query(pool, request, rng), pool.cases, request, name)
     return whole + settle(chosen, pool, request, rng, config.query.on_shortfall)
 
 
+def is_encoded(config: TrajectoryConfig) -> bool:
+    """Whether a pretrained encoder has a say in the start, which is then not known before it is."""
+    return "pretrained" in make_strategy(config.starting_budget.strategy).needs
+
+
 def next_of_start(
-    config: TrajectoryConfig, dataset: Dataset, taken: Sequence[Patch], count: int
+    config: TrajectoryConfig,
+    dataset: Dataset,
+    taken: Sequence[Patch],
+    count: int,
+    encode: Encode | None = None,
 ) -> list[QueriedPatch]:
     """Further patches of a starting budget, beside ``taken``; fewer where no more fit."""
     start = make_strategy(config.starting_budget.strategy)
     request = replace(_start_request(config), patches=count, per_case=count)
     # How many were drawn before is part of the key: what replaces what was skipped is drawn anew.
     rng: Streams = partial(stream, config.seed, "start", "beside", len(taken))
-    oracle = ReferenceLabels(dataset) if start.uses_oracle else None
-    pool = DatasetPool(dataset, taken, oracle=oracle)
+    pool = _pool(start, config, dataset, taken, encode)
     return settle(start.query(pool, request, rng), pool, request, rng, "take_all")
+
+
+def _pool(
+    start: Strategy,
+    config: TrajectoryConfig,
+    dataset: Dataset,
+    taken: Sequence[Patch],
+    encode: Encode | None,
+) -> DatasetPool:
+    """What the strategy of a start may see: no prediction, and the rest as it declares."""
+    return DatasetPool(
+        dataset,
+        taken,
+        oracle=ReferenceLabels(dataset) if start.uses_oracle else None,
+        images=dataset.image if "images" in start.needs else None,
+        encode=encode if "pretrained" in start.needs else None,
+        replay=partial(replayed_start, config, dataset),
+    )
 
 
 def _start_request(config: TrajectoryConfig) -> Request:

@@ -42,12 +42,12 @@ def repeat_start(
     from alsweep.trajectory.steps import Steps
 
     key = start_key(config, dataset)
-    patches = [queried.patch for queried in draw_start(config, dataset)]
     annotator = make_annotator(config, dataset)
-    drawn = config.model_copy(update={"seed": training_seed(config.seed, repeat)})
+    again = config.model_copy(update={"seed": training_seed(config.seed, repeat)})
     owner = f"start-{key[:12]}"
-    steps = Steps.make(drawn, dataset, models, resources, owner, on_progress, annotator)
-    members = steps.train(0, patches, ())
+    steps = Steps.make(again, dataset, models, resources, owner, on_progress, annotator)
+    drawn = draw_start(config, dataset, encode=steps.encode)
+    members = steps.train(0, [queried.patch for queried in drawn], ())
     validation = steps.evaluate(0, members).validation
     training = config.training
     return NoiseRecord(

@@ -13,7 +13,7 @@ from alsweep.data.case import Dataset
 from alsweep.data.label_store import PartialLabels
 from alsweep.errors import StrategyError
 from alsweep.geometry import Patch, QueriedPatch, by_case
-from alsweep.query.base import PoolCase, Prediction
+from alsweep.query.base import Embedding, PoolCase, Prediction
 from alsweep.trajectory.replay import find_source, source_config
 
 if TYPE_CHECKING:
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 Predict = Callable[[str], Prediction]
 Images = Callable[[str], "Volume"]
+Encode = Callable[[str], Embedding]
 Replay = Callable[[str, str], Sequence[QueriedPatch]]
 
 
@@ -76,6 +77,7 @@ class DatasetPool:
         labels: Of the annotated patches, for strategies that need them; None for all others.
         barred: Patches that nobody can label: they are not annotated, and are not asked for again.
         images: Of the cases, for strategies that need them; None for all others.
+        encode: What the pretrained encoder makes of a case, likewise.
         replay: What the trajectory in a folder, or of a strategy in a run's, queried in this loop;
             None where nothing can be replayed.
         wanted: Says which cases are predicted; the others would only be thrown away.
@@ -93,6 +95,7 @@ class DatasetPool:
         labels: PartialLabels | None = None,
         barred: Sequence[Patch] = (),
         images: Images | None = None,
+        encode: Encode | None = None,
         replay: Replay | None = None,
         wanted: Callable[[PoolCase], bool] = lambda case: True,
         on_case: Callable[[int], None] = lambda done: None,
@@ -110,6 +113,7 @@ class DatasetPool:
         self._labels = labels
         self._barred = frozenset(barred)
         self._images = images
+        self._encode = encode
         self._replay = replay
         self._wanted = wanted
         self._on_case = on_case
@@ -139,6 +143,18 @@ class DatasetPool:
         if self._images is None:
             raise StrategyError("a strategy asked for images; let its needs name 'images'")
         return self._images(case)
+
+    def pretrained(self, case: str) -> Embedding:
+        """What the encoder of ``training.pretraining`` makes of a case.
+
+        Raises:
+            StrategyError: The strategy's needs do not name it.
+        """
+        if self._encode is None:
+            raise StrategyError(
+                "a strategy asked for a pretrained encoder; let its needs name 'pretrained'"
+            )
+        return self._encode(case)
 
     def reference(self, case: str) -> "LabelMap":
         """Ground truth of a case.

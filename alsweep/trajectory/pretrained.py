@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import torch
+from torch import nn
 
 from alsweep.config.base import fingerprint
 from alsweep.model.checkpoint import ModelStore
@@ -80,9 +81,21 @@ class Pretrained:
         Raises:
             TrajectoryFailedError: The pretraining cannot go on; the message names the mend.
         """
-        network = self.learner.network(self.setup, member)
-        self._option.part(network).load_state_dict(self._weights())
+        network = self._begun(self.setup, member)
         return {name: tensor.cpu() for name, tensor in network.state_dict().items()}
+
+    def network(self) -> nn.Module:
+        """One that has learnt nothing else, the same for all seeds; for its encoder.
+
+        Raises:
+            TrajectoryFailedError: As :meth:`start`.
+        """
+        return self._begun(replace(self.setup, seed=_SEED), 0).eval()
+
+    def _begun(self, setup: Setup, member: int) -> nn.Module:
+        network = self.learner.network(setup, member)
+        self._option.part(network).load_state_dict(self._weights())
+        return network
 
     def cost(self) -> Cost | None:
         """What making it took; 0 seconds where it is gone, None where it was not asked for."""
@@ -120,4 +133,7 @@ class Pretrained:
         part = self._option.part(network).state_dict()
         meta = {"owner": self.owner, "seconds": training.seconds, "loss": loss}
         self.store.publish(self.key, meta, part)
-        return {name: tensor.cpu() for name, tensor in part.items()}
+        # Read back: where somebody else was faster, theirs is what all begin with. Somebody short
+        # of room may have removed it.
+        stored = self.store.weights(self.key)
+        return stored or {name: tensor.cpu() for name, tensor in part.items()}

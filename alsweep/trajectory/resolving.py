@@ -50,9 +50,16 @@ def written_out(config: TrajectoryConfig) -> TrajectoryConfig:
             ),
         }
     )
-    needs = make_strategy(resolved.strategy).needs
-    training = resolve_learner(resolved.training, needs)
+    training = resolve_learner(resolved.training, _needs(resolved))
     return resolved.model_copy(update={"training": training})
+
+
+def _needs(config: TrajectoryConfig) -> set[str]:
+    """Of the strategy and of that of the start."""
+    with _placed("base.strategy"):
+        needs = {*make_strategy(config.strategy).needs}
+    with _placed("base.starting_budget.strategy"):
+        return needs | {*make_strategy(config.starting_budget.strategy).needs}
 
 
 def _check_annotator(config: TrajectoryConfig, dataset: Dataset) -> None:

@@ -19,6 +19,7 @@ from alsweep.errors import PoolExhaustedError
 from alsweep.geometry import Patch, QueriedPatch
 from alsweep.label_codes import named
 from alsweep.layout import labels_folder, models_folder
+from alsweep.query.pool import Embedding
 from alsweep.results.loops import HumanEffort, LoopRecord
 from alsweep.results.records import read_records
 from alsweep.trajectory.annotator import make_annotator
@@ -195,7 +196,7 @@ class Trajectory:
             self._show_labels()
 
     def begin(self) -> None:
-        """Write what a new folder lacks, and train nothing; again it changes nothing."""
+        """Write what a new folder lacks, and train no member; again it changes nothing."""
         self._begin()
 
     def _start(self) -> list[QueriedPatch]:
@@ -206,7 +207,11 @@ class Trajectory:
             assert isinstance(crops, HumanLabels)
             keep_before(self.dataset, crops, before)
             return before
-        return draw_start(self.config, self.dataset, patches=self._log.wanted(0))
+        return draw_start(self.config, self.dataset, self._log.wanted(0), self._encode)
+
+    def _encode(self, case: str) -> Embedding:
+        """What the pretrained encoder makes of a case; the device is claimed for starts by it."""
+        return self._steps.encode(case)
 
     def _query(
         self, loop: int, members: Sequence[Member], patches: tuple[Patch, ...]
@@ -248,7 +253,8 @@ class Trajectory:
         """Patches beside those of the pending query, as many as there are up to ``count``."""
         loop, barred = self._log.committed, self._barred
         if loop == 0:
-            return next_of_start(self.config, self.dataset, [*kept, *barred], count)
+            beside = [*kept, *barred]
+            return next_of_start(self.config, self.dataset, beside, count, self._encode)
         patches = self._log.patches(loop - 1)
         members = self._steps.train(loop - 1, patches, self._parents(loop - 1))
         lenient = self._steps.lenient()

@@ -46,5 +46,6 @@ def prepare_start(
 
     owner = f"start-{start_key(config, dataset)[:12]}"
     steps = Steps.make(config, dataset, models, resources, owner, on_progress)
-    patches = [queried.patch for queried in draw_start(config, dataset)]
+    drawn = draw_start(config, dataset, encode=steps.encode)
+    patches = [queried.patch for queried in drawn]
     steps.evaluate(0, steps.train(0, patches, ()))

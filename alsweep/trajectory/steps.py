@@ -3,7 +3,7 @@
 import time
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,11 +16,11 @@ from alsweep.data.label_store import PartialLabels
 from alsweep.geometry import Patch, QueriedPatch
 from alsweep.model.checkpoint import ModelStore
 from alsweep.model.device import Compute, resolve_compute, set_threads
-from alsweep.model.inference import Tiling, predict
+from alsweep.model.inference import Tiling, encode, predict
 from alsweep.model.learner import Setup
 from alsweep.model.learners import make_learner
 from alsweep.model.memory import allowed_bytes
-from alsweep.query.base import Prediction, Streams, make_strategy
+from alsweep.query.base import Embedding, Prediction, Streams, make_strategy
 from alsweep.query.measures import MEASURES
 from alsweep.query.room import has_room
 from alsweep.results.loops import PartScores
@@ -36,6 +36,8 @@ from alsweep.trajectory.progress import OnProgress, Phase, Progress
 from alsweep.trajectory.replay import replayed
 
 if TYPE_CHECKING:
+    from torch import nn
+
     from alsweep.types import Volume
 
 _GIB = 1 << 30
@@ -182,8 +184,23 @@ class Steps:
         needs: Collection[str] = ("probs",),
     ) -> Prediction:
         """What the ensemble says of an image on the grid of the dataset, normalised like it."""
+        networks = [member.network for member in members]
+        return predict(networks, image, self._tiling(how), needs)
+
+    def encode(self, case: str) -> Embedding:
+        """What the pretrained encoder makes of a case; it is trained where nobody has yet.
+
+        However the pool is predicted: a start must not follow from that.
+        """
+        return encode(self._pretrained, self.dataset.image(case), self._tiling(InferenceConfig()))
+
+    @cached_property
+    def _pretrained(self) -> "nn.Module":
+        return self.members.pretrained.network()
+
+    def _tiling(self, how: InferenceConfig) -> Tiling:
         setup = self.members.setup
-        tiling = Tiling(
+        return Tiling(
             window=setup.topology.window,
             step=how.step,
             axes=setup.axes if how.tta else (),
@@ -194,8 +211,6 @@ class Steps:
             gaussian=how.gaussian,
             outputs=setup.outputs,
         )
-        networks = [member.network for member in members]
-        return predict(networks, image, tiling, needs)
 
     def query(
         self,
@@ -232,6 +247,7 @@ class Steps:
             labels=self.labels(taken) if "annotated_labels" in chosen.needs else None,
             barred=barred,
             images=self.dataset.image if "images" in chosen.needs else None,
+            encode=self.encode if "pretrained" in chosen.needs else None,
             replay=partial(replayed, self.config, taken, loop),
             workers=self.workers,
             wanted=lambda case: reads_all or has_room(case, request),

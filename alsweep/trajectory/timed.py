@@ -25,9 +25,13 @@ class Held:
 
     Attributes:
         gib: Most memory, with what CUDA itself takes.
+        card: As its maker has it.
+        card_gib: Of its memory, or of the slice of it that is seen.
     """
 
     gib: float
+    card: str
+    card_gib: float
 
 
 @dataclass(frozen=True)

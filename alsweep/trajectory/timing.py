@@ -8,13 +8,16 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+import torch
+
+from alsweep.config.strategy import StrategySpec
 from alsweep.config.sweep import ResourcesConfig
 from alsweep.config.trajectory import TrajectoryConfig
 from alsweep.data.case import Dataset
 from alsweep.model.device import set_threads
 from alsweep.model.learner import TrainingData
 from alsweep.model.memory import held_bytes
-from alsweep.trajectory.budget import draw_start
+from alsweep.trajectory.budget import draw_start, is_encoded
 from alsweep.trajectory.members import Member
 from alsweep.trajectory.steps import Steps
 from alsweep.trajectory.timed import Held, TimedCase, TimedSteps
@@ -61,9 +64,11 @@ def time_recipe(
 
 
 def _tell_held(steps: Steps, on_timed: OnTimed) -> None:
-    held = held_bytes(steps.compute.device)
+    device = steps.compute.device
+    held = held_bytes(device)
     if held is not None:
-        on_timed(Held(held / _GIB))
+        card = torch.cuda.get_device_properties(device)
+        on_timed(Held(held / _GIB, card.name, card.total_memory / _GIB))
 
 
 class _EnoughError(Exception):
@@ -85,7 +90,8 @@ class _NoCheckpoint:
 def _time_steps(steps: Steps, epoch: int, seconds: float, on_timed: OnTimed) -> None:
     members = steps.members
     set_threads(members.threads)
-    labels = steps.labels(sorted(one.patch for one in draw_start(steps.config, steps.dataset)))
+    start = draw_start(_known_at_once(steps.config), steps.dataset)
+    labels = steps.labels(sorted(one.patch for one in start))
     training = steps.config.training.model_copy(
         update={"epochs": _NO_END, "iterations_per_epoch": epoch}
     )
@@ -109,6 +115,14 @@ def _time_steps(steps: Steps, epoch: int, seconds: float, on_timed: OnTimed) -> 
     with suppress(_EnoughError):
         data = TrainingData(0, labels, labels.cases)
         members.learner.fit(network, setup, data, on_epoch, _NoCheckpoint())
+
+
+def _known_at_once(config: TrajectoryConfig) -> TrajectoryConfig:
+    """With a random start in place of one that it takes a pretraining to know."""
+    if not is_encoded(config):
+        return config
+    start = config.starting_budget.model_copy(update={"strategy": StrategySpec(name="random")})
+    return config.model_copy(update={"starting_budget": start})
 
 
 def _time_case(steps: Steps, threads: int, on_timed: OnTimed) -> None:

@@ -29,3 +29,12 @@ def test_a_broken_trajectory_goes_on_on_the_card(phantom, tmp_path):
     for _ in range(unbroken.loops):
         Trajectory(config, tmp_path / "parts", dataset=phantom).step()
     assert log_bytes(tmp_path / "parts") == log_bytes(tmp_path / "whole")
+
+
+def test_a_start_by_a_pretrained_encoder_repeats_itself_on_the_card(phantom, tmp_path):
+    start = {"strategy": {"name": "typiclust_start", "features": "pretrained"}}
+    quick = {"pretraining": {"kind": "positional_contrastive", "epochs": 1, "steps": 1}}
+    config = make_config(phantom, starting_budget=start, training=quick)
+    for name in ("one", "two"):
+        Trajectory(config, tmp_path / name, dataset=phantom).begin()
+    assert log_bytes(tmp_path / "one") == log_bytes(tmp_path / "two")

@@ -5,14 +5,20 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
+import torch
 from ruamel.yaml import YAML
 
 import alsweep
+from alsweep import TrajectoryConfig
 from alsweep.query import make_strategy
 from alsweep.query.plugin_files import load_file
+from alsweep.query.presets import cold_start
 from alsweep.query.reference import markdown
+from alsweep.testing.pools import make_pool, make_request, make_streams
+from alsweep.trajectory.resolving import written_out
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "strategies.md").read_text()
@@ -30,7 +36,7 @@ def test_the_tables_are_up_to_date():
 
 
 def test_every_strategy_of_the_yaml_example_can_be_made():
-    text, _ = blocks("yaml")
+    text, _, _ = blocks("yaml")
     grid = YAML(typ="safe", pure=True).load(text)["grid"]["strategy"]
     made = [make_strategy(spec) for spec in grid]
     assert made[1].beta == 5.0
@@ -38,7 +44,7 @@ def test_every_strategy_of_the_yaml_example_can_be_made():
 
 
 def test_the_python_example_is_a_strategy_in_the_file_that_the_search_space_names(tmp_path):
-    (text,), (_, named) = blocks("python"), blocks("yaml")
+    (_, text), (_, _, named) = blocks("python"), blocks("yaml")
     space = YAML(typ="safe", pure=True).load(named)
     (file,) = (tmp_path / name for name in space["plugins"])
     file.write_text(text)
@@ -46,6 +52,34 @@ def test_the_python_example_is_a_strategy_in_the_file_that_the_search_space_name
     made = [make_strategy(spec) for spec in space["grid"]["strategy"]]
     assert made[-1].composition.noise.beta == 1.0
     assert make_strategy({"name": "power_margin", "beta": 3}).composition.noise.beta == 3.0
+
+
+def test_the_example_of_pretrained_features_resolves(tmp_path):
+    _, text, _ = blocks("yaml")
+    base = YAML(typ="safe", pure=True).load(text)["base"]
+    given = base | {"dataset": "x", "query": {"patches": 4, "patch_size": [8, 8, 8]}}
+    config = written_out(TrajectoryConfig.model_validate(given))
+    assert make_strategy(config.starting_budget.strategy).needs == ("pretrained",)
+    assert config.training.pretraining.parameters["epochs"] == 40
+
+
+def test_the_example_of_a_foundation_model_chooses_patches(monkeypatch):
+    text, _ = blocks("python")
+    shapes = []
+
+    class Encoder(torch.nn.Module):
+        def forward(self, crops):
+            shapes.append(tuple(crops.shape))
+            return torch.stack([crops.mean(dim=(1, 2, 3, 4)), crops.amax(dim=(1, 2, 3, 4))], dim=1)
+
+    model = SimpleNamespace(load_encoder=lambda weights: Encoder())
+    monkeypatch.setitem(sys.modules, "my_model", model)
+    there = {}
+    exec(text, there)
+    monkeypatch.setattr(cold_start, "features_named", lambda name: there["MyFeatures"]())
+    made = make_strategy({"name": "typiclust_start", "features": "mine"})
+    assert len(made.query(make_pool(2), make_request(3), make_streams())) == 3
+    assert set(shapes) == {(1, 1, 96, 96, 96)}
 
 
 def pip_install(source: Path, target: Path) -> None:

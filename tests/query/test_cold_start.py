@@ -4,13 +4,15 @@ from importlib.metadata import EntryPoint
 
 import numpy as np
 import pytest
+import torch
 
 from alsweep.errors import StrategyError
 from alsweep.geometry import Patch
-from alsweep.query import Features, make_strategy
+from alsweep.query import Embedding, Features, make_strategy
 from alsweep.query import features as room
 from alsweep.query.presets.cold_start import body_mask, intensity_entropy
 from alsweep.testing.pools import ArrayPool, make_request, make_streams
+from alsweep.testing.strategy_contract import CHECKS
 
 STARTS = ["kmeans_start", "typiclust_start", "urds_start"]
 HERE = __name__
@@ -140,3 +142,32 @@ def test_features_that_cannot_work_say_why(bring, name, words):
     )
     with pytest.raises(StrategyError, match=words):
         ask(striped(), "kmeans_start", 3, features=name)
+
+
+@pytest.mark.parametrize("name", STARTS)
+@pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__)
+def test_starts_by_a_pretrained_encoder_keep_the_contract(name, check):
+    check(make_strategy({"name": name, "features": "pretrained"}))
+
+
+class Seen(Imaged):
+    """A pool whose encoder tells the three stripes apart, which the images do not."""
+
+    def image(self, case):
+        return np.zeros((1, *self.references[case].shape), dtype=np.float32)
+
+    def pretrained(self, case):
+        self.encoder_reads += 1
+        cells = torch.tensor([[1.0, 0, 0]] * 3 + [[0, 1, 0]] * 3 + [[0, 0, 1]] * 3).T
+        return Embedding(cells.reshape(3, 1, 1, 9), (4, 4, 4))
+
+
+@pytest.mark.parametrize("name", STARTS)
+def test_an_encoder_tells_patches_apart_and_is_asked_once_a_case(name):
+    kinds = []
+    for seed in range(6):
+        pool = Seen(striped().references, oracle=False, labels=False)
+        patches = ask(pool, name, 3, seed, features="pretrained")
+        kinds.append({(patch.start[2] + 2) // 12 for patch in patches})
+        assert pool.encoder_reads == 2
+    assert sum(kind == {0, 1, 2} for kind in kinds) >= 4

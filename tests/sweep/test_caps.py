@@ -179,6 +179,29 @@ def test_settings_that_differ_in_loops_alone_have_one_start(run: Path, plan_of: 
     assert other.used()["gpu_hours"] * 3600 == pytest.approx(40 + 3 * 0.75)
 
 
+def test_a_pretraining_counts_once_whoever_has_it_in_their_records(
+    run: Path, plan_of: MakePlan
+) -> None:
+    record = table_record(plan_of().trajectories[0].config, 0)
+    told = {"train_seconds": 0.0, "pretraining": "p", "pretrain_seconds": 60.0}
+    here, there = (
+        record.model_copy(update={**told, "members": (name,), "cached_members": cached})
+        for name, cached in (("a", 0), ("b", 1))
+    )
+
+    def hours(*starts: str, trained: str = "") -> float:
+        meter = Meter(CapsConfig(gpu_hours=1))
+        meter.first_time(trained)
+        for one, start in zip((here, there), starts, strict=True):
+            count_loop(meter, run, one, ResourcesConfig(), start)
+        return meter.used()["gpu_hours"] * 3600
+
+    assert hours("", "") == pytest.approx(60 + 2 * 0.75)
+    assert hours("x", "y") == pytest.approx(60 + 2 * 0.75)
+    # Whoever trained a start in this call did what goes before it in the same time.
+    assert hours("y", "y", trained="y") == pytest.approx(2 * 0.75)
+
+
 def test_a_folder_is_measured_again_only_after_a_while(tmp_path: Path) -> None:
     clock = Clock()
     measured = SeldomMeasured(tmp_path, clock)

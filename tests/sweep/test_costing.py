@@ -54,6 +54,26 @@ def test_what_is_left_is_counted_in_steps_and_windows(run: Path, plan_of: MakePl
     assert left(run, plan) == Amount(14 * STEPS, 7 * 2, (1 + 2) * 2 * 3)
 
 
+def test_a_pretraining_is_counted_once_until_a_trajectory_has_begun_with_it(
+    run: Path, plan_of: MakePlan
+) -> None:
+    quick = {"kind": "positional_contrastive", "epochs": 3, "steps": 5}
+    settings = [{"name": "with", "training.pretraining": quick}, {"name": "without"}]
+    plan = plan_of(settings=settings)
+    measure = Measure.of(plan)
+
+    def steps() -> list[float]:
+        found = left_to_do(run, plan, measure, {}).values()
+        return sorted(amount.steps for amount in found)
+
+    # Three cases of the pool, two views of each, and batches of three; a step of a member takes 3.
+    before = 3 * 5 * 6 / 3 * 0.67
+    assert steps() == pytest.approx([20 * STEPS, 20 * STEPS + before])
+    do_loops(run, plan, index=0, loops=1)
+    # The other strategy still waits for the start of that seed.
+    assert steps() == pytest.approx([20 * STEPS, 20 * STEPS])
+
+
 @pytest.mark.parametrize("step", [0.3, 0.5, 1.0])
 @pytest.mark.parametrize("patch", [(8, 8, 8), (16, 24, 8), (24, 24, 24)])
 def test_windows_are_as_many_as_monai_lays(

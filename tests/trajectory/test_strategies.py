@@ -16,7 +16,7 @@ from alsweep.geometry import Patch, QueriedPatch
 from alsweep.layout import query_path
 from alsweep.results.loops import read_query, write_query
 from alsweep.testing.pools import make_streams
-from alsweep.trajectory.budget import draw_start, request_for, settle
+from alsweep.trajectory.budget import draw_start, next_of_start, request_for, settle
 from alsweep.trajectory.pool import DatasetPool
 from alsweep.trajectory.replay import replayed
 from alsweep.trajectory.resolving import resolve
@@ -238,6 +238,9 @@ def test_starts_of_images_need_no_network_and_read_no_label(phantom, monkeypatch
     drawn = [queried.patch for queried in draw_start(config, phantom)]
     assert len(set(drawn)) == 6
     assert drawn == [queried.patch for queried in draw_start(config, phantom)]
+    more = [queried.patch for queried in next_of_start(config, phantom, drawn, 2)]
+    assert len(more) == 2
+    assert not any(one.intersects(other) for one in more for other in drawn)
     other = resolve(started(phantom, name, seed=2), phantom)
     assert drawn != [queried.patch for queried in draw_start(other, phantom)]
 

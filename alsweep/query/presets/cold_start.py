@@ -6,10 +6,9 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from alsweep.config.trajectory import TrajectoryConfig
 from alsweep.geometry import Patch, QueriedPatch, Triple
 from alsweep.otsu import otsu
-from alsweep.query.base import Facts, Pool, Request, Strategy, Streams, searchable, strategy
+from alsweep.query.base import Pool, Request, Strategy, Streams, searchable, strategy
 from alsweep.query.candidates import Candidate, CaseLimit
 from alsweep.query.clusters import (
     nearest_to_centres,
@@ -40,7 +39,7 @@ _CENTRES = 20_000
 def _features() -> Any:
     return searchable(
         "texture",
-        help="intensity, texture, or the name of an entry point alsweep.features",
+        help="intensity, texture, pretrained, or the name of an entry point alsweep.features",
     )
 
 
@@ -48,10 +47,14 @@ def _features() -> Any:
 class OfImages(Strategy):
     """One patch of each cluster of the tiles of all cases; which one is said by the subclass."""
 
-    needs: ClassVar[tuple[str, ...]] = ("images",)
     reads_loops: ClassVar[bool] = False
 
     features: str = _features()
+
+    @property
+    def needs(self) -> tuple[str, ...]:
+        """What the features read; where they are unknown, that is a StrategyError."""
+        return features_named(self.features).needs
 
     def query(self, pool: Pool, request: Request, rng: Streams) -> list[QueriedPatch]:
         """Choose among random tiles, in the order of the clusters; there are no scores."""
@@ -61,9 +64,9 @@ class OfImages(Strategy):
         for case in pool.cases:
             own = tiles_of(case, request, rng)
             if own:
-                image = pool.image(case.case)
+                found = described_by(described, pool, case.case, own)
                 tiles += own
-                rows += list(self.measured(described_by(described, image, own), image, own))
+                rows += list(self.measured(found, pool, own))
         if not tiles:
             return []
         candidates = [Candidate(tile, 0.0) for tile in tiles]
@@ -71,7 +74,7 @@ class OfImages(Strategy):
         chosen = one_of_each(clusters, candidates, request.patches, CaseLimit(request.per_case))
         return [QueriedPatch(candidate.patch, None) for candidate in chosen]
 
-    def measured(self, features: np.ndarray, image: "Volume", tiles: Sequence[Patch]) -> np.ndarray:
+    def measured(self, features: np.ndarray, pool: Pool, tiles: Sequence[Patch]) -> np.ndarray:
         """What is kept of the tiles of one case, ``(tile, feature)``."""
         return features
 
@@ -86,16 +89,6 @@ class OfImages(Strategy):
             rng: For all draws.
         """
         raise NotImplementedError
-
-    def check_start(self, config: TrajectoryConfig, dataset: Facts) -> None:
-        """Refuse features that there are not, before anything runs."""
-        super().check_start(config, dataset)
-        features_named(self.features)
-
-    def check(self, config: TrajectoryConfig, dataset: Facts) -> None:
-        """Likewise, for who queries by it."""
-        super().check(config, dataset)
-        features_named(self.features)
 
 
 def tiles_of(case: PoolCase, request: Request, rng: Streams) -> list[Patch]:
@@ -113,8 +106,8 @@ def tiles_of(case: PoolCase, request: Request, rng: Streams) -> list[Patch]:
 class KMeansStart(OfImages):
     """k-means on the features of random tiles; of each cluster the tile nearest to its centre.
 
-    Adapted: tiles of volumes, and features of intensities built in; the original's are whole
-    images, and features of a network trained without labels, which can be had by an entry point.
+    Adapted: tiles of volumes, and features of intensities unless ``pretrained`` are asked for; the
+    original's are whole images, and features of a network trained without labels.
 
     Source: Liu et al. 2023, arXiv:2307.12004 (COLosSAL), k-means as a cold start.
     """
@@ -133,8 +126,8 @@ class TypiclustStart(OfImages):
 
     Typical is who has near neighbours: one over the mean distance to the 20 nearest of the cluster.
 
-    Adapted: tiles of volumes; the original's are natural images, with features of a network trained
-    without labels, which can be had by an entry point.
+    Adapted: tiles of volumes, and features of intensities unless ``pretrained`` are asked for; the
+    original's are natural images, with features of a network trained without labels.
 
     Source: Hacohen et al. 2022, arXiv:2202.02794 (TypiClust).
     """
@@ -165,8 +158,14 @@ class UrdsStart(OfImages):
         3, low=1, high=100, help="typical tiles of a cluster, of which the most uncertain is taken"
     )
 
-    def measured(self, features: np.ndarray, image: "Volume", tiles: Sequence[Patch]) -> np.ndarray:
+    @property
+    def needs(self) -> tuple[str, ...]:
+        """And images, for the entropy."""
+        return tuple(dict.fromkeys(("images", *super().needs)))
+
+    def measured(self, features: np.ndarray, pool: Pool, tiles: Sequence[Patch]) -> np.ndarray:
         """The features, and the entropy in the last column."""
+        image = pool.image(tiles[0].case)
         return np.column_stack([features, intensity_entropy(image, tiles)])
 
     def clusters(
