@@ -20,13 +20,13 @@ from alsweep.layout import (
     decisions_path,
     error_path,
     log_path,
-    mishaps_path,
     progress_path,
     record_path,
     space_path,
     trajectories_folder,
 )
 from alsweep.results.begun import read_begun
+from alsweep.results.mishaps import mishap_files
 
 _PACKAGES = ("ray", "torch", "monai", "numpy", "zarr", "optuna", "wandb", "pandas", "pydantic")
 _TOLD = ("ALSWEEP_", "CUDA_", "OMP_", "RAY_", "SLURM_", "WANDB_", "AWS_", "KUBERNETES_")
@@ -119,7 +119,7 @@ def _archive(texts: Mapping[str, str]) -> bytes:
 def _texts(run: Path, environment: Mapping[str, str]) -> Iterator[tuple[str, str]]:
     yield "about.json", json.dumps(_about(environment), indent=1)
     yield "files.txt", "\n".join(_listing(run))
-    for path in (space_path(run), decisions_path(run), mishaps_path(run), log_path(run)):
+    for path in (space_path(run), decisions_path(run), *mishap_files(run), log_path(run)):
         yield from _text(run, path)
     for folder in _trajectories(run):
         paths = (config_path, error_path, progress_path, log_path, _last_record)
