@@ -30,7 +30,7 @@ from alsweep.sweep.worker import Shift, run_worker
 from tests.cli.test_run import call
 from tests.storage.conftest import SECRET, keys_of
 from tests.sweep.conftest import sweep_of
-from tests.sweep.fakes import ERROR, KILL, TableWork, plant_fault, table_record
+from tests.sweep.fakes import BUG, ERROR, KILL, TableWork, plant_fault, table_record
 
 
 @pytest.fixture(scope="module")
@@ -134,20 +134,24 @@ def test_several_processes_share_a_run_though_one_is_killed(dataset, prefix, tmp
     assert records_of(prefix, plan) == expected(plan)
 
 
-def test_no_worker_loses_what_went_wrong_with_another(dataset, prefix, capsys, monkeypatch):
+def test_no_worker_loses_what_went_wrong_with_another(dataset, prefix, s3, capsys, monkeypatch):
     plan, lost = planned(prefix, dataset, seeds=[0]), Setback("its node died", 1, "train")
     with to_share(Path(prefix)) as one, to_share(Path(prefix)) as other:
         workers = {one: Tries(), other: Tries()}
         for run in (one, other, one, other):
             workers[run].again(run, plan.ids[0], lost, 1)
             refresh(run)  # what is not in the store is gone here
-    # The machine of one of them comes again, with another process.
-    with to_share(Path(prefix)) as again:
-        Tries().again(again, plan.ids[1], lost, 1)
-    with to_read(Path(prefix)) as run:
-        assert Counts.of(read_mishaps(run)) == Counts(lost=5)
+    # A machine that was here comes again, with another process.
+    buggy = plan.ids[1]
+    plant_fault(trajectory_folder(to_train_in(prefix, 1), buggy), BUG, 1, times=2)
+    (error,) = work_in(prefix).failed.values()
+    log = f"trajectories/{buggy}/log.txt"
+    assert error == f"ZeroDivisionError: a bug; the traceback is in {prefix}/{log}"
+    assert keys_of(s3, prefix)[log].count(b"\nZeroDivisionError: a bug\n") == 2
     assert call(monkeypatch, "status", prefix) == 0
-    assert "mishaps: 5 workers or machines lost, 0 errors raised" in capsys.readouterr().out
+    assert "mishaps: 4 workers or machines lost, 2 errors raised" in capsys.readouterr().out
+    with to_read(Path(prefix)) as run:
+        assert Counts.of(read_mishaps(run)) == Counts(lost=4, errors=2)
 
 
 def test_what_fails_is_told_there_and_to_a_command(dataset, prefix, s3, tmp_path):

@@ -28,7 +28,7 @@ from tests.tracking.wandb_files import read_offline_run
 pytestmark = pytest.mark.ray
 
 REPOSITORY = Path(__file__).parents[2]
-SECONDS = 120
+SECONDS = 400
 TIMES = ["train_seconds", "evaluate_seconds", "query_seconds"]
 
 
