@@ -7,10 +7,12 @@ from pathlib import Path
 import pytest
 from obstore.exceptions import GenericError
 
+from alsweep.data.remote import to_make
 from alsweep.errors import ConfigError, StoreAwayError, StoreError
 from alsweep.storage.client import Store, told
 from alsweep.storage.credentials import secrets_of_workers
 from alsweep.storage.place import absolute, is_remote, spelled, url_of
+from alsweep.storage.rooms import refuse_remote, to_read, to_share, to_work_in
 from tests.storage.conftest import BUCKET, Line, keys_of
 
 
@@ -21,9 +23,24 @@ def test_a_place_in_a_store_is_known_again_as_a_path():
     assert spelled(place) == url_of("s3://bucket/some/run") == "s3://bucket/some/run"
     assert not is_remote(Path("runs/s3"))
     assert absolute(Path("runs")) == Path.cwd() / "runs"
-    for wrong in ("s3://", "s3://bucket/../other"):
+    for wrong in ("s3://", "s3:", "s3://bucket/../other"):
+        assert is_remote(Path(wrong))
         with pytest.raises(ConfigError, match="BUCKET/PREFIX"):
             url_of(wrong)
+
+
+def test_an_address_that_is_not_known_becomes_no_folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for wrong in ("hdfs://host/run", "S3://bucket/run", "https://host/run"):
+        with pytest.raises(ConfigError, match=r":// is not known; write s3://BUCKET/PREFIX, or"):
+            absolute(Path(wrong))
+        with pytest.raises(ConfigError, match="is not known"):
+            refuse_remote(Path(wrong), "--out")
+        for door in (to_work_in, to_share, to_read, to_make):
+            with pytest.raises(ConfigError, match="is not known"), door(Path(wrong)):
+                pass
+    Path("mine:").mkdir()
+    assert absolute(Path("mine:/run")) == tmp_path / "mine:" / "run"
 
 
 def test_what_is_there_is_not_created_again_and_what_has_changed_is_not_replaced(prefix):
