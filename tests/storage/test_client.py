@@ -103,8 +103,23 @@ def test_where_nothing_says_who_we_are_nobody_waits():
 
 
 def test_a_bucket_that_is_not_there_is_named(prefix):
-    with pytest.raises(StoreError, match="no such bucket"):
-        Store("s3://nowhere/run").get("a")
+    store = Store("s3://nowhere/run")
+    for ask in (
+        lambda: store.get("a"),
+        lambda: store.create("a", b""),
+        lambda: store.put("a", b""),
+    ):
+        with pytest.raises(
+            StoreError, match=r"^s3://nowhere/run: there is no such bucket; make it"
+        ):
+            ask()
+
+
+def test_what_a_store_says_is_told_without_its_markup():
+    answer = "Server returned non-2xx status code: 400 Bad Request: <Error><Message>the region {}"
+    said = "^s3://b: the region is wrong; see to AWS_ACCESS"
+    with pytest.raises(StoreError, match=said), told("s3://b"):
+        raise GenericError(answer.format("is wrong</Message><HostId>x</HostId></Error>"))
 
 
 @pytest.mark.parametrize("key", ["../evil", "far/../../evil", "far//evil"])
