@@ -27,8 +27,18 @@ def decisions_path(run: Path) -> Path:
     return run / "decisions.jsonl"
 
 
-def mishaps_path(run: Path) -> Path:
-    """What was lost or raised an error while the sweep ran."""
+def mishaps_folder(run: Path) -> Path:
+    """What was lost or raised an error while the sweep ran: a file for each that saw some."""
+    return run / "mishaps"
+
+
+def mishaps_path(run: Path, writer: str) -> Path:
+    """What one of them saw."""
+    return mishaps_folder(run) / f"{writer}.jsonl"
+
+
+def old_mishaps_path(run: Path) -> Path:
+    """What all of them saw, in runs of the time when they had one file."""
     return run / "mishaps.jsonl"
 
 
@@ -257,9 +267,9 @@ def training_folder(models: Path) -> Path:
 _OF_RUN = {
     SPACE,
     RESULTS,
-    *(of(Path()).name for of in (decisions_path, mishaps_path, log_path)),
+    *(of(Path()).name for of in (decisions_path, old_mishaps_path, log_path)),
 }
-_FOLDERS_OF_RUN = {PLUGINS, "annotations", "costs", "fulldata", "noise", "search"}
+_FOLDERS_OF_RUN = {PLUGINS, "annotations", "costs", "fulldata", "mishaps", "noise", "search"}
 _OF_TRAJECTORY = {"config.json", "error.json", "log.txt", "progress.json", "skipped.json"}
 _FOLDERS_OF_TRAJECTORY = {"queries", "records", "pending", "wanted", "crops"}
 

@@ -23,8 +23,10 @@ def sync(
 
     Example: alsweep sync runs/hippocampus-low
     """
+    from alsweep.storage.rooms import COPY_HERE, refuse_remote
     from alsweep.sweep.syncing import sync_run, wandb_of
 
+    refuse_remote(run, "RUN", COPY_HERE)
     written = wandb_of(run)
     changes = {"project": project or written.project, "entity": entity or written.entity}
     settings = written.model_copy(update=changes)

@@ -29,10 +29,12 @@ def wandb_workspace(
     from alsweep.errors import RunFolderError
     from alsweep.files import write_bytes
     from alsweep.results.records import read_run
+    from alsweep.storage.rooms import COPY_HERE, refuse_remote
     from alsweep.sweep.syncing import online, wandb_of
     from alsweep.tracking.wandb import require_login
     from alsweep.tracking.workspace import make_workspace, save_workspace, spec
 
+    refuse_remote(run, "RUN", COPY_HERE)
     known, written = read_run(run), wandb_of(run)
     settings = written.model_copy(
         update={"project": project or written.project, "entity": entity or written.entity}

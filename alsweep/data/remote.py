@@ -16,7 +16,7 @@ from alsweep.files import write_bytes
 from alsweep.storage.cache import cache_folder, short_name
 from alsweep.storage.client import Store, refuse_bad_key
 from alsweep.storage.fetching import Wanted, fetched
-from alsweep.storage.place import is_remote, url_of
+from alsweep.storage.place import is_remote, local, url_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -110,7 +110,7 @@ def to_make(place: Path) -> Iterator[Making]:
         DatasetError: Something lies there already.
     """
     if not is_remote(place):
-        yield Making(place, place)
+        yield Making(place, local(place))
         return
     refuse_taken(Store(place))
     with tempfile.TemporaryDirectory(prefix="alsweep-") as folder:

@@ -128,7 +128,7 @@ def _read(path: Path) -> Any:
 
     try:
         return YAML(typ="safe", pure=True).load(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         raise RunFolderError(
             f"{path.parent}: no sweep.yaml in it; name a run folder that 'alsweep run' wrote"
         ) from None

@@ -28,6 +28,7 @@ _PART = 8 << 20
 
 _SECONDS, _SECONDS_FOR_LARGE, _SECONDS_TO_CONNECT = 60, 900, 10
 _STATUS = re.compile(r"status code: (\d{3})")
+_MESSAGE = re.compile(r"<Message>([^<]{1,300})</Message>")
 _AGAIN = {408, 425, 429}
 """Refusals of a client that another try may mend; those of 500 and above are the server's."""
 
@@ -263,9 +264,9 @@ def told(url: str) -> Iterator[None]:
     except (refused.PermissionDeniedError, refused.UnauthenticatedError) as error:
         raise StoreError(f"{url}: access is refused; {MEND}") from error
     except (refused.GenericError, refused.JoinError, OSError) as error:
+        if "NoSuchBucket" in str(error):
+            raise StoreError(f"{url}: there is no such bucket; make it, or {MEND}") from error
         if isinstance(error, FileNotFoundError):
-            if "NoSuchBucket" in str(error):
-                raise StoreError(f"{url}: there is no such bucket; make it, or {MEND}") from error
             raise
         if _NOBODY in str(error):
             raise StoreError(f"{url}: there are no keys to it; {MEND}") from error
@@ -277,7 +278,9 @@ def told(url: str) -> Iterator[None]:
 
 
 def _first_line(error: BaseException) -> str:
-    """What the library says of an error, less its notes for those who write it."""
+    """What the store says of an error, or the library, less its notes for those who write it."""
+    if (message := _MESSAGE.search(str(error))) is not None:
+        return message[1]
     said = " ".join(str(error).split("Debug source:")[0].split())
     return said.rpartition(" - ")[2][:300]
 

@@ -12,7 +12,8 @@ from alsweep.errors import ConfigError
 SCHEMES = ("s3", "gs", "az")
 """Of these, s3 is tested; Google's and Azure's stores are reached by the same code."""
 
-_REMOTE = re.compile(rf"({'|'.join(SCHEMES)}):/+(.*)", re.DOTALL)
+_REMOTE = re.compile(rf"({'|'.join(SCHEMES)}):(?:/+(.*))?", re.DOTALL)
+_ADDRESS = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+:)/")
 
 
 def is_remote(place: Path | str) -> bool:
@@ -29,9 +30,11 @@ def url_of(place: Path | str) -> str:
     found = _REMOTE.fullmatch(str(place))
     assert found is not None, "asked of remote places alone"
     scheme, rest = found.groups()
-    parts = PurePosixPath(rest).parts
+    parts = PurePosixPath(rest or "").parts
     if not parts or ".." in parts or parts[0] == "/":
-        raise ConfigError(f"{scheme}://{rest}: expected {scheme}://BUCKET/PREFIX, without '..'")
+        raise ConfigError(
+            f"{scheme}://{rest or ''}: expected {scheme}://BUCKET/PREFIX, without '..'"
+        )
     return f"{scheme}://{'/'.join(parts)}"
 
 
@@ -40,9 +43,23 @@ def spelled(place: Path | str) -> str:
     return url_of(place) if is_remote(place) else str(place)
 
 
+def local(place: Path) -> Path:
+    """A place that is in no object store.
+
+    Raises:
+        ConfigError: It is an address, of a kind that is not known; a folder would be made of it.
+    """
+    found = _ADDRESS.match(str(place))
+    if found is not None and not Path(found[1]).exists():
+        raise ConfigError(
+            f"{place}: {found[1]}// is not known; write s3://BUCKET/PREFIX, or the path of a folder"
+        )
+    return place
+
+
 def absolute(place: Path) -> Path:
     """A local path made absolute; a remote place is that already."""
-    return place if is_remote(place) else place.absolute()
+    return place if is_remote(place) else local(place).absolute()
 
 
 def resolved(place: Path | str) -> str:

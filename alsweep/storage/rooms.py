@@ -25,7 +25,11 @@ from alsweep.storage.client import Store
 from alsweep.storage.credentials import secrets_of_workers
 from alsweep.storage.lease import last_number, seen_at_work
 from alsweep.storage.mirror import Mirror, mark, mirror_at
-from alsweep.storage.place import is_remote, url_of
+from alsweep.storage.place import is_remote, local, url_of
+
+_COPY_THERE = "name a folder here, and copy it there then"
+COPY_HERE = "copy it to a folder here first, as by 'aws s3 sync', and name that"
+"""What helps against a place in an object store."""
 
 _DRIVER, _READER, _NODE, _WORKER = "driver", "reader", "node-", "worker-"
 
@@ -50,7 +54,7 @@ def to_work_in(place: Path) -> Iterator[Path]:
         StoreError: The store refuses, or has not answered for long.
     """
     if not is_remote(place):
-        yield place.absolute()
+        yield local(place).absolute()
         return
     url = url_of(place)
     root = home_of(url) / _DRIVER
@@ -91,7 +95,7 @@ def to_share(place: Path) -> Iterator[Path]:
         StoreError: The store refuses, or has not answered for long.
     """
     if not is_remote(place):
-        yield place.absolute()
+        yield local(place).absolute()
         return
     url = url_of(place)
     with _desk(home_of(url)) as root, _named(root, url):
@@ -123,7 +127,7 @@ def to_read(place: Path) -> Iterator[Path]:
     What is written into it is brought to the store by :func:`send` alone.
     """
     if not is_remote(place):
-        yield place
+        yield local(place)
         return
     url = url_of(place)
     root = home_of(url) / _READER
@@ -243,14 +247,17 @@ def known_as(path: Path) -> str:
     return str(path if mirror_above(path / "any") is None else shown(path))
 
 
-def refuse_remote(place: Path | None, option: str) -> None:
+def refuse_remote(place: Path | None, option: str, mend: str = _COPY_THERE) -> None:
     """Refuse a place in an object store where a folder is wanted.
 
     Raises:
-        ConfigError: It is one.
+        ConfigError: It is one, or an address of a kind that is not known.
     """
-    if place is not None and is_remote(place):
-        raise ConfigError(f"{option} {url_of(place)}: name a folder here, and copy it there then")
+    if place is None:
+        return
+    if is_remote(place):
+        raise ConfigError(f"{option} {url_of(place)}: {mend}")
+    local(place)
 
 
 @contextmanager

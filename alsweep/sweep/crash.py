@@ -12,6 +12,7 @@ from ray.exceptions import NodeDiedError, OutOfMemoryError, RayTaskError, Runtim
 
 from alsweep.config.sweep import ResourcesConfig
 from alsweep.errors import LostError
+from alsweep.storage.rooms import known_as
 from alsweep.sweep.heartbeat import read_sign_of_life, silent_seconds
 from alsweep.sweep.tries import Setback
 
@@ -47,7 +48,7 @@ def in_one_line(crash: BaseException, log: Path) -> str:
 
 
 def _with_mend(last: str, log: Path) -> str:
-    told = f"{last}; the traceback is in {log}"
+    told = f"{last}; the traceback is in {known_as(log)}"
     lacks = any(words in last for words in _UNALLOCATED)
     return f"{told}; memory did not suffice: {_MORE_MEMORY}" if lacks else told
 

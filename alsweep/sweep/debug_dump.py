@@ -20,13 +20,13 @@ from alsweep.layout import (
     decisions_path,
     error_path,
     log_path,
-    mishaps_path,
     progress_path,
     record_path,
     space_path,
     trajectories_folder,
 )
 from alsweep.results.begun import read_begun
+from alsweep.results.mishaps import mishap_files
 
 _PACKAGES = ("ray", "torch", "monai", "numpy", "zarr", "optuna", "wandb", "pandas", "pydantic")
 _TOLD = ("ALSWEEP_", "CUDA_", "OMP_", "RAY_", "SLURM_", "WANDB_", "AWS_", "KUBERNETES_")
@@ -37,25 +37,44 @@ _LEAST_SECRET = 6
 _GONE = "[removed]"
 _PATTERNS = (
     # user:password@ of an address; lengths are bounded, since a log may be one long word
-    (re.compile(r"(\w{1,16}://)[^/\s@]{1,200}@"), rf"\1{_GONE}@"),
+    (re.compile(r"(\w{1,16}://)[^/\s]{1,200}@"), rf"\1{_GONE}@"),
+    # an address that is itself the secret
+    (re.compile(r"(://[\w.]{1,40}/(?:services|api/webhooks)/)[^\s'\"]+"), rf"\1{_GONE}"),
     # signatures and tokens in the query of an address
     (
-        re.compile(r"([?&][^=&\s]{0,40}(?:sig|token|key|secret)[^=&\s]{0,40}=)[^&\s'\"]+", re.I),
-        rf"\1{_GONE}",
-    ),
-    # what a text calls a secret
-    (
         re.compile(
-            r"((?:api[_-]?key|access[_-]?key(?:[_-]?id)?|token|secret(?:[_-]?\w{1,20})?|password|passwd)"
-            r"[\"']?\s*[:=]\s*[\"']?)(?!null\b|None\b)[^\s\"',;}]+",
+            r"([?&;][^=&;\s]{0,40}(?:sig|token|key|secret|cred|pwd|pass)[^=&;\s]{0,40}=)[^&\s'\";]+",
             re.I,
         ),
         rf"\1{_GONE}",
     ),
+    # what a text calls a secret
+    (re.compile(r"((?:Authorization|Cookie)\\?[\"']?\s*[:=]\s*)[^\r\n\"']+", re.I), rf"\1{_GONE}"),
+    (
+        re.compile(
+            r"((?:api[_-]?key|access[_-]?key(?:[_-]?id)?|account[_-]?key|token|secret(?:[_-]?\w{1,20})?"
+            r"|password|passwd|passphrase)\\?[\"']?\s*[:=]\s*\\?[\"']?)(?!null\b|None\b)[^\s\\\"',;}]+",
+            re.I,
+        ),
+        rf"\1{_GONE}",
+    ),
+    (
+        re.compile(r"(--[\w-]{0,20}(?:token|password|secret|api-?key)\s+)[^\s\"',]+", re.I),
+        rf"\1{_GONE}",
+    ),
     (re.compile(r"\b(?:Bearer|Basic)\s+[\w.~+/=-]{8,}"), _GONE),
-    # keys as AWS and W&B write them
+    # a command of the user's own, which may hold any of them
+    (re.compile(r"^(on_event:).*(?:\n[ \t-].*)*", re.M), rf"\1 {_GONE}"),
+    # keys as AWS, W&B and others write them
     (re.compile(r"\b(?:AKIA|ASIA)[A-Z0-9]{16}\b"), _GONE),
     (re.compile(r"\b(?:wandb_v1_[\w-]{20,}|[0-9a-f]{40})\b"), _GONE),
+    (
+        re.compile(
+            r"\b(?:hf_|gh[opsur]_|github_pat_|glpat-|sk-|xox[abeprs]-|eyJ[\w-]{8,400}\.eyJ)[\w.-]{10,}"
+        ),
+        _GONE,
+    ),
+    (re.compile(r"-----BEGIN [A-Z ]{0,20}PRIVATE KEY-----[^-]*(?:-----END[^\n]*)?"), _GONE),
 )
 _MOST_BYTES = 256 * 1024
 """Of a file, from its end: the last words of a log are what a report needs."""
@@ -119,7 +138,7 @@ def _archive(texts: Mapping[str, str]) -> bytes:
 def _texts(run: Path, environment: Mapping[str, str]) -> Iterator[tuple[str, str]]:
     yield "about.json", json.dumps(_about(environment), indent=1)
     yield "files.txt", "\n".join(_listing(run))
-    for path in (space_path(run), decisions_path(run), mishaps_path(run), log_path(run)):
+    for path in (space_path(run), decisions_path(run), *mishap_files(run), log_path(run)):
         yield from _text(run, path)
     for folder in _trajectories(run):
         paths = (config_path, error_path, progress_path, log_path, _last_record)
@@ -128,9 +147,12 @@ def _texts(run: Path, environment: Mapping[str, str]) -> Iterator[tuple[str, str
 
 
 def _about(environment: Mapping[str, str]) -> dict[str, object]:
-    """Versions, machine, and the environment variables that matter; of secret ones the name."""
+    """Versions, machine, and the environment variables that matter; of secret ones the name.
+
+    A job of Ray has all variables of its own, those too that were handed to it, within another.
+    """
     shown = {
-        name: _GONE if _SECRET_NAME.search(name) else value
+        name: _GONE if _SECRET_NAME.search(name) or "{" in value else value
         for name, value in sorted(environment.items())
         if name.startswith(_TOLD)
     }

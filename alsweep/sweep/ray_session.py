@@ -13,6 +13,7 @@ from pathlib import Path
 import psutil
 import ray
 from ray._private import ray_constants
+from ray._private.services import canonicalize_bootstrap_address
 
 from alsweep.config.sweep import ResourcesConfig
 from alsweep.disk import require_room
@@ -191,10 +192,15 @@ def _end(processes: Sequence[psutil.Process]) -> None:
 
 
 def _connect(address: str, resources: ResourcesConfig) -> None:
+    if "://" in address and not address.startswith("ray://"):
+        raise ConfigError(
+            f"--address {address}: is no address of a Ray cluster; write HEAD:6379, or auto on one "
+            "of its nodes (http://HEAD:8265, its job server, is for 'alsweep submit')"
+        )
     _log.info("connecting to Ray at %s", address)
     try:
-        _knock(address)
         _keep_to_loopback(False)
+        _knock((canonicalize_bootstrap_address(address) or "") if address == "auto" else address)
         ray.init(
             address=address,
             logging_level=logging.ERROR,
@@ -211,6 +217,8 @@ def _connect(address: str, resources: ResourcesConfig) -> None:
 
 def _knock(address: str) -> None:
     """See whether anybody listens, since Ray tries for long and says much before it gives up.
+
+    By ``auto`` it also finds what keeps to its loopback: private ones, which it asks for ever.
 
     Raises:
         ConnectionError: Nobody does. What is no address of a port is left to Ray.

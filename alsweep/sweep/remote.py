@@ -29,7 +29,7 @@ from alsweep.layout import (
 from alsweep.results.loops import LoopRecord
 from alsweep.storage.client import Store
 from alsweep.storage.credentials import Secrets, secrets_of_workers
-from alsweep.storage.mirror import Mirror, SupersededError, mirror_at
+from alsweep.storage.mirror import Mirror, SupersededError, mark, mirror_at
 from alsweep.storage.place import is_remote
 from alsweep.storage.rooms import home_of, to_train_in
 from alsweep.trajectory.progress import OnProgress, Progress
@@ -159,7 +159,11 @@ class _Elsewhere(_Informed):
         Args:
             run: The driver's folder, which is that of the display on the driver's node.
         """
-        return run if mirror_mark(run).exists() else home_of(self.url) / run.name
+        if mirror_mark(run).exists():
+            return run
+        there = home_of(self.url) / run.name
+        mark(there, self.url, None)  # so that what is told of it names what it mirrors
+        return there
 
     def _here(self, config: TrajectoryConfig) -> tuple[Path, Mirror]:
         """The folder of this node, with the plug-ins that a config needs."""

@@ -13,12 +13,12 @@ from alsweep.config.expansion import Cell
 from alsweep.config.provenance import Provenance
 from alsweep.config.sweep import SweepConfig
 from alsweep.config.trajectory import TrajectoryConfig
-from alsweep.errors import RunFolderError
-from alsweep.layout import space_path, starts_folder
+from alsweep.errors import ConfigError, RunFolderError, StrategyError
+from alsweep.layout import config_path, space_path, starts_folder, trajectory_folder
 from alsweep.results.begun import begun_as
 from alsweep.results.decisions import Decision, decided
 from alsweep.results.mishaps import Counts, counts_by_name, read_mishaps
-from alsweep.results.records import RunFolder, TrajectoryFolder, read_run
+from alsweep.results.records import RunFolder, TrajectoryFolder, read_config, read_run
 from alsweep.results.settings import setting_names, settings_of
 from alsweep.storage.rooms import known_as
 from alsweep.sweep.caps import metered
@@ -240,12 +240,12 @@ def _planned(run: Path, sweep: SweepConfig) -> dict[str, TrajectoryConfig]:
     configs = _by_id(made, origin)
     if configs.keys() != set(origin.trajectories):
         # Where the grid sets a part of a strategy, what it leaves out is not spelled in the file.
-        # Imported here, since that takes longer than all else of a status.
-        from alsweep.query.plugin_files import load_files
-        from alsweep.trajectory.resolving import written_out
-
-        load_files(sweep.plugins)
-        configs = _by_id([(cell, written_out(config)) for cell, config in made], origin)
+        spelled = [(cell, _spelled_out(config)) for cell, config in made]
+        configs = _by_id([(cell, config) for cell, config in spelled if config is not None], origin)
+        pairs = zip(made, spelled, strict=True)
+        strange = _by_id([one for one, (_, config) in pairs if config is None], origin)
+        placed = _by_place(strange, [i for i in origin.trajectories if i not in configs])
+        configs |= {id_: _begun(run, id_) or config for id_, config in placed.items()}
     if configs.keys() != set(origin.trajectories):
         raise RunFolderError(
             f"{space_path(run)}: means other trajectories than provenance.trajectories lists; "
@@ -259,6 +259,36 @@ def _by_id(
 ) -> dict[str, TrajectoryConfig]:
     prints = ((origin.fingerprint_of(cell.setting) or "", config) for cell, config in made)
     return {config.trajectory_id(fingerprint): config for fingerprint, config in prints}
+
+
+def _spelled_out(config: TrajectoryConfig) -> TrajectoryConfig | None:
+    """With all parameters; None where a plug-in file knows them, which nobody runs here."""
+    # Imported here, since that takes longer than all else of a status.
+    from alsweep.trajectory.resolving import written_out
+
+    try:
+        return written_out(config)
+    except (ConfigError, StrategyError):
+        return None
+
+
+def _begun(run: Path, id_: str) -> TrajectoryConfig | None:
+    folder = trajectory_folder(run, id_)
+    return read_config(folder) if config_path(folder).exists() else None
+
+
+def _by_place(
+    configs: Mapping[str, TrajectoryConfig], ids: Sequence[str]
+) -> dict[str, TrajectoryConfig]:
+    """Give those whose id is not listed the listed ones of their seed that are left, in order."""
+    found = {id_: config for id_, config in configs.items() if id_ in ids}
+    left = [id_ for id_ in ids if id_ not in found]
+    for own, config in configs.items():
+        if own not in found:
+            id_ = next((one for one in left if f"-s{config.seed}-" in one), own)
+            found[id_] = config
+            left = [one for one in left if one != id_]
+    return found
 
 
 def _setting_names(run: RunFolder, configs: Mapping[str, TrajectoryConfig]) -> dict[str, str]:

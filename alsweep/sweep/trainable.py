@@ -3,7 +3,7 @@
 import logging
 import pickle
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -126,7 +126,11 @@ class TrajectoryTrainable(tune.Trainable):
         """A result of a worker that does nothing more; the loop is the last that is finished."""
         self._failed = True
         told = {"failed": failed, "erred": erred, "done": False}
-        return {"loop": self._loops_done() - 1, "mean_dice": 0.0, **told}
+        result = {"loop": self._loops_done() - 1, "mean_dice": 0.0, **told}
+        # Now, while the log can still be brought to where others read it.
+        with suppress(AlsweepError):
+            self._release()
+        return result
 
     def _setback(self, error: Exception) -> Setback:
         loop, phase = (None, None) if self._beat is None else self._beat.place

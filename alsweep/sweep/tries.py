@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-from alsweep.results.mishaps import Mishap, note_mishap
+from alsweep.results.mishaps import Mishap, Notebook
 
 _FIRST_PAUSE = 2.0
 _LONGEST_PAUSE = 300.0
@@ -51,6 +51,7 @@ class Tries:
     _lost: Counter[str] = field(default_factory=Counter, init=False)
     _erred: Counter[tuple[str, Setback]] = field(default_factory=Counter, init=False)
     _not_before: dict[str, float] = field(default_factory=dict, init=False)
+    _notebook: Notebook = field(default_factory=Notebook, init=False)
 
     def again(self, run: Path, name: str, setback: Setback, retries: int) -> str | None:
         """Write down what went wrong, and say whether it is tried again.
@@ -64,7 +65,7 @@ class Tries:
         Returns:
             What is to be said of it; None where it is not tried again.
         """
-        note_mishap(
+        self._notebook.note(
             run,
             Mishap(
                 kind="lost" if setback.error is None else "error",

@@ -19,20 +19,19 @@ class Watchdog:
 
     Attributes:
         minutes: Without a sign of life; None never ends anything.
-        log: Takes the stacks; stderr does where it cannot be written.
+        log: Takes the stacks; stderr does where there is none, or it cannot be written.
     """
 
     minutes: float | None
-    log: Path
+    log: Path | None
     _file: IO[str] | None = field(default=None, init=False)
     _waits: bool = field(default=False, init=False)
 
     def __enter__(self) -> Watchdog:
         """Begin to wait for signs of life."""
         if self.minutes is not None:
-            with suppress(OSError):
-                self.log.parent.mkdir(parents=True, exist_ok=True)
-                self._file = self.log.open("a", encoding="utf-8")
+            if self.log is not None:
+                self._file = _opened(self.log)
             self._waits = True
             self.heard()
         return self
@@ -52,3 +51,10 @@ class Watchdog:
         if self._file is not None:
             self._file.close()
             self._file = None
+
+
+def _opened(log: Path) -> IO[str] | None:
+    with suppress(OSError):
+        log.parent.mkdir(parents=True, exist_ok=True)
+        return log.open("a", encoding="utf-8")
+    return None

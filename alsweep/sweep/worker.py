@@ -7,14 +7,15 @@ import shutil
 import time
 import traceback
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from alsweep.disk import full_disk_told
-from alsweep.errors import AlsweepError, DiskFullError, LostError
+from alsweep.errors import AlsweepError, DiskFullError, LostError, StoreAwayError
+from alsweep.files import published
 from alsweep.layout import log_path, starts_folder, trajectory_folder
 from alsweep.results.failure import read_failure, write_failure
 from alsweep.results.records import read_records
@@ -29,7 +30,7 @@ from alsweep.sweep.events import Events, Nobody
 from alsweep.sweep.folder_at_work import LoggedHeartbeat, lock_folder
 from alsweep.sweep.heartbeat import Heartbeat, read_sign_of_life
 from alsweep.sweep.missing import finished, loops_done, unfinished
-from alsweep.sweep.order import Order, in_order
+from alsweep.sweep.order import Order, in_order, seldom_lost_first
 from alsweep.sweep.reuse import Slate, used_again
 from alsweep.sweep.tries import Setback, Tries
 from alsweep.sweep.undriven import refuse_too_few_cpus, refuse_without_driver
@@ -216,7 +217,7 @@ class Worker:
         """What lacks a loop, is not stopped and has not failed, in the order of a run."""
         rest = unfinished(self.run, extended(self.plan, self.run))
         going = [one for one in rest if read_failure(self._folder(one)) is None]
-        return in_order(going, self.plan.sweep, Order.seeds)
+        return seldom_lost_first(in_order(going, self.plan.sweep, Order.seeds), self.run)
 
     @contextmanager
     def _next(self) -> Iterator[tuple[Planned, Claim | ObjectClaim] | None]:
@@ -262,18 +263,23 @@ class Worker:
         with self.claims.taken(f"start-{key[:16]}") as claim:
             if claim is None:
                 return False
+            self._note_loss(key, starts_folder(self.run) / key, claim)
             self._prepare(planned, sharers)
         for one in sharers:
             self._tell(one)
         return read_failure(self._folder(planned)) is None
 
     def _prepare(self, planned: Planned, sharers: list[Planned]) -> None:
-        """Train a start, or find it trained; where it cannot be, nobody who shares it can go on."""
-        signs = starts_folder(self.run) / planned.start
-        with self._watchdog(self.run) as watchdog:
+        """Train a start, or find it trained; where it cannot be, nobody who shares it can go on.
+
+        Nobody is at a trajectory whose start is not ready, so that its log is free.
+        """
+        signs, folder = starts_folder(self.run) / planned.start, self._folder(planned)
+        folder.mkdir(parents=True, exist_ok=True)
+        with self._watchdog(folder) as watchdog:
             beat = Heartbeat(signs, watchdog)
             do = partial(self.work.prepare_start, planned.config, beat)
-            error = self._tried(planned.start, log_path(self.run), beat, do)
+            error = self._tried(planned.start, log_path(folder), beat, do)
         shutil.rmtree(signs, ignore_errors=True)
         if error is None:
             self._prepared.add(planned.start)
@@ -285,7 +291,7 @@ class Worker:
         """Do a trajectory's loops, as many as there may be."""
         folder = self._folder(planned)
         folder.mkdir(parents=True, exist_ok=True)
-        self._note_loss(planned, claim)
+        self._note_loss(planned.id, folder, claim)
         with (
             self._watchdog(folder) as watchdog,
             LoggedHeartbeat(planned.id, folder, watchdog) as beat,
@@ -296,14 +302,16 @@ class Worker:
             write_failure(folder, error, len(read_records(folder)))
 
     def _watchdog(self, folder: Path) -> Watchdog:
-        return Watchdog(self._resources.stuck_minutes, log_path(folder))
+        """In a mirror a log lasts until the next worker comes: its stacks go to stderr."""
+        log = log_path(folder) if mirror_at(self.run) is None else None
+        return Watchdog(self._resources.stuck_minutes, log)
 
-    def _note_loss(self, planned: Planned, claim: Claim | ObjectClaim) -> None:
-        """Write down that whoever was at a trajectory before is gone without a word."""
+    def _note_loss(self, name: str, signs: Path, claim: Claim | ObjectClaim) -> None:
+        """Write down that whoever was at something before is gone without a word."""
         if claim.inherited is not None:
-            beat = read_sign_of_life(self._folder(planned))
+            beat = read_sign_of_life(signs)
             place = (None, None) if beat is None else (beat.loop, beat.phase)
-            self._again(planned.id, Setback(f"its worker was lost ({claim.inherited})", *place))
+            self._again(name, Setback(f"its worker was lost ({claim.inherited})", *place))
 
     def _again(self, name: str, setback: Setback) -> str | None:
         return self._tries.again(self.run, name, setback, self._resources.retries)
@@ -324,8 +332,7 @@ class Worker:
             except AlsweepError as error:
                 return str(error)
             except Exception as error:
-                with log.open("a", encoding="utf-8") as file:
-                    traceback.print_exc(file=file)
+                _keep_traceback(log)
                 setback = Setback(error_told(error, log), *beat.place, raised_at(error))
             if (told := self._again(name, setback)) is None:
                 return setback.told
@@ -366,6 +373,14 @@ class Worker:
         failed = {id_: error for id_, error in errors.items() if error is not None}
         done, left = len(finished(self.run, plan)), len(rest) - len(failed)
         return Shift(self.loops, done, failed, left, self._capped if left else None, renew)
+
+
+def _keep_traceback(log: Path) -> None:
+    """Append the traceback of what was raised just now, for who reads it anywhere."""
+    with log.open("a", encoding="utf-8") as file:
+        traceback.print_exc(file=file)
+    with suppress(StoreAwayError):
+        published(log)
 
 
 def _counts(shift: Shift) -> dict[str, int]:

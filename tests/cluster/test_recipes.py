@@ -18,6 +18,9 @@ from tests.cluster.kuberay import operator_faults, pod_templates
 
 ROOT = Path(__file__).parent.parent.parent
 RECIPES = ROOT / "cluster"
+PAGES = [
+    ROOT / "docs" / f"{name}.md" for name in ("clusters", "object-storage", "reliability", "scale")
+]
 SCHEMAS = ROOT.parent / "shared" / "schemas"
 RAY_UP = ("aws", "gcp", "local")
 KUBERAY = ("kuberay-rayjob", "kuberay-raycluster", "kuberay-rayjob-kueue")
@@ -247,7 +250,7 @@ def test_commands_in_recipes_have_only_options_that_are_there() -> None:
     verbs = typer.main.get_command(app).commands  # type: ignore[attr-defined]
     call = re.compile(rf"alsweep ({'|'.join(map(re.escape, verbs))})\b([^\n|&;#`]*)")
     seen = set()
-    for path in RECIPES.iterdir():
+    for path in (*RECIPES.iterdir(), *PAGES):
         if path.is_file():
             for verb, rest in call.findall(path.read_text(encoding="utf-8")):
                 known = {option for one in verbs[verb].params for option in one.opts}
@@ -255,3 +258,18 @@ def test_commands_in_recipes_have_only_options_that_are_there() -> None:
                 assert used <= known, f"{path.name}: alsweep {verb}{rest}"
                 seen.add(verb)
     assert seen >= {"run", "submit", "worker", "status", "report", "resume"}
+
+
+@pytest.mark.parametrize("page", [RECIPES / "README.md", *PAGES], ids=lambda page: page.name)
+def test_what_a_page_names_is_there(page: Path) -> None:
+    from ray.scripts.scripts import cli
+
+    text = page.read_text(encoding="utf-8")
+    links = [link for link in re.findall(r"\]\(([^)#]+)", text) if "://" not in link]
+    paths = [page.parent / link for link in links]
+    paths += [ROOT / name for name in re.findall(r"`(tests/[\w/.]+)`", text)]
+    modules = re.findall(r"python -m (tests[\w.]+)", text)
+    paths += [ROOT / f"{name.replace('.', '/')}.py" for name in modules]
+    assert not [path for path in paths if not path.exists()]
+    called = re.findall(r"(?:^ {4}|`|&& )ray ([a-z-]+)", text, re.MULTILINE)
+    assert set(called) <= set(cli.commands)

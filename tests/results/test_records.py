@@ -262,6 +262,8 @@ def test_a_folder_that_is_no_run_is_refused(tmp_path):
     (tmp_path / "sweep.yaml").write_text("name: x\n")
     with pytest.raises(RunFolderError, match="provenance"):
         read_run(tmp_path)
+    with pytest.raises(RunFolderError, match=r"x\.yaml: no sweep\.yaml in it; name a run folder"):
+        read_run((tmp_path / "sweep.yaml").rename(tmp_path / "x.yaml"))
 
 
 def test_a_sweep_file_that_is_no_text_is_told_in_one_line(run):

@@ -7,10 +7,12 @@ from pathlib import Path
 import pytest
 from obstore.exceptions import GenericError
 
+from alsweep.data.remote import to_make
 from alsweep.errors import ConfigError, StoreAwayError, StoreError
 from alsweep.storage.client import Store, told
 from alsweep.storage.credentials import secrets_of_workers
 from alsweep.storage.place import absolute, is_remote, spelled, url_of
+from alsweep.storage.rooms import refuse_remote, to_read, to_share, to_work_in
 from tests.storage.conftest import BUCKET, Line, keys_of
 
 
@@ -21,9 +23,24 @@ def test_a_place_in_a_store_is_known_again_as_a_path():
     assert spelled(place) == url_of("s3://bucket/some/run") == "s3://bucket/some/run"
     assert not is_remote(Path("runs/s3"))
     assert absolute(Path("runs")) == Path.cwd() / "runs"
-    for wrong in ("s3://", "s3://bucket/../other"):
+    for wrong in ("s3://", "s3:", "s3://bucket/../other"):
+        assert is_remote(Path(wrong))
         with pytest.raises(ConfigError, match="BUCKET/PREFIX"):
             url_of(wrong)
+
+
+def test_an_address_that_is_not_known_becomes_no_folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for wrong in ("hdfs://host/run", "S3://bucket/run", "https://host/run"):
+        with pytest.raises(ConfigError, match=r":// is not known; write s3://BUCKET/PREFIX, or"):
+            absolute(Path(wrong))
+        with pytest.raises(ConfigError, match="is not known"):
+            refuse_remote(Path(wrong), "--out")
+        for door in (to_work_in, to_share, to_read, to_make):
+            with pytest.raises(ConfigError, match="is not known"), door(Path(wrong)):
+                pass
+    Path("mine:").mkdir()
+    assert absolute(Path("mine:/run")) == tmp_path / "mine:" / "run"
 
 
 def test_what_is_there_is_not_created_again_and_what_has_changed_is_not_replaced(prefix):
@@ -86,8 +103,23 @@ def test_where_nothing_says_who_we_are_nobody_waits():
 
 
 def test_a_bucket_that_is_not_there_is_named(prefix):
-    with pytest.raises(StoreError, match="no such bucket"):
-        Store("s3://nowhere/run").get("a")
+    store = Store("s3://nowhere/run")
+    for ask in (
+        lambda: store.get("a"),
+        lambda: store.create("a", b""),
+        lambda: store.put("a", b""),
+    ):
+        with pytest.raises(
+            StoreError, match=r"^s3://nowhere/run: there is no such bucket; make it"
+        ):
+            ask()
+
+
+def test_what_a_store_says_is_told_without_its_markup():
+    answer = "Server returned non-2xx status code: 400 Bad Request: <Error><Message>the region {}"
+    said = "^s3://b: the region is wrong; see to AWS_ACCESS"
+    with pytest.raises(StoreError, match=said), told("s3://b"):
+        raise GenericError(answer.format("is wrong</Message><HostId>x</HostId></Error>"))
 
 
 @pytest.mark.parametrize("key", ["../evil", "far/../../evil", "far//evil"])

@@ -15,20 +15,22 @@ from alsweep.data.phantom import write_phantom
 from alsweep.data.remote import upload
 from alsweep.errors import RunFolderError
 from alsweep.layout import error_path, trajectory_folder
+from alsweep.results.mishaps import Counts, read_mishaps
 from alsweep.results.records import read_records
 from alsweep.storage.client import Store
 from alsweep.storage.holder import Holder
 from alsweep.storage.lease import leased
 from alsweep.storage.mirror import mirror_at
-from alsweep.storage.rooms import to_read, to_share, to_train_in, to_work_in
+from alsweep.storage.rooms import refresh, to_read, to_share, to_train_in, to_work_in
 from alsweep.sweep.audience import Listener
 from alsweep.sweep.plan import Plan, make_plan
 from alsweep.sweep.running import write_plan
+from alsweep.sweep.tries import Setback, Tries
 from alsweep.sweep.worker import Shift, run_worker
 from tests.cli.test_run import call
 from tests.storage.conftest import SECRET, keys_of
 from tests.sweep.conftest import sweep_of
-from tests.sweep.fakes import ERROR, KILL, TableWork, plant_fault, table_record
+from tests.sweep.fakes import BUG, ERROR, KILL, TableWork, plant_fault, table_record
 
 
 @pytest.fixture(scope="module")
@@ -130,6 +132,26 @@ def test_several_processes_share_a_run_though_one_is_killed(dataset, prefix, tmp
     if codes != [-signal.SIGKILL, 0]:  # each found its own fault, the other one's being free again
         assert work_in(prefix).left == 0
     assert records_of(prefix, plan) == expected(plan)
+
+
+def test_no_worker_loses_what_went_wrong_with_another(dataset, prefix, s3, capsys, monkeypatch):
+    plan, lost = planned(prefix, dataset, seeds=[0]), Setback("its node died", 1, "train")
+    with to_share(Path(prefix)) as one, to_share(Path(prefix)) as other:
+        workers = {one: Tries(), other: Tries()}
+        for run in (one, other, one, other):
+            workers[run].again(run, plan.ids[0], lost, 1)
+            refresh(run)  # what is not in the store is gone here
+    # A machine that was here comes again, with another process.
+    buggy = plan.ids[1]
+    plant_fault(trajectory_folder(to_train_in(prefix, 1), buggy), BUG, 1, times=2)
+    (error,) = work_in(prefix).failed.values()
+    log = f"trajectories/{buggy}/log.txt"
+    assert error == f"ZeroDivisionError: a bug; the traceback is in {prefix}/{log}"
+    assert keys_of(s3, prefix)[log].count(b"\nZeroDivisionError: a bug\n") == 2
+    assert call(monkeypatch, "status", prefix) == 0
+    assert "mishaps: 4 workers or machines lost, 2 errors raised" in capsys.readouterr().out
+    with to_read(Path(prefix)) as run:
+        assert Counts.of(read_mishaps(run)) == Counts(lost=4, errors=2)
 
 
 def test_what_fails_is_told_there_and_to_a_command(dataset, prefix, s3, tmp_path):

@@ -1,5 +1,6 @@
 """What an archive for a bug report holds, and what it must not."""
 
+import json
 import os
 import tarfile
 from pathlib import Path
@@ -72,6 +73,44 @@ def test_secrets_that_lie_about_stay_out(
     assert "login with" in whole
     assert "refused" in whole
     assert "@host/db" in whole
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"mysql://root:p@ss{PLANTED}@host/db",
+        f"Authorization: token {PLANTED}",
+        f'{{"runtime_env": "{{\\"WANDB_API_KEY\\": \\"{PLANTED}\\"}}"}}',
+        f"curl --oauth-token {PLANTED} https://host",
+        f"AccountName=me;AccountKey={PLANTED}==;EndpointSuffix=core",
+        f"https://host/?X-Amz-Credential={PLANTED}%2F2020&part=1",
+        f"https://hooks.slack.com/services/T0/B0/{PLANTED}",
+        f"on_event: [curl, -u, 'me:{PLANTED}', x]\nname: tiny",
+        f"on_event:\n- curl\n- {PLANTED}\nname: tiny",
+        "-----BEGIN RSA PRIVATE KEY-----\nMIIEhunter2\n-----END RSA PRIVATE KEY-----",
+        *(
+            f"login with {kind}{'aB3' * 10}"
+            for kind in ("hf_", "ghp_", "github_pat_", "sk-", "xoxb-")
+        ),
+        "id_token eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0NTYifQ.aB3aB3aB3aB3",
+    ],
+)
+def test_what_looks_like_a_secret_is_removed_and_the_rest_is_left(text: str) -> None:
+    found = without_secrets(f"before\n{text}\nafter")
+    assert "[removed]" in found
+    assert not [planted for planted in (PLANTED, "hunter2", "aB3aB3") if planted in found]
+    assert found.startswith("before\n")
+    assert found.endswith("\nafter")
+    assert ("name: tiny" in found) == ("name: tiny" in text)
+
+
+def test_what_was_handed_to_a_job_of_ray_stays_out(run: Path, plan: Plan, tmp_path: Path) -> None:
+    handed = {"runtime_env": {"env_vars": {"WANDB_API_KEY": PLANTED, "MINE": PLANTED}}}
+    told = {"RAY_JOB_CONFIG_JSON_ENV_VAR": json.dumps(handed), "RAY_ADDRESS": "head:6379"}
+    write_debug_dump(run, tmp_path / "dump.tar.gz", told)
+    about = texts(tmp_path / "dump.tar.gz")["about.json"]
+    assert PLANTED not in about
+    assert '"RAY_ADDRESS": "head:6379"' in about
 
 
 def test_no_link_leads_out_of_the_run_and_no_code_comes_along(

@@ -65,8 +65,10 @@ class Driver:
     def start_run(self, *options: str, seconds: float = 0.0) -> subprocess.Popen[str]:
         return self.start("run", str(self.space), "--out", str(self.run), *options, seconds=seconds)
 
-    def finish(self, process: subprocess.Popen[str]) -> tuple[int, str, str]:
-        out, err = process.communicate(timeout=SECONDS)
+    def finish(
+        self, process: subprocess.Popen[str], seconds: float = SECONDS
+    ) -> tuple[int, str, str]:
+        out, err = process.communicate(timeout=seconds)
         return process.returncode, out, err
 
     def complete(self, *options: str) -> tuple[int, str, str]:
@@ -329,11 +331,13 @@ def test_after_kill_9_of_the_driver_resume_ends_with_the_same_results(
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1200)  # three workers begin one after the other, on a machine that may be busy
 def test_what_is_stuck_is_ended_and_made_again(driver: Driver, unbroken: Path, plan: Plan) -> None:
     hanging = trajectory_folder(driver.run, plan.ids[0])
     plant_fault(hanging, HANG, loop=1)
     begin(driver, plan)
-    code, _, err = driver.complete("--set", "resources.stuck_minutes=0.05")
+    process = driver.start_run("--set", "resources.stuck_minutes=0.05")
+    code, _, err = driver.finish(process, seconds=900)
     assert code == 0, err
     assert f"warning: {plan.ids[0]}: no sign of life for 0.05 min (resources.stuck_minutes)" in err
     assert "Timeout (0:00:03)!" in (hanging / "log.txt").read_text()

@@ -1,5 +1,6 @@
 """Strategies in a file of one's own: part of the plan, kept with the run, known to workers."""
 
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -7,10 +8,13 @@ import pytest
 from alsweep.config.load import load_sweep
 from alsweep.config.sweep import ResourcesConfig
 from alsweep.data.case import Dataset
-from alsweep.errors import StrategyError
+from alsweep.errors import RunFolderError, StrategyError
+from alsweep.files import write_json
+from alsweep.layout import config_path
 from alsweep.query import make_strategy, plugin_files
 from alsweep.sweep.plan import make_plan
 from alsweep.sweep.run_folder import check_same_sweep, stored_sweep, trajectory_folder, write_space
+from alsweep.sweep.status import read_status
 from alsweep.sweep.work import Training
 from tests.sweep.conftest import MakePlan
 
@@ -121,3 +125,30 @@ def test_files_are_found_beside_the_search_space_and_from_here(
     twice = load_sweep(space, (), [Path("spaces/own.py")])
     with pytest.raises(StrategyError, match=r"plugins: .*spaces/own.py have one name; rename one"):
         make_plan(twice, dataset)
+
+
+@pytest.mark.parametrize("grid", [GRID, {"strategy.beta": [1.0, 2.0]}])
+def test_a_status_runs_no_file(
+    grid: dict, plan_of: MakePlan, run: Path, own: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own.write_text(TEXT.replace('"""Margin."""', '"""Margin."""\n\n    beta: float = 1.0'))
+    base = {
+        "strategy": {"name": "own"},
+        "query": {"patches": 6, "loops": 3, "patch_size": [8, 8, 8]},
+    }
+    plan = plan_of(base=base, grid=grid, plugins=[str(own)])
+    write_space(run, plan)
+    begun = plan.trajectories[2]
+    write_json(config_path(trajectory_folder(run, begun.id)), begun.config.plain())
+    forget()
+    monkeypatch.setattr(plugin_files, "_run", lambda *_: pytest.fail("it was run"))
+    found = read_status(run).trajectories
+    assert [(one.id, one.seed) for one in found] == [
+        (one.id, one.config.seed) for one in plan.trajectories
+    ]
+    assert found[2].strategy == begun.label
+    # Nor where somebody has written ids that no such sweep has.
+    text = (run / "sweep.yaml").read_text().replace(plan.ids[0], f"{plan.ids[0][:-8]}00000000")
+    (run / "sweep.yaml").write_text(text)
+    with suppress(RunFolderError):
+        read_status(run)

@@ -117,6 +117,24 @@ def test_a_cluster_that_does_not_answer_is_told_in_one_line(monkeypatch, kind):
             ray_session._connect(place, ResourcesConfig())
 
 
+@pytest.mark.parametrize("address", ["http://head:8265", "s3://bucket/run"])
+def test_the_address_of_something_else_is_told(address):
+    said = (
+        rf"^--address {address}: is no address of a Ray cluster; write HEAD:6379, .* 'alsweep sub"
+    )
+    with pytest.raises(ConfigError, match=said):
+        ray_session._connect(address, ResourcesConfig())
+
+
+def test_a_private_ray_that_is_found_here_is_not_asked_for_ever(monkeypatch):
+    with socket.create_server(("127.0.0.1", 0)) as somebody:
+        gone = "{}:{}".format(*somebody.getsockname())
+    monkeypatch.setattr(ray_session, "canonicalize_bootstrap_address", lambda address: gone)
+    monkeypatch.setattr(ray, "init", lambda **options: pytest.fail("it would hang"))
+    with pytest.raises(ConfigError, match=r"^--address auto: no Ray .* \(Connection refused\)"):
+        ray_session._connect("auto", ResourcesConfig())
+
+
 def test_only_a_long_temporary_folder_is_replaced_and_the_short_one_goes(monkeypatch, tmp_path):
     monkeypatch.setattr(ray_session, "_SHORT_PLACES", (str(tmp_path / "none"), str(tmp_path)))
     monkeypatch.setattr(tempfile, "gettempdir", lambda: "/" + 34 * "a")
@@ -186,13 +204,15 @@ def test_an_address_where_nobody_listens_is_one_line_before_ray_says_anything(
     assert capfd.readouterr() == ("", "")
 
 
-def test_an_address_that_is_none_of_a_port_is_left_to_ray(monkeypatch):
+@pytest.mark.parametrize("address", ["auto", "head"])
+def test_an_address_that_is_none_of_a_port_is_left_to_ray(monkeypatch, address):
     asked = []
+    monkeypatch.setattr(ray_session, "canonicalize_bootstrap_address", lambda address: None)
     monkeypatch.setattr(ray, "init", lambda **given: asked.append(given["address"]))
     monkeypatch.setattr(ray_constants, "ENABLE_RAY_CLUSTER", False)
     monkeypatch.setenv(ray_constants.ENABLE_RAY_CLUSTERS_ENV_VAR, "0")
-    ray_session._connect("auto", ResourcesConfig())
-    assert asked == ["auto"]
+    ray_session._connect(address, ResourcesConfig())
+    assert asked == [address]
     assert ray_constants.ENABLE_RAY_CLUSTER, "nodes have to reach a driver"
 
 

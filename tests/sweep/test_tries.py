@@ -2,7 +2,9 @@ from pathlib import Path
 
 import pytest
 
-from alsweep.layout import mishaps_path
+from alsweep.errors import DiskFullError
+from alsweep.files import write_bytes
+from alsweep.layout import mishaps_folder, mishaps_path, old_mishaps_path
 from alsweep.results.mishaps import Counts, counts_by_name, read_mishaps
 from alsweep.sweep.tries import Setback, Tries
 
@@ -73,7 +75,8 @@ def test_both_counts_are_written_down_each_for_itself(tries: Tries, tmp_path: Pa
     tries.again(tmp_path, "a", LOST, 1)
     tries.again(tmp_path, "a", LOST, 1)
     tries.again(tmp_path, "b", Setback("a bug", 0, "query", "bug:7"), 1)
-    with mishaps_path(tmp_path).open("a") as file:
+    (mine,) = mishaps_folder(tmp_path).iterdir()
+    with mine.open("a") as file:
         file.write('{"kind": "lost"}\nnot even JSON\n{"torn')
     Tries().again(tmp_path, "b", LOST, 1)
     found = read_mishaps(tmp_path)
@@ -86,3 +89,31 @@ def test_both_counts_are_written_down_each_for_itself(tries: Tries, tmp_path: Pa
     assert counts_by_name(found) == {"a": Counts(lost=2), "b": Counts(1, 1)}
     assert str(Counts.of(found)) == "3 workers or machines lost, 1 error raised"
     assert read_mishaps(tmp_path / "nowhere") == ()
+
+
+def test_what_several_processes_note_down_is_read_together_in_the_order_of_time(
+    tmp_path: Path,
+) -> None:
+    one, other = Tries(), Tries()
+    for tries, name in ((one, "a"), (other, "b"), (one, "c"), (other, "d")):
+        tries.again(tmp_path, name, LOST, 1)
+    # A run of before: one file for all, beside which others may come now.
+    _, second = sorted(mishaps_folder(tmp_path).iterdir())
+    old_mishaps_path(tmp_path).write_bytes(second.read_bytes())
+    second.unlink()
+    mishaps_path(tmp_path, "a-folder").mkdir()
+    assert [found.name for found in read_mishaps(tmp_path)] == ["a", "b", "c", "d"]
+
+
+def test_what_could_not_be_written_is_written_with_the_next(
+    tries: Tries, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(path: Path, content: bytes) -> None:
+        raise DiskFullError("full")
+
+    monkeypatch.setattr("alsweep.results.mishaps.write_bytes", full)
+    tries.again(tmp_path, "a", LOST, 1)
+    assert read_mishaps(tmp_path) == ()
+    monkeypatch.setattr("alsweep.results.mishaps.write_bytes", write_bytes)
+    tries.again(tmp_path, "b", LOST, 1)
+    assert [found.name for found in read_mishaps(tmp_path)] == ["a", "b"]

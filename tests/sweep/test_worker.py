@@ -169,7 +169,10 @@ def test_a_start_that_raises_is_tried_again_and_then_fails_who_shares_it(
     assert shift.failed.keys() == {p.id for p in plan.trajectories if p.config.seed == 0}
     assert (shift.done, shift.left) == (2, 0)
     assert Counts.of(read_mishaps(run)) == Counts(errors=3)
-    assert "ZeroDivisionError: a bug" in (run / "log.txt").read_text()
+    for error in shift.failed.values():
+        log = Path(error.split("the traceback is in ")[1])
+        assert log.parent.parent == trajectories_folder(run)
+        assert log.read_text().count("\nZeroDivisionError: a bug\n") == 2
 
 
 def test_a_copy_of_a_run_at_work_is_worked_on_for_itself(
@@ -284,6 +287,26 @@ def test_more_cpus_than_a_process_has_are_refused(run: Path, plan_of: MakePlan) 
 
 def beside(run: Path) -> None:
     run_worker(run, nobody, work=TableWork(run, seconds=0.02))
+
+
+@pytest.mark.parametrize("start", [False, True])
+def test_what_ends_each_worker_that_comes_to_it_is_left_for_the_end(
+    run: Path, plan: Plan, start: bool
+) -> None:
+    models_folder(run).mkdir()
+    loop = 0 if start else 1
+    deadly = run / "start-s0" if start else trajectory_folder(run, plan.ids[0])
+    plant_fault(deadly, KILL, loop, times=100)
+    fork = multiprocessing.get_context("fork")
+    for _ in range(3):
+        process = fork.Process(target=beside, args=(run,))
+        process.start()
+        process.join()
+        assert process.exitcode == -signal.SIGKILL
+    own = [0 if start and p.config.seed == 0 else 3 for p in plan.trajectories]
+    assert loops(run, plan) == (own if start else [1, 3, 3, 3])
+    name = plan.trajectories[0].start if start else plan.ids[0]
+    assert {(one.kind, one.name, one.loop) for one in read_mishaps(run)} == {("lost", name, loop)}
 
 
 def test_several_processes_share_a_run_though_one_is_killed(run: Path, plan: Plan) -> None:
