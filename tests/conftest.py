@@ -1,5 +1,6 @@
 """Settings for all tests: one thread each, and examples that are the same on every run in CI."""
 
+import gc
 import os
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -21,3 +22,9 @@ def pytest_configure(config: pytest.Config) -> None:
     asked = config.option.markexpr
     if "gpu" not in asked or "not gpu" in asked:
         os.environ["CUDA_VISIBLE_DEVICES"] = ""
+
+
+def pytest_collection_finish() -> None:
+    """Spare collections of garbage all that was imported: statsmodels asks for one in each test."""
+    gc.collect()
+    gc.freeze()
