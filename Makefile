@@ -44,8 +44,9 @@ lint-and-pure: $(STAMP)
 test-pure: $(STAMP)
 	$(PYTEST) --cov --cov-report=term $(PURE)
 
+# In the order of tests/conftest.py, lest a long file be the last.
 test-others: $(STAMP)
-	$(PYTEST) -n 2 --dist loadfile $(addprefix --ignore=,$(PURE)) tests
+	$(PYTEST) -n 2 --dist loadfile --no-loadscope-reorder $(addprefix --ignore=,$(PURE)) tests
 
 clean:
 	rm -rf $(VENV) runs
