@@ -12,12 +12,13 @@ from pathlib import Path
 import psutil
 import pytest
 
+from alsweep.cli.main import _exit_code
 from alsweep.data.case import Dataset
 from alsweep.layout import trajectory_folder
 from alsweep.results.load import load_results
 from alsweep.results.mishaps import Counts, read_mishaps
 from alsweep.sweep.plan import Plan
-from alsweep.sweep.run_folder import write_space
+from alsweep.sweep.run_folder import driver_lock, write_space
 from alsweep.sweep.space_file import to_yaml
 from tests.faults.campaign import Kill, Sweep
 from tests.small_disk import fill, small_disk
@@ -254,16 +255,19 @@ def test_a_full_disk_is_one_line_without_another_try_and_costs_nothing(
 
 
 def test_a_disk_too_small_to_begin_is_refused_and_one_that_may_fill_is_warned_of(
-    dataset: Dataset, tmp_path: Path
+    dataset: Dataset, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with small_disk(tmp_path / "disk", 24) as disk:
         driver = Driver(dataset, disk)
-        _, out, err = driver.complete("--dry-run")
+        words = ["run", str(driver.space), "--out", str(driver.run)]
+        assert _exit_code([*words, "--dry-run"], debug=False) == 0
+        err = capsys.readouterr().err
         assert f"warning: disk {disk}: at most" in err
         assert "but only 24 MiB free; free space on it" in err
         fill(disk, left=10 << 20)
-        code, out, err = driver.complete()
-        assert (code, out) == (1, "")
+        assert _exit_code(words, debug=False) == 1
+        out, err = capsys.readouterr()
+        assert out == ""
         assert f"the disk {disk} is full, with 10 MiB of 24 MiB free" in err
         assert not (driver.run / "trajectories").exists()
 
@@ -359,11 +363,10 @@ def test_a_disabled_tracker_leaves_no_trace(unbroken: Path) -> None:
 
 
 def test_a_second_driver_gets_one_clear_line(driver: Driver) -> None:
-    first = driver.start_run(seconds=1.0)
-    wait_for(lambda: (driver.run / "sweep.yaml").exists(), of=first)
-    code, out, err = driver.complete()
+    with driver_lock(driver.run):
+        code, out, err = driver.complete()
     assert code == 2
-    assert f"{driver.run}: another alsweep (process {first.pid}" in err.splitlines()[-1]
+    assert f"{driver.run}: another alsweep (process {os.getpid()}" in err.splitlines()[-1]
     assert out == ""
 
 
@@ -392,8 +395,9 @@ def test_more_cpus_than_there_are_is_refused_instead_of_waiting(driver: Driver) 
     assert "resources.cpus: a worker needs 4096, but Ray has" in err.splitlines()[-1]
 
 
+@pytest.mark.parametrize("higher", [False, pytest.param(True, marks=pytest.mark.slow)])
 def test_a_cap_ends_it_tidily_and_a_higher_one_goes_on(
-    driver: Driver, unbroken: Path, plan: Plan
+    driver: Driver, unbroken: Path, higher: bool
 ) -> None:
     told = driver.run.parent / "events"
     hears = f"on_event=['sh', '-c', 'cat >> {told}']"
@@ -410,11 +414,12 @@ def test_a_cap_ends_it_tidily_and_a_higher_one_goes_on(
     assert set(load_results(driver.run)["status"]) == {"running"}
     # At once, and without Ray.
     assert driver.resume()[2].splitlines()[-1] == last
-    command = ("run", str(space), "--out", str(driver.run), "--set", "caps.gpu_hours=1")
-    assert driver.finish(driver.start(*command))[0] == 0
-    assert_equal_runs(driver.run, unbroken)
+    if higher:
+        command = ("run", str(space), "--out", str(driver.run), "--set", "caps.gpu_hours=1")
+        assert driver.finish(driver.start(*command))[0] == 0
+        assert_equal_runs(driver.run, unbroken)
     events = [json.loads(line) for line in told.read_text().splitlines()]
-    assert [one["event"] for one in events if one["event"] != "cap_near"] == [
-        *("cap_reached", "cap_reached", "all_done"),
-    ]
-    assert (events[-1]["done"], events[-1]["failed"], events[-1]["left"]) == (2, 0, 0)
+    named = [one["event"] for one in events if one["event"] != "cap_near"]
+    assert named == ["cap_reached", "cap_reached", *(["all_done"] if higher else [])]
+    counts = (events[-1]["done"], events[-1]["failed"], events[-1]["left"])
+    assert counts == ((2, 0, 0) if higher else (0, 0, 2))
