@@ -44,7 +44,7 @@ if __name__ == "__main__":
     share_ray()
     try:
         with pytest.MonkeyPatch.context() as patch:
-            undrawn(patch)  # of five reports, which take as long as all else together
+            undrawn(patch)  # six times as long as the rest of a report, and the demo draws them
             for step in json.load(sys.stdin):
                 sys.stderr.write(f"$ {' '.join(step['words'])}\n")
                 if code := call(step["words"], step["stdout"]):
