@@ -5,12 +5,11 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 # Two processes that each start a thread per core get in each other's way.
 export OMP_NUM_THREADS ?= 1
-# Three processes on two cores: tests that start others wait for them half of the time.
-PYTEST := $(BIN)/pytest -n 3 --dist loadfile -m "not slow and not gpu"
+PYTEST := $(BIN)/pytest -m "not slow and not gpu" --durations=25 --durations-min=1
 # Rooms of pure functions, whose own tests must reach nine lines in ten.
 PURE := tests/config tests/query tests/results tests/report
 
-.PHONY: setup demo test lint study clean
+.PHONY: setup demo test lint lint-and-pure test-pure test-others study clean
 
 setup: $(STAMP)
 
@@ -19,7 +18,8 @@ $(STAMP): pyproject.toml constraints.txt
 	@echo "installing into $(VENV): torch, MONAI, Ray and what they need, a few GB. pip says nothing until it is done,"
 	@echo "which takes some minutes the first time; later calls of make skip it."
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install -q -c constraints.txt -e '.[dev]'
+	@# Python compiles what it imports, a tenth of all that pip would.
+	$(BIN)/pip install -q --no-compile -c constraints.txt -e '.[dev]'
 	touch $@
 
 demo: $(STAMP)
@@ -31,9 +31,22 @@ lint: $(STAMP)
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-test: lint
+# All at once, though the cores be two: of the other tests, those that start processes wait for them
+# half of the time. What lint and the pure rooms say comes when they end; whatever fails, the rest
+# ends as well, and all have failed.
+test: $(STAMP)
+	@$(MAKE) --no-print-directory --jobs=3 test-others lint-and-pure
+
+lint-and-pure: $(STAMP)
+	@$(MAKE) --no-print-directory --output-sync=target lint test-pure
+
+# In one process: another would import anew all that they need, and with coverage.
+test-pure: $(STAMP)
 	$(PYTEST) --cov --cov-report=term $(PURE)
-	$(PYTEST) $(addprefix --ignore=,$(PURE)) tests
+
+# In the order of tests/conftest.py, lest a long file be the last.
+test-others: $(STAMP)
+	$(PYTEST) -n 2 --dist loadfile --no-loadscope-reorder $(addprefix --ignore=,$(PURE)) tests
 
 # Hours; goes on where it was broken off (docs/study.md).
 study: $(STAMP)

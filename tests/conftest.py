@@ -1,6 +1,8 @@
 """Settings for all tests: one thread each, and examples that are the same on every run in CI."""
 
+import gc
 import os
+from collections import Counter
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("WANDB_MODE", "offline")
@@ -21,3 +23,18 @@ def pytest_configure(config: pytest.Config) -> None:
     asked = config.option.markexpr
     if "gpu" not in asked or "not gpu" in asked:
         os.environ["CUDA_VISIBLE_DEVICES"] = ""
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Let processes beside each other begin with what lasts longest: files with Ray, then large."""
+    if hasattr(config, "workerinput"):
+        size = Counter(item.path for item in items)
+        with_ray = {item.path for item in items if item.get_closest_marker("ray")}
+        items.sort(key=lambda item: (item.path not in with_ray, -size[item.path]))
+
+
+def pytest_collection_finish() -> None:
+    """Spare collections of garbage all that was imported: statsmodels asks for one a test."""
+    gc.collect()
+    gc.freeze()

@@ -9,9 +9,11 @@ from contextlib import nullcontext, redirect_stdout
 from pathlib import Path
 from typing import Any
 
+import pytest
 import ray
 
 from alsweep.cli.main import main
+from tests.report.pages import undrawn
 
 
 def call(words: list[str], stdout: str | None) -> int:
@@ -41,9 +43,11 @@ if __name__ == "__main__":
     stop = ray.shutdown
     share_ray()
     try:
-        for step in json.load(sys.stdin):
-            sys.stderr.write(f"$ {' '.join(step['words'])}\n")
-            if code := call(step["words"], step["stdout"]):
-                sys.exit(f"exit code {code}: {' '.join(step['words'])}")
+        with pytest.MonkeyPatch.context() as patch:
+            undrawn(patch)  # six times as long as the rest of a report, and the demo draws them
+            for step in json.load(sys.stdin):
+                sys.stderr.write(f"$ {' '.join(step['words'])}\n")
+                if code := call(step["words"], step["stdout"]):
+                    sys.exit(f"exit code {code}: {' '.join(step['words'])}")
     finally:
         stop()

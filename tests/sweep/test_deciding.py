@@ -188,6 +188,7 @@ def test_a_run_in_which_nothing_was_decided_has_no_log(
 
 
 @pytest.mark.ray
+@pytest.mark.slow
 def test_resume_makes_what_was_added_and_what_was_stopped(
     driver: Driver, plan_of: MakePlan, more: Plan
 ) -> None:

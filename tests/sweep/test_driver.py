@@ -12,12 +12,13 @@ from pathlib import Path
 import psutil
 import pytest
 
+from alsweep.cli.main import _exit_code
 from alsweep.data.case import Dataset
 from alsweep.layout import trajectory_folder
 from alsweep.results.load import load_results
 from alsweep.results.mishaps import Counts, read_mishaps
 from alsweep.sweep.plan import Plan
-from alsweep.sweep.run_folder import write_space
+from alsweep.sweep.run_folder import driver_lock, write_space
 from alsweep.sweep.space_file import to_yaml
 from tests.faults.campaign import Kill, Sweep
 from tests.small_disk import fill, small_disk
@@ -162,25 +163,6 @@ def test_a_sweep_makes_everything_once(unbroken: Path, plan: Plan) -> None:
     assert not (unbroken / ".starts").exists()
 
 
-def test_a_killed_worker_is_replaced_within_the_run(
-    driver: Driver, unbroken: Path, plan: Plan
-) -> None:
-    killed, buggy = plan.ids
-    plant_fault(trajectory_folder(driver.run, killed), KILL, loop=1)
-    plant_fault(trajectory_folder(driver.run, buggy), BUG, loop=2)
-    begin(driver, plan)
-    code, _, err = driver.complete()
-    assert code == 0, err
-    assert f"warning: {killed}: the worker died (killed or crashed" in err
-    assert f"warning: {buggy}: ZeroDivisionError: a bug; the traceback is in" in err
-    told = {(one.kind, one.name, one.loop) for one in read_mishaps(driver.run)}
-    assert told == {("lost", killed, 1), ("error", buggy, 2)}
-    assert "Traceback" not in err
-    told = (trajectory_folder(driver.run, buggy) / "log.txt").read_text()
-    assert told.endswith("ZeroDivisionError: a bug\n")
-    assert_equal_runs(driver.run, unbroken)
-
-
 @pytest.mark.slow
 def test_workers_are_used_again_and_none_after_a_failure(
     driver: Driver, plan_of: MakePlan, unbroken: Path
@@ -208,51 +190,47 @@ def test_workers_are_used_again_and_none_after_a_failure(
     assert alone.items() <= queries_of(driver.run).items()
 
 
-def test_deterministic_failures_are_not_retried_and_a_new_run_tries_again(
-    driver: Driver, unbroken: Path, plan: Plan
+def test_a_fault_costs_what_it_hits_and_a_new_run_tries_again_what_failed(
+    driver: Driver, unbroken: Path, plan: Plan, plan_of: MakePlan
 ) -> None:
-    failing, buggy = plan.ids
+    # Of three seeds the first goes on within the run, the second has no start, the third fails.
+    (killed, mended), (failing, buggy) = plan.ids, plan_of(seeds=[2]).ids
+    plant_fault(trajectory_folder(driver.run, killed), KILL, loop=1)
+    plant_fault(trajectory_folder(driver.run, mended), BUG, loop=2)
+    plant_fault(driver.run / "start-s1", BUG, loop=0, times=2)
     plant_fault(trajectory_folder(driver.run, failing), ERROR, loop=1)
     plant_fault(trajectory_folder(driver.run, buggy), BUG, loop=2, times=2)
     begin(driver, plan)
-    code, _, err = driver.complete()
-    assert code == 1
-    assert "2 of 2 trajectories failed" in err.splitlines()[-1]
+    code, _, err = driver.complete("--set", "seeds=[0,1,2]")
+    assert code == 3, err
+    assert "4 of 6 trajectories failed" in err.splitlines()[-1]
+    assert "Traceback" not in err
+    assert f"warning: {killed}: the worker died (killed or crashed" in err
+    assert f"warning: {mended}: ZeroDivisionError: a bug; the traceback is in" in err
+    told = [(one.kind, one.name, one.loop) for one in read_mishaps(driver.run)]
+    assert told.count(("lost", killed, 1)) == told.count(("error", mended, 2)) == 1
+    assert told.count(("error", buggy, 2)) == 2
+    assert Counts.of(read_mishaps(driver.run)) == Counts(lost=1, errors=5)
+    told_of_mended = (trajectory_folder(driver.run, mended) / "log.txt").read_text()
+    assert told_of_mended.endswith("ZeroDivisionError: a bug\n")
+    log = driver.run / "log.txt"
+    assert f" and 1 more: ZeroDivisionError: a bug; the traceback is in {log}" in err
+    assert "in fault" in log.read_text()
     error = json.loads((trajectory_folder(driver.run, failing) / "error.json").read_text())
     assert error == {"error": "the pool is empty; lower query.patches", "loop": 1}
     erred = json.loads((trajectory_folder(driver.run, buggy) / "error.json").read_text())
     assert erred["loop"] == 2
     assert erred["error"].startswith("ZeroDivisionError: a bug; the traceback is in")
-    assert set(load_results(driver.run)["status"]) == {"failed"}
-    assert driver.resume()[0] == 0
-    assert_equal_runs(driver.run, unbroken)
-    assert not (trajectory_folder(driver.run, failing) / "error.json").exists()
-
-
-def test_a_start_that_fails_fails_those_that_share_it_and_no_others(
-    driver: Driver, plan: Plan
-) -> None:
-    plant_fault(driver.run / "start-s1", ERROR, loop=0)
-    begin(driver, plan)
-    code, _, err = driver.complete("--set", "seeds=[0,1]")
-    assert code == 3
-    assert "2 of 4 trajectories failed" in err.splitlines()[-1]
     table = load_results(driver.run)
-    assert set(table["seed"]) == {0}
+    assert table.groupby("seed")["status"].agg(set).to_dict() == {0: {"done"}, 2: {"failed"}}
+    assert driver.resume()[0] == 0
+    table, expected = (load_results(run).drop(columns=TIMES) for run in (driver.run, unbroken))
     assert set(table["status"]) == {"done"}
-
-
-def test_all_failed_is_exit_code_one(driver: Driver, plan: Plan) -> None:
-    plant_fault(driver.run / "start-s0", BUG, loop=0, times=2)
-    begin(driver, plan)
-    code, _, err = driver.complete()
-    assert code == 1
-    assert "2 of 2 trajectories failed" in err.splitlines()[-1]
-    log = driver.run / "log.txt"
-    assert f"{plan.ids[0]}: ZeroDivisionError: a bug; the traceback is in {log}" in err
-    assert "Traceback" not in err
-    assert "in fault" in log.read_text()
-    assert Counts.of(read_mishaps(driver.run)) == Counts(errors=2)
+    assert table.groupby("seed").size().to_dict() == {0: 6, 1: 6, 2: 6}
+    first = table[table["seed"] == 0].reset_index(drop=True)
+    assert first.equals(expected)
+    assert queries_of(unbroken).items() <= queries_of(driver.run).items()
+    assert not list(driver.run.glob("trajectories/*/error.json"))
 
 
 def test_a_full_disk_is_one_line_without_another_try_and_costs_nothing(
@@ -279,16 +257,19 @@ def test_a_full_disk_is_one_line_without_another_try_and_costs_nothing(
 
 
 def test_a_disk_too_small_to_begin_is_refused_and_one_that_may_fill_is_warned_of(
-    dataset: Dataset, tmp_path: Path
+    dataset: Dataset, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with small_disk(tmp_path / "disk", 24) as disk:
         driver = Driver(dataset, disk)
-        _, out, err = driver.complete("--dry-run")
+        words = ["run", str(driver.space), "--out", str(driver.run)]
+        assert _exit_code([*words, "--dry-run"], debug=False) == 0
+        err = capsys.readouterr().err
         assert f"warning: disk {disk}: at most" in err
         assert "but only 24 MiB free; free space on it" in err
         fill(disk, left=10 << 20)
-        code, out, err = driver.complete()
-        assert (code, out) == (1, "")
+        assert _exit_code(words, debug=False) == 1
+        out, err = capsys.readouterr()
+        assert out == ""
         assert f"the disk {disk} is full, with 10 MiB of 24 MiB free" in err
         assert not (driver.run / "trajectories").exists()
 
@@ -386,11 +367,10 @@ def test_a_disabled_tracker_leaves_no_trace(unbroken: Path) -> None:
 
 
 def test_a_second_driver_gets_one_clear_line(driver: Driver) -> None:
-    first = driver.start_run(seconds=1.0)
-    wait_for(lambda: (driver.run / "sweep.yaml").exists(), of=first)
-    code, out, err = driver.complete()
+    with driver_lock(driver.run):
+        code, out, err = driver.complete()
     assert code == 2
-    assert f"{driver.run}: another alsweep (process {first.pid}" in err.splitlines()[-1]
+    assert f"{driver.run}: another alsweep (process {os.getpid()}" in err.splitlines()[-1]
     assert out == ""
 
 
@@ -412,14 +392,16 @@ def test_what_is_done_is_not_done_again_and_a_sweep_can_be_extended(
     assert len(table) == 12
 
 
+@pytest.mark.slow
 def test_more_cpus_than_there_are_is_refused_instead_of_waiting(driver: Driver) -> None:
     code, _, err = driver.complete("--set", "resources.cpus=4096")
     assert code == 2
     assert "resources.cpus: a worker needs 4096, but Ray has" in err.splitlines()[-1]
 
 
+@pytest.mark.parametrize("higher", [False, pytest.param(True, marks=pytest.mark.slow)])
 def test_a_cap_ends_it_tidily_and_a_higher_one_goes_on(
-    driver: Driver, unbroken: Path, plan: Plan
+    driver: Driver, unbroken: Path, higher: bool
 ) -> None:
     told = driver.run.parent / "events"
     hears = f"on_event=['sh', '-c', 'cat >> {told}']"
@@ -436,11 +418,12 @@ def test_a_cap_ends_it_tidily_and_a_higher_one_goes_on(
     assert set(load_results(driver.run)["status"]) == {"running"}
     # At once, and without Ray.
     assert driver.resume()[2].splitlines()[-1] == last
-    command = ("run", str(space), "--out", str(driver.run), "--set", "caps.gpu_hours=1")
-    assert driver.finish(driver.start(*command))[0] == 0
-    assert_equal_runs(driver.run, unbroken)
+    if higher:
+        command = ("run", str(space), "--out", str(driver.run), "--set", "caps.gpu_hours=1")
+        assert driver.finish(driver.start(*command))[0] == 0
+        assert_equal_runs(driver.run, unbroken)
     events = [json.loads(line) for line in told.read_text().splitlines()]
-    assert [one["event"] for one in events if one["event"] != "cap_near"] == [
-        *("cap_reached", "cap_reached", "all_done"),
-    ]
-    assert (events[-1]["done"], events[-1]["failed"], events[-1]["left"]) == (2, 0, 0)
+    named = [one["event"] for one in events if one["event"] != "cap_near"]
+    assert named == ["cap_reached", "cap_reached", *(["all_done"] if higher else [])]
+    counts = (events[-1]["done"], events[-1]["failed"], events[-1]["left"])
+    assert counts == ((2, 0, 0) if higher else (0, 0, 2))

@@ -65,6 +65,7 @@ def test_each_end_is_told_and_failures_are_returned_by_name(
 
 
 @pytest.mark.ray
+@pytest.mark.slow  # the README's test calls the command, too
 def test_what_is_missing_is_made_and_a_failure_is_tried_again(
     driver: Driver, plan_of: MakePlan
 ) -> None:

@@ -155,6 +155,14 @@ def bench(dataset: Dataset, run: Path) -> Bench:
     return Bench(dataset, run)
 
 
+@pytest.fixture(scope="module")
+def calm(dataset: Dataset, tmp_path_factory: pytest.TempPathFactory) -> Bench:
+    """A search that nobody disturbed; read only."""
+    bench = Bench(dataset, tmp_path_factory.mktemp("calm") / "run")
+    bench.go()
+    return bench
+
+
 def params(bench: Bench) -> list[dict[str, Any]]:
     return [trial.params for trial in bench.trials]
 
@@ -172,12 +180,11 @@ def told(bench: Bench) -> list[tuple[Any, ...]]:
 
 
 def test_a_value_is_the_mean_over_seeds_and_names_of_parameters_are_one_strategys(
-    bench: Bench,
+    calm: Bench,
 ) -> None:
-    bench.go()
-    table, names = aubc(load_results(bench.run)), set()
-    rows = load_results(bench.run)
-    for trial in complete(bench):
+    table, names = aubc(load_results(calm.run)), set()
+    rows = load_results(calm.run)
+    for trial in complete(calm):
         ids = trial.user_attrs["trajectories"]
         mine = rows[rows["trajectory"].isin(ids)]
         values = aubc(mine)["aubc"]
@@ -194,12 +201,12 @@ def test_a_value_is_the_mean_over_seeds_and_names_of_parameters_are_one_strategy
         assert own == expected[trial.params["strategy"]]
         names |= own
     assert len(names) == 3
-    assert len(table) == len({i for t in bench.trials for i in t.user_attrs["trajectories"]})
-    assert len(complete(bench)) == 6
-    assert all(trial.state.is_finished() for trial in bench.trials)
-    assert {d.by for d in read_decisions(bench.run)} == {"search"}
-    numbers = {f"trial {trial.number}" for trial in bench.trials}
-    assert {d.why for d in read_decisions(bench.run)} == numbers
+    assert len(table) == len({i for t in calm.trials for i in t.user_attrs["trajectories"]})
+    assert len(complete(calm)) == 6
+    assert all(trial.state.is_finished() for trial in calm.trials)
+    assert {d.by for d in read_decisions(calm.run)} == {"search"}
+    numbers = {f"trial {trial.number}" for trial in calm.trials}
+    assert {d.why for d in read_decisions(calm.run)} == numbers
 
 
 def test_what_is_suggested_stands_in_the_trajectories_and_labels_tell_them_apart(
@@ -256,12 +263,11 @@ _STOPS = {
 @pytest.mark.parametrize("where", _STOPS)
 def test_a_stop_changes_no_suggestion_and_no_number(
     where: str,
-    bench: Bench,
+    calm: Bench,
     dataset: Dataset,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    bench.go()
     other = Bench(dataset, tmp_path / "other")
     with monkeypatch.context() as patch:
         stop_at(patch, *_STOPS[where])
@@ -269,9 +275,9 @@ def test_a_stop_changes_no_suggestion_and_no_number(
             other.go()
     assert any(not trial.state.is_finished() for trial in other.trials)
     other.go()
-    assert told(other) == told(bench)
-    assert len(other.made) == len(set(other.made)) == len(bench.made)
-    assert best_path(other.run).read_text() == best_path(bench.run).read_text()
+    assert told(other) == told(calm)
+    assert len(other.made) == len(set(other.made)) == len(calm.made)
+    assert best_path(other.run).read_text() == best_path(calm.run).read_text()
 
 
 def stop_at(patch: pytest.MonkeyPatch, name: str, after: int) -> None:
@@ -297,9 +303,8 @@ def counted(step: Any, calls: dict[str, int], allowed: int) -> Any:
 
 
 def test_a_stop_between_two_parameters_is_made_up_for(
-    bench: Bench, dataset: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    calm: Bench, dataset: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    bench.go()
     other = Bench(dataset, tmp_path / "other")
     with monkeypatch.context() as patch:
         step = optuna.trial.Trial.suggest_categorical
@@ -308,7 +313,7 @@ def test_a_stop_between_two_parameters_is_made_up_for(
             other.go()
     assert "inference.tta" not in other.trials[-1].params
     other.go()
-    assert told(other) == told(bench)
+    assert told(other) == told(calm)
 
 
 def test_a_signal_waits_until_the_study_is_written(
@@ -383,12 +388,11 @@ def test_a_resumed_search_is_the_stored_one(bench: Bench) -> None:
         assert again == trial.user_attrs["trajectories"]
 
 
-def test_best_yaml_is_the_best_configuration(bench: Bench) -> None:
-    bench.go()
-    best = max(complete(bench), key=lambda trial: trial.value or 0)
-    text = best_path(bench.run).read_text()
+def test_best_yaml_is_the_best_configuration(calm: Bench) -> None:
+    best = max(complete(calm), key=lambda trial: trial.value or 0)
+    text = best_path(calm.run).read_text()
     assert text.startswith(f"# Trial {best.number} of the search tiny: aubc {best.value:.6g} (")
-    plan = plan_of(load_sweep(best_path(bench.run)), "best.yaml")
+    plan = plan_of(load_sweep(best_path(calm.run)), "best.yaml")
     assert list(plan.ids) == best.user_attrs["trajectories"]
     assert plan.sweep.name == "tiny-best"
 
@@ -715,9 +719,8 @@ def test_over_several_datasets_a_value_is_the_mean_over_settings_of_means_over_s
 
 
 def test_a_cap_ends_a_search_between_loops_and_a_resume_suggests_the_same(
-    bench: Bench, dataset: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    calm: Bench, dataset: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    bench.go()
     other = Bench(dataset, tmp_path / "other")
     # Six seconds are a trajectory and a bit; a batch is two configurations of two.
     capped = Meter(CapsConfig(gpu_hours=34 / 3600))
@@ -734,12 +737,12 @@ def test_a_cap_ends_a_search_between_loops_and_a_resume_suggests_the_same(
     assert status.seconds_left is None
     done = other.drive(monkeypatch)
     assert (done.stopped, done.left, done.configurations) == (None, 0, 0)
-    assert told(other) == told(bench)
+    assert told(other) == told(calm)
     over = read_status(other.run)
     assert over.over
     assert over.seconds_left == 0
     asked = len(other.made)
-    assert other.drive(monkeypatch).done == len(bench.made)
+    assert other.drive(monkeypatch).done == len(calm.made)
     assert len(other.made) == asked
 
 

@@ -56,16 +56,24 @@ def goes_on(driver: Driver, decisions: int, records: int) -> bool:
     return enough and len(records_of(driver.run)) >= records
 
 
+# As soon as the first configuration is decided on, and amid the second.
+STOPPED = (1, 0, signal.SIGTERM, INTERRUPTED)
+KILLED = (3, 7, signal.SIGKILL, -9)
+
+
+@pytest.mark.parametrize(
+    "stops",
+    [
+        pytest.param((KILLED,), id="killed"),
+        pytest.param((STOPPED, KILLED), id="stopped and killed", marks=pytest.mark.slow),
+    ],
+)
 def test_a_killed_search_over_two_datasets_goes_on_as_if_nothing_had_been(
-    driver: Driver, dataset: Dataset, settings: list[dict[str, Any]], tmp_path: Path
+    driver: Driver, dataset: Dataset, settings: list[dict[str, Any]], tmp_path: Path, stops: Any
 ) -> None:
     sweep = sweep_of(dataset, seeds=[0], grid={}, base=BASE, search=SEARCH, settings=settings)
     driver.space.write_text(to_yaml(sweep))
-    # As soon as the first configuration is decided on, and amid the second.
-    for decisions, records, sign, code in (
-        (1, 0, signal.SIGTERM, INTERRUPTED),
-        (3, 7, signal.SIGKILL, -9),
-    ):
+    for decisions, records, sign, code in stops:
         process = driver.start_run(seconds=SECONDS_OF_A_LOOP)
         wait_for(lambda least=(decisions, records): goes_on(driver, *least), of=process)
         process.send_signal(sign)

@@ -34,6 +34,7 @@ from alsweep.sweep.planning import plan_of, plan_read, stored_plan
 from alsweep.sweep.run_folder import check_same_sweep, left_out, stored_sweep, write_space
 from alsweep.sweep.running import training_in
 from alsweep.sweep.status import read_status
+from tests.report.pages import undrawn
 
 SPACE = Path(__file__).parents[2] / "search_spaces" / "phantom-query-size.yaml"
 NAMES = ["single", "half", "other phantom"]
@@ -207,7 +208,10 @@ def test_a_sweep_on_one_dataset_may_get_settings_but_no_dataset_in_its_place(
         check_same_sweep(run, plan_of(space(place, settings=[only]), "s"))
 
 
-def test_a_report_mixes_no_classes_and_ranks_each_dataset(made: Path) -> None:
+def test_a_report_mixes_no_classes_and_ranks_each_dataset(
+    made: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    undrawn(monkeypatch)
     study = read_study([made])
     found = {name: [study.settings[s] for s in one] for name, one in datasets_of(study).items()}
     assert found == {"phantom": ["single", "half"], "liver": ["other phantom"]}

@@ -201,10 +201,10 @@ def _run(dataset: Path, folder: Path) -> None:
 
 
 def test_a_killed_process_goes_on_where_its_query_log_ends(unbroken, phantom, tmp_path):
-    spawn = multiprocessing.get_context("spawn")
+    fork = multiprocessing.get_context("fork")  # what is spawned imports torch for some seconds
     folder = tmp_path / "t"
     for waits_for in ("loop_000.json", "loop_001.json", "loop_002.json"):
-        process = spawn.Process(target=_run, args=(phantom.path, folder))
+        process = fork.Process(target=_run, args=(phantom.path, folder))
         process.start()
         deadline = time.monotonic() + 60
         while not (folder / "queries" / waits_for).exists() and time.monotonic() < deadline:
