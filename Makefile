@@ -53,4 +53,4 @@ study: $(STAMP)
 	bash analysis/study.sh $(BIN)
 
 clean:
-	rm -rf $(VENV) runs
+	rm -rf $(VENV)

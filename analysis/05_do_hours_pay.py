@@ -2,8 +2,9 @@
 
     python analysis/05_do_hours_pay.py RUN [RUN ...] [--out FIGURE.png]
 
-Each recipe (epochs, members, TTA) of a dataset and budget: final Dice and AUBC, mean of strategies,
-against the machine hours of a trajectory, shared members counted as if it had trained them.
+Each recipe (what settings of one dataset and budget differ in) by its name: AUBC, mean of
+strategies, against the machine hours of a trajectory, shared members counted as if it had trained
+them.
 """
 
 import pandas as pd
@@ -13,29 +14,24 @@ from alsweep.results import aubc
 from alsweep.results.compute import with_hours
 
 BUDGET = ["dataset", "patch_size", "query_size"]
-RECIPE = ["epochs", "members", "tta"]
+RECIPE = "setting"
+"""Not epochs and members: an ensemble of snapshots has as many as one of seeds."""
 
 
 def trajectories(done: pd.DataFrame) -> pd.DataFrame:
     """AUBC and hours of every trajectory, with its budget and recipe."""
     last = with_hours(done).groupby(["setting", "strategy", "seed"]).last()
-    found = last.reset_index()[["setting", "strategy", "seed", "hours", *BUDGET, *RECIPE]]
+    found = last.reset_index()[["setting", "strategy", "seed", "hours", *BUDGET]]
     return found.merge(aubc(done), on=["setting", "strategy", "seed"])
-
-
-def recipe(key: tuple[object, ...]) -> str:
-    """``4 epochs, 5 members, TTA``."""
-    epochs, members, tta = key
-    return f"{epochs} epochs, {members} members{', TTA' if tta else ''}"
 
 
 def main() -> None:
     """Tell what each dearer recipe gains for its hours."""
     study, out = asked(__doc__ or "")
     found = trajectories(study.done)
-    recipes = found.groupby(BUDGET)[RECIPE].apply(lambda own: len(own.drop_duplicates()))
+    recipes = found.groupby(BUDGET)[RECIPE].nunique()
     if not (recipes > 1).any():
-        nothing("no dataset and budget was run with two recipes of training, members or TTA")
+        nothing("no dataset and budget was run with two recipes")
     sentences, (figure, (ax,)) = [], axes()
     for budget in recipes.index[recipes > 1]:
         here = found[(found[BUDGET] == list(budget)).all(axis="columns")]
@@ -44,14 +40,14 @@ def main() -> None:
         ax.plot(each["hours"], 100 * each["aubc"], "o-", label=" · ".join(map(str, budget)))
         for key, row in each.iterrows():
             at, place = (row["hours"], 100 * row["aubc"]), {"xytext": (0, 7), "ha": "center"}
-            ax.annotate(recipe(key), at, textcoords="offset points", fontsize=7, **place)
+            ax.annotate(study.settings[key], at, textcoords="offset points", fontsize=7, **place)
         cheapest, *dearer = each.index
         for key in dearer:
             times = each.loc[key, "hours"] / each.loc[cheapest, "hours"]
             sentences.append(
-                f"{' · '.join(map(str, budget))}: {recipe(key)} give "
+                f"{' · '.join(map(str, budget))}: {study.settings[key]} gives "
                 f"{mean_and_ends(by_seed[key] - by_seed[cheapest])} points of AUBC for {times:.1f} "
-                f"times the hours of {recipe(cheapest)}."
+                f"times the hours of {study.settings[cheapest]}."
             )
     ax.margins(x=0.2)
     ax.set_xlabel("machine hours of a trajectory")

@@ -1,7 +1,12 @@
-"""What the questions here share: run folders from the command line, and a figure at the end."""
+"""What the questions here share: run folders from the command line, and a figure at the end.
+
+The sentence is printed, and written beside the figure as a text. ``--control`` names the strategy
+that others are held against where a question has one; else it is the first that the runs declare.
+"""
 
 import argparse
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
@@ -13,7 +18,7 @@ from alsweep.report.study import Look, Study, read_study
 
 
 def asked(question: str) -> tuple[Study, Path]:
-    """Return the runs that the command line names, and where the figure goes.
+    """Return the runs that the command line names, and where figure and text go.
 
     Args:
         question: The docstring of the file.
@@ -24,13 +29,19 @@ def asked(question: str) -> tuple[Study, Path]:
     )
     parser.add_argument("runs", nargs="+", type=Path, metavar="RUN")
     parser.add_argument("--out", type=Path, default=Path(f"{name}.png"), help="the figure")
+    parser.add_argument("--control", metavar="STRATEGY", help="its label; default: as declared")
     given = parser.parse_args()
-    return read_study(given.runs), given.out
+    study = read_study(given.runs)
+    if given.control is not None:
+        asks = study.asked.model_copy(update={"controls": (given.control,)})
+        study = replace(study, asked=asks)
+    return study, given.out
 
 
 def told(sentence: str, figure: Figure, out: Path) -> None:
-    """Print what came out and write the figure."""
+    """Print what came out, and write it and the figure."""
     print(sentence)
+    out.with_suffix(".txt").write_text(f"{sentence}\n", encoding="utf-8")
     out.write_bytes(png(figure))
     print(f"figure: {out}")
 

@@ -54,7 +54,7 @@ def _check_this_machine(resources: "ResourcesConfig") -> None:
     if resources.gpus > most:
         raise ConfigError(
             f"resources.gpus: a worker needs {resources.gpus:g}, but this machine has {most}; "
-            "write less, or use a cluster (--address)"
+            f"write {'less' if most else '0'}, or use a cluster (--address)"
         )
     resolve_compute(resources.device, "auto")
 

@@ -113,6 +113,8 @@ class ResourcesConfig(Frozen):
         """Calibrated alone on a card, and with a number from then on."""
         if isinstance(value, dict) and value.get("gpus") == "auto":
             return {**value, "gpus": 1.0, "gpus_to_find": True}
+        if isinstance(value, dict) and isinstance(value.get("gpus"), str):
+            raise ValueError(f"gpus: {value['gpus']!r} is no number; write one, or auto")
         return value
 
     @property

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import pandas as pd
 
 from alsweep.report.study import Study
+from alsweep.results.compute import pretrained
 
 ALPHA = 0.05
 
@@ -94,6 +95,18 @@ def not_ranked(study: Study, ranks: pd.DataFrame) -> str:
 def taken_over(rows: pd.DataFrame) -> "pd.Series[bool]":
     """Whether a loop was made by a trajectory with another number of loops: it took nothing."""
     return (rows[["train_seconds", "evaluate_seconds", "query_seconds"]] == 0).all(axis="columns")
+
+
+def pretrained_text(done: pd.DataFrame) -> str:
+    """What was learnt before any training, which is in none of the sums; nothing, if nothing."""
+    each = pretrained(done)
+    if each.empty:
+        return ""
+    shared = count(int(each["trajectories"].sum()), "trajectory", "trajectories")
+    return (
+        f" Pretraining took {each['hours'].sum() * 3600:,.1f} s more, counted once: "
+        f"{count(len(each), 'network')} for {shared}."
+    )
 
 
 def taken_over_text(rows: pd.DataFrame) -> str:

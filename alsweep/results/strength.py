@@ -11,7 +11,7 @@ LEARNED = 0.5
 """Dice above which a class counts as learned."""
 
 _PREFIX = "dice_"
-_NEEDED = ["setting", "class", "dice"]
+_NEEDED = ["setting", "class", "strategy", "dice"]
 
 
 def learned(
@@ -28,8 +28,9 @@ def learned(
         statuses: Which trajectories enter; unfinished ones have smaller budgets.
 
     Returns:
-        One row a (setting, class) of which Dice is known: ``trajectories``, ``learned`` (how many
-        of them), ``lowest`` and ``mean`` Dice of the last loop.
+        One row a (setting, class, strategy) of which Dice is known, classes in the order of the
+        table: ``trajectories``, ``learned`` (how many of them), ``lowest`` and ``mean`` Dice of the
+        last loop.
 
     Raises:
         RecordError: A column is missing, or a loop is there twice.
@@ -43,7 +44,8 @@ def learned(
     ]
     every = pd.concat(rows, ignore_index=True) if rows else pd.DataFrame(columns=_NEEDED)
     known = every[every["dice"].notna()]
-    groups = known.assign(learned=known["dice"] > threshold).groupby(["setting", "class"])
+    keys = ["setting", "class", "strategy"]
+    groups = known.assign(learned=known["dice"] > threshold).groupby(keys, sort=False)
     return groups.agg(
         trajectories=("dice", "size"),
         learned=("learned", "sum"),

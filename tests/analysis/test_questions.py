@@ -14,7 +14,7 @@ SAYS = {
     "02": "On none of 2 settings is any strategy shown to be better than random_fg66",
     "03": "Strategies differ from random_fg66 most at loop",
     "04": "counted by voxels: patches of 8x8x8 give",
-    "05": "8 epochs, 2 members give",
+    "05": " points of AUBC for ",
     "06": "pairs of strategies lie further apart than twice",
     "07": "never comes to the Dice that random_fg66 ends with",
     "08": "points of Dice against",
@@ -44,6 +44,7 @@ def test_a_question_is_answered_by_a_sentence_and_a_figure(
     given = runs if number == "05" else runs[:1]
     ask(path, monkeypatch, *given, "--out", tmp_path / "figure.png")
     assert SAYS[number] in capsys.readouterr().out
+    assert SAYS[number] in (tmp_path / "figure.txt").read_text()
     assert (tmp_path / "figure.png").read_bytes().startswith(b"\x89PNG")
 
 
@@ -57,3 +58,11 @@ def test_what_runs_cannot_answer_is_said(number, tmp_path, monkeypatch):
 
 def test_no_question_takes_more_than_a_hundred_lines():
     assert all(len(path.read_text().splitlines()) <= 100 for path in FOLDER.glob("*.py"))
+
+
+def test_another_control_may_be_named(runs, tmp_path, monkeypatch, capsys):
+    (path,) = (one for one in QUESTIONS if one.name.startswith("02"))
+    ask(path, monkeypatch, runs[0], "--control", "random", "--out", tmp_path / "figure.png")
+    assert "better than random" in capsys.readouterr().out
+    with pytest.raises(SystemExit, match="no control is finished"):
+        ask(path, monkeypatch, runs[0], "--control", "randon", "--out", tmp_path / "figure.png")

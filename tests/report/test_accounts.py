@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 
 from alsweep import __version__
+from alsweep.config.option import OptionSpec
 from alsweep.report import html
 from alsweep.report.captions import notices
 from alsweep.report.html import _cards, _notices
@@ -309,7 +310,7 @@ def test_what_networks_have_not_learned_is_said(study):
     done[[f"dice_{name}" for name in names]] = 0.9
     strong = replace(study, table=done)
     assert said(strong)["Strength of the learner"].startswith(
-        "Every class is above 50 % with every strategy and seed."
+        "Every class that was judged is above 50 % with every strategy and seed."
     )
     weak = done.copy()
     last = weak["loop"] == weak["loop"].max()
@@ -319,3 +320,12 @@ def test_what_networks_have_not_learned_is_said(study):
         f"NOT every class is above 50 % with every strategy and seed: {names[0]} in "
         f"{last.sum() - 1} of {last.sum()} (lowest 10.00 %)."
     )
+
+
+def test_what_networks_learn_besides_labels_is_said(study):
+    training = study.trajectories[0].config.training
+    begun_with = OptionSpec(kind="positional_contrastive")
+    other = begun(study, training=training.model_copy(update={"pretraining": begun_with}))
+    assert ", pretrained by positional_contrastive" in said(other)["Training"]
+    assert said(study)["Annotation cost"].endswith("; none is a measured time.")
+    assert "measured" not in said(study)["Annotation cost"].removesuffix("a measured time.")

@@ -37,10 +37,16 @@ def test_a_class_that_a_dataset_lacks_is_left_out():
     other = table_of([np.nan]).assign(setting="t")
     rows = learned(pd.concat([table_of([0.6]), other], ignore_index=True))
     assert rows[["setting", "class"]].to_numpy().tolist() == [
-        ["s", "lesion"],
         ["s", "organ"],
         ["t", "organ"],
+        ["s", "lesion"],
     ]
+
+
+def test_each_strategy_has_its_own_count():
+    both = pd.concat([table_of([0.6]), table_of([0.1]).assign(strategy="clasp_pe")])
+    lesion = learned(both).query("`class` == 'lesion'").set_index("strategy")
+    assert lesion["learned"].to_dict() == {"random": 1, "clasp_pe": 0}
 
 
 def test_what_is_not_finished_says_nothing():

@@ -6,7 +6,8 @@ from collections.abc import Callable, Iterable, Iterator
 import pandas as pd
 
 from alsweep import __version__
-from alsweep.config.trajectory import TrajectoryConfig
+from alsweep.config.option import NONE
+from alsweep.config.trajectory import TrainingConfig, TrajectoryConfig
 from alsweep.costs import cost_models
 from alsweep.report.captions import (
     ALPHA,
@@ -14,6 +15,7 @@ from alsweep.report.captions import (
     count,
     known_numerics,
     notices,
+    pretrained_text,
     seed_counts,
     taken_over,
     taken_over_text,
@@ -51,7 +53,7 @@ def _statements(study: Study, datasets: Iterable[Opened]) -> tuple[tuple[str, st
         *([("Where runs meet", " ".join(study.remarks))] if study.remarks else []),
         ("Full-data reference", _full_data(study)),
         ("Strength of the learner", _strength(study)),
-        ("Annotation cost", f"Counts by {', '.join(cost_models())}; none is a measured time."),
+        ("Annotation cost", _annotation_cost(study)),
         ("Selection", _selection(study)),
         ("Compute", _compute(study.done)),
         ("Hardware", _hardware(study)),
@@ -81,6 +83,16 @@ def _intervals(study: Study) -> str:
     return (
         "Bands ±1 standard deviation over seeds; differences from controls 95 % t, unadjusted; "
         "ranks 95 % bootstrap over seeds."
+    )
+
+
+def _annotation_cost(study: Study) -> str:
+    """Which models count what was annotated, and which ones tell what people took."""
+    known = {None, *study.table.columns[study.table.notna().any()]}
+    names = [name for name, model in cost_models().items() if model.column in known]
+    measured = [name for name in names if name.startswith("measured_")]
+    return f"Counts by {', '.join(name for name in names if name not in measured)}; " + (
+        f"measured of people: {', '.join(measured)}." if measured else "none is a measured time."
     )
 
 
@@ -154,7 +166,15 @@ def _training(config: TrajectoryConfig) -> str:
         f"{count(training.iterations_per_epoch, 'iteration')}, batch {training.batch_size}, "
         f"{training.optimizer}, {'warm' if training.warm_start else 'cold'} start, "
         f"precision {training.precision}, "
-        f"Dice loss{batch} over {training.dice_over} classes"
+        f"Dice loss{batch} over {training.dice_over} classes{_beside_labels(training)}"
+    )
+
+
+def _beside_labels(training: TrainingConfig) -> str:
+    """What networks learn from besides annotated patches."""
+    told = {"pretrained by": training.pretraining, "semi-supervised by": training.semi_supervised}
+    return "".join(
+        f", {how} {option.kind}" for how, option in told.items() if option.kind != NONE.kind
     )
 
 
@@ -202,7 +222,7 @@ def _seeds(study: Study) -> str:
 
 
 def _start(study: Study, configs: Iterable[TrajectoryConfig]) -> str:
-    names = dict.fromkeys(config.starting_budget.strategy.name for config in configs)
+    names = dict.fromkeys(config.starting_budget.strategy.shown for config in configs)
     hashes = study.table.groupby(["setting", "seed"])["start_hash"].nunique()
     if hashes.empty:
         return ", ".join(names)
@@ -222,7 +242,7 @@ def _compute(done: pd.DataFrame) -> str:
     stored = int(taken_here["cached_members"].sum())
     taken = count(stored, "member")
     text = f"{hours:.2f} h of wall-clock time over all workers; {taken} taken from store."
-    text += taken_over_text(done)
+    text += taken_over_text(done) + pretrained_text(done)
     first = taken_here[taken_here["loop"] == 0].groupby(["setting", "seed"])["train_seconds"].sum()
     apart = int((first == 0).sum())
     # A sweep trains loop 0 before its trajectories, in whose records it therefore took no time.

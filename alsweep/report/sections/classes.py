@@ -30,19 +30,20 @@ def what_is_learned(study: Study) -> str:
     rows = learned(study.done)
     if rows.empty:
         return ""
-    above = f"above {100 * LEARNED:g} % with every strategy and seed"
-    weak = rows[rows["learned"] < rows["trajectories"]]
+    groups = rows.groupby(["setting", "class"], sort=False)
+    each = groups.agg({"trajectories": "sum", "learned": "sum", "lowest": "min"}).reset_index()
+    several = rows["strategy"].nunique() > 1
+    above = f"above {100 * LEARNED:g} % with every {'strategy and ' if several else ''}seed"
+    weak = each[each["learned"] < each["trajectories"]]
     if weak.empty:
-        return f"Every class is {above}."
+        return f"Every class that was judged is {above}."
     parts = [
         f"{row['class']}{_place(study, row['setting'])} in {row['learned']} of "
         f"{row['trajectories']} (lowest {percent(row['lowest'])} %)"
         for _, row in weak.iterrows()
     ]
-    return (
-        f"NOT every class is {above}: {', '.join(parts)}. Differences between strategies are there "
-        "partly those of trainings that failed."
-    )
+    failed = " Differences between strategies are there partly those of trainings that failed."
+    return f"NOT every class is {above}: {', '.join(parts)}.{failed if several else ''}"
 
 
 def _place(study: Study, setting: str) -> str:

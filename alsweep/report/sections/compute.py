@@ -6,6 +6,7 @@ import pandas as pd
 
 from alsweep.report.captions import (
     count,
+    pretrained_text,
     same_seeds,
     seed_counts,
     span,
@@ -16,7 +17,6 @@ from alsweep.report.figures import axis, layout, names_axis, panels, plain
 from alsweep.report.section import Block, Caption, Figure, Figures, Material, Section, Tables
 from alsweep.report.study import Study
 from alsweep.report.tables import NamedTable, per_setting
-from alsweep.results.compute import pretrained
 
 _PHASES = {"train_seconds": "train", "evaluate_seconds": "evaluate", "query_seconds": "query"}
 _COLOURS = {"train": "#33658a", "evaluate": "#86bbd8", "query": "#f6ae2d"}
@@ -84,20 +84,8 @@ def _caption(study: Study) -> str:
     """Why times of strategies are not simply comparable."""
     sums = f"Sums over the loops of a trajectory, mean over {span(seed_counts(study), 'seed')}"
     lacking = "" if same_seeds(study) else ", each strategy's own"
-    notes = (_saved, _pretrained, taken_over_text)
+    notes = (_saved, pretrained_text, taken_over_text)
     return f"{sums}{lacking}; wall-clock seconds.{''.join(note(study.done) for note in notes)}"
-
-
-def _pretrained(done: pd.DataFrame) -> str:
-    """What was learnt before any training, which is in none of the sums."""
-    each = pretrained(done)
-    if each.empty:
-        return ""
-    shared = count(int(each["trajectories"].sum()), "trajectory", "trajectories")
-    return (
-        f" Pretraining took {each['hours'].sum() * 3600:,.1f} s more, counted once: "
-        f"{count(len(each), 'network')} for {shared}."
-    )
 
 
 def _saved(done: pd.DataFrame) -> str:
@@ -108,8 +96,9 @@ def _saved(done: pd.DataFrame) -> str:
     first = int(done.loc[done["loop"] == 0, "cached_members"].sum())
     shared = "loop 0 is trained once for all strategies of a setting and seed"
     which = {stored: f" ({shared})", 0: ""}.get(first, f" ({first} of them at loop 0: {shared})")
+    were = "was" if stored == 1 else "were"
     return (
-        f" {count(stored, 'member')} were found stored{which} and cost no time here, so that "
+        f" {count(stored, 'member')} {were} found stored{which} and cost no time here, so that "
         "totals differ from what a strategy would need on its own."
     )
 

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pandas as pd
 
-from alsweep.report.captions import some
+from alsweep.report.captions import pretrained_text, some
 from alsweep.report.costing import column, costed
 from alsweep.report.declared import hour_price
 from alsweep.report.figures import INK, axis, layout, legend_above, marker, panels, plain, short
@@ -27,7 +27,7 @@ def _blocks(material: Material) -> Iterator[Block]:
     study, points = material.study, material.once(_points)
     yield Figures(panels(study, lambda study, setting: _figure(study, setting, points)))
     yield Tables(_hours_tables(study))
-    yield Caption(_CAPTION)
+    yield Caption(_CAPTION + pretrained_text(study.done))
     yield Tables(_point_tables(study, points), folded=True)
     yield Tables((("", _saved_table(study)),))
     yield Caption(

@@ -36,7 +36,8 @@ def _tables(study: Study) -> tuple[NamedTable, ...]:
         if trajectory.status != "done" or trajectory.config is None:
             continue
         label = trajectory.config.strategy.shown
-        for record in trajectory.records:
+        # The last loop asks for nothing, in however short a time.
+        for record in trajectory.records[: trajectory.config.query.loops - 1]:
             if (seconds := record.query_seconds_per_case) is not None:
                 rows = each.setdefault(record.setting, {})
                 rows.setdefault((label, _device(record)), []).append(seconds)
