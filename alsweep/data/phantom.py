@@ -78,7 +78,7 @@ def write_phantom(
     noise: float = NOISE,
     lesion_share: float = LESION_SHARE,
     margin: int = 0,
-    name: str = _HEAD.name,
+    name: str | None = None,
     on_case: Callable[[int], None] | None = None,
 ) -> Dataset:
     """Write a phantom Dataset; equal arguments give equal voxels.
@@ -100,7 +100,8 @@ def write_phantom(
         lesion_share: Of a case's voxels, of all its lesions together, on average.
         margin: Voxels of air on each side beside those that surround the body anyway, as round a
             patient in a wide field of view; ``shape`` holds them, all shares are of what is within.
-        name: Of the Dataset, which tables and figures show; no part of its fingerprint.
+        name: Of the Dataset, which tables and figures show; no part of its fingerprint. Default:
+            phantom.
         on_case: Called with the number of finished cases.
 
     Raises:
@@ -112,14 +113,7 @@ def write_phantom(
             f"--cases {cases}: a phantom needs at least {FEWEST_CASES}, one of them to validate on"
         )
     _check_room(shape, margin)
-    if not FEWEST_CLASSES <= classes <= MOST_CLASSES:
-        raise DatasetError(
-            f"--classes {classes}: a phantom has {FEWEST_CLASSES} to {MOST_CLASSES} classes beside "
-            "the background"
-        )
-    if not name.strip() or not name.isprintable():
-        raise DatasetError(f"--name {name!r}: write a name of one line")
-    head = replace(_head(classes), name=name)
+    head = _head(classes, name)
     ids = [f"phantom_{index:03d}" for index in range(cases)]
     validation = draw_validation({one: one for one in ids})
     source = Source(
@@ -158,9 +152,17 @@ def _check_room(shape: Triple, margin: int) -> None:
         )
 
 
-def _head(classes: int) -> DatasetHead:
+def _head(classes: int, name: str | None) -> DatasetHead:
+    if not FEWEST_CLASSES <= classes <= MOST_CLASSES:
+        raise DatasetError(
+            f"--classes {classes}: a phantom has {FEWEST_CLASSES} to {MOST_CLASSES} classes beside "
+            "the background"
+        )
+    if name is not None and not (name.strip() and name.isprintable()):
+        raise DatasetError(f"--name {name!r}: write a name of one line")
     further = (f"organ_{label}" for label in range(len(CLASSES), classes + 1))
-    return replace(_HEAD, classes=(*CLASSES, *further), outputs=classes + 1)
+    named = _HEAD.name if name is None else name
+    return replace(_HEAD, name=named, classes=(*CLASSES, *further), outputs=classes + 1)
 
 
 def _free(image: Float32[np.ndarray, "z y x"], labels: LabelMap) -> LabelMap | None:
