@@ -46,7 +46,7 @@ test-pure: $(STAMP)
 
 # In the order of tests/conftest.py, lest a long file be the last.
 test-others: $(STAMP)
-	$(PYTEST) -n 3 --dist loadfile --no-loadscope-reorder $(addprefix --ignore=,$(PURE)) tests
+	$(PYTEST) -n 2 --dist loadfile --no-loadscope-reorder $(addprefix --ignore=,$(PURE)) tests
 
 # Hours; goes on where it was broken off (docs/study.md).
 study: $(STAMP)
