@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
 from alsweep.config.sweep import ResourcesConfig
@@ -278,6 +279,9 @@ def test_a_run_whose_driver_and_worker_were_killed_ends_as_a_calm_one(
         assert time.monotonic() < until
         assert first.poll() is None, first.communicate()
         time.sleep(0.2)
+    for one in psutil.Process(first.pid).children(recursive=True):
+        if one.name().startswith("ray::") and "Agent" not in one.name():
+            one.suspend()  # or all might be done before the second has come so far
     second = driver.start("resume", prefix)
     out, error = second.communicate(timeout=SECONDS)
     assert second.returncode == 2
