@@ -15,7 +15,11 @@ failed=0
 
 step() { # a command, which is told, and whose failure does not end the others
     echo "== $(date +%H:%M) $*"
-    "$@" || { failed=1; echo "warning: that ended with exit code $?" >&2; }
+    "$@" && return
+    local code=$?
+    [ $code -ne 130 ] || exit 130 # Ctrl-C means all of it
+    failed=1
+    echo "warning: that ended with exit code $code" >&2
 }
 phantom() { # NAME, and what makes it difficult
     [ -e "data/study-$1" ] || step "$bin/alsweep" phantom --out "data/study-$1" --name "$1" --shape 28 28 28 "${@:2}"
