@@ -37,6 +37,7 @@ class CostModel:
         version: Raised where the same patch costs another number, so that no stored one is used.
         by_reveal: Whether the cost is another where the annotator tells less than every voxel:
             ``of_patch`` then takes ``annotator.reveal`` as ``reveal``, too.
+        measured: Whether it is what people were seen to take, and no count of what they labelled.
     """
 
     name: str
@@ -47,6 +48,7 @@ class CostModel:
     column: str | None = None
     version: int = 1
     by_reveal: bool = False
+    measured: bool = False
 
     def where(self, reveal: "Reveal") -> OfPatch:
         """Cost of one patch of which so much is told."""
@@ -61,6 +63,7 @@ def cost(
     column: str | None = None,
     version: int = 1,
     by_reveal: bool = False,
+    measured: bool = False,
 ) -> Callable[[OfPatch], OfPatch]:
     """Register a function as a cost model; the first line of its docstring is the summary.
 
@@ -70,7 +73,9 @@ def cost(
 
     def register(function: OfPatch) -> OfPatch:
         summary = (function.__doc__ or name).strip().splitlines()[0]
-        model = CostModel(name, unit, summary, function, per_case, column, version, by_reveal)
+        model = CostModel(
+            name, unit, summary, function, per_case, column, version, by_reveal, measured
+        )
         _registry.add(name, model)
         return function
 

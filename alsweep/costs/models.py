@@ -95,19 +95,19 @@ def prompts(patch: Patch, labels: LabelMap) -> float:
     return max(1.0, components(patch, labels))
 
 
-@cost("measured_minutes", "minutes", column="annotation_minutes")
+@cost("measured_minutes", "minutes", column="annotation_minutes", measured=True)
 def measured_minutes(patch: Patch, labels: LabelMap) -> float:
     """What people's clocks said; nobody was asked where an oracle labels."""
     return 0.0
 
 
-@cost("measured_prompts", "prompts", column="annotation_prompts")
+@cost("measured_prompts", "prompts", column="annotation_prompts", measured=True)
 def measured_prompts(patch: Patch, labels: LabelMap) -> float:
     """Prompts that people gave to an interactive tool."""
     return 0.0
 
 
-@cost("measured_corrections", "voxels", column="annotation_corrections")
+@cost("measured_corrections", "voxels", column="annotation_corrections", measured=True)
 def measured_corrections(patch: Patch, labels: LabelMap) -> float:
     """Voxels that people changed from what was predicted."""
     return 0.0

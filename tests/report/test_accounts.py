@@ -329,3 +329,17 @@ def test_what_networks_learn_besides_labels_is_said(study):
     assert ", pretrained by positional_contrastive" in said(other)["Training"]
     assert said(study)["Annotation cost"].endswith("; none is a measured time.")
     assert "measured" not in said(study)["Annotation cost"].removesuffix("a measured time.")
+
+
+def test_how_far_the_best_strategy_stays_below_full_annotation_is_said(study, tmp_path):
+    setting, name = next(iter(study.settings.items()))
+    record = write_reference(tmp_path, trajectory_config("d", "random", (8, 8, 8), 0, 4), 0.95)
+    last = study.table["loop"] == study.table["loop"].max()
+    better = last & (study.table["strategy"] == "random")
+    dice = study.table["mean_dice"].mask(last, 0.80).mask(better, 0.90)
+    judged = replace(
+        study, table=study.table.assign(mean_dice=dice), references={setting: (record,)}
+    )
+    told = f"Below full annotation: {name}: 5.0 points (random)."
+    assert said(judged)["Strength of the learner"].endswith(told)
+    assert "Below full annotation" not in said(study)["Strength of the learner"]

@@ -21,9 +21,9 @@ from alsweep.report.captions import (
     taken_over_text,
 )
 from alsweep.report.section import Block, Material, Section, Statements
-from alsweep.report.sections.classes import what_is_learned
+from alsweep.report.strength import strength
 from alsweep.report.study import Study
-from alsweep.report.tables import last_rows, percent
+from alsweep.report.tables import percent
 from alsweep.report.volumes import Opened
 from alsweep.results.fulldata import mean_full_dice
 from alsweep.results.loops import LoopRecord
@@ -52,7 +52,7 @@ def _statements(study: Study, datasets: Iterable[Opened]) -> tuple[tuple[str, st
         ("Missing", " ".join(notices(study)) or "Nothing: every trajectory is finished."),
         *([("Where runs meet", " ".join(study.remarks))] if study.remarks else []),
         ("Full-data reference", _full_data(study)),
-        ("Strength of the learner", _strength(study)),
+        ("Strength of the learner", strength(study)),
         ("Annotation cost", _annotation_cost(study)),
         ("Selection", _selection(study)),
         ("Compute", _compute(study.done)),
@@ -89,9 +89,9 @@ def _intervals(study: Study) -> str:
 def _annotation_cost(study: Study) -> str:
     """Which models count what was annotated, and which ones tell what people took."""
     known = {None, *study.table.columns[study.table.notna().any()]}
-    names = [name for name, model in cost_models().items() if model.column in known]
-    measured = [name for name in names if name.startswith("measured_")]
-    return f"Counts by {', '.join(name for name in names if name not in measured)}; " + (
+    models = [model for model in cost_models().values() if model.column in known]
+    measured = [model.name for model in models if model.measured]
+    return f"Counts by {', '.join(one.name for one in models if not one.measured)}; " + (
         f"measured of people: {', '.join(measured)}." if measured else "none is a measured time."
     )
 
@@ -118,25 +118,6 @@ def _full_data(study: Study) -> str:
         "the recipe of each setting (training, ensemble, evaluation as above), every pool case "
         f"fully annotated; {'; '.join(parts)}."
     )
-
-
-def _strength(study: Study) -> str:
-    """What the networks of the last loops know, and what full annotation would add."""
-    gaps = [
-        f"{study.settings[setting]}: {_gap(study.done, setting, mean_full_dice(records))}"
-        for setting, records in study.references.items()
-    ]
-    said = what_is_learned(study) or "No trajectory is finished."
-    return f"{said} Short of full annotation: {'; '.join(gaps)}." if gaps else said
-
-
-def _gap(done: pd.DataFrame, setting: str, full: float) -> str:
-    """How far the best strategy's mean after the last loop is below full annotation."""
-    last = last_rows(done[done["setting"] == setting])
-    means = last.groupby("strategy")["mean_dice"].mean().dropna()
-    if means.empty:
-        return "nothing finished"
-    return f"{100 * (full - means.max()):.1f} points ({means.idxmax()})"
 
 
 def _data(datasets: Iterable[Opened]) -> list[tuple[str, str]]:

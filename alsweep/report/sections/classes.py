@@ -7,47 +7,15 @@ import pandas as pd
 
 from alsweep.report.captions import over_seeds
 from alsweep.report.section import Block, Caption, Material, Section, Tables
+from alsweep.report.strength import what_is_learned
 from alsweep.report.study import Study
-from alsweep.report.tables import (
-    NamedTable,
-    last_rows,
-    mean_and_std,
-    per_setting,
-    percent,
-    with_best,
-)
-from alsweep.results.strength import LEARNED, learned
+from alsweep.report.tables import NamedTable, last_rows, mean_and_std, per_setting, with_best
 
 
 def _blocks(material: Material) -> Iterator[Block]:
     yield Tables(_tables(material.study))
     study = material.study
     yield Caption(f"After the last loop. {over_seeds(study)} {what_is_learned(study)}")
-
-
-def what_is_learned(study: Study) -> str:
-    """Say which classes are not known by all networks of the last loops, if any."""
-    rows = learned(study.done)
-    if rows.empty:
-        return ""
-    groups = rows.groupby(["setting", "class"], sort=False)
-    each = groups.agg({"trajectories": "sum", "learned": "sum", "lowest": "min"}).reset_index()
-    several = rows["strategy"].nunique() > 1
-    above = f"above {100 * LEARNED:g} % with every {'strategy and ' if several else ''}seed"
-    weak = each[each["learned"] < each["trajectories"]]
-    if weak.empty:
-        return f"Every class that was judged is {above}."
-    parts = [
-        f"{row['class']}{_place(study, row['setting'])} in {row['learned']} of "
-        f"{row['trajectories']} (lowest {percent(row['lowest'])} %)"
-        for _, row in weak.iterrows()
-    ]
-    failed = " Differences between strategies are there partly those of trainings that failed."
-    return f"NOT every class is {above}: {', '.join(parts)}.{failed if several else ''}"
-
-
-def _place(study: Study, setting: str) -> str:
-    return f" ({study.settings[setting]})" if len(study.settings) > 1 else ""
 
 
 def _tables(study: Study) -> tuple[NamedTable, ...]:
