@@ -247,12 +247,12 @@ def _tell(found: "Outlook", asked: Asked) -> None:
 
     if found.lines:
         print_table(found, each=asked.each)
-    lines = [f"{found.name} on {', '.join(found.datasets)} in {shown(Path(found.run))}: "]
+    where = f"{found.name} on {', '.join(found.datasets)} in {shown(Path(found.run))}"
     if found.lines or found.search is None:
         stored = f", {found.stored} of them stored already" if found.stored else ""
-        lines = [lines[0] + _to_do(found), _trainings(found.counted, stored)]
+        lines = [f"{where}: {_to_do(found)}", _trainings(found.counted, stored)]
     else:
-        lines[0] += "a search alone"
+        lines = [f"{where}: a search alone"]
     if found.cost is not None:
         lines += [str(found.cost), *_money(found.cost)]
     if found.search is not None:

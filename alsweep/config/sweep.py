@@ -55,11 +55,21 @@ Command = Annotated[tuple[str, ...], BeforeValidator(_words), Field(min_length=1
 """A program and its arguments, given as a list or as one line."""
 
 
+def _number(value: Any) -> Any:
+    """Of cards: ``auto`` was replaced before; any other word is none that is known."""
+    if isinstance(value, str):
+        try:
+            return float(value)
+        except ValueError:
+            raise ValueError(f"{value!r} is no number; write one, or auto") from None
+    return value
+
+
 class ResourcesConfig(Frozen):
     """What one trajectory gets; never part of a result's identity."""
 
     cpus: PositiveFloat = Field(1, description="logical CPUs; threads = max(1, cpus)")
-    gpus: NonNegativeFloat = Field(
+    gpus: Annotated[NonNegativeFloat, BeforeValidator(_number)] = Field(
         0,
         description="GPUs; fractions share one; auto: as small a fraction as a short calibration "
         "on this machine finds room for",
@@ -113,8 +123,6 @@ class ResourcesConfig(Frozen):
         """Calibrated alone on a card, and with a number from then on."""
         if isinstance(value, dict) and value.get("gpus") == "auto":
             return {**value, "gpus": 1.0, "gpus_to_find": True}
-        if isinstance(value, dict) and isinstance(value.get("gpus"), str):
-            raise ValueError(f"gpus: {value['gpus']!r} is no number; write one, or auto")
         return value
 
     @property

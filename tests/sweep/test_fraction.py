@@ -82,6 +82,16 @@ def test_auto_is_a_card_alone_until_its_fraction_is_known():
     assert not ResourcesConfig(gpus=0.5).gpus_to_find
 
 
+@pytest.mark.parametrize("text", ["automatic", "0,5", ""])
+def test_a_word_that_is_no_number_is_refused_with_what_may_be_written(text):
+    with pytest.raises(ValueError, match=f"'{text}' is no number; write one, or auto"):
+        ResourcesConfig.model_validate({"gpus": text})
+
+
+def test_a_number_in_quotes_is_one():
+    assert ResourcesConfig.model_validate({"gpus": "0.5"}).gpus == 0.5
+
+
 HELD = Held(2.0, "a card of 80 GiB", 80.0)
 
 
