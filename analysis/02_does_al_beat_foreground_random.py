@@ -9,7 +9,21 @@ paired by seed, Holm over the tests of a setting.
 from asking import asked, axes, control_of, look_of, nothing, told
 
 from alsweep.report.headline import Compared, headline, over_settings, what_would_change
-from alsweep.results import compare, compare_over_settings
+from alsweep.results import compare, compare_over_settings, detectable
+from alsweep.results.paired import POWER
+
+
+def what_is_detectable(of: Compared) -> str:
+    """From where to where the comparisons could have found a difference."""
+    least = 100 * detectable(of.rows).dropna().sort_values()
+    ends = [
+        f"{least.loc[at]:.1f} points for {of.names[of.rows.loc[at, 'strategy']]}"
+        f"{of.place(of.rows.loc[at])}"
+        for at in (least.index[0], least.index[-1])
+    ]
+    return (
+        f"Found with a probability of {POWER:.0%} would be true differences of {' to '.join(ends)}."
+    )
 
 
 def main() -> None:
@@ -38,7 +52,7 @@ def main() -> None:
     ax.set_yticks([-i for i in range(len(names))], names, fontsize=7)
     ax.axvspan(-100 * rope, 100 * rope, color="#dfe5ec")
     ax.set_xlabel(f"AUBC above {of.against}\n[Dice points], 95 % interval")
-    sentences = [headline(of), over_settings(of), what_would_change(of)]
+    sentences = [headline(of), over_settings(of), what_would_change(of), what_is_detectable(of)]
     told("\n".join(s for s in sentences if s), figure, out)
 
 

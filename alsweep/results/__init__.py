@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from alsweep.results.aggregation import rank_orders
     from alsweep.results.agreement import setting_agreement
     from alsweep.results.bayesian import bayesian_compare, bayesian_over_settings
-    from alsweep.results.comparing import compare
+    from alsweep.results.comparing import compare, detectable
     from alsweep.results.compute import front, hypervolume, money, phase_hours, savings
     from alsweep.results.effort import effort_aubc, effort_curves
     from alsweep.results.forecast import fit_curves, patches_to_reach, predicted_gain
@@ -39,6 +39,7 @@ __all__ = [
     "compare",
     "compare_over_settings",
     "critical_difference",
+    "detectable",
     "effort_aubc",
     "effort_curves",
     "fg_efficiency",
@@ -82,6 +83,7 @@ _HOMES = {
     "bayesian_compare": "bayesian",
     "bayesian_over_settings": "bayesian",
     "compare": "comparing",
+    "detectable": "comparing",
     "front": "compute",
     "hypervolume": "compute",
     "money": "compute",

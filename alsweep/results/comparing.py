@@ -6,11 +6,19 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+from scipy.special import stdtrit
 
 from alsweep.config.report import no_such_label
 from alsweep.errors import RecordError
 from alsweep.results.cube import DONE, Floats
-from alsweep.results.paired import Paired, further_seeds, half_width, holm, paired_tests
+from alsweep.results.paired import (
+    Paired,
+    detectable_effect,
+    further_seeds,
+    half_width,
+    holm,
+    paired_tests,
+)
 from alsweep.results.scores import MEASURES, Measure, check_measure
 
 
@@ -79,6 +87,30 @@ def compare(
         for setting, group in scores.groupby("setting", sort=True)
     ]
     return _frame(pairs, alpha, rope)
+
+
+def detectable(rows: pd.DataFrame, alpha: float = 0.05) -> "pd.Series[float]":
+    """The smallest true difference that each comparison would have found with power 0.8.
+
+    Args:
+        rows: From :func:`compare` or its ``comparisons.csv``: whole settings, since the level is
+            shared by the tests of a setting.
+        alpha: The level that they were made with.
+
+    Returns:
+        On the index of ``rows``, in units of the metric: by the noncentral t distribution, for the
+        deviation that was observed and level alpha / (rows of the setting with a p), where Holm
+        begins. NaN without a test.
+    """
+    found = pd.Series(np.nan, index=rows.index, name="detectable")
+    tested = rows.dropna(subset=["p"])
+    family = tested.groupby("setting")["p"].transform("size")
+    for (n, tests), group in tested.groupby([tested["n"], family]):
+        # The interval is unadjusted: half of it is the quantile times the standard error.
+        error = (group["high"] - group["low"]) / 2 / stdtrit(int(n) - 1, 1 - alpha / 2)
+        effect = detectable_effect(int(n), alpha / int(tests))
+        found[group.index] = error * np.sqrt(int(n)) * effect
+    return found
 
 
 def _checked(

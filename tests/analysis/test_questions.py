@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from alsweep.report.study import read_study
+from alsweep.results import compare, detectable
 from alsweep.testing.runs import write_run
 
 FOLDER = Path(__file__).parents[2] / "analysis"
@@ -54,6 +56,16 @@ def test_what_runs_cannot_answer_is_said(number, tmp_path, monkeypatch):
     (path,) = (one for one in QUESTIONS if one.name.startswith(number))
     with pytest.raises(SystemExit, match="cannot be told from these runs"):
         ask(path, monkeypatch, tmp_path / "run")
+
+
+def test_what_could_have_been_found_is_said(runs, tmp_path, monkeypatch, capsys):
+    (path,) = (one for one in QUESTIONS if one.name.startswith("02"))
+    ask(path, monkeypatch, runs[0], "--out", tmp_path / "figure.png")
+    rows = compare(read_study(runs[:1]).table, ["random_fg66"])
+    least = 100 * detectable(rows).dropna()
+    said = capsys.readouterr().out.splitlines()[-2]
+    assert f"differences of {least.min():.1f} points for" in said
+    assert f"to {least.max():.1f} points for" in said
 
 
 def test_no_question_takes_more_than_a_hundred_lines():

@@ -11,7 +11,7 @@ from alsweep.report.declared import declared
 from alsweep.report.section import Caption, Controls, Figures, Material, Statements, Tables
 from alsweep.report.sections import comparisons
 from alsweep.report.study import read_study
-from alsweep.results import compare
+from alsweep.results import compare, detectable
 from alsweep.testing.runs import write_run
 from tests.report.pages import resolve
 
@@ -79,12 +79,13 @@ def test_the_table_is_that_of_the_statistics_in_sweep_order(study):
         ("predictive_entropy", "random_fg66 †", "3"),
         ("predictive_entropy", "random", "3"),
     ]
-    by_pair = rows.set_index(["strategy", "control"])
+    by_pair = rows.assign(detectable=detectable(rows)).set_index(["strategy", "control"])
     for line in table.rows:
         row = by_pair.loc[(line[0], line[1].removesuffix(" †"))]
         assert line[3] == f"{100 * row['mean_difference']:+.2f}"
         assert line[4] == f"{100 * row['low']:+.2f} to {100 * row['high']:+.2f}"
-        assert line[6:] == (row["verdict"], str(row["seeds_to_decide"]))
+        found = f"{100 * row['detectable']:.2f}"
+        assert line[6:] == (row["verdict"], found, str(row["seeds_to_decide"]))
     assert csv(judged) == rows.to_csv(index=False)
 
 

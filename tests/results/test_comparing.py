@@ -9,7 +9,7 @@ from statsmodels.stats.multitest import multipletests
 from statsmodels.stats.power import TTestPower
 
 from alsweep.errors import RecordError
-from alsweep.results import aubc, compare, final
+from alsweep.results import aubc, compare, detectable, final
 from alsweep.rng import stream
 
 COLUMNS = [
@@ -210,6 +210,23 @@ def test_seeds_to_decide_use_the_level_of_the_family(make_table):
     effect = steps.mean() / steps.std(ddof=1)
     total = TTestPower().solve_power(effect_size=effect, alpha=0.05 / 3, power=0.8)
     assert found["seeds_to_decide"].tolist() == [int(np.ceil(total)) - 4] * 3
+
+
+def test_what_is_detectable_is_found_with_power_at_the_level_of_the_family(make_table):
+    both = [noisy(make_table, "abcd", setting="X"), noisy(make_table, "abc", setting="Y")]
+    rows = compare(pd.concat(both), ["a", "b"])
+    error = (rows["high"] - rows["low"]) / 2 / student.ppf(0.975, rows["n"] - 1)
+    effects = detectable(rows) / (error * np.sqrt(rows["n"]))
+    for setting, n, effect in zip(rows["setting"], rows["n"], effects, strict=True):
+        level = 0.05 / {"X": 5, "Y": 3}[setting]
+        power = TTestPower().power(effect_size=effect, nobs=n, alpha=level)
+        assert power == pytest.approx(0.8, abs=1e-6)
+
+
+def test_without_a_test_nothing_is_detectable(make_table):
+    untested = compare(noisy(make_table, "ab").query("loop == 0"), ["a"])
+    assert detectable(untested).isna().all()
+    assert detectable(untested.head(0)).empty
 
 
 def test_an_area_needs_two_loops_and_a_final_value_one(make_table):

@@ -24,6 +24,7 @@ from alsweep.report.section import (
 )
 from alsweep.report.study import Look, Study
 from alsweep.report.tables import NamedTable, Table
+from alsweep.results.comparing import detectable
 from alsweep.results.paired import MOST_SEEDS, POWER, needed_effect
 
 _AGAINST = "against"
@@ -36,6 +37,7 @@ _COLUMNS = (
     "95 % interval",
     "p (Holm)",
     "Verdict",
+    "Detectable [points]",
     "Further seeds",
 )
 
@@ -164,7 +166,9 @@ def _tables(study: Study, rows: pd.DataFrame) -> tuple[NamedTable, ...]:
     found = []
     for setting, name in study.settings.items():
         lines = []
-        for control, mine in rows[rows["setting"] == setting].groupby("control", sort=False):
+        here = rows[rows["setting"] == setting]
+        here = here.assign(detectable=detectable(here, ALPHA))
+        for control, mine in here.groupby("control", sort=False):
             ordered = mine.assign(place=mine["strategy"].map(place)).sort_values("place")
             lines += [_line(names, str(control), row) for _, row in ordered.iterrows()]
         found.append((name, Table(_COLUMNS, tuple(lines))))
@@ -182,6 +186,7 @@ def _line(names: dict[str, str], control: str, row: "pd.Series[Any]") -> tuple[s
         ends,
         _probability(float(row["p_adjusted"])),
         str(row["verdict"]),
+        f"{100 * row['detectable']:.2f}" if tested else "—",
         _further(row),
     )
 
@@ -205,7 +210,9 @@ def _caption(study: Study, rows: pd.DataFrame) -> str:
         f"both have; bars and interval: {1 - ALPHA:.0%} t, not adjusted. p: two-sided paired "
         "t-test, adjusted by Holm over all tests of a setting. Better or worse: adjusted p below "
         f"{ALPHA:g}; equivalent: not so, and the {1 - 2 * ALPHA:.0%} interval lies within {rope} "
-        f"(grey); undecided: neither, which is no proof of equality.{_needed(rows)} Further seeds: "
+        f"(grey); undecided: neither, which is no proof of equality.{_needed(rows)} Detectable: "
+        f"the smallest true difference found with a probability of {POWER:.0%}, at the level of "
+        "Holm's first step and for the deviation that was observed. Further seeds: "
         f"the fewest with which a test would find the observed difference, were it and its "
         f"deviation true, with a probability of {POWER:.0%}; a guess, from few seeds a rough one."
         f"{_once(rows)}"
