@@ -72,7 +72,9 @@ keep main headline.txt comparisons.csv ranking.csv win_matrix_holm.csv savings.c
 keep compute comparisons.csv hypervolume.csv
 keep annotators comparisons.csv
 keep search search.csv
-ask 02_does_al_beat_foreground_random.py a "${studies[@]}"
+for control in random random_fg33 random_fg66; do
+    ask 02_does_al_beat_foreground_random.py "a-$control" "${studies[@]}" --control "$control"
+done
 ask 03_which_budgets.py b-budgets "${studies[@]}"
 ask 04_does_patch_size_matter.py b-patches runs/study-main
 ask 02_does_al_beat_foreground_random.py c "${studies[@]}" --control predictive_entropy

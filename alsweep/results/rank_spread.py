@@ -49,7 +49,8 @@ def rank_shares(
     """
     if resample not in ("seeds", "settings", "both"):
         raise RecordError(f"resample: expected 'seeds', 'settings' or 'both', got {resample!r}")
-    settings = [s for s in scored_settings(table, metric, full_dice, statuses) if len(s.scores)]
+    scored = scored_settings(table, metric, full_dice, statuses)
+    settings = [one for one in scored if not one.scores.empty]  # strategies may share no seed
     strategies = sorted({str(name) for one in settings for name in one.scores.index})
     found = _drawn(settings, strategies, resample)
     columns = {"strategy": "str", "rank": "int64", "share": "float64"}

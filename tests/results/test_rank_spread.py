@@ -40,6 +40,18 @@ def test_settings_are_drawn_only_where_asked_for():
     assert rank_shares(study_table(scores[:1]), resample="settings").empty
 
 
+def test_a_setting_whose_strategies_share_no_seed_says_nothing():
+    table = study_table(ORDERED)
+    rows = table["setting"] == table["setting"].iloc[0]
+    strategies = sorted(set(table["strategy"]))
+    apart = {name: 2 * place for place, name in enumerate(strategies)}
+    parted = table[rows & (table["seed"] < 2)].copy()
+    parted["seed"] += parted["strategy"].map(apart)
+    found = rank_shares(pd.concat([parted, table[~rows]]))
+    pd.testing.assert_frame_equal(found, rank_shares(table[~rows]))
+    assert rank_shares(parted).empty
+
+
 def test_an_unknown_way_to_draw_is_refused():
     with pytest.raises(RecordError, match="got 'loops'"):
         rank_shares(study_table(ORDERED), resample="loops")
