@@ -3,7 +3,8 @@
     python analysis/07_what_does_it_cost_a_person.py RUN [RUN ...] [--out FIGURE.png]
 
 Slices, outlines, clicks and other kinds of work (see alsweep.costs) that each strategy takes to the
-Dice which the control ends with, read off mean curves, relative to what the control takes.
+Dice which the control ends with, read off mean curves, relative to what the control takes: mean and
+range over the settings in which the strategy comes so far.
 """
 
 import numpy as np
@@ -56,15 +57,27 @@ def main() -> None:
     ax.set_ylabel(f"work to the Dice of {control},\nrelative to it")
     ax.tick_params(axis="x", rotation=30)
     ax.legend(fontsize=7, frameon=False)
-    told("\n".join(_sentence(str(s), row, control) for s, row in mean.iterrows()), figure, out)
+    told(
+        "\n".join(_sentence(str(s), own, control) for s, own in table.groupby("strategy")),
+        figure,
+        out,
+    )
 
 
-def _sentence(strategy: str, row: "pd.Series[float]", control: str) -> str:
-    known = row.dropna()
-    if known.empty:
-        return f"{strategy} never comes to the Dice that {control} ends with."
-    each = ", ".join(f"{value:.2f} times the {name}" for name, value in known.items())
-    return f"{strategy} comes to the Dice that {control} ends with for {each}."
+def _sentence(strategy: str, own: pd.DataFrame, control: str) -> str:
+    of = own.groupby("cost")["ratio"]
+    known, settings = int(of.count().max()), int(of.size().max())
+    if not known:
+        return f"{strategy} never comes to the Dice that {control} ends with, in none of {settings}."
+    rows = of.agg(["mean", "min", "max"]).dropna()
+    each = ", ".join(
+        f"{row['mean']:.2f} times the {name} ({row['min']:.2f} to {row['max']:.2f})"
+        for name, row in rows.iterrows()
+    )
+    return (
+        f"{strategy} comes to the Dice that {control} ends with in {known} of {settings} settings, "
+        f"for {each}."
+    )
 
 
 if __name__ == "__main__":

@@ -85,3 +85,11 @@ def mean_and_ends(values: "pd.Series[float]") -> str:
         return f"{known.mean():+.1f}"
     reach = student.ppf(0.975, len(known) - 1) * known.std(ddof=1) / len(known) ** 0.5
     return f"{known.mean():+.1f} [{known.mean() - reach:+.1f}, {known.mean() + reach:+.1f}]"
+
+
+def ends_of_deviation(deviation: float, degrees: int) -> tuple[float, float]:
+    """The 95 % interval of a standard deviation of normal values."""
+    from scipy.stats import chi2
+
+    low, high = degrees / chi2.ppf([0.975, 0.025], degrees)
+    return deviation * low**0.5, deviation * high**0.5
