@@ -68,7 +68,9 @@ def _sentence(strategy: str, own: pd.DataFrame, control: str) -> str:
     of = own.groupby("cost")["ratio"]
     known, settings = int(of.count().max()), int(of.size().max())
     if not known:
-        return f"{strategy} never comes to the Dice that {control} ends with, in none of {settings}."
+        return (
+            f"{strategy} never comes to the Dice that {control} ends with, in none of {settings}."
+        )
     rows = of.agg(["mean", "min", "max"]).dropna()
     each = ", ".join(
         f"{row['mean']:.2f} times the {name} ({row['min']:.2f} to {row['max']:.2f})"

@@ -3,11 +3,18 @@
 import runpy
 import sys
 from pathlib import Path
+from typing import Any
 
+import pandas as pd
 import pytest
 
+from alsweep.data.annotator import ReferenceLabels
+from alsweep.data.case import Dataset
+from alsweep.data.phantom import write_phantom
+from alsweep.layout import query_path, trajectory_folder
 from alsweep.report.study import read_study
-from alsweep.results import compare, detectable
+from alsweep.results import compare, detectable, load_results
+from alsweep.results.records import read_query
 from alsweep.testing.runs import write_run
 
 FOLDER = Path(__file__).parents[2] / "analysis"
@@ -32,10 +39,10 @@ def runs(tmp_path_factory) -> list[Path]:
     return [folder / "run", folder / "long"]
 
 
-def ask(path: Path, monkeypatch, *arguments: object) -> None:
+def ask(path: Path, monkeypatch, *arguments: object) -> dict[str, Any]:
     monkeypatch.setattr(sys, "argv", [str(path), *map(str, arguments)])
     monkeypatch.syspath_prepend(str(FOLDER))
-    runpy.run_path(str(path), run_name="__main__")
+    return runpy.run_path(str(path), run_name="__main__")
 
 
 @pytest.mark.parametrize("number", SAYS)
@@ -50,7 +57,7 @@ def test_a_question_is_answered_by_a_sentence_and_a_figure(
     assert (tmp_path / "figure.png").read_bytes().startswith(b"\x89PNG")
 
 
-@pytest.mark.parametrize("number", ["04", "05", "08"])
+@pytest.mark.parametrize("number", ["04", "05", "08", "09"])
 def test_what_runs_cannot_answer_is_said(number, tmp_path, monkeypatch):
     write_run(tmp_path / "run")
     (path,) = (one for one in QUESTIONS if one.name.startswith(number))
@@ -66,6 +73,40 @@ def test_what_could_have_been_found_is_said(runs, tmp_path, monkeypatch, capsys)
     said = capsys.readouterr().out.splitlines()[-2]
     assert f"differences of {least.min():.1f} points for" in said
     assert f"to {least.max():.1f} points for" in said
+
+
+def test_who_failed_for_want_of_labels_is_told_apart(tmp_path, monkeypatch, capsys):
+    dataset = write_phantom(tmp_path / "dataset", cases=4, shape=(24, 24, 24))
+    where = {"dataset": dataset.path, "cases": dataset.pool, "loops": 3}
+    names = {"random": 0.01, "predictive_entropy": 3.0}  # one learns next to nothing
+    print_ = Dataset.open(dataset.path).fingerprint
+    write_run(tmp_path / "run", fingerprint=print_, strategies=names, **where)
+    (path,) = (one for one in QUESTIONS if one.name.startswith("09"))
+    made = ask(path, monkeypatch, tmp_path / "run", "--out", tmp_path / "figure.png")
+    said = capsys.readouterr().out.splitlines()[:-1]
+    table = load_results(tmp_path / "run").query("loop > 0")
+    names = [name.removeprefix("dice_") for name in table if name.startswith("dice_")]
+    for line, name in zip(said, names, strict=True):
+        failed = table[table[f"dice_{name}"] <= 0.5]
+        assert line.startswith(f"{name}, ")
+        assert f"{len(failed)} of {len(table)} trainings did not learn it" in line
+        assert 0 < len(failed) < len(table)
+    labels = ReferenceLabels(Dataset.open(dataset.path))
+    rows, *_ = made["trainings"](read_study([tmp_path / "run"]))
+    first = rows[rows["loop"] == 1].iloc[0]
+    folder = trajectory_folder(tmp_path / "run", first["trajectory"])
+    queried = [one.patch for loop in (0, 1) for one in read_query(query_path(folder, loop))]
+    crops = [labels.volume(patch.case)[patch.slices] for patch in queried]
+    assert first["voxels"] == sum((crop == 1).sum() for crop in crops) > 0
+
+
+def test_enough_is_where_nearly_all_learn(monkeypatch):
+    monkeypatch.syspath_prepend(str(FOLDER))
+    (path,) = (one for one in QUESTIONS if one.name.startswith("09"))
+    enough = runpy.run_path(str(path))["enough"]
+    rows = pd.DataFrame({"voxels": [0, 5, 5, 9, 30], "dice": [0.0, 0.6, 0.2, 0.7, 0.9]})
+    assert enough(rows) == 9
+    assert enough(rows.assign(dice=0.1)) == float("inf")
 
 
 def test_no_question_takes_more_than_a_hundred_lines():

@@ -1,0 +1,100 @@
+"""Where a class was not learned: were its labels lacking, or did the training fail?
+
+    python analysis/09_labels_or_training.py RUN [RUN ...] [--out FIGURE.png]
+
+Voxels of each class among the labels of a training, against the Dice of the class. Enough is from
+where on 95 of 100 trainings of a setting, of all its strategies, learn it (Dice above 0.5): with
+fewer, the strategy did not ask for what was needed; with enough, the training failed.
+"""
+
+from collections.abc import Iterator
+from math import inf
+
+import pandas as pd
+from asking import asked, axes, look_of, nothing, told
+from matplotlib.axes import Axes
+
+from alsweep.costs import with_costs
+from alsweep.costs.base import cost, cost_models
+from alsweep.errors import DatasetError
+from alsweep.report.study import Study
+from alsweep.results.strength import LEARNED
+
+SURE = 0.95
+
+
+def counted(label: int) -> str:
+    """Name of the cost model that counts the voxels of a class."""
+    name = f"of_class_{label}"
+    if name not in cost_models():
+        cost(name, "voxels")(lambda _, labels: float((labels == label).sum()))
+
+    return name
+
+
+def trainings(study: Study) -> Iterator[pd.DataFrame]:
+    """Of each run and class a row a training after the shared loop 0."""
+    done = study.done[study.done["loop"] > 0]
+    for run in study.runs:
+        rows = done[done["trajectory"].isin({t.id for t in run.trajectories})]
+        known = [c for c in rows if c.startswith("dice_") and rows[c].notna().any()]
+        rows = with_costs(rows, run.path, map(counted, range(1, len(known) + 1)))
+        for label, name in enumerate(known, start=1):
+            own = {"class": name.removeprefix("dice_"), "dice": rows[name]}
+            yield rows.assign(voxels=rows[f"cost_{counted(label)}"], **own).dropna(subset=["dice"])
+
+
+def enough(rows: pd.DataFrame) -> float:
+    """Fewest voxels from which on nearly all trainings learn the class; infinite: never so."""
+    at_least = {float(v): rows.loc[rows["voxels"] >= v, "dice"] for v in rows["voxels"].unique()}
+    return min((v for v, dice in at_least.items() if (dice > LEARNED).mean() >= SURE), default=inf)
+
+
+def sentence(study: Study, name: str, setting: str, rows: pd.DataFrame) -> str:
+    """Who did not learn the class, and for want of what."""
+    needed = enough(rows)
+    failed = rows[rows["dice"] <= LEARNED].assign(few=rows["voxels"] < needed)
+    each = [
+        f"{look_of(study, str(strategy)).name} {len(own)} ({own['few'].sum()})"
+        for strategy, own in failed.groupby("strategy")
+    ]
+    return (
+        f"{name}, {study.settings[setting]}: {len(failed)} of {len(rows)} trainings did not learn "
+        f"it; enough are {needed:,.0f} voxels; those with fewer in brackets: {', '.join(each)}."
+    )
+
+
+def drawn(study: Study, ax: Axes, name: str, rows: pd.DataFrame) -> None:
+    """Dice of a class over its labels."""
+    for strategy, own in rows.groupby("strategy"):
+        look = look_of(study, str(strategy))
+        ax.plot(
+            own["voxels"], own["dice"], "o", ms=4, alpha=0.6, color=look.colour, label=look.name
+        )
+    ax.axhline(LEARNED, color="#8a94a3")
+    ax.set_xscale("symlog", linthresh=10)
+    ax.set(xlim=(-1, None), xlabel=f"voxels of {name} among the labels", ylabel="its Dice")
+    ax.legend(fontsize=7, frameon=False)
+
+
+def main() -> None:
+    """Tell who failed for want of what; draw Dice over labels."""
+    study, out = asked(__doc__ or "")
+    try:
+        found = pd.concat([pd.DataFrame({"dice": []}), *trainings(study)])
+    except DatasetError as error:
+        nothing(str(error))
+    failed = found[found["dice"] <= LEARNED]
+    if failed.empty:
+        nothing("every training after loop 0 learned every class")
+    groups = found.groupby(["class", "setting"], sort=False)
+    said = [sentence(study, *key, rows) for key, rows in groups if (rows["dice"] <= LEARNED).any()]
+    each = list(found[found["class"].isin(failed["class"])].groupby("class", sort=False))
+    figure, panels = axes(len(each))
+    for (name, rows), ax in zip(each, panels, strict=True):
+        drawn(study, ax, name, rows)
+    told("\n".join(said), figure, out)
+
+
+if __name__ == "__main__":
+    main()
