@@ -104,12 +104,12 @@ def detectable(rows: pd.DataFrame, alpha: float = 0.05) -> "pd.Series[float]":
     """
     found = pd.Series(np.nan, index=rows.index, name="detectable")
     tested = rows.dropna(subset=["p"])
-    family = tested.groupby("setting")["p"].transform("size")
-    for (n, tests), group in tested.groupby([tested["n"], family]):
+    tested = tested.assign(tests=tested.groupby("setting")["p"].transform("size"))
+    for _, group in tested.groupby(["n", "tests"]):
+        n, tests = (int(group[name].iloc[0]) for name in ("n", "tests"))
         # The interval is unadjusted: half of it is the quantile times the standard error.
-        error = (group["high"] - group["low"]) / 2 / stdtrit(int(n) - 1, 1 - alpha / 2)
-        effect = detectable_effect(int(n), alpha / int(tests))
-        found[group.index] = error * np.sqrt(int(n)) * effect
+        error = (group["high"] - group["low"]) / 2 / stdtrit(n - 1, 1 - alpha / 2)
+        found[group.index] = error * np.sqrt(n) * detectable_effect(n, alpha / tests)
     return found
 
 
