@@ -84,6 +84,7 @@ ask 08_what_do_options_add.py d runs/study-compute
 ask 02_does_al_beat_foreground_random.py f "${found[@]}" --control clasp_pe
 ask 08_what_do_options_add.py g runs/study-annotators
 ask 06_how_much_is_noise.py h "${studies[@]}"
+ask 10_what_is_spared.py spared "${studies[@]}"
 ask 09_labels_or_training.py labels "${studies[@]}"
 step "$bin/alsweep" export runs/study-main --paper --out runs/study-main-paper.tar.gz
 exit $failed

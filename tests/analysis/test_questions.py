@@ -13,7 +13,7 @@ from alsweep.data.case import Dataset
 from alsweep.data.phantom import write_phantom
 from alsweep.layout import query_path, trajectory_folder
 from alsweep.report.study import read_study
-from alsweep.results import compare, detectable, load_results
+from alsweep.results import compare, detectable, load_results, simulate_race
 from alsweep.results.records import read_query
 from alsweep.testing.runs import write_run
 
@@ -27,6 +27,7 @@ SAYS = {
     "06": "pairs of strategies lie further apart than twice",
     "07": "never comes to the Dice that random_fg66 ends with",
     "08": "points of Dice against",
+    "10": "Sharing spared 0.02 of 0.11 hours (18%). A race would have spared 0.01 of the 0.09 that",
 }
 
 
@@ -98,6 +99,23 @@ def test_who_failed_for_want_of_labels_is_told_apart(tmp_path, monkeypatch, caps
     queried = [one.patch for loop in (0, 1) for one in read_query(query_path(folder, loop))]
     crops = [labels.volume(patch.case)[patch.slices] for patch in queried]
     assert first["voxels"] == sum((crop == 1).sum() for crop in crops) > 0
+
+
+def test_whom_a_race_drops_is_held_against_the_headline(tmp_path, monkeypatch, capsys):
+    write_run(tmp_path / "run", seeds=range(5), strategies={"random": 0.1, "power_pe": 3.0})
+    (path,) = (one for one in QUESTIONS if one.name.startswith("10"))
+    made = ask(path, monkeypatch, tmp_path / "run", "--out", tmp_path / "figure.png")
+    said = capsys.readouterr().out
+    assert (
+        "of 2 pairs of 1 setting and strategies it drops 1, of which the headline test of" in said
+    )
+    table = load_results(tmp_path / "run")
+    race = simulate_race(table)
+    left_out = table.merge(race[["strategy", "seed", "loops"]]).query("0 < loop and loop >= loops")
+    seconds = left_out[["train_seconds", "evaluate_seconds", "query_seconds"]].sum().sum()
+    (hours,) = made["spared_by_a_race"](table, race)
+    assert hours * 3600 == pytest.approx(seconds)
+    assert seconds > 0
 
 
 def test_enough_is_where_nearly_all_learn(monkeypatch):
