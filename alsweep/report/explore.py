@@ -1,6 +1,5 @@
 """The patches that made a point of a learning curve: which are shown, in planes and in space."""
 
-import base64
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -13,7 +12,7 @@ from alsweep.geometry import Patch
 from alsweep.layout import query_path
 from alsweep.report.queries import Query, find_trajectory
 from alsweep.report.slices import BOX, CONTOURS, rows_figure
-from alsweep.report.stills import png
+from alsweep.report.stills import embedded
 from alsweep.report.study import Study
 from alsweep.report.surfaces import surface
 from alsweep.report.views import Predict, look
@@ -61,7 +60,7 @@ class Shown:
         elsewhere: How many patches lie in other cases.
         meshes: Layer to plotly's traces, without boxes.
         boxes: Traces of the patches.
-        planes: Layer to a PNG of the first patches, in base64.
+        planes: Layer to a WebP of the first patches, in base64.
         missing: Why layers are not there; empty where all are.
     """
 
@@ -213,7 +212,7 @@ def _picture(
     if networks is not None:
         predict, score = networks
         seen = look([one.patch for one in queried], predict, score)
-    return base64.b64encode(png(rows_figure(volumes, queried, title, _CELL, seen))).decode()
+    return embedded(rows_figure(volumes, queried, title, _CELL, seen))
 
 
 def _meshes(

@@ -182,10 +182,10 @@ def chip(look: Look) -> str:
 
 @dataclass(frozen=True)
 class Picture:
-    """A PNG, in base64, with its description."""
+    """A WebP, in base64, with its description."""
 
     title: str
-    png: str
+    webp: str
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,5 @@
 """Which queried patches a report shows, and their pictures."""
 
-import base64
 from collections.abc import Iterable, Iterator, Mapping
 
 from matplotlib.figure import Figure
@@ -8,7 +7,7 @@ from matplotlib.figure import Figure
 from alsweep.layout import query_path
 from alsweep.report.section import Block, Caption, Material, Picture, Pictures, Section
 from alsweep.report.slices import overview_figure, rows_figure
-from alsweep.report.stills import png
+from alsweep.report.stills import embedded
 from alsweep.report.study import Look, Study
 from alsweep.report.volumes import Opened, Volumes
 from alsweep.results.records import TrajectoryFolder, read_query
@@ -101,7 +100,7 @@ def _queries(volumes: Volumes, look: Look, trajectory: TrajectoryFolder) -> Pict
 
 
 def _picture(figure: Figure, title: str) -> Picture:
-    return Picture(title, base64.b64encode(png(figure)).decode())
+    return Picture(title, embedded(figure))
 
 
 def _caption(shown: list[tuple[Look, TrajectoryFolder]], lost: list[str], pictures: bool) -> str:
