@@ -41,7 +41,8 @@ def main() -> None:
         ax.barh(name, deviation, color="#86bbd8")
         ax.plot([low, high], [name, name], color="#1c2430", linewidth=1)
     ax.plot(gaps, [-0.7] * len(gaps), "|", color="#1c2430", markersize=12)
-    ax.set_xlabel("Dice points, one standard deviation; ticks: how far strategies lie apart")
+    ax.tick_params(axis="y", labelsize=7)
+    ax.set_xlabel("Dice points, one standard deviation\nticks: how far strategies lie apart")
     least = several["count"].min()
     # Of a difference of two means of as many seeds.
     needed = of_seed * (2 / least) ** 0.5

@@ -42,6 +42,7 @@ def main() -> None:
         ax.axhline(0, color="#8a94a6", linewidth=0.8)
         ax.set_title(f"{name}, against {first}", fontsize=9, loc="left")
         ax.set_xlabel("loop")
+        ax.set_xticks(list(means.index))
         ax.set_ylabel("difference of Dice [points]")
         ax.legend(fontsize=7, frameon=False)
     told("\n".join(sentences), figure, out)

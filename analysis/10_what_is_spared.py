@@ -58,7 +58,7 @@ def main() -> None:
         ax.barh(names, hours[part], left=left, color=colour, label=label)
         left = left + hours[part]
     ax.set_xlabel("machine hours")
-    ax.legend(fontsize=7, frameon=False)
+    ax.legend(fontsize=7, frameon=False, ncols=3, loc="lower left", bbox_to_anchor=(0, 1))
     spent, sharing, racing, _ = hours.sum()
     whom = "it drops nobody"
     if len(dropped):

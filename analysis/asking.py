@@ -57,6 +57,7 @@ def axes(rows: int = 1, height: float = 3.6) -> tuple[Figure, list[Axes]]:
     found = [figure.add_subplot(rows, 1, row + 1) for row in range(rows)]
     for one in found:
         one.grid(color="#e5e8ec", linewidth=0.8)
+        one.set_axisbelow(True)
         one.spines[["top", "right"]].set_visible(False)
     return figure, found
 
