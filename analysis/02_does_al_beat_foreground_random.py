@@ -3,19 +3,21 @@
     python analysis/02_does_al_beat_foreground_random.py RUN [RUN ...] [--out FIGURE.png]
 
 Every strategy against the first control (random_fg66 unless the sweep declares another), AUBC,
-paired by seed, Holm over the tests of a setting.
+paired by seed, Holm over the tests of a setting, those with the other controls included.
 """
 
 from asking import asked, axes, control_of, look_of, nothing, told
 
+from alsweep.report.captions import ALPHA
+from alsweep.report.compared import compared, compared_over_settings
 from alsweep.report.headline import Compared, headline, over_settings, what_would_change
-from alsweep.results import compare, compare_over_settings, detectable
+from alsweep.results import detectable
 from alsweep.results.paired import POWER
 
 
 def what_is_detectable(of: Compared) -> str:
     """From where to where the comparisons could have found a difference."""
-    least = 100 * detectable(of.rows).dropna().sort_values()
+    least = 100 * of.rows["detectable"].dropna().sort_values()
     ends = [
         f"{least.loc[at]:.1f} points for {of.names[of.rows.loc[at, 'strategy']]}"
         f"{of.place(of.rows.loc[at])}"
@@ -30,16 +32,16 @@ def main() -> None:
     """Tell the headline and draw the differences with their intervals."""
     study, out = asked(__doc__ or "")
     control = control_of(study)
-    rope = study.asked.rope
-    rows = compare(study.table, [control], rope=rope)
+    rows, over = compared(study), compared_over_settings(study)
+    rows = rows.assign(detectable=detectable(rows))
     of = Compared(
         control,
         {look.strategy: look.name for look in study.looks},
         study.settings,
         rows[rows["control"] == control],
-        compare_over_settings(study.table, [control]),
-        rope,
-        0.05,
+        over[over["control"] == control],
+        study.asked.rope,
+        ALPHA,
     )
     if not of.places:
         nothing("no strategy has two seeds in common with the control")
@@ -50,7 +52,7 @@ def main() -> None:
         ax.errorbar(100 * row["mean_difference"], -place, xerr=ends, fmt="o", color=look.colour)
     names = [f"{r['strategy']}{of.place(r)}" for _, r in of.rows.iterrows()]
     ax.set_yticks([-i for i in range(len(names))], names, fontsize=7)
-    ax.axvspan(-100 * rope, 100 * rope, color="#dfe5ec")
+    ax.axvspan(-100 * of.rope, 100 * of.rope, color="#dfe5ec")
     ax.set_xlabel(f"AUBC above {of.against}\n[Dice points], 95 % interval")
     sentences = [headline(of), over_settings(of), what_would_change(of), what_is_detectable(of)]
     told("\n".join(s for s in sentences if s), figure, out)

@@ -33,7 +33,10 @@ def asked(question: str) -> tuple[Study, Path]:
     given = parser.parse_args()
     study = read_study(given.runs)
     if given.control is not None:
-        asks = study.asked.model_copy(update={"controls": (given.control,)})
+        declared = study.asked.controls or ()
+        # One of the declared stays in their family of tests; another has a family of its own.
+        others = [c for c in declared if c != given.control] if given.control in declared else []
+        asks = study.asked.model_copy(update={"controls": (given.control, *others)})
         study = replace(study, asked=asks)
     return study, given.out
 
