@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 from asking import asked, axes, control_of, look_of, nothing, told
 
+from alsweep.report.captions import count
 from alsweep.report.costing import column, costed
 
 
@@ -51,7 +52,8 @@ def main() -> None:
     figure, (ax,) = axes()
     for strategy, row in mean.iterrows():
         look = look_of(study, str(strategy))
-        ax.plot(range(len(row)), row, "o-", color=look.colour, label=look.name)
+        label = f"{look.name}, {reached(table[table['strategy'] == strategy])}"
+        ax.plot(range(len(row)), row, "o-", color=look.colour, label=label)
     ax.axhline(1, color="#8a94a3")
     ax.set_xticks(range(len(mean.columns)), list(mean.columns))
     ax.set_ylabel(f"work to the Dice of {control},\nrelative to it")
@@ -64,22 +66,21 @@ def main() -> None:
     )
 
 
-def _sentence(strategy: str, own: pd.DataFrame, control: str) -> str:
+def reached(own: pd.DataFrame) -> str:
+    """In how many settings a strategy comes so far at all."""
     of = own.groupby("cost")["ratio"]
-    known, settings = int(of.count().max()), int(of.size().max())
-    if not known:
-        return (
-            f"{strategy} never comes to the Dice that {control} ends with, in none of {settings}."
-        )
-    rows = of.agg(["mean", "min", "max"]).dropna()
+    return f"{int(of.count().max())} of {count(int(of.size().max()), 'setting')}"
+
+
+def _sentence(strategy: str, own: pd.DataFrame, control: str) -> str:
+    rows = own.groupby("cost")["ratio"].agg(["mean", "min", "max"]).dropna()
+    if rows.empty:
+        return f"{strategy} comes to the Dice that {control} ends with in {reached(own)}."
     each = ", ".join(
         f"{row['mean']:.2f} times the {name} ({row['min']:.2f} to {row['max']:.2f})"
         for name, row in rows.iterrows()
     )
-    return (
-        f"{strategy} comes to the Dice that {control} ends with in {known} of {settings} settings, "
-        f"for {each}."
-    )
+    return f"{strategy} comes to the Dice that {control} ends with in {reached(own)}, for {each}."
 
 
 if __name__ == "__main__":
