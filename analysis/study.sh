@@ -64,11 +64,13 @@ step "$bin/alsweep" run search_spaces/study-compute.yaml
 found=(runs/study-main runs/study-found runs/study-found-medium)
 step "$bin/alsweep" report "${studies[@]}" --out runs/study-report-main
 step "$bin/alsweep" report "${found[@]}" --out runs/study-report-found
+step "$bin/alsweep" report runs/study-main --out runs/study-report-phantoms
 for name in annotators compute search; do
     step "$bin/alsweep" report "runs/study-$name" --out "runs/study-report-$name"
 done
 mkdir -p docs/study
 keep main headline.txt comparisons.csv ranking.csv win_matrix_holm.csv savings.csv table_classes.md index.html
+keep phantoms headline.txt over_settings.csv
 keep compute comparisons.csv hypervolume.csv
 keep annotators comparisons.csv
 keep search search.csv
