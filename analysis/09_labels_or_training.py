@@ -2,13 +2,12 @@
 
     python analysis/09_labels_or_training.py RUN [RUN ...] [--out FIGURE.png]
 
-Voxels of each class among the labels of a training, against the Dice of the class. Enough is from
-where on 95 of 100 trainings of a setting, of all its strategies, learn it (Dice above 0.5): with
-fewer, the strategy did not ask for what was needed; with enough, the training failed.
+Voxels of each class among the labels of a training, against the Dice of the class. A class with a
+Dice of at most 0.5 counts as not learned. Without a single voxel of it no training could have
+learned it, and the strategy did not ask for it; with many, the training failed.
 """
 
 from collections.abc import Iterator
-from math import inf
 
 import pandas as pd
 from asking import asked, axes, look_of, nothing, told
@@ -19,8 +18,6 @@ from alsweep.costs.base import cost, cost_models
 from alsweep.errors import DatasetError
 from alsweep.report.study import Study
 from alsweep.results.strength import LEARNED
-
-SURE = 0.95
 
 
 def counted(label: int) -> str:
@@ -44,23 +41,19 @@ def trainings(study: Study) -> Iterator[pd.DataFrame]:
             yield rows.assign(voxels=rows[f"cost_{counted(label)}"], **own).dropna(subset=["dice"])
 
 
-def enough(rows: pd.DataFrame) -> float:
-    """Fewest voxels from which on nearly all trainings learn the class; infinite: never so."""
-    at_least = {float(v): rows.loc[rows["voxels"] >= v, "dice"] for v in rows["voxels"].unique()}
-    return min((v for v, dice in at_least.items() if (dice > LEARNED).mean() >= SURE), default=inf)
-
-
 def sentence(study: Study, name: str, setting: str, rows: pd.DataFrame) -> str:
-    """Who did not learn the class, and for want of what."""
-    needed = enough(rows)
-    failed = rows[rows["dice"] <= LEARNED].assign(few=rows["voxels"] < needed)
+    """Who did not learn the class, and how much of it they had."""
+    failed = rows[rows["dice"] <= LEARNED]
+    some = failed.loc[failed["voxels"] > 0, "voxels"]
     each = [
-        f"{look_of(study, str(strategy)).name} {len(own)} ({own['few'].sum()})"
+        f"{look_of(study, str(strategy)).name} {len(own)} ({(own['voxels'] == 0).sum()})"
         for strategy, own in failed.groupby("strategy")
     ]
+    others = f"{some.min():,.0f} to {some.max():,.0f}, median {some.median():,.0f}"
     return (
         f"{name}, {study.settings[setting]}: {len(failed)} of {len(rows)} trainings did not learn "
-        f"it; enough are {needed:,.0f} voxels; those with fewer in brackets: {', '.join(each)}."
+        f"it, in brackets those without a voxel of it: {', '.join(each)}"
+        f"{f'; voxels of the others: {others}' if len(some) else ''}."
     )
 
 
