@@ -28,7 +28,7 @@ def drawn(monkeypatch):
 
     monkeypatch.setattr(patches, "overview_figure", note)
     monkeypatch.setattr(patches, "rows_figure", note)
-    monkeypatch.setattr(patches, "png", lambda figure: b"png")
+    monkeypatch.setattr(patches, "embedded", lambda figure: "")
     return found
 
 
