@@ -70,7 +70,7 @@ def main() -> None:
         ax.plot(100 * difference.mean(), name, "|", color="#1c2430", markersize=16)
     ax.axvline(0, color="#8a94a3")
     ax.tick_params(axis="y", labelsize=7)
-    ax.set_xlabel("larger less smaller patches, AUBC [points]; a dot a seed, its mean")
+    ax.set_xlabel("larger less smaller patches, AUBC [points]\ndots: seeds; line: their mean")
     told("\n".join(sentences), figure, out)
 
 

@@ -60,7 +60,7 @@ def main() -> None:
     if floor.empty:
         sentences.append("How much of that is training alone, 'alsweep noise' measures.")
     ax.tick_params(axis="y", labelsize=7)
-    ax.set_xlabel("Dice points, one standard deviation; red: range of strategies' means (AUBC)")
+    ax.set_xlabel("Dice points, one standard deviation\nred: range of strategies' means (AUBC)")
     told("\n".join(["Standard deviations in Dice points.", *sentences]), figure, out)
 
 

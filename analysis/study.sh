@@ -80,13 +80,13 @@ done
 ask 03_which_budgets.py b-budgets "${studies[@]}"
 ask 04_does_patch_size_matter.py b-patches runs/study-main
 ask 02_does_al_beat_foreground_random.py c "${studies[@]}" --control predictive_entropy
-ask 07_what_does_it_cost_a_person.py c-effort "${studies[@]}"
+ask 07_what_does_it_cost_a_person.py c-effort runs/study-main
 ask 05_do_hours_pay.py d-hours runs/study-compute
 ask 08_what_do_options_add.py d runs/study-compute
 ask 02_does_al_beat_foreground_random.py f "${found[@]}" --control clasp_pe
 ask 08_what_do_options_add.py g runs/study-annotators
 ask 06_how_much_is_noise.py h "${studies[@]}"
 ask 10_what_is_spared.py spared "${studies[@]}"
-ask 09_labels_or_training.py labels "${studies[@]}"
+ask 09_labels_or_training.py labels runs/study-main
 step "$bin/alsweep" export runs/study-main --paper --out runs/study-main-paper.tar.gz
 exit $failed
