@@ -28,7 +28,7 @@ def main() -> None:
     if found.empty or found["p"].isna().all():
         nothing("they need two loops and two common seeds")
     means = found.groupby("loop")["mean_difference"].mean()
-    best = int(means.idxmax())
+    most = int(means.abs().idxmax())
     shown = found["verdict"].eq("better").groupby(found["loop"]).sum()
     worse = found["verdict"].eq("worse").groupby(found["loop"]).sum()
     counts = ", ".join(f"loop {k}: {shown[k]} better, {worse[k]} worse" for k in means.index)
@@ -44,7 +44,7 @@ def main() -> None:
     ax.set_ylabel(f"Dice above {control} [points]")
     ax.legend(fontsize=7, frameon=False)
     told(
-        f"Strategies differ from {control} most at loop {best}, by {100 * means[best]:+.1f} Dice "
+        f"Strategies differ from {control} most at loop {most}, by {100 * means[most]:+.1f} Dice "
         f"points on the mean of all; shown at the 5 % level, of {len(found) // len(means)} "
         f"comparisons a loop: {counts}.",
         figure,

@@ -69,10 +69,10 @@ for name in annotators compute search; do
     step "$bin/alsweep" report "runs/study-$name" --out "runs/study-report-$name"
 done
 mkdir -p docs/study
-keep main headline.txt comparisons.csv ranking.csv win_matrix_holm.csv savings.csv table_classes.md index.html
+keep main headline.txt comparisons.csv table_comparisons.md ranking.csv win_matrix_holm.csv savings.csv table_classes.md index.html
 keep phantoms headline.txt over_settings.csv
-keep compute comparisons.csv hypervolume.csv
-keep annotators comparisons.csv
+keep compute table_comparisons.md hypervolume.csv
+keep annotators table_comparisons.md
 keep search search.csv
 for control in random random_fg33 random_fg66; do
     ask 02_does_al_beat_foreground_random.py "a-$control" "${studies[@]}" --control "$control"
