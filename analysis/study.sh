@@ -71,7 +71,7 @@ done
 mkdir -p docs/study
 keep main headline.txt comparisons.csv table_comparisons.md ranking.csv win_matrix_holm.csv savings.csv table_classes.md index.html
 keep phantoms headline.txt over_settings.csv
-keep compute table_comparisons.md hypervolume.csv
+keep compute table_comparisons.md
 keep annotators table_comparisons.md
 keep search search.csv
 for control in random random_fg33 random_fg66; do
