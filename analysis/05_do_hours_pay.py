@@ -37,7 +37,7 @@ def main() -> None:
         here = found[(found[BUDGET] == list(budget)).all(axis="columns")]
         each = here.groupby(RECIPE)[["hours", "aubc"]].mean().sort_values("hours")
         by_seed = here.pivot_table(index="seed", columns=RECIPE, values="aubc")
-        ax.plot(each["hours"], 100 * each["aubc"], "o-", label=" · ".join(map(str, budget)))
+        ax.plot(each["hours"], 100 * each["aubc"], "o", label=" · ".join(map(str, budget)))
         for key, row in each.iterrows():
             at, place = (row["hours"], 100 * row["aubc"]), {"xytext": (0, 7), "ha": "center"}
             ax.annotate(study.settings[key], at, textcoords="offset points", fontsize=7, **place)
