@@ -445,7 +445,9 @@ def test_json_is_all_that_goes_to_stdout(alsweep, tmp_path):
     code, stdout, stderr = alsweep("ingest", raw, "--out", tmp_path / "out", "--json")
     summary = json.loads(stdout)
     dataset = Dataset.open(tmp_path / "out")
-    assert (code, stderr) == (0, "")
+    # Progress is told there after two seconds, which a busy machine may take.
+    others = [line for line in stderr.splitlines() if not line.startswith("ingest: writing")]
+    assert (code, others) == (0, [])
     assert summary["fingerprint"] == dataset.fingerprint
     assert summary["cases"] == {"pool": 3, "validation": 1, "test": 0}
     assert summary["spacing"] == [1.0, 1.0, 1.0]
