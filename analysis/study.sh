@@ -88,5 +88,6 @@ ask 08_what_do_options_add.py g runs/study-annotators
 ask 06_how_much_is_noise.py h "${studies[@]}"
 ask 10_what_is_spared.py spared "${studies[@]}"
 ask 09_labels_or_training.py labels runs/study-main
+rm -f runs/study-main-paper.tar.gz # made anew, since more seeds may have come
 step "$bin/alsweep" export runs/study-main --paper --out runs/study-main-paper.tar.gz
 exit $failed
