@@ -9,36 +9,35 @@ learned it, and the strategy did not ask for it; with many, the training failed.
 
 from collections.abc import Iterator
 
+import numpy as np
 import pandas as pd
 from asking import asked, axes, look_of, nothing, told
 from matplotlib.axes import Axes
 
-from alsweep.costs import with_costs
-from alsweep.costs.base import cost, cost_models
-from alsweep.errors import DatasetError
+from alsweep.layout import query_path
+from alsweep.report.mixes import query_mix
 from alsweep.report.study import Study
+from alsweep.report.volumes import open_datasets
+from alsweep.results.records import read_query
 from alsweep.results.strength import LEARNED
 
 
-def counted(label: int) -> str:
-    """Name of the cost model that counts the voxels of a class."""
-    name = f"of_class_{label}"
-    if name not in cost_models():
-        cost(name, "voxels")(lambda _, labels: float((labels == label).sum()))
-
-    return name
-
-
 def trainings(study: Study) -> Iterator[pd.DataFrame]:
-    """Of each run and class a row a training after the shared loop 0."""
-    done = study.done[study.done["loop"] > 0]
-    for run in study.runs:
-        rows = done[done["trajectory"].isin({t.id for t in run.trajectories})]
-        known = [c for c in rows if c.startswith("dice_") and rows[c].notna().any()]
-        rows = with_costs(rows, run.path, map(counted, range(1, len(known) + 1)))
-        for label, name in enumerate(known, start=1):
-            own = {"class": name.removeprefix("dice_"), "dice": rows[name]}
-            yield rows.assign(voxels=rows[f"cost_{counted(label)}"], **own).dropna(subset=["dice"])
+    """Of each trajectory and class a row a training after the shared loop 0."""
+    opened = open_datasets(study)
+    for trajectory in (one for run in study.runs for one in run.trajectories):
+        rows = study.done[study.done["trajectory"] == trajectory.id].sort_values("loop")
+        if rows.empty:
+            continue
+        volumes = opened[trajectory.id].volumes
+        if volumes is None:
+            nothing(f"the dataset of {trajectory.id} is {opened[trajectory.id].description}")
+        queries = (read_query(query_path(trajectory.folder, loop)) for loop in rows["loop"])
+        voxels = np.cumsum([query_mix(volumes, query).voxels for query in queries], axis=0)
+        for label, name in enumerate(volumes.classes[1:], start=1):
+            if f"dice_{name}" in rows:
+                own = {"class": name, "voxels": voxels[:, label], "dice": rows[f"dice_{name}"]}
+                yield rows.assign(**own).query("loop > 0").dropna(subset=["dice"])
 
 
 def sentence(study: Study, name: str, setting: str, rows: pd.DataFrame) -> str:
@@ -73,10 +72,7 @@ def drawn(study: Study, ax: Axes, name: str, rows: pd.DataFrame) -> None:
 def main() -> None:
     """Tell who failed for want of what; draw Dice over labels."""
     study, out = asked(__doc__ or "")
-    try:
-        found = pd.concat([pd.DataFrame({"dice": []}), *trainings(study)])
-    except DatasetError as error:
-        nothing(str(error))
+    found = pd.concat([pd.DataFrame({"dice": []}), *trainings(study)])
     failed = found[found["dice"] <= LEARNED]
     if failed.empty:
         nothing("every training after loop 0 learned every class")
