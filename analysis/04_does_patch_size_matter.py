@@ -2,8 +2,8 @@
 
     python analysis/04_does_patch_size_matter.py RUN [RUN ...] [--out FIGURE.png]
 
-Two settings of a dataset that differ in the size of their patches are held against each other where
-a query has as many patches, or as many voxels to within a tenth: AUBC over annotated voxels (the
+Two settings of a dataset and a recipe that differ in the size of their patches are held against each
+other where a query has as many patches, or as many voxels to within a tenth: AUBC over annotated voxels (the
 range that both share), and over patches where they have as many; differences are paired by strategy
 and seed, and the interval is over seeds.
 """
@@ -18,12 +18,14 @@ from asking import asked, axes, mean_and_ends, nothing, told
 from alsweep.results import aubc, effort_aubc
 
 ALIKE = 0.1
+RECIPE = ["members", "tta", "epochs"]
 
 
 def pairs(done: pd.DataFrame) -> Iterator[tuple[str, str, list[str]]]:
     """Two settings, the one of smaller patches first, and what they may be counted by."""
-    last = done.groupby(["dataset", "setting"])[["patch_size", "query_size", "annotated_voxels"]]
-    for _, own in last.max().reset_index().groupby("dataset"):
+    each = ["patch_size", "query_size", "annotated_voxels"]
+    last = done.groupby(["dataset", *RECIPE, "setting"])[each].max()
+    for _, own in last.reset_index().groupby(["dataset", *RECIPE]):
         size = own["patch_size"].map(lambda text: np.prod([int(n) for n in text.split("x")]))
         rows = own.assign(size=size).sort_values(["size", "setting"], kind="stable")
         for (_, a), (_, b) in combinations(rows.iterrows(), 2):

@@ -134,7 +134,8 @@ def test_patch_sizes_are_compared_at_equal_budgets_alone(monkeypatch):
     """Two regimes of one size once were averaged into one."""
     rows = [("low", "7x7x7", 6, 8232), ("high", "7x7x7", 12, 16464), ("small", "5x5x5", 16, 8000)]
     names = ["setting", "patch_size", "query_size", "annotated_voxels"]
-    done = pd.DataFrame(rows, columns=names).assign(dataset="medium")
+    recipe = {"members": 1, "tta": False, "epochs": 5}
+    done = pd.DataFrame(rows, columns=names).assign(dataset="medium", **recipe)
     pairs = loaded("04", monkeypatch)["pairs"]
     assert list(pairs(done)) == [("small", "low", ["voxels"])]
     done.loc[2, "query_size"] = 12
@@ -142,6 +143,8 @@ def test_patch_sizes_are_compared_at_equal_budgets_alone(monkeypatch):
         ("small", "high", ["patches", "voxels"]),
         ("small", "low", ["voxels"]),
     ]
+    done.loc[2, "epochs"] = 10
+    assert not list(pairs(done))
 
 
 def test_deviations_are_pooled_within_a_setting(monkeypatch):
