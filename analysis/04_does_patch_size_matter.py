@@ -2,10 +2,10 @@
 
     python analysis/04_does_patch_size_matter.py RUN [RUN ...] [--out FIGURE.png]
 
-Two settings of a dataset and a recipe that differ in the size of their patches are held against each
-other where a query has as many patches, or as many voxels to within a tenth: AUBC over annotated voxels (the
-range that both share), and over patches where they have as many; differences are paired by strategy
-and seed, and the interval is over seeds.
+Two settings of a dataset and a recipe that differ in the size of their patches are held against
+each other where a query has as many patches, or as many voxels to within a tenth: AUBC over
+annotated voxels (the range that both share), and over patches where they have as many; differences
+are paired by strategy and seed, and the interval is over seeds.
 """
 
 from collections.abc import Iterator
